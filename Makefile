@@ -1,0 +1,39 @@
+# Everything a newcomer needs: make demo, make test. The first call installs into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+# The pins are those of CI and hold for its Python; others take the newest that fits.
+PINS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.version_info[:2] == (3, 11) else "")')
+
+.PHONY: install demo test slow lint types wheel check clean
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet $(PINS) --editable '.[demo,dev]'
+	touch $@
+
+demo: install
+	$(BIN)/sam-bench run experiment=demo --report demo
+
+test: install
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+slow: install
+	$(BIN)/python -m pytest -m slow -s
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+wheel: install
+	.ci/wheel
+
+check: test lint types wheel
+
+clean:
+	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,251 @@
+"""What to run: the composed config as dataclasses, and the key that identifies a run.
+
+Only this module and ``bench.cli`` know Hydra. What stands under ``runtime`` may never change a
+number; everything else may, and is hashed into :func:`run_key`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from bench.parts import Part
+from bench.types import BenchError, Site
+
+KEY_VERSION = 1
+
+
+@dataclass
+class Runtime:
+    """Where and how to run: may change the speed, never a number.
+
+    ``device`` is ``auto`` or a torch device. Folders are relative to the current one. ``workers``
+    threads read ahead; ``part_images`` images make a part on disk. ``limit`` runs only the first
+    images, for a try. ``strict`` stops at the first image that cannot be read. Classes outside
+    this package need their module in ``allow_modules``.
+    """
+
+    device: str = "auto"
+    workers: int = 2
+    image_batch: int = 1
+    prompt_batch: int = 64
+    part_images: int = 32
+    limit: int | None = None
+    keep_masks: bool = True
+    strict: bool = False
+    download: bool = True
+    datasets: str = "datasets"
+    checkpoints: str = "~/.cache/sam-bench/checkpoints"
+    results: str = "results"
+    allow_modules: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "image_batch", "prompt_batch", "part_images", "limit"):
+            value = getattr(self, name)
+            if isinstance(value, int) and value < 1:
+                raise BenchError(f"runtime.{name} must be at least 1, found {value}")
+
+    def site(self) -> Site:
+        """The same for the parts: paths expanded, the device chosen."""
+        return Site(
+            device=_usable_device(self.device),
+            datasets=Path(self.datasets).expanduser(),
+            checkpoints=Path(self.checkpoints).expanduser(),
+            image_batch=self.image_batch,
+            prompt_batch=self.prompt_batch,
+            download=self.download,
+        )
+
+
+@dataclass
+class RunConfig:
+    """One model on one dataset under one protocol, with one or several prompts.
+
+    ``sweep`` maps overrides to the values that they take in turn (``model: [demo, grabcut]``).
+    """
+
+    task: str = "prompted_masks"
+    seed: int = 0
+    model: Part = field(default_factory=Part)
+    dataset: Part = field(default_factory=Part)
+    prompts: dict[str, Part] = field(default_factory=dict)
+    protocol: Part = field(default_factory=Part)
+    runtime: Runtime = field(default_factory=Runtime)
+    sweep: dict[str, Any] = field(default_factory=dict)
+
+
+def conf_dir() -> Path:
+    """The folder of YAMLs that comes with the bench: in a checkout or in an installed wheel."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "conf", package.parent / "conf"):
+        if (folder / "run.yaml").is_file():
+            return folder
+    raise BenchError(f"{package.parent / 'conf'}: the configuration folder is missing; reinstall")
+
+
+def load_configs(overrides: Sequence[str], extra_dir: Path | None = None) -> list[RunConfig]:
+    """Every run that the overrides ask for: several where one of them sweeps (``model=a,b``).
+
+    ``extra_dir`` is a user's own folder of YAMLs, laid out as ``conf/``. Raises ``BenchError``
+    with one line for anything that doesn't compose.
+    """
+    with _hydra_errors():
+        fixed, swept = _split_sweeps(overrides)
+        base = _compose(fixed, extra_dir, {name: values[0] for name, values in swept.items()})
+        swept = {**{k: _as_list(v) for k, v in base.sweep.items()}, **swept}
+        if not swept:
+            return [base]
+        return [
+            _compose(fixed, extra_dir, dict(zip(swept, values, strict=True)))
+            for values in itertools.product(*swept.values())
+        ]
+
+
+def group_names(group: str, extra_dir: Path | None = None) -> list[str]:
+    """The names of a group's YAMLs (``model``, ``dataset``, …), sorted."""
+    folders = [conf_dir() / group, *([extra_dir / group] if extra_dir else [])]
+    return sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+
+
+def part_about(group: str, name: str, extra_dir: Path | None = None) -> str:
+    """What a part's YAML says of itself in one line, such as that of ``model``, ``demo``."""
+    folders = [*([extra_dir / group] if extra_dir else []), conf_dir() / group]
+    path = next(path for folder in folders if (path := folder / f"{name}.yaml").is_file())
+    with _hydra_errors():
+        loaded = OmegaConf.to_container(OmegaConf.load(path))
+    about = loaded.get("about", {}) if isinstance(loaded, dict) else {}
+    said = [about.get("title"), about.get("what")] if isinstance(about, dict) else []
+    return ": ".join(str(words) for words in said if words)
+
+
+def run_key(
+    *, task: str, seed: int, model: Part, dataset: Part, prompt: Part, protocol: Part
+) -> str:
+    """12 hexadecimal digits that are equal exactly where a run's numbers must be.
+
+    A hash over the canonical JSON of what may change a number: name, version and arguments of
+    every part, the task and the seed. Descriptions, targets and ``runtime`` don't enter.
+    """
+    parts = {"model": model, "dataset": dataset, "prompt": prompt, "protocol": protocol}
+    identity = {
+        "key_version": KEY_VERSION,
+        "task": task,
+        "seed": seed,
+        **{
+            group: {"name": part.name, "version": part.version, "args": part.args}
+            for group, part in parts.items()
+        },
+    }
+    plain = json.loads(json.dumps(identity))  # numbers as keys become text before the sorting
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, str]) -> RunConfig:
+    overrides = [*fixed, *(f"{name}={value}" for name, value in swept.items())]
+    if extra_dir is not None:
+        if not extra_dir.is_dir():
+            raise BenchError(f"{extra_dir}: no such folder (--config-dir)")
+        overrides.append(f"hydra.searchpath=[file://{extra_dir.resolve()}]")
+    ConfigStore.instance().store(name="run_schema", node=RunConfig)
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        composed = compose("run", overrides=overrides)
+    if missing := sorted(OmegaConf.missing_keys(composed)):
+        raise BenchError(f"{missing[0]} is not set: give {missing[0]}=… on the command line")
+    config = OmegaConf.to_object(composed)
+    assert isinstance(config, RunConfig)
+    _refuse_additions(config)
+    return config
+
+
+def _split_sweeps(overrides: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """Plain overrides, and for each swept one the values it takes."""
+    fixed: list[str] = []
+    swept: dict[str, list[str]] = {}
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        if override.is_sweep_override():
+            values: Iterator[str] = override.sweep_string_iterator()
+            swept[override.get_key_element()] = list(values)
+        else:
+            fixed.append(str(override.input_line))
+    return fixed, swept
+
+
+def _as_list(value: Any) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
+
+
+@contextmanager
+def _hydra_errors() -> Iterator[None]:
+    """Hydra's many-line complaints as one line that says what to do."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        raise BenchError(f"configuration: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    text = str(error)
+    if unknown := re.match(r"Could not override '([^']+)'", text):
+        return _unknown_key(unknown[1])
+    text = text.partition("Config search path")[0]
+    if isinstance(error.__cause__, OmegaConfBaseException):
+        text = f"{text}: {error.__cause__}"
+    lines = [line.strip().removeprefix("In 'run': ") for line in text.splitlines()]
+    said = [line for line in lines if line and not line.startswith(("full_key:", "object_type="))]
+    return " ".join(dict.fromkeys(said))
+
+
+def _unknown_key(key: str) -> str:
+    """What to say of an override that names nothing: with the nearest names there are."""
+    top = {each.name for each in fields(RunConfig)}
+    top |= {path.name for path in conf_dir().iterdir() if path.is_dir()}
+    near = difflib.get_close_matches(
+        key, [*sorted(top), *(f"runtime.{each.name}" for each in fields(Runtime))], n=2
+    )
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(top))}"
+    return f"nothing is called {key!r}; {hint}"
+
+
+def _refuse_additions(node: object, path: str = "") -> None:
+    """Refuses keys that ``+key=value`` added to the dataclasses; raises ``BenchError``."""
+    known = {each.name for each in fields(node)}  # type: ignore[arg-type]
+    for name, value in vars(node).items():
+        if name not in known:
+            raise BenchError(f"configuration: {_unknown_key(path + name)}")
+        children = value.values() if isinstance(value, dict) else [value]
+        for child in children:
+            if is_dataclass(child):
+                _refuse_additions(child, f"{path}{name}.")
+
+
+def _usable_device(name: str) -> str:
+    """The torch device of that name, the best there is for ``auto``; raises ``BenchError``."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=torch.device(name))
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).strip().splitlines() or ["not there"])[0]
+        raise BenchError(f"runtime.device={name} cannot be used: {reason}") from error
+    return name

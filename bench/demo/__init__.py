@@ -1,0 +1,1 @@
+"""The embedded default model: rendered scenes, a small `Sam`, and the command that trains it."""

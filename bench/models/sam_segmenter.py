@@ -1,0 +1,236 @@
+"""Any ``segment_anything`` Sam as a Segmenter, number for number what ``SamPredictor`` computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from segment_anything.modeling import Sam
+from segment_anything.utils.transforms import ResizeLongestSide
+from torch import Tensor
+
+from bench.types import BenchError, FloatArray, Frame, ImageArray, Prediction, Prompt, Site
+
+
+@dataclass(frozen=True, slots=True)
+class SamEmbedding:
+    """What the image encoder makes of one image.
+
+    ``features`` is (C, h, w) float32 on the model's device; ``input_size`` the (H, W) of the
+    resized image on the encoder's canvas, ``image_size`` the (H, W) of the image itself.
+    """
+
+    features: Tensor
+    input_size: tuple[int, int]
+    image_size: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Structure:
+    """What prompts must share to be decoded together: none is ever padded."""
+
+    n_points: int
+    box: bool
+    mask_logits: bool
+
+    @classmethod
+    def of(cls, prompt: Prompt) -> _Structure:
+        return cls(prompt.n_points, prompt.box is not None, prompt.mask_logits is not None)
+
+
+class SamSegmenter:
+    """Wraps a Sam: preprocessing, prompts and decoding as in ``segment_anything.SamPredictor``.
+
+    The model is moved to ``site.device``, set to evaluation and frozen. Everything is float32, and
+    reduced-precision matrix products (TF32, bf16) are switched off for the process.
+
+    On a CPU each image is encoded and each prompt decoded on its own, since a batch is another
+    order of summation there: measured with torch 2.15 on x86, decoding 4 to 6 prompts at once
+    moved the logits by up to 4e-7 and encoding 3 images the features by up to 2e-6 (SAM's own
+    decoder, small and demo encoders). So the site's batch sizes cannot change a number. The number
+    of torch's threads can, as much; it is in ``facts``. On CUDA images are encoded in batches of
+    ``site.image_batch``, and prompts of one structure decoded in batches of ``site.prompt_batch``.
+
+    ``checkpoint_sha256`` goes into ``facts``. Raises ``BenchError`` where the device is not there.
+    """
+
+    def __init__(self, sam: Sam, site: Site, checkpoint_sha256: str | None = None) -> None:
+        self._device = _usable_device(site.device)
+        torch.set_float32_matmul_precision("highest")
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+        self._sam = sam.float().to(self._device).eval().requires_grad_(False)
+        self._resize = ResizeLongestSide(sam.image_encoder.img_size)
+        batched = self._device.type == "cuda"
+        self._image_batch = max(1, site.image_batch) if batched else 1
+        self._prompt_batch = max(1, site.prompt_batch) if batched else 1
+        self._checkpoint_sha256 = checkpoint_sha256
+
+    @classmethod
+    def pin(cls, args: Mapping[str, Any], site: Site) -> dict[str, Any]:
+        """Always raises: a model in memory has no identity, a class of a family must give it one.
+
+        See ``SegmentAnything.pin``.
+        """
+        raise BenchError(
+            f"{cls.__name__} wraps a model in memory and cannot tell which one it is: "
+            f"a model of a run needs a class whose pin() names its weights"
+        )
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Device, precision, versions, number of parameters and the checkpoint's hash, if known."""
+        facts = {
+            "device": str(self._device),
+            "dtype": "float32",
+            "tf32": "off",
+            "torch": str(torch.__version__),
+            "parameters": str(sum(p.numel() for p in self._sam.parameters())),
+        }
+        if self._device.type == "cuda":
+            facts["device_name"] = torch.cuda.get_device_name(self._device)
+        else:
+            facts["torch_threads"] = str(torch.get_num_threads())
+        if self._checkpoint_sha256 is not None:
+            facts["checkpoint_sha256"] = self._checkpoint_sha256
+        return facts
+
+    @property
+    def prompt_kinds(self) -> frozenset[str]:
+        """Points, a box and the logits of an earlier mask."""
+        return frozenset({"points", "box", "mask_logits"})
+
+    @torch.inference_mode()
+    def embed(self, images: Sequence[ImageArray]) -> list[SamEmbedding]:
+        """One embedding per (H, W, 3) uint8 RGB image, each encoder input (3, S, S).
+
+        Raises ``BenchError`` for an image so narrow that resizing leaves no pixel of it.
+        """
+        embeddings: list[SamEmbedding] = []
+        for start in range(0, len(images), self._image_batch):
+            chunk = images[start : start + self._image_batch]
+            resized = [self._resized(image) for image in chunk]
+            inputs = torch.stack([self._sam.preprocess(tensor) for tensor in resized])
+            features = self._sam.image_encoder(inputs)
+            embeddings += [
+                SamEmbedding(values, _size(tensor.shape[-2:]), _size(image.shape[:2]))
+                for values, tensor, image in zip(features, resized, chunk, strict=True)
+            ]
+        return embeddings
+
+    @torch.inference_mode()
+    def predict(
+        self, embeddings: Sequence[Any], prompts: Sequence[Prompt], multimask: bool
+    ) -> Prediction:
+        """Low-resolution logits (N, K, h, w) and predicted IoU (N, K), in the prompts' order.
+
+        K is 3 with ``multimask``, else 1. ``mask_logits`` must be of the low-resolution grid.
+        Raises ``BenchError`` for an empty prompt, for text, and for mask logits of another size.
+        """
+        side = self._sam.image_encoder.img_size
+        frames = [
+            Frame(canvas=(side, side), content=one.input_size, image=one.image_size)
+            for one, _ in zip(embeddings, prompts, strict=True)
+        ]
+        height, width = self._sam.prompt_encoder.mask_input_size
+        k = self._sam.mask_decoder.num_multimask_outputs if multimask else 1
+        logits = torch.empty((len(prompts), k, height, width), device=self._device)
+        predicted_iou = torch.empty((len(prompts), k), device=self._device)
+        together: dict[_Structure, list[int]] = {}
+        for i, prompt in enumerate(prompts):
+            self._check(prompt)
+            together.setdefault(_Structure.of(prompt), []).append(i)
+        for indices in together.values():
+            for start in range(0, len(indices), self._prompt_batch):
+                chosen = indices[start : start + self._prompt_batch]
+                logits[chosen], predicted_iou[chosen] = self._decode(
+                    [embeddings[i] for i in chosen], [prompts[i] for i in chosen], multimask
+                )
+        return Prediction(logits, predicted_iou, frames)
+
+    def _decode(
+        self, embeddings: Sequence[SamEmbedding], prompts: Sequence[Prompt], multimask: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Prompts of one structure, on one embedding each."""
+        first = prompts[0]
+        pairs = list(zip(embeddings, prompts, strict=True))
+        points = boxes = masks = None
+        if first.n_points:
+            # float64 inside apply_coords, then float32: as SamPredictor does.
+            points = (
+                self._tensor([self._scaled(p.points, e) for e, p in pairs], torch.float32),
+                self._tensor([p.labels for p in prompts], torch.int32),
+            )
+        if first.box is not None:
+            corners = [self._scaled(_box(p).reshape(2, 2), e).reshape(4) for e, p in pairs]
+            boxes = self._tensor(corners, torch.float32)
+        if first.mask_logits is not None:
+            masks = self._tensor([p.mask_logits for p in prompts], torch.float32)[:, None]
+        sparse, dense = self._sam.prompt_encoder(points=points, boxes=boxes, masks=masks)
+        features = torch.stack([e.features for e in embeddings])
+        # The decoder repeats one image for all its prompts and then adds `dense`. Given zeros for
+        # the image and the features within `dense` it makes the same sum, also for many images.
+        logits, predicted_iou = self._sam.mask_decoder(
+            image_embeddings=torch.zeros_like(features[:1]),
+            image_pe=self._sam.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=features + dense,
+            multimask_output=multimask,
+        )
+        return logits, predicted_iou
+
+    def _check(self, prompt: Prompt) -> None:
+        if unknown := prompt.kinds - self.prompt_kinds:
+            raise BenchError(f"a Segment Anything model takes no {' or '.join(sorted(unknown))}")
+        if not prompt.kinds:
+            raise BenchError("a prompt needs a point, a box or mask logits; found an empty one")
+        expected = tuple(self._sam.prompt_encoder.mask_input_size)
+        if prompt.mask_logits is not None and prompt.mask_logits.shape != expected:
+            raise BenchError(
+                f"mask logits must be {expected[0]}×{expected[1]} (H×W) for this model, "
+                f"found {prompt.mask_logits.shape}"
+            )
+
+    def _resized(self, image: ImageArray) -> Tensor:
+        """The image with its long side as long as the encoder's canvas: (3, h, w) uint8."""
+        height, width = image.shape[:2]
+        side = self._resize.target_length
+        if 0 in self._resize.get_preprocess_shape(height, width, side):
+            raise BenchError(f"an image of {height}×{width} (H×W) is too narrow to be resized")
+        pixels = self._resize.apply_image(image)
+        tensor = torch.as_tensor(pixels, device=self._device)
+        return tensor.permute(2, 0, 1).contiguous()
+
+    def _scaled(self, points: FloatArray, embedding: SamEmbedding) -> FloatArray:
+        scaled: FloatArray = self._resize.apply_coords(points, embedding.image_size)
+        return scaled
+
+    def _tensor(self, arrays: Sequence[Any], dtype: torch.dtype) -> Tensor:
+        return torch.as_tensor(np.stack(arrays), dtype=dtype, device=self._device)
+
+
+def _box(prompt: Prompt) -> FloatArray:
+    if prompt.box is None:
+        raise ValueError("prompts of one structure have a box each")
+    return prompt.box
+
+
+def _size(shape: Sequence[int]) -> tuple[int, int]:
+    height, width = shape
+    return int(height), int(width)
+
+
+def _usable_device(name: str) -> torch.device:
+    """The torch device of that name, where it is there."""
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).strip().splitlines() or ["not there"])[0]
+        raise BenchError(f"the device {name!r} cannot be used: {reason}") from error
+    return device

@@ -1,0 +1,81 @@
+"""The Segment Anything models of Meta AI, from their published checkpoints or a user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from segment_anything import sam_model_registry
+from segment_anything.modeling import Sam
+
+from bench.models.checkpoints import Published, fetch, find_own, sha256_of
+from bench.models.sam_segmenter import SamSegmenter
+from bench.models.weights import load_strict, read_state
+from bench.types import BenchError, Site
+
+__all__ = ["SamSegmenter", "SegmentAnything"]
+
+
+class SegmentAnything(SamSegmenter):
+    """SAM ViT-B, ViT-L or ViT-H.
+
+    ``arch`` is ``vit_b``, ``vit_l`` or ``vit_h``. ``file``, ``url``, ``size`` (bytes) and
+    ``sha256`` are those of the published checkpoint. ``checkpoint`` names a user's own file for
+    the same architecture instead: a path, absolute or relative to the working folder or to
+    ``site.checkpoints``; it holds a state dict, bare or under ``model`` or ``state_dict``.
+
+    Raises ``BenchError`` where the file is missing, is not the published one or does not fit.
+    """
+
+    def __init__(
+        self,
+        arch: str,
+        sha256: str,
+        file: str,
+        url: str,
+        size: int,
+        checkpoint: str | None = None,
+        *,
+        site: Site,
+    ) -> None:
+        build = _builder(arch)
+        published = Published(file, url, size, sha256)
+        path = _find(published, checkpoint, site)
+        state = read_state(path)
+        with torch.random.fork_rng(devices=[]):  # random weights, all replaced: spend no one's seed
+            sam = build()
+        others = {name: make for name, make in _architectures().items() if name != arch}
+        load_strict(sam, state, f"{path} as {arch}", others)
+        super().__init__(sam, site, checkpoint_sha256=sha256_of(path))
+
+    @classmethod
+    def pin(cls, args: Mapping[str, Any], site: Site) -> dict[str, Any]:
+        """``arch`` and the ``sha256`` of the weights' content: no path, address or size.
+
+        Finds the checkpoint, fetches it where ``site.download`` allows, and checks it. A user's
+        own file is recorded with its own hash. Raises ``BenchError``.
+        """
+        arch = str(args.get("arch"))
+        _builder(arch)
+        path = _find(Published.of(args), args.get("checkpoint"), site)
+        return {"arch": arch, "sha256": sha256_of(path)}
+
+
+def _find(published: Published, checkpoint: str | None, site: Site) -> Path:
+    if checkpoint is not None:
+        return find_own(checkpoint, site.checkpoints)
+    return fetch(published, site.checkpoints, allowed=site.download)
+
+
+def _architectures() -> dict[str, Callable[[], Sam]]:
+    """Builders of the registry by name, without its alias ``default``."""
+    return {name: make for name, make in sam_model_registry.items() if name != "default"}
+
+
+def _builder(arch: str) -> Callable[[], Sam]:
+    known = _architectures()
+    if arch not in known:
+        raise BenchError(f"no architecture {arch!r}: it must be one of {', '.join(sorted(known))}")
+    return known[arch]

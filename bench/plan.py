@@ -1,0 +1,104 @@
+"""What a run would do: found out and checked before any model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench.config import RunConfig, run_key
+from bench.parts import Part, load_class
+from bench.protocol import Protocol
+from bench.store import RunStore, run_name
+from bench.types import BenchError, PromptStrategy, Reader, Site
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRun:
+    """One prompt's run: its identity, its folder, and the images it still lacks."""
+
+    part: Part
+    strategy: PromptStrategy
+    key: str
+    store: RunStore
+    missing: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a run needs but the model's weights.
+
+    ``model`` is the model's part as pinned: files replaced by hashes. ``ids`` are all images of
+    the dataset, ``todo`` those that some prompt still lacks, in order, up to the limit.
+    """
+
+    config: RunConfig
+    site: Site
+    reader: Reader
+    protocol: Protocol
+    model: Part
+    runs: Mapping[str, PromptRun]
+    ids: tuple[str, ...]
+    todo: tuple[str, ...]
+    fingerprint: str
+
+
+def make_plan(config: RunConfig) -> Plan:
+    """Opens the dataset, finds the checkpoint, and looks up what earlier runs have left to do.
+
+    Raises ``BenchError`` for whatever is missing or doesn't fit, a dataset that has changed since
+    the run began among it.
+    """
+    site, allowed = config.runtime.site(), config.runtime.allow_modules
+    if not config.prompts:
+        raise BenchError("no prompt is chosen: give prompt=[point_1,point_3,box]")
+    protocol: Protocol = load_class(config.protocol, allowed)(**config.protocol.args)
+    strategies: dict[str, PromptStrategy] = {
+        name: load_class(part, allowed)(**part.args, protocol=protocol)
+        for name, part in config.prompts.items()
+    }
+    reader: Reader = load_class(config.dataset, allowed)(**config.dataset.args, site=site)
+    ids = tuple(reader.ids())
+    if not ids:
+        raise BenchError(f"{config.dataset.name}: the dataset holds no image")
+    pinned = load_class(config.model, allowed).pin(config.model.args, site)  # type: ignore[attr-defined]
+    model = replace(config.model, args=pinned)
+    fingerprint = reader.fingerprint()
+    runs = {
+        name: _prompt_run(config, model, part, strategies[name], reader, ids)
+        for name, part in config.prompts.items()
+    }
+    limited = ids[: config.runtime.limit]
+    todo = tuple(i for i in limited if any(i in run.missing for run in runs.values()))
+    return Plan(config, site, reader, protocol, model, runs, ids, todo, fingerprint)
+
+
+def _prompt_run(
+    config: RunConfig,
+    model: Part,
+    part: Part,
+    strategy: PromptStrategy,
+    reader: Reader,
+    ids: tuple[str, ...],
+) -> PromptRun:
+    key = run_key(
+        task=config.task,
+        seed=config.seed,
+        model=model,
+        dataset=config.dataset,
+        prompt=part,
+        protocol=config.protocol,
+    )
+    name = run_name(config.dataset.name, model.name, part.name, key)
+    store = RunStore.create(Path(config.runtime.results).expanduser(), name)
+    known, done = set(ids), set[str]()
+    for content in store.contents():
+        done.update(content.images)
+        if not known.issuperset(content.images) or (
+            reader.fingerprint(content.images) != content.fingerprint
+        ):
+            raise BenchError(
+                f"{store.folder}: dataset {config.dataset.name} has changed since this run began; "
+                "bring the old data back, or raise its version in the YAML to start a new run"
+            )
+    return PromptRun(part, strategy, key, store, frozenset(known - done))

@@ -1,0 +1,1 @@
+"""Simulated users: one file per kind of prompt."""

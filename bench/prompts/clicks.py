@@ -1,0 +1,69 @@
+"""Clicks: one point at a time, each later one where the previous mask is most wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bench.prompts import placement
+from bench.protocol import Protocol, chosen
+from bench.types import BenchError, BoolArray, Mask, Prompt, Target
+
+
+class Clicks:
+    """The standard interactive protocol (SAM, section 7.1 and appendix D.1).
+
+    ``clicks`` is the number of points; ``first`` names the rule for the first one, by default the
+    protocol's; ``report`` lists the steps that tables show, by default the last.
+    """
+
+    prompt_kinds = frozenset({"points"})
+
+    def __init__(
+        self,
+        clicks: int,
+        first: str | None = None,
+        report: Sequence[int] | None = None,
+        *,
+        protocol: Protocol,
+    ) -> None:
+        self.steps = clicks
+        self._place_first = chosen(placement.FIRST, first or protocol.first_click, "first click")
+        self._place_next = chosen(placement.NEXT, protocol.next_click, "next click")
+        reported = [clicks] if report is None else list(report)
+        if clicks < 1 or not all(1 <= step <= clicks for step in reported):
+            raise BenchError(f"{clicks} clicks cannot report the steps {reported}")
+        self.report_steps: Mapping[int, str] = {step: count_points(step) for step in reported}
+
+    def next(
+        self,
+        target: Target,
+        ignore: BoolArray | None,
+        previous_mask: Mask | None,
+        previous_prompt: Prompt | None,
+        rng: np.random.Generator,
+    ) -> Prompt | None:
+        """The previous clicks and one more; none where no error is left."""
+        if previous_mask is None or previous_prompt is None:
+            return add_click(Prompt(), self._place_first(target.mask, rng), 1)
+        click = self._place_next(target.mask, previous_mask, ignore, previous_prompt.points, rng)
+        return None if click is None else add_click(previous_prompt, *click)
+
+
+def add_click(prompt: Prompt, place: tuple[int, int], label: int) -> Prompt:
+    """The prompt with one more point at its end: (x, y), and 1 for foreground or 0."""
+    return Prompt(
+        points=np.concatenate([prompt.points, np.array([place], dtype=np.float32)]),
+        labels=np.concatenate([prompt.labels, np.array([label], dtype=np.int64)]),
+        box=prompt.box,
+    )
+
+
+def count_points(n: int) -> str:
+    """How tables name a number of clicks.
+
+    >>> count_points(1), count_points(3)
+    ('1 point', '3 points')
+    """
+    return f"{n} point" if n == 1 else f"{n} points"

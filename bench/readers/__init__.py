@@ -1,0 +1,5 @@
+"""Readers: one module per on-disk format; each gives ``Sample`` values and nothing else.
+
+A reader is any class with ``ids()``, ``read()`` and ``fingerprint()`` (``bench.types.Reader``),
+named by ``target:`` in a YAML of ``conf/dataset/``.
+"""

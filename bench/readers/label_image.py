@@ -1,0 +1,172 @@
+"""One label image per picture, in which every object has a value of its own.
+
+::
+
+    <site.datasets>/
+      VOC2012/                           folder="VOC2012"
+        JPEGImages/<id>.jpg              images="JPEGImages/{id}.jpg"
+        SegmentationObject/<id>.png      labels="SegmentationObject/{id}.png"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+
+from bench.readers.files import check_pattern, find_by_id, hash_files, locate_folder
+from bench.readers.pictures import Exif, LabelArray, read_labels, read_picture
+from bench.types import BenchError, Mask, Sample, Site, Target
+
+Value: TypeAlias = int | str | Sequence[int]
+"""A value of a label image: a number, or a colour as "r,g,b" or [r, g, b]."""
+
+
+class LabelImage:
+    """Reads label images of 8 or 16 bits, of palette indices or of RGB colours.
+
+    ``folder`` is relative to ``site.datasets`` unless absolute; ``images`` and ``labels`` are
+    patterns inside it, in which ``{id}`` is the image's id and ``*``, ``?`` and ``**/`` are those
+    of a shell. The ids are what ``labels`` finds; pictures without labels are left out.
+
+    Every value is one target, but for those in ``background``, which are nothing, and those in
+    ``ignore``, which become ``Sample.ignore``. ``split_components`` makes one target of each
+    8-connected part of a value (for semantic labels). ``categories`` names values. Values are
+    numbers (palette images: the index) or colours, "r,g,b" or [r, g, b]. ``exif`` turns pictures,
+    never labels.
+
+    Raises ``BenchError`` where the folder is missing, no label image is found, one has no
+    picture, two files have the same id, or an argument isn't a value.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        images: str,
+        labels: str,
+        *,
+        site: Site,
+        background: Sequence[Value] = (0,),
+        ignore: Sequence[Value] = (),
+        split_components: bool = False,
+        categories: Mapping[int | str, str] | None = None,
+        exif: Exif = "ignore",
+    ) -> None:
+        check_pattern("images", images)
+        check_pattern("labels", labels)
+        self._folder = locate_folder(folder, site)
+        self._background = [_number(value) for value in background]
+        self._ignore = [_number(value) for value in ignore]
+        self._split = split_components
+        self._categories = {_number(k): str(v) for k, v in (categories or {}).items()}
+        self._exif: Exif = exif
+        self._labels = find_by_id(self._folder, labels)
+        if not self._labels:
+            raise BenchError(f"{self._folder}: no label image matches the pattern {labels!r}")
+        self._pictures = find_by_id(self._folder, images)
+        lonely = [image_id for image_id in self._labels if image_id not in self._pictures]
+        if lonely:
+            raise BenchError(
+                f"{self._labels[lonely[0]]}: this label image has no picture that matches "
+                f"{images!r} ({len(lonely)} of {len(self._labels)} have none)"
+            )
+
+    def ids(self) -> Sequence[str]:
+        """What stands for ``{id}``: numbers first and by value, then others by characters."""
+        return list(self._labels)
+
+    def read(self, image_id: str) -> Sample:
+        """The picture and one target per value, by rising value.
+
+        ``mask_id`` is "<image_id>/<value>", a colour as R·65536 + G·256 + B; of split components
+        "<image_id>/<value>.<n>", n from 0 in the order of their first pixels, row by row. Raises
+        ``BenchError`` naming the file that can't be read or isn't of the picture's size.
+        """
+        if image_id not in self._labels:
+            raise BenchError(f"{self._folder}: there is no image with the id {image_id!r}")
+        image = read_picture(self._pictures[image_id], exif=self._exif)
+        file = self._labels[image_id]
+        labels = read_labels(file)
+        if labels.shape != image.shape[:2]:
+            raise BenchError(
+                f"{file}: the label image is {labels.shape[0]}×{labels.shape[1]} (H×W), its "
+                f"picture {self._pictures[image_id].name} is {image.shape[0]}×{image.shape[1]}"
+            )
+        targets = []
+        for value, mask in masks_of_values(labels, skip=[*self._background, *self._ignore]):
+            category = self._categories.get(value)
+            if self._split:
+                targets += [
+                    Target(f"{image_id}/{value}.{n}", part, category)
+                    for n, part in enumerate(components(mask))
+                ]
+            else:
+                targets.append(Target(f"{image_id}/{value}", mask, category))
+        ignore = np.isin(labels, self._ignore) if self._ignore else None
+        return Sample(image_id, image, targets, ignore)
+
+    def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
+        """A hash of the names and sizes in bytes of the pictures and label images."""
+        names = [
+            path.relative_to(self._folder).as_posix()
+            for image_id in (self._labels if image_ids is None else image_ids)
+            for path in (self._pictures[image_id], self._labels[image_id])
+        ]
+        return hash_files("", self._folder, names)
+
+
+def masks_of_values(labels: LabelArray, *, skip: Sequence[int]) -> Iterator[tuple[int, Mask]]:
+    """Each value of an (H, W) label image with its mask, by rising value, but for ``skip``.
+
+    One sort of the pixels finds every value's box, so that hundreds of objects cost little more
+    than one.
+    """
+    height, width = labels.shape
+    flat = labels.ravel()
+    kept = np.flatnonzero(~np.isin(flat, list(skip)))
+    order = kept[np.argsort(flat[kept], kind="stable")]
+    if order.size == 0:
+        return
+    values, starts = np.unique(flat[order], return_index=True)
+    for value, places in zip(values, np.split(order, starts[1:]), strict=True):
+        rows, columns = places // width, places % width
+        y0, x0, x1 = int(rows[0]), int(columns.min()), int(columns.max())
+        crop = labels[y0 : int(rows[-1]) + 1, x0 : x1 + 1] == value
+        yield int(value), Mask.from_crop(crop, y0, x0, height, width)
+
+
+def components(mask: Mask) -> list[Mask]:
+    """The 8-connected parts of a mask, in the order of their first pixels, row by row."""
+    if mask.bits.size == 0:  # OpenCV 5.0 crashes on an empty picture
+        return []
+    _, parts = cv2.connectedComponents(mask.bits.astype(np.uint8), connectivity=8)
+    numbers, first = np.unique(parts.ravel(), return_index=True)
+    by_first = [number for _, number in sorted(zip(first, numbers, strict=True)) if number]
+    return [
+        Mask.from_crop(parts == number, mask.y0, mask.x0, mask.height, mask.width)
+        for number in by_first
+    ]
+
+
+def _number(value: Value) -> int:
+    """A value as the number that ``read_labels`` gives it.
+
+    >>> _number(7), _number("7"), _number("1,0,2"), _number([1, 0, 2])
+    (7, 7, 65538, 65538)
+    """
+    written: Sequence[int | str]
+    if isinstance(value, int):
+        written = [value]
+    else:
+        written = value.split(",") if isinstance(value, str) else value
+    try:
+        parts = [int(part) for part in written]
+    except (TypeError, ValueError):
+        parts = []
+    if len(parts) == 1:
+        return parts[0]
+    if len(parts) == 3 and all(0 <= part <= 255 for part in parts):
+        return parts[0] << 16 | parts[1] << 8 | parts[2]
+    raise BenchError(f"a label value is a number, 'r,g,b' or [r, g, b], found {value!r}")

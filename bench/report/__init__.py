@@ -1,0 +1,50 @@
+"""Tables, figures, gallery and page from finished runs. It sees rows, never models or readers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.types import Sample
+
+if TYPE_CHECKING:
+    from bench.report.table import Table
+    from bench.store import RunStore
+
+__all__ = ["Report", "write_report"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was written: the folder, its files, the table and the answer in sentences."""
+
+    folder: Path
+    page: Path
+    files: tuple[Path, ...]
+    table: Table
+    answer: tuple[str, ...]
+
+
+def write_report(
+    stores: Sequence[RunStore],
+    out: Path,
+    *,
+    read_sample: Callable[[RunStore, str], Sample] | None = None,
+    allow_partial: bool = False,
+    samples: int = 10_000,
+) -> Report:
+    """Writes the report of some runs into the folder ``out``, all of it or nothing.
+
+    ``table.csv, table.md, table.tex, index.html, report.json`` and, in ``figures/``, every figure
+    as PDF, SVG and PNG. The same runs give the same bytes. ``read_sample`` gives the image and
+    the targets of (run, image id) for the gallery; it may raise ``BenchError``. ``allow_partial``
+    lets unfinished runs and different sets of datasets through, and the captions say so.
+    ``samples`` is the number of bootstrap samples behind each interval. Files of an earlier
+    report in ``out`` are replaced, others left alone. Raises ``BenchError`` for what a report
+    refuses, or a folder that can't be written.
+    """
+    from bench.report.write import write  # matplotlib takes a second to import
+
+    return write(stores, out, read_sample=read_sample, allow_partial=allow_partial, samples=samples)

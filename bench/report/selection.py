@@ -1,0 +1,200 @@
+"""What a report speaks of: the reported steps of several runs, as one frame of rows.
+
+Runs that would make a number misleading are refused here, before anything is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.store import RunStore, read_runs
+from bench.types import BenchError
+
+_COLUMNS = [
+    "dataset", "model", "prompt", "protocol", "n_points", "box", "iou", "iou_oracle",
+    "predicted_ious", "selected", "multimask", "boundary_iou",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The rows of a report: one per run, mask and reported step.
+
+    ``rows`` has the columns ``run, dataset, model, protocol, prompt`` (the strategy), ``label``
+    (the reported step, such as "3 points"), ``n_points, has_box, image_id, mask_id, iou,
+    iou_oracle, multimask, predicted_iou, boundary_iou, carried``. IoUs are in [0, 1]. A mask that
+    needed no further prompt keeps the row of its last step, ``carried``. ``labels`` are in
+    reading order: points by number, then what holds a box. ``stores`` and ``headers`` go by the
+    run's folder name; ``notes`` are sentences that must stand in every caption.
+    """
+
+    rows: pd.DataFrame
+    labels: tuple[str, ...]
+    stores: Mapping[str, RunStore]
+    headers: Mapping[str, Mapping[str, Any]]
+    notes: tuple[str, ...]
+
+    def titles(self, kind: str) -> dict[str, str]:
+        """Name → title of every ``dataset`` or ``model``; its name where titles are not unique."""
+        titles: dict[str, str] = {}
+        for run, rows in self.rows.groupby("run", sort=False):
+            about = part(self.headers[str(run)], kind).get("about") or {}
+            name = str(rows[kind].iloc[0])
+            titles[name] = str(about.get("title") or name)
+        shown = list(titles.values())
+        return {n: t if shown.count(t) == 1 else n for n, t in sorted(titles.items())}
+
+
+def part(header: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """The header's dataset, model, prompt or protocol; empty where it names none."""
+    found = header.get(kind)
+    return found if isinstance(found, Mapping) else {}
+
+
+def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Selection:
+    """The reported steps of the runs.
+
+    Raises ``BenchError`` for no run, a run without a row, an unfinished run, the same (dataset,
+    model, prompt label, protocol) in two runs, and runs that saw different data under one name.
+    ``allow_partial`` lets unfinished runs and different data through, and notes them.
+    """
+    unique = {store.folder.resolve(): store for store in stores}
+    ordered = sorted(unique.values(), key=lambda store: store.folder.name)
+    named: dict[str, RunStore] = {}
+    for store in ordered:
+        if (other := named.setdefault(store.folder.name, store)) is not store:
+            raise BenchError(f"the same run stands in {other.folder} and {store.folder}")
+    if not named:
+        raise BenchError("no run to report")
+    headers = {name: store.header() for name, store in named.items()}
+    notes = [*_unfinished(named, headers, allow_partial)]
+    rows = pd.concat([_reported(named[n], headers[n]) for n in named], ignore_index=True)
+    _refuse_duplicates(rows, named)
+    notes += _different_data(rows, named, headers, allow_partial)
+    notes += [*_failed(headers), *_skipped(rows, headers), *_carried(rows)]
+    return Selection(rows, _reading_order(rows), named, headers, tuple(notes))
+
+
+def _reported(store: RunStore, header: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows of one run at its reported steps, each under the label of its step."""
+    rows: pd.DataFrame = read_runs([store], _COLUMNS)
+    if rows.empty:
+        raise BenchError(f"{store.folder}: no mask is scored in this run")
+    rows["has_box"] = rows.pop("box").notna()
+    rows["predicted_iou"] = [
+        _chosen(scores, index)
+        for scores, index in zip(rows.pop("predicted_ious"), rows.pop("selected"), strict=True)
+    ]
+    steps = header.get("report_steps") or {rows["step"].max(): rows["prompt"].iloc[0]}
+    frames: list[pd.DataFrame] = []
+    for step, label in sorted((int(step), str(label)) for step, label in steps.items()):
+        reached = rows[rows["step"] == step]
+        if reached.empty:
+            raise BenchError(f"{store.folder}: no row at step {step}, reported as {label!r}")
+        latest = rows[rows["step"] <= step].drop_duplicates(["image_id", "mask_id"], keep="last")
+        frames.append(
+            latest.assign(
+                label=label,
+                carried=latest["step"] < step,
+                n_points=reached["n_points"].max(),
+                has_box=reached["has_box"].any(),
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def _chosen(scores: Sequence[float] | None, index: int) -> float:
+    return float("nan") if scores is None or len(scores) <= index else float(scores[index])
+
+
+def _reading_order(rows: pd.DataFrame) -> tuple[str, ...]:
+    order = rows.groupby("label")[["has_box", "n_points"]].max().reset_index()
+    return tuple(order.sort_values(["has_box", "n_points", "label"])["label"])
+
+
+def _refuse_duplicates(rows: pd.DataFrame, stores: Mapping[str, RunStore]) -> None:
+    key = ["dataset", "model", "label", "protocol"]
+    lines = rows[[*key, "run"]].drop_duplicates()
+    twice = lines[lines.duplicated(key, keep=False)]
+    if twice.empty:
+        return
+    dataset, model, label, protocol = twice.iloc[0][key]
+    same = twice[(twice[key] == twice.iloc[0][key]).all(axis=1)]
+    paths = " and ".join(str(stores[run].folder) for run in same["run"])
+    raise BenchError(
+        f"{model} on {dataset} with {label} (protocol {protocol}) stands in {paths}; "
+        "report one of them"
+    )
+
+
+def _unfinished(
+    stores: Mapping[str, RunStore], headers: Mapping[str, Mapping[str, Any]], allowed: bool
+) -> Iterable[str]:
+    for name, header in headers.items():
+        if header.get("status") == "complete":
+            continue
+        progress = f"{header.get('images_done', '?')} of {header.get('images', '?')} images"
+        if not allowed:
+            raise BenchError(
+                f"{stores[name].folder}: unfinished run ({progress}); run the same command again "
+                "to finish it, or give --allow-partial"
+            )
+        yield f"{_short(name, header)} is partial: {progress}."
+
+
+def _different_data(
+    rows: pd.DataFrame,
+    stores: Mapping[str, RunStore],
+    headers: Mapping[str, Mapping[str, Any]],
+    allowed: bool,
+) -> Iterable[str]:
+    for dataset, runs in rows.groupby("dataset")["run"].unique().items():
+        prints = {run: headers[run].get("dataset_fingerprint") for run in runs}
+        known = {run: mark for run, mark in prints.items() if mark is not None}
+        if len(set(known.values())) < 2:
+            continue
+        first = next(iter(known))
+        other = next(run for run in known if known[run] != known[first])
+        if not allowed:
+            raise BenchError(
+                f"{dataset}: {stores[first].folder} saw data of fingerprint {known[first]}, "
+                f"{stores[other].folder} of {known[other]}; run both on the same data"
+            )
+        marks = ", ".join(sorted(str(mark) for mark in set(known.values())))
+        yield f"The runs on {dataset} saw different data (fingerprints {marks})."
+
+
+def _failed(headers: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
+    for name, header in headers.items():
+        if count := int(header.get("images_failed") or 0):
+            yield f"{_short(name, header)}: {count} image{'s' * (count > 1)} could not be scored."
+
+
+def _skipped(rows: pd.DataFrame, headers: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
+    """One sentence per dataset and set of counts: its runs mostly leave out the same masks."""
+    seen: dict[str, None] = {}
+    for dataset, runs in rows.groupby("dataset")["run"].unique().items():
+        for run in runs:
+            counts = {k: n for k, n in (headers[run].get("skipped") or {}).items() if n}
+            if counts:
+                what = ", ".join(f"{n} {str(k).replace('_', ' ')}" for k, n in counts.items())
+                seen[f"Masks of {dataset} that the protocol leaves out: {what}."] = None
+    return seen
+
+
+def _carried(rows: pd.DataFrame) -> Iterable[str]:
+    if share := float(np.mean(rows["carried"])):
+        yield (
+            f"{100 * share:.1f} % of the scores are carried over from an earlier step, where no "
+            "error was left to click on."
+        )
+
+
+def _short(name: str, header: Mapping[str, Any]) -> str:
+    names = [str(part(header, k).get("name", "")) for k in ("dataset", "model", "prompt")]
+    return " · ".join(names) if all(names) else name

@@ -1,0 +1,60 @@
+"""Small datasets on disk that several tests share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from oddities import random_blob
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+
+@pytest.fixture
+def coco_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a COCO dataset of random non-square pictures: ``annotations.json`` and ``images/``."""
+
+    def make(images: int = 4, masks: int = 3, size: tuple[int, int] = (48, 64)) -> Path:
+        rng = np.random.default_rng(images * 100 + masks)
+        folder = tmp_path / "coco"
+        (folder / "images").mkdir(parents=True)
+        document: dict[str, list[Any]] = {
+            "images": [],
+            "annotations": [],
+            "categories": [{"id": 1, "name": "blob"}],
+        }
+        height, width = size
+        for image_id in range(images):
+            name = f"{image_id:03d}.png"
+            pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / "images" / name)
+            document["images"].append(
+                {"id": image_id, "file_name": name, "height": height, "width": width}
+            )
+            for _ in range(masks):
+                dense = np.asfortranarray(random_blob(rng, height, width), dtype=np.uint8)
+                rle: Any = coco_mask.encode(dense)
+                document["annotations"].append(
+                    {
+                        "id": len(document["annotations"]) + 1,
+                        "image_id": image_id,
+                        "category_id": 1,
+                        "iscrowd": 0,
+                        "segmentation": {"size": rle["size"], "counts": rle["counts"].decode()},
+                    }
+                )
+        (folder / "annotations.json").write_text(json.dumps(document))
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Models this small lose time to threads."""
+    torch.set_num_threads(1)

@@ -1,0 +1,220 @@
+"""What every model promises, whatever it is: one test per promise, run over every model YAML."""
+
+import importlib
+import inspect
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from bench.models.disk import Disk
+from bench.models.sam_segmenter import SamSegmenter
+from bench.types import Prompt, Site
+
+ROOT = Path(__file__).parents[2]
+YAMLS = {path.stem: path for path in sorted((ROOT / "conf" / "model").glob("*.yaml"))}
+# A folder of published checkpoints, to hold the large models to the same promises.
+CHECKPOINTS = os.environ.get("SAM_BENCH_TEST_CHECKPOINTS")
+SITE = Site(checkpoints=Path(CHECKPOINTS or "nowhere"), download=False)
+# A whole model of random weights knows nothing of images: only what needs no sense holds.
+SENSELESS = {"small_sam"}
+SINGLE = {"grabcut"}
+
+KINDS = {
+    "point": ([[9, 20]], [1], None),
+    "corner": ([[0, 0]], [1], None),
+    "points": ([[9, 20], [30, 8], [14, 22]], [1, 0, 1], None),
+    "negative": ([[9, 20]], [0], None),
+    "box": ([], [], [4, 8, 25, 30]),
+    "one_pixel_box": ([], [], [7, 7, 7, 7]),
+    "box_and_points": ([[9, 20], [24, 29]], [1, 0], [4, 8, 25, 30]),
+}
+
+
+def prompt_of(kind, mask_logits=None):
+    points, labels, box = KINDS[kind]
+    return Prompt(
+        points=np.array(points, np.float32).reshape(-1, 2),
+        labels=np.array(labels, np.int64),
+        box=None if box is None else np.array(box, np.float32),
+        mask_logits=mask_logits,
+    )
+
+
+def part_of(name):
+    return yaml.safe_load(YAMLS[name].read_text())
+
+
+def class_of(part):
+    module, _, cls = part["target"].rpartition(".")
+    return getattr(importlib.import_module(module), cls)
+
+
+def is_here(name):
+    """Whether the model needs no download, or its checkpoint is in the named folder."""
+    args = part_of(name)["args"]
+    return "url" not in args or (SITE.checkpoints / args["file"]).is_file()
+
+
+def built(name):
+    part = part_of(name)
+    if part["args"].get("sha256") == "0" * 64:
+        pytest.skip("its YAML names no checkpoint yet")
+    return class_of(part)(**part["args"], site=SITE)
+
+
+HERE = [name for name in YAMLS if is_here(name)]
+
+
+@pytest.fixture(scope="module", params=[*HERE, "coarse_disk", "small_sam"])
+def named(request, small_sam):
+    if request.param == "small_sam":
+        return request.param, SamSegmenter(small_sam, SITE)
+    if request.param == "coarse_disk":
+        return request.param, Disk(stride=3, site=SITE)
+    return request.param, built(request.param)
+
+
+@pytest.fixture(scope="module")
+def model(named):
+    return named[1]
+
+
+@pytest.fixture
+def images(make_image):
+    """Two images, neither square, of different sizes and lying across each other."""
+    return [make_image(41, 90, 1), make_image(70, 33, 2)]
+
+
+@pytest.mark.parametrize("multimask", [True, False])
+def test_shapes_and_frames(named, images, upscale, multimask):
+    name, model = named
+    prompts = [prompt_of(kind) for kind in KINDS]
+    prediction = model.predict(model.embed(images[:1]) * len(prompts), prompts, multimask)
+    k = 3 if multimask and name not in SINGLE else 1
+    assert prediction.logits.shape[:2] == prediction.predicted_iou.shape == (len(prompts), k)
+    assert prediction.logits.is_floating_point()
+    assert torch.isfinite(prediction.logits).all()
+    assert torch.isfinite(prediction.predicted_iou).all()
+    for i, frame in enumerate(prediction.frames):
+        assert frame.image == (41, 90)
+        assert frame.content[0] <= frame.canvas[0]
+        assert frame.content[1] <= frame.canvas[1]
+        assert upscale(prediction, i).shape == (k, 41, 90)
+
+
+@pytest.mark.parametrize("multimask", [True, False])
+def test_a_batch_equals_one_by_one_and_interleaved_images_equal_apart(
+    model, images, upscale, multimask
+):
+    prompts = [prompt_of(kind) for kind in KINDS for _ in images]
+    embeddings = model.embed(images)
+    batch = model.predict(list(embeddings) * len(KINDS), prompts, multimask)
+    for i, prompt in enumerate(prompts):
+        alone = model.predict(model.embed([images[i % 2]]), [prompt], multimask)
+        assert torch.equal(upscale(batch, i), upscale(alone, 0))
+        assert torch.equal(batch.predicted_iou[i], alone.predicted_iou[0])
+        assert batch.frames[i].image == alone.frames[0].image
+
+
+def test_order_does_not_matter(model, images, upscale):
+    prompts = [prompt_of(kind) for kind in KINDS]
+    embeddings = list(model.embed(images))
+    flat = [embeddings[i % 2] for i in range(len(prompts))]
+    forth = model.predict(flat, prompts, True)
+    back = model.predict(flat[::-1], prompts[::-1], True)
+    for i in range(len(prompts)):
+        assert torch.equal(upscale(forth, i), upscale(back, len(prompts) - 1 - i))
+
+
+def test_logits_come_back_as_a_mask_prompt(model, images, upscale):
+    """Feedback from a batch, whose grids may have been filled up, equals feedback from one."""
+    assert "mask_logits" in model.prompt_kinds
+    embeddings = model.embed(images)
+    first = [prompt_of("point"), prompt_of("box")]
+    batch = model.predict(embeddings, first, True)
+    second = [prompt_of("points", batch.logits[i, 0].cpu().numpy()) for i in range(2)]
+    again = model.predict(embeddings, second, False)
+    for i in range(2):
+        alone = model.predict(embeddings[i : i + 1], first[i : i + 1], True)
+        fed = prompt_of("points", alone.logits[0, 0].cpu().numpy())
+        expected = model.predict(embeddings[i : i + 1], [fed], False)
+        assert torch.equal(upscale(again, i), upscale(expected, 0))
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+def test_a_click_on_one_side_does_not_answer_on_the_other(named, make_image, upscale, axis):
+    """Swapped coordinates, or a size taken for the other, put the answer elsewhere."""
+    name, model = named
+    if name in SENSELESS:
+        pytest.skip("random weights")
+    image = make_image(60, 128, 1)  # a bright ellipse around (38, 30)
+    click = np.array([[38, 30]], np.float32)
+    if axis == "y":
+        image, click = np.ascontiguousarray(image.transpose(1, 0, 2)), click[:, ::-1]
+    prompt = Prompt(points=click, labels=np.array([1]))
+    prediction = model.predict(model.embed([image]), [prompt], False)
+    mask = upscale(prediction, 0)[0] > 0
+    if axis == "y":
+        mask = mask.T
+    assert mask[30, 38]
+    assert mask[:, 96:].float().mean() < 0.05
+
+
+def test_later_clicks_change_something(model, images, upscale):
+    embeddings = list(model.embed(images[:1])) * 2
+    more = prompt_of("points")
+    fewer = Prompt(points=more.points[:1], labels=more.labels[:1])
+    prediction = model.predict(embeddings, [fewer, more], False)
+    assert not torch.equal(upscale(prediction, 0), upscale(prediction, 1))
+
+
+@pytest.mark.parametrize("multimask", [True, False])
+def test_no_prompts(named, multimask):
+    name, model = named
+    assert len(model.embed([])) == 0
+    prediction = model.predict([], [], multimask)
+    k = 3 if multimask and name not in SINGLE else 1
+    assert prediction.logits.shape[:2] == prediction.predicted_iou.shape == (0, k)
+    assert prediction.frames == []
+
+
+def test_images_are_left_as_they_are(model, images):
+    before = [image.copy() for image in images]
+    prompts = [prompt_of("box"), prompt_of("points")]
+    model.predict(model.embed(images), prompts, True)
+    assert all(np.array_equal(a, b) for a, b in zip(before, images, strict=True))
+
+
+def test_facts_are_text(model):
+    facts = model.facts
+    assert facts["device"] == "cpu"
+    assert all(isinstance(key, str) and isinstance(value, str) for key, value in facts.items())
+
+
+@pytest.mark.parametrize("name", YAMLS)
+def test_a_yaml_names_its_class_and_its_arguments(name):
+    part = part_of(name)
+    assert set(part) == {"name", "version", "target", "args", "about"}
+    assert part["name"] == name
+    assert isinstance(part["version"], str)
+    assert {"title", "source", "licence"} <= set(part["about"])
+    assert all(isinstance(value, str) for value in part["about"].values())
+    parameters = inspect.signature(class_of(part)).parameters
+    assert parameters["site"].kind is inspect.Parameter.KEYWORD_ONLY
+    # Every argument stands in the YAML: a changed default could else change a number unseen.
+    assert set(part["args"]) == set(parameters) - {"site"}
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_pins_nothing_of_the_place(name):
+    built(name)
+    part = part_of(name)
+    pinned = class_of(part).pin(part["args"], SITE)
+    assert not {"file", "url", "checkpoint"} & set(pinned)
+    backwards = dict(reversed(part["args"].items()))
+    assert pinned == class_of(part).pin(backwards, replace(SITE, image_batch=9, prompt_batch=1))

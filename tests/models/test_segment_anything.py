@@ -1,0 +1,121 @@
+"""The loader of the published architectures; ViT-B once, with random weights."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+from segment_anything import sam_model_registry
+
+from bench.models.segment_anything import SegmentAnything
+from bench.types import BenchError, Prompt, Site
+
+
+def published(**changes):
+    return {
+        "arch": "vit_b",
+        "file": "sam_vit_b.pth",
+        "url": "http://127.0.0.1:9/sam_vit_b.pth",
+        "size": 4,
+        "sha256": hashlib.sha256(b"true").hexdigest(),
+        **changes,
+    }
+
+
+def test_pins_content_and_not_place(site, tmp_path):
+    site.checkpoints.mkdir()
+    (site.checkpoints / "sam_vit_b.pth").write_bytes(b"true")
+    expected = {"arch": "vit_b", "sha256": published()["sha256"]}
+    assert SegmentAnything.pin(published(checkpoint=None), site) == expected
+    elsewhere = tmp_path / "copy.pth"
+    elsewhere.write_bytes(b"true")
+    assert SegmentAnything.pin(published(checkpoint=str(elsewhere)), Site()) == expected
+
+
+def test_pins_an_own_file_by_its_own_hash(site, tmp_path, monkeypatch):
+    site.checkpoints.mkdir()
+    expected = {"arch": "vit_b", "sha256": hashlib.sha256(b"mine").hexdigest()}
+    (site.checkpoints / "mine.pth").write_bytes(b"mine")
+    monkeypatch.chdir(tmp_path)
+    assert SegmentAnything.pin(published(checkpoint="mine.pth"), site) == expected
+    (tmp_path / "mine.pth").write_bytes(b"here")  # the working folder comes first
+    pinned = SegmentAnything.pin(published(checkpoint="mine.pth"), site)
+    assert pinned["sha256"] == hashlib.sha256(b"here").hexdigest()
+
+
+def test_missing_own_file_names_the_places(site, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BenchError) as caught:
+        SegmentAnything.pin(published(checkpoint="mine.pth"), site)
+    assert str(tmp_path / "mine.pth") in str(caught.value)
+    assert str(site.checkpoints / "mine.pth") in str(caught.value)
+
+
+def test_missing_file_without_download_says_what_to_do(site):
+    with pytest.raises(BenchError) as caught:
+        SegmentAnything.pin(published(), site)
+    assert "http://127.0.0.1:9/sam_vit_b.pth" in str(caught.value)
+    assert str(site.checkpoints / "sam_vit_b.pth") in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"fake", b"truer"])
+def test_wrong_published_file_is_refused_and_kept(site, content):
+    site.checkpoints.mkdir()
+    path = site.checkpoints / "sam_vit_b.pth"
+    path.write_bytes(content)
+    for use in (
+        lambda: SegmentAnything.pin(published(), site),
+        lambda: SegmentAnything(**published(), site=site),
+    ):
+        with pytest.raises(BenchError, match=r"expected .*, found ") as caught:
+            use()
+        assert str(path) in str(caught.value)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("arch", ["vit_x", "default", None])
+def test_unknown_architecture(site, arch):
+    with pytest.raises(BenchError, match="vit_b, vit_h, vit_l"):
+        SegmentAnything.pin(published(arch=arch), site)
+
+
+def test_arguments_that_lack(site):
+    with pytest.raises(BenchError, match="lack url, size"):
+        SegmentAnything.pin({"arch": "vit_b", "file": "a", "sha256": "0" * 64}, site)
+
+
+def test_a_checkpoint_of_another_architecture_is_recognised(site, tmp_path):
+    """A state dict with ViT-L's shapes: expanded from single numbers, it is small on the disk."""
+    with torch.device("meta"):
+        shapes = {k: v.shape for k, v in sam_model_registry["vit_l"]().state_dict().items()}
+    path = tmp_path / "large.pth"
+    torch.save({key: torch.zeros(1).expand(shape) for key, shape in shapes.items()}, path)
+    assert path.stat().st_size < 10_000_000
+    with pytest.raises(BenchError) as caught:
+        SegmentAnything(**published(checkpoint=str(path)), site=site)
+    text = str(caught.value)
+    assert text.endswith("it looks like vit_l")
+    assert "image_encoder.pos_embed (expected 1×64×64×768, found 1×64×64×1024)" in text
+    assert "unexpected: image_encoder.blocks.12." in text
+
+
+def test_loads_vit_b(site, tmp_path):
+    path = tmp_path / "tuned.pth"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        sam = sam_model_registry["vit_b"]()
+    torch.save({"model": sam.state_dict(), "epoch": 3}, path)
+    before = torch.get_rng_state()
+    model = SegmentAnything(**published(checkpoint=str(path)), site=site)
+    assert torch.equal(torch.get_rng_state(), before)
+    loaded = model._sam.state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in sam.state_dict().items())
+    assert model.facts["parameters"] == "93735472"
+    assert model.facts["checkpoint_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    # The decoder answers in its own shape; the encoder would take seconds and has its own tests.
+    from bench.models.sam_segmenter import SamEmbedding
+
+    embedding = SamEmbedding(torch.zeros(256, 64, 64), (640, 1024), (5, 8))
+    point = Prompt(points=np.array([[3, 2]], np.float32), labels=np.array([1]))
+    prediction = model.predict([embedding], [point], True)
+    assert prediction.logits.shape == (1, 3, 256, 256)

@@ -1,0 +1,137 @@
+"""Contracts of every prompt strategy that comes with the bench."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from oddities import odd_masks
+
+from bench.config import RunConfig, group_names, load_configs
+from bench.mask import Mask
+from bench.parts import load_class
+from bench.prompts.box import Box, loosened_box
+from bench.prompts.clicks import Clicks
+from bench.protocol import Protocol
+from bench.types import BenchError, Prompt, PromptStrategy, Target
+
+NAMES = group_names("prompt")
+
+
+@pytest.fixture(scope="module")
+def config() -> RunConfig:
+    return load_configs([f"prompt=[{','.join(NAMES)}]", "model=disk"])[0]
+
+
+def strategy(config: RunConfig, name: str) -> PromptStrategy:
+    part = config.prompts[name]
+    built: PromptStrategy = load_class(part)(**part.args, protocol=Protocol())
+    return built
+
+
+def walk(each: PromptStrategy, target: Target, seed: int) -> list[Prompt]:
+    """All prompts of a strategy whose every mask comes out a little wrong."""
+    wrong = np.roll(target.mask.dense(), (1, 3), axis=(0, 1))
+    mask, prompt, prompts = None, None, []
+    for step in range(each.steps):
+        prompt = each.next(target, None, mask, prompt, np.random.default_rng((seed, step)))
+        assert prompt is not None
+        mask = Mask.from_dense(wrong)
+        prompts.append(prompt)
+    return prompts
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_prompts_are_a_pure_function_of_target_and_seed(config: RunConfig, name: str) -> None:
+    each, target = strategy(config, name), Target("m", Mask.from_dense(odd_masks()["hole"]))
+    first, again = walk(each, target, 4), walk(each, target, 4)
+    for a, b in zip(first, again, strict=True):
+        assert np.array_equal(a.points, b.points)
+        assert np.array_equal(a.labels, b.labels)
+        assert (a.box is None) == (b.box is None)
+        assert a.box is None or b.box is None or np.array_equal(a.box, b.box)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_step_adds_to_the_one_before(config: RunConfig, name: str) -> None:
+    each, target = strategy(config, name), Target("m", Mask.from_dense(odd_masks()["hole"]))
+    prompts = walk(each, target, 4)
+    for before, after in itertools.pairwise(prompts):
+        assert after.n_points == before.n_points + 1
+        assert np.array_equal(after.points[:-1], before.points)
+        assert (after.box is None) == (before.box is None)
+    assert all(prompt.kinds <= each.prompt_kinds for prompt in prompts)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_prompts_lie_in_the_image_and_first_clicks_in_the_target(
+    config: RunConfig, name: str
+) -> None:
+    each = strategy(config, name)
+    for key, dense in odd_masks().items():
+        if key == "none":
+            continue
+        first = each.next(
+            Target("m", Mask.from_dense(dense)), None, None, None, np.random.default_rng(9)
+        )
+        assert first is not None
+        for x, y in first.points.astype(int):
+            assert dense[y, x]
+        if first.box is not None:
+            x0, y0, x1, y1 = first.box
+            assert 0 <= x0 <= x1 <= dense.shape[1] - 1
+            assert 0 <= y0 <= y1 <= dense.shape[0] - 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reported_steps_exist_and_have_labels(config: RunConfig, name: str) -> None:
+    each = strategy(config, name)
+    assert each.report_steps
+    assert all(1 <= step <= each.steps and label for step, label in each.report_steps.items())
+
+
+def test_labels_are_those_of_the_tables(config: RunConfig) -> None:
+    assert strategy(config, "point_1").report_steps == {1: "1 point"}
+    assert strategy(config, "point_3").report_steps == {3: "3 points"}
+    assert list(strategy(config, "points").report_steps) == [1, 2, 3, 5, 9]
+    assert strategy(config, "box").report_steps == {1: "box"}
+    assert strategy(config, "box_and_points").report_steps[2] == "box + 1 point"
+    assert strategy(config, "noisy_box").report_steps == {1: "noisy box"}
+
+
+def test_the_tight_box_includes_both_corners() -> None:
+    prompt = Box(protocol=Protocol()).next(
+        Target("m", Mask.from_dense(odd_masks()["parts"])),
+        None,
+        None,
+        None,
+        np.random.default_rng(),
+    )
+    assert prompt is not None
+    assert prompt.box is not None
+    assert prompt.box.tolist() == [1, 1, 16, 9]
+
+
+def test_box_noise_has_the_asked_spread_and_cap() -> None:
+    dense = np.zeros((400, 900), bool)
+    dense[150:200, 300:700] = True
+    mask = Mask.from_dense(dense)
+    rng = np.random.default_rng(3)
+    tight = np.array(mask.box, dtype=float)
+    moved = np.array([loosened_box(mask, 0.1, 20.0, rng) for _ in range(4000)]) - tight
+    assert np.abs(moved).max() <= 20
+    # 10 % of the height is 5 pixels, so the cap hardly bites; of the width 40, so it bites often.
+    assert moved[:, 1].std() == pytest.approx(5.0, rel=0.05)
+    assert (np.abs(moved[:, 0]) == 20).mean() == pytest.approx(0.617, abs=0.03)
+
+
+@pytest.mark.parametrize("bad", [{"clicks": 0}, {"clicks": 3, "report": [4]}])
+def test_impossible_clicks_are_refused(bad: dict[str, int]) -> None:
+    with pytest.raises(BenchError, match="cannot report"):
+        Clicks(**bad, protocol=Protocol())  # type: ignore[arg-type]
+
+
+def test_unknown_rules_are_refused_with_the_known_ones() -> None:
+    with pytest.raises(BenchError, match=r"'middle'.*box_center.*distance_max"):
+        Clicks(1, first="middle", protocol=Protocol())

@@ -1,0 +1,114 @@
+import csv
+import io
+import shutil
+import subprocess
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from bench.report.formats import to_csv, to_latex, to_markdown, to_rich
+from bench.report.selection import select
+from bench.report.table import miou_table
+
+ROUGH = r"A&B_50%|<b>#1 $x^2~{y}\[red]*"
+
+
+@pytest.fixture
+def table(bench, row):
+    stores = []
+    for model, gain in (("a", 0.0), ("b", 0.2)):
+        rows = [
+            row(
+                model=model, image_id=f"i{i}", mask_id=f"m{i}", iou=0.123456789012345 + gain + i / 9
+            )
+            for i in range(4)
+        ]
+        title = ROUGH if model == "a" else "B"
+        stores.append(bench.run(model=model, prompt="point_1", rows=rows, title=title))
+    return miou_table(select(stores), samples=100)
+
+
+def test_csv_has_full_precision_and_reads_back(table):
+    lines = list(csv.DictReader(io.StringIO(to_csv(table))))
+    assert [float(line["miou"]) for line in lines] == table.lines["miou"].tolist()
+    assert lines[0]["miou_oracle"] == ""
+    assert [line["model"] for line in lines] == ["a", "b"]
+    assert to_csv(table) == to_csv(table)
+
+
+def test_best_model_of_a_dataset_is_bold(table):
+    first, second = to_markdown(table).splitlines()[2:4]
+    assert "**" not in first
+    assert f"**{100 * table.lines['miou'].iloc[1]:.1f}** (" in second
+    assert rf"\textbf{{{100 * table.lines['miou'].iloc[1]:.1f}}}$_{{[" in to_latex(table)
+
+
+def test_alone_nothing_is_best(bench, row):
+    table = miou_table(select([bench.run(prompt="point_1", rows=[row()])]), samples=50)
+    assert "**" not in to_markdown(table)
+    assert "| 50.0 | – | 30.0 |" in to_markdown(table)
+
+
+def test_equal_models_are_both_best(bench, row):
+    stores = [bench.run(model=m, prompt="point_1", rows=[row(model=m)]) for m in ("a", "b")]
+    assert to_markdown(miou_table(select(stores), samples=50)).count("**50.0**") == 2
+
+
+def test_markdown_escapes_what_would_break_a_row(table):
+    line = to_markdown(table).splitlines()[2]
+    assert r"A&amp;B\_50%\|&lt;b>#1 $x^2~{y}\\\[red\]\*" in line
+    assert line.replace(r"\|", "").count("|") == 9
+
+
+def test_latex_escapes_every_special_character(table):
+    text = to_latex(table)
+    assert (
+        r"A\&B\_50\%|\textless{}b\textgreater{}\#1 \$x\textasciicircum{}2\textasciitilde{}\{y\}"
+        r"\textbackslash{}[red]*"
+    ) in text
+    assert "–" not in text
+    assert "×" not in text
+
+
+def test_latex_compiles(table, tmp_path):
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not installed")
+    document = (
+        r"\documentclass{article}\usepackage[utf8]{inputenc}\usepackage[T1]{fontenc}"
+        r"\usepackage{booktabs}\begin{document}" + to_latex(table) + r"\end{document}"
+    )
+    (tmp_path / "t.tex").write_text(document)
+    done = subprocess.run(
+        ["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_terminal_shows_names_as_they_are(table):
+    console = Console(width=160, file=io.StringIO(), record=True)
+    console.print(to_rich(table))
+    text = console.export_text()
+    assert ROUGH in text
+    assert "10" in text
+    assert "Protocol sam." in text
+
+
+def test_narrow_terminal_cuts_no_number(table):
+    console = Console(width=72, file=io.StringIO(), record=True)
+    console.print(to_rich(table))
+    text = console.export_text()
+    assert "…" not in text
+    for value in table.lines["miou"]:
+        assert f"{100 * value:.1f} (" in text
+
+
+def test_protocol_is_a_column_only_where_there_are_several(bench, row):
+    stores = [
+        bench.run(prompt="point_1", protocol=p, rows=[row(protocol=p)]) for p in ("sam", "sam2")
+    ]
+    assert "protocol" not in to_markdown(miou_table(select(stores[:1]), samples=50)).splitlines()[0]
+    table = miou_table(select(stores), samples=50)
+    assert "| protocol |" in to_markdown(table).splitlines()[0]
+    assert table.series("sam_b", "sam2") == "sam_b, sam2"
+    assert not pd.isna(table.lines["dataset"]).any()

@@ -1,0 +1,193 @@
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from bench.report import style, write_report
+from bench.report import write as writing
+from bench.report.html import inline_svg
+from bench.types import BenchError
+
+NASTY = "<script>alert('x')</script> & \"co\" {{ 7*7 }}"
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, new_bench):
+    """A report of two models and two datasets, whose names try to break out of the page."""
+    folder = tmp_path_factory.mktemp("report")
+    bench = new_bench(folder / "results")
+    stores = [
+        bench.run(d, m, images=4, seed=seed, skill=skill, category=NASTY,
+                  title=f"{NASTY}{m}", images_failed=1, skipped={"crowd": 2},
+                  facts={"checkpoint_sha256": NASTY})
+        for d, seed in (("shapes", 0), ("nuclei", 40))
+        for m, skill in (("sam_b", 1.6), ("grabcut", 0.7))
+    ]  # fmt: skip
+    report = write_report(
+        stores, folder / "reports" / "all", read_sample=bench.read_sample, samples=200
+    )
+    return bench, stores, report
+
+
+def test_writes_every_file_and_no_other(written):
+    _, _, report = written
+    names = {path.relative_to(report.folder).as_posix() for path in report.files}
+    figures = {"points", "difference", "histogram", "predicted_iou"}
+    assert names == {"table.csv", "table.md", "table.tex", "index.html", "report.json"} | {
+        f"figures/{name}.{kind}" for name in figures for kind in ("pdf", "svg", "png")
+    }
+    there = {
+        p.relative_to(report.folder).as_posix() for p in report.folder.rglob("*") if p.is_file()
+    }
+    assert there == names
+    assert [path.name for path in report.folder.parent.iterdir()] == ["all"]
+
+
+def test_the_same_runs_give_the_same_bytes(written):
+    bench, stores, report = written
+    again = report.folder.with_name("again")
+    write_report(stores[::-1], again, read_sample=bench.read_sample, samples=200)
+    for path in report.files:
+        assert path.read_bytes() == (again / path.relative_to(report.folder)).read_bytes(), path
+
+
+def test_page_stands_alone_and_escapes_what_it_shows(written):
+    page = written[2].page.read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert page.count("<script>") == 1
+    assert "&lt;script&gt;alert(&#39;x&#39;)" in page
+    assert "{{ 7*7 }}" in page
+    addresses = re.findall(r"""(?:src|href)=["']([^"']*)["']""", page)
+    assert {a.split(":")[0] if ":" in a else a[:1] for a in addresses} == {"data", "#"}
+    assert "@import" not in page
+    assert "url(http" not in page
+    assert 'lang="en"' in page
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_ids_are_unique_and_every_reference_is_there(written):
+    page = written[2].page.read_text(encoding="utf-8")
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    links = re.findall(r'href="#([^"]+)"', page) + re.findall(r"url\(#([^)]+)\)", page)
+    assert set(links) <= set(ids)
+    outside = [
+        name for name in ids if not name.startswith(("points", "diff", "histo", "predicted"))
+    ]
+    assert len(outside) == len(set(outside))
+
+
+def test_every_picture_has_words(written):
+    page = written[2].page.read_text(encoding="utf-8")
+    pictures = re.findall(r"<img\b[^>]*>", page)
+    assert len(pictures) > 20
+    assert all(re.search(r'alt="[^"]{10,}"', picture) for picture in pictures)
+    assert page.count('role="img"') == 4
+
+
+def test_caption_says_what_is_missing(written):
+    report = written[2]
+    for name in ("table.md", "table.tex", "index.html"):
+        text = (report.folder / name).read_text(encoding="utf-8")
+        assert "1 image could not be scored" in text
+        assert "2 crowd" in text
+        assert "Protocol sam." in text
+
+
+def test_json_is_the_table_for_machines(written):
+    report = written[2]
+    content = json.loads((report.folder / "report.json").read_text(encoding="utf-8"))
+    lines = report.table.lines
+    assert [line["miou"] for line in content["lines"]] == lines["miou"].tolist()
+    assert content["lines"][-1]["dataset"] is None
+    assert len(content["runs"]) == 4
+    assert content["answer"] == list(report.answer)
+    # 14 masks a dataset: a third of them each, rounded up
+    assert all(len(group["masks"]["worst"]) == 5 for group in content["gallery"])
+    assert set(content["files"]) == {p.relative_to(report.folder).as_posix() for p in report.files}
+
+
+def test_an_error_leaves_the_earlier_report_as_it_was(written, monkeypatch):
+    _, stores, report = written
+    before = {path: path.read_bytes() for path in report.files}
+
+    def full_disk(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(style, "save", full_disk)
+    with pytest.raises(BenchError, match="no space left"):
+        write_report(stores, report.folder, samples=50)
+    assert {path: path.read_bytes() for path in report.files} == before
+    assert not list(report.folder.parent.glob(".*"))
+
+
+def test_a_later_report_removes_only_what_an_earlier_one_wrote(bench, row, tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "figures", lambda *_: [])
+    out = tmp_path / "report"
+    store = bench.run(prompt="point_1", rows=[row()])
+    write_report([store], out, samples=50)
+    (out / "notes.txt").write_text("mine")
+    (tmp_path / "outside.txt").write_text("mine")
+    stale = out / "figures" / "old.pdf"
+    stale.write_text("old")
+    header = json.loads((out / "report.json").read_text())
+    header["files"] += ["figures/old.pdf", "../outside.txt"]
+    (out / "report.json").write_text(json.dumps(header))
+    write_report([store], out, samples=50)
+    assert not stale.exists()
+    assert (out / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "outside.txt").exists()
+
+
+def test_refusal_writes_nothing(bench, tmp_path):
+    store = bench.run(images=1, status="partial", images_done=1)
+    with pytest.raises(BenchError, match="unfinished"):
+        write_report([store], tmp_path / "new" / "report")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(bench, row, tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "figures", lambda *_: [])
+    (tmp_path / "file").write_text("")
+    store = bench.run(prompt="point_1", rows=[row()])
+    with pytest.raises(BenchError, match="can't be written"):
+        write_report([store], tmp_path / "file" / "report", samples=50)
+
+
+def test_report_of_one_mask_without_anything_to_draw(bench, row, tmp_path):
+    store = bench.run(prompt="point_1", rows=[row(predicted_ious=[])], partial=True)
+    store.write_header({"status": "complete"})
+    report = write_report([store], tmp_path / "report", samples=50)
+    page = report.page.read_text(encoding="utf-8")
+    assert "With point_1, sam_b reaches 50.0 mIoU on shapes." in page
+    assert 'id="gallery"' not in page
+    assert {p.stem for p in (report.folder / "figures").iterdir()} == {"histogram"}
+
+
+def test_inline_svg_takes_the_pages_ink_and_its_own_ids():
+    svg = (
+        '<?xml version="1.0"?>\n<svg width="72pt" height="36pt" viewBox="0 0 72 36" version="1.1">'
+        f'<metadata>x</metadata><g id="a" style="fill: {style.INK}"/><use href="#a" '
+        'clip-path="url(#a)"/></svg>'
+    )
+    assert inline_svg(svg, "fig") == (
+        '<svg aria-hidden="true" focusable="false" '
+        'style="max-width:115px;min-width:min(115px,34rem)" viewBox="0 0 72 36">'
+        '<g id="fig-a" style="fill: var(--ink)"/><use href="#fig-a" clip-path="url(#fig-a)"/></svg>'
+    )
+
+
+def test_importing_the_package_is_light():
+    code = (
+        "import sys, bench.report; "
+        "print([m for m in ('torch', 'matplotlib', 'pandas', 'jinja2') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_no_module_of_the_report_needs_torch():
+    code = "import sys, bench.report.write, bench.stats; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,67 @@
+"""A Sam of the official modules with random weights, small enough for a test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from segment_anything.modeling import (
+    ImageEncoderViT,
+    MaskDecoder,
+    PromptEncoder,
+    Sam,
+    TwoWayTransformer,
+)
+
+from bench.models.sam_segmenter import SamSegmenter
+from bench.types import Site
+
+
+class SmallSam(SamSegmenter):
+    """The same as a model of the bench."""
+
+    def __init__(self, *, site: Site) -> None:
+        super().__init__(build_small_sam(), site)
+
+    @classmethod
+    def pin(cls, args: Mapping[str, Any], site: Site) -> dict[str, Any]:
+        return {}
+
+
+def build_small_sam(side: int = 128, dim: int = 32) -> Sam:
+    """The official modules, a few thousand times smaller: 8×8 embedding, 32×32 logits."""
+    torch.manual_seed(0)
+    grid = (side // 16, side // 16)
+    sam = Sam(
+        image_encoder=ImageEncoderViT(
+            img_size=side,
+            patch_size=16,
+            embed_dim=32,
+            depth=2,
+            num_heads=2,
+            mlp_ratio=2.0,
+            out_chans=dim,
+            use_rel_pos=True,
+            window_size=3,
+            global_attn_indexes=(1,),
+            norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
+        ),
+        prompt_encoder=PromptEncoder(
+            embed_dim=dim,
+            image_embedding_size=grid,
+            input_image_size=(side, side),
+            mask_in_chans=16,
+        ),
+        mask_decoder=MaskDecoder(
+            num_multimask_outputs=3,
+            transformer=TwoWayTransformer(depth=2, embedding_dim=dim, mlp_dim=64, num_heads=4),
+            transformer_dim=dim,
+            iou_head_hidden_dim=32,
+        ),
+    )
+    for parameter in sam.parameters():  # zeros (positions, biases) would hide what is not used
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.2)
+    return sam.eval()

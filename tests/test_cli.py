@@ -1,0 +1,152 @@
+"""The command line, as a user meets it."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+
+
+@pytest.fixture
+def words(coco_folder: Callable[..., Path]) -> list[str]:
+    """A small run of a real model on real files, as words of the command line."""
+    folder = coco_folder(images=4, masks=2)
+    return [
+        "dataset=coco",
+        "dataset.name=blobs",
+        "model=disk",
+        "prompt=[point_1,point_3,box]",
+        f"dataset.args.annotations={folder}/annotations.json",
+        f"dataset.args.images={folder}/images",
+        f"runtime.results={folder.parent}/results",
+    ]
+
+
+def results(words: list[str]) -> Path:
+    return Path(words[-1].partition("=")[2])
+
+
+def test_run_prints_the_table_and_report_makes_the_page(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", *words]) == 0
+    out = capsys.readouterr().out
+    for expected in ("blobs", "1 point", "3 points", "box", "mIoU"):
+        assert expected in out
+    assert main(["report", "--results", str(results(words)), "--name", "mine"]) == 0
+    folder = results(words) / "reports" / "mine"
+    assert str(folder / "index.html") in capsys.readouterr().out.replace("\n", "")
+    lines = list(csv.DictReader((folder / "table.csv").open()))
+    assert [line["prompt"] for line in lines] == ["1 point", "3 points", "box"]
+    assert {line["masks"] for line in lines} == {"8"}
+
+
+def test_run_with_report_shows_pictures(words: list[str]) -> None:
+    assert main(["run", *words, "--report", "mine"]) == 0
+    page = (results(words) / "reports" / "mine" / "index.html").read_text()
+    assert page.count("<img") + page.count("<svg") > 5
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_the_same_command_again_says_the_same(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["run", *words])
+    first = capsys.readouterr().out
+    main(["run", *words])
+    assert capsys.readouterr().out == first
+
+
+def test_an_unreadable_image_gives_exit_code_3_and_stands_in_the_caption(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = results(words).parent / "coco" / "images" / "001.png"
+    broken.write_bytes(b"no picture")
+    assert main(["run", *words]) == 3
+    captured = capsys.readouterr()
+    assert "1 image" in " ".join(captured.out.split())
+    assert "errors.jsonl" in captured.err
+    assert main(["run", *words, "runtime.strict=true"]) == 2
+    assert "001.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "modle=disk"], "did you mean model"),
+        (["run", "model=disk", "dataset=bbbc038", "runtime.datasets=/nowhere"], "/nowhere"),
+        (["run", "model=sam_vit_b", "runtime.download=false"], "sam_vit_b_01ec64.pth"),
+        (["run", "model=sam_vit_b", "model.args.checkpoint=/no/such.pth"], "/no/such.pth"),
+        (["run", "model=disk", "model.args.radios=1"], "radios"),
+        (["run", "model=disk", "runtime.device=toaster"], "toaster"),
+        (["run", "model=disk", "runtime.workers=0"], "runtime.workers"),
+        (["report", "nothing-*"], "no run matches"),
+        (["ls", "nonsense"], "nonsense"),
+        (["fly"], "fly"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    arguments: list[str],
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if arguments[0] == "run":
+        arguments = [*arguments, f"runtime.checkpoints={tmp_path}"]
+    try:
+        code = main(arguments)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    err = capsys.readouterr().err
+    assert code == 2
+    assert says in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_partial_run_is_refused_by_a_report_unless_allowed(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", *words, "runtime.limit=2"]) == 0
+    assert "2 of 4" in " ".join(capsys.readouterr().out.split())
+    assert main(["report", "--results", str(results(words))]) == 2
+    assert "allow-partial" in capsys.readouterr().err.replace("_", "-")
+    assert main(["report", "--results", str(results(words)), "--allow-partial"]) == 0
+
+
+def test_ls_lists_parts_and_runs(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    for what, name in [
+        ("models", "sam_vit_b"),
+        ("datasets", "bbbc038"),
+        ("prompts", "box_and_points"),
+        ("protocols", "segment_anything_fast"),
+    ]:
+        assert main(["ls", what]) == 0
+        assert name in capsys.readouterr().out
+    main(["run", *words])
+    capsys.readouterr()
+    assert main(["ls", "runs", "--results", str(results(words))]) == 0
+    out = capsys.readouterr().out
+    assert out.count("complete") == 3
+    assert "4/4" in out
+
+
+def test_python_dash_m_is_the_same_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("sam-bench ")
+
+
+def test_the_help_says_how() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "run", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "prompt=[point_1,point_3,box]" in done.stdout

@@ -1,0 +1,98 @@
+"""The arrows between modules go one way, and starting the command line costs little."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import bench
+
+ROOT = Path(bench.__file__).resolve().parent
+
+
+def imports_of(path: Path) -> set[str]:
+    """Modules of the bench that a file names in an import, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "bench":
+            names = {alias.name for alias in node.names} - {"__version__"}
+            found.update(f"bench.{name}" for name in names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+    return {name for name in found if name.startswith("bench.")}
+
+
+def allowed(place: str, *names: str) -> None:
+    """Files of a place import from the bench only what is named, or their own place."""
+    path = ROOT / place
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    assert files, f"{path} holds no code"
+    own = f"bench.{place.removesuffix('.py').replace('/', '.')}"
+    for file in files:
+        for name in imports_of(file):
+            fits = any(name == one or name.startswith(f"{one}.") for one in (*names, own))
+            assert fits, f"{file.relative_to(ROOT)} imports {name}"
+
+
+VALUES = ("bench.types", "bench.mask")
+
+
+def test_values_know_nothing() -> None:
+    allowed("mask.py")
+    allowed("types.py", "bench.mask")
+    allowed("metrics.py", *VALUES)
+    allowed("protocol.py", *VALUES)
+    allowed("stats.py")
+
+
+def test_rooms_know_the_values_and_not_each_other() -> None:
+    allowed("prompts", *VALUES, "bench.protocol")
+    allowed("readers", *VALUES, "bench.demo")
+    allowed("models", *VALUES, "bench.demo")
+    allowed("scoring.py", *VALUES, "bench.metrics", "bench.protocol")
+    allowed("tasks", *VALUES, "bench.protocol", "bench.scoring", "bench.stopwatch")
+
+
+def test_a_report_sees_rows_only() -> None:
+    allowed("report", *VALUES, "bench.store", "bench.stats")
+    allowed("store.py", *VALUES)
+
+
+def test_only_the_door_knows_hydra() -> None:
+    for file in ROOT.rglob("*.py"):
+        text = file.read_text()
+        if "import hydra" in text or "from hydra" in text or "omegaconf" in text:
+            assert file.name == "config.py", f"{file} knows Hydra"
+
+
+def loaded_by(statement: str) -> set[str]:
+    command = f"{statement}; import sys; print(' '.join(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_the_command_line_starts_without_torch() -> None:
+    assert not loaded_by("import bench.cli") & {"torch", "ray", "hydra", "matplotlib", "cv2"}
+
+
+def test_a_report_is_made_without_torch() -> None:
+    assert "torch" not in loaded_by("import bench.report, bench.report.write")
+
+
+def test_no_file_has_two_ideas() -> None:
+    long = {
+        str(file.relative_to(ROOT)): lines
+        for file in ROOT.rglob("*.py")
+        if (lines := len(file.read_text().splitlines())) > 300
+    }
+    assert not long
+
+
+def test_datasets_is_no_package() -> None:
+    assert not list((ROOT.parent / "datasets").rglob("*.py"))

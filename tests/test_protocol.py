@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from oddities import odd_masks
+
+from bench.config import conf_dir, group_names, load_configs
+from bench.mask import Mask
+from bench.parts import Part, load_class
+from bench.protocol import Protocol
+from bench.types import BenchError, Prompt, Target
+
+ONE = Prompt(np.zeros((1, 2), np.float32), np.ones(1, np.int64))
+TWO = Prompt(np.zeros((2, 2), np.float32), np.ones(2, np.int64))
+BOX = Prompt(box=np.zeros(4, np.float32))
+BOX_AND_ONE = Prompt(ONE.points, ONE.labels, BOX.box)
+
+
+def part(name: str) -> Part:
+    return load_configs([f"protocol={name}", "model=disk"])[0].protocol
+
+
+@pytest.mark.parametrize("name", group_names("protocol"))
+def test_every_protocol_is_complete_and_explains_each_choice(name: str) -> None:
+    yaml = part(name)
+    protocol = load_class(yaml)(**yaml.args)
+    assert isinstance(protocol, Protocol)
+    assert set(yaml.args) == set(Protocol.__dataclass_fields__), "every choice is named"
+    assert set(yaml.about["choices"]) == set(yaml.args), "every choice has its sentence"
+    assert yaml.about["cite"]
+    assert yaml.version
+
+
+def test_the_default_is_sam() -> None:
+    assert load_class(part("sam"))(**part("sam").args) == Protocol()
+
+
+def test_a_second_protocol_differs_by_data_alone() -> None:
+    ours, theirs = part("sam"), part("segment_anything_fast")
+    differing = {choice for choice in ours.args if ours.args[choice] != theirs.args[choice]}
+    assert differing == {"first_click", "crowd"}
+    assert ours.target == theirs.target
+    assert (conf_dir() / "protocol" / "segment_anything_fast.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("rule", "several"),
+    [
+        ("first_click_only", [True, False, False, False]),
+        ("always", [True] * 4),
+        ("never", [False] * 4),
+    ],
+)
+def test_several_candidates_are_asked_for_by_rule(rule: str, several: list[bool]) -> None:
+    protocol = Protocol(multimask=rule)
+    assert [protocol.asks_multimask(p) for p in (ONE, TWO, BOX, BOX_AND_ONE)] == several
+
+
+def test_targets_that_do_not_count_are_counted() -> None:
+    masks = odd_masks()
+    targets = [
+        Target("big", Mask.from_dense(masks["all"])),
+        Target("crowd", Mask.from_dense(masks["parts"]), crowd=True),
+        Target("small", Mask.from_dense(masks["pixel"])),
+        Target("none", Mask.from_dense(masks["none"]), crowd=True),
+    ]
+    counted, skipped = Protocol(min_area=2).sort_out(targets)
+    assert [t.mask_id for t in counted] == ["big"]
+    assert skipped == {"crowd": 1, "empty": 1, "min_area": 1}
+    counted, _ = Protocol(crowd="include").sort_out(targets)
+    assert [t.mask_id for t in counted] == ["big", "crowd", "small"]
+
+
+@pytest.mark.parametrize(
+    "choice",
+    ["feedback", "multimask", "select", "crowd", "empty_target", "average"],
+)
+def test_an_unknown_choice_is_refused_with_the_known_ones(choice: str) -> None:
+    with pytest.raises(BenchError, match=r"unknown .* rule 'nonsense'; there are: "):
+        Protocol(**{choice: "nonsense"})  # type: ignore[arg-type]

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from oddities import odd_masks, random_blob
+
+from bench.mask import Mask
+from bench.metrics import iou
+from bench.protocol import Protocol
+from bench.scoring import candidate_ious, score, upscale
+from bench.types import BoolArray, Frame, Prediction
+
+
+def prediction_of(masks: list[list[BoolArray]], predicted: list[list[float]]) -> Prediction:
+    logits = torch.tensor(np.array(masks), dtype=torch.float32) * 2 - 1
+    frame = Frame.identity((logits.shape[2], logits.shape[3]))
+    return Prediction(logits, torch.tensor(predicted), [frame] * len(masks))
+
+
+def test_candidates_score_as_one_by_one() -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(100):
+        dense = [random_blob(rng, 21, 34) for _ in range(4)]
+        target = Mask.from_dense(dense.pop())
+        expected = [iou(Mask.from_dense(mask), target) for mask in dense]
+        assert candidate_ious(torch.tensor(np.array(dense)), target).tolist() == expected
+
+
+def test_the_most_confident_counts_and_the_oracle_is_the_best() -> None:
+    masks = odd_masks()
+    target = Mask.from_dense(masks["hole"])
+    prediction = prediction_of([[masks["parts"], masks["hole"], masks["all"]]], [[0.5, 0.2, 0.9]])
+    (found,) = score(prediction, [target], [None], Protocol())
+    assert found.selected == 2
+    assert found.iou == pytest.approx(masks["hole"].sum() / (11 * 17))
+    assert found.iou_oracle == 1.0
+    assert np.array_equal(found.mask.dense(), masks["all"])
+
+
+def test_of_equal_confidence_the_first_counts() -> None:
+    masks = odd_masks()
+    prediction = prediction_of([[masks["none"], masks["all"]]], [[0.5, 0.5]])
+    (found,) = score(prediction, [Mask.from_dense(masks["all"])], [None], Protocol())
+    assert (found.selected, found.iou, found.boundary_iou) == (0, 0.0, 0.0)
+
+
+def test_zero_is_background() -> None:
+    prediction = Prediction(torch.zeros(1, 1, 4, 6), torch.ones(1, 1), [Frame.identity((4, 6))])
+    (found,) = score(prediction, [Mask.from_dense(np.ones((4, 6), bool))], [None], Protocol())
+    assert found.mask.area == 0
+
+
+def test_ignored_pixels_count_on_neither_side() -> None:
+    target, predicted = np.zeros((6, 9), bool), np.zeros((6, 9), bool)
+    target[:, :4], predicted[:, 2:6] = True, True
+    ignore = np.zeros((6, 9), bool)
+    ignore[:, 4:] = True
+    prediction = prediction_of([[predicted]], [[1.0]])
+    (found,) = score(prediction, [Mask.from_dense(target)], [ignore], Protocol())
+    assert found.iou == pytest.approx(0.5)
+    assert not found.mask.dense()[:, 4:].any()
+
+
+def test_logits_are_brought_to_the_image_in_two_bilinear_steps() -> None:
+    logits = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    frame = Frame(canvas=(64, 64), content=(40, 64), image=(75, 120))
+    by_hand = F.interpolate(logits, (64, 64), mode="bilinear", align_corners=False)
+    by_hand = F.interpolate(by_hand[..., :40, :64], (75, 120), mode="bilinear", align_corners=False)
+    assert torch.equal(upscale(logits, frame), by_hand)
+
+
+def test_a_step_that_changes_no_size_changes_no_bit() -> None:
+    logits = torch.randn(1, 1, 32, 48, generator=torch.Generator().manual_seed(0))
+    same = F.interpolate(logits, (32, 48), mode="bilinear", align_corners=False)
+    assert torch.equal(upscale(logits, Frame.identity((32, 48))), same)
+
+
+def test_several_frames_in_one_batch_score_as_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(1)
+    frames = [Frame((32, 32), (20, 32), (50, 80))] * 5 + [Frame((32, 32), (32, 24), (90, 70))] * 4
+    logits = torch.randn(9, 3, 8, 8, generator=generator)
+    predicted = torch.rand(9, 3, generator=generator)
+    rng = np.random.default_rng(2)
+    targets = [Mask.from_dense(random_blob(rng, *frame.image)) for frame in frames]
+    whole = score(Prediction(logits, predicted, frames), targets, [None] * 9, Protocol())
+    monkeypatch.setattr("bench.scoring._MAX_PIXELS", 30_000)
+    chunked = score(Prediction(logits, predicted, frames), targets, [None] * 9, Protocol())
+    for i, one in enumerate(whole):
+        alone = Prediction(logits[i : i + 1], predicted[i : i + 1], frames[i : i + 1])
+        (single,) = score(alone, targets[i : i + 1], [None], Protocol())
+        for other in (single, chunked[i]):
+            assert one.ious.tolist() == other.ious.tolist()
+            assert one.mask.to_rle() == other.mask.to_rle()
+            assert one.mask.shape == frames[i].image
