@@ -40,7 +40,7 @@ is missing.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and gives its exit code."""
-    options = _parser().parse_args(argv)
+    options = _parser().parse(argv)
     _log_to(_errors())
     command: Callable[[argparse.Namespace], int] = options.command
     try:
@@ -128,7 +128,7 @@ def segment_command(options: argparse.Namespace) -> int:
 
 def ls_command(options: argparse.Namespace) -> int:
     """``sam-bench ls``: what there is to choose from, or the runs that there are."""
-    console = Console()
+    console = _output()
     if options.what == "runs":
         console.print(_runs_table(options.results))
         return 0
@@ -168,7 +168,7 @@ def _show(
     from bench.report.selection import select
     from bench.report.table import miou_table
 
-    console = Console()
+    console = _output()
     if out is None:
         chosen = select(stores, allow_partial=allow_partial)
         console.print(to_rich(miou_table(chosen, allow_partial=allow_partial)))
@@ -192,6 +192,12 @@ def _runs_table(results: Path) -> Table:
     return table
 
 
+def _output() -> Console:
+    """Standard output; wide enough for a table where it is no terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
+
+
 def _errors() -> Console:
     return Console(stderr=True)
 
@@ -205,7 +211,16 @@ def _log_to(console: Console) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Says what is wrong in one line, and takes overrides before, between and after options."""
+
+    def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
+        """The options; overrides that argparse leaves over behind an option go to the others."""
+        options, rest = self.parse_known_args(argv)
+        if rest and not ("overrides" in options and all(word[0] != "-" for word in rest)):
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        if rest:
+            options.overrides += rest
+        return options
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` explains\n")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from pycocotools import mask as coco_mask
+
+from bench.rle import columns_of, read_counts, runs_of, write_counts
 
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
@@ -64,23 +65,13 @@ class Mask:
         """The mask of a COCO run-length encoding with ``size`` [H, W] and ``counts``.
 
         ``counts`` is a compressed string or bytes, or a list of run lengths in column-major order.
-        Raises ``ValueError`` where the runs don't fill the size.
+        Raises ``ValueError`` for a damaged string and where the runs don't fill the size.
         """
         height, width = (int(n) for n in rle["size"])
-        counts = rle["counts"]
         if height <= 0 or width <= 0:
             raise ValueError(f"an RLE's size must be positive, found {height}×{width}")
-        if isinstance(counts, list):
-            total = sum(counts)
-            if total != height * width or min(counts, default=0) < 0:
-                raise ValueError(f"RLE runs sum to {total}, the size is {height}×{width}")
-            uncompressed: Any = {"size": [height, width], "counts": counts}
-            rle = coco_mask.frPyObjects(uncompressed, height, width)
-        else:
-            raw = counts.encode("ascii") if isinstance(counts, str) else counts
-            rle = {"size": [height, width], "counts": raw}
-        dense = coco_mask.decode(cast(Any, rle))
-        return cls.from_dense(dense.astype(bool))
+        columns, x0 = columns_of(read_counts(rle["counts"]), height, width)
+        return cls.from_crop(columns, 0, x0, height, width)
 
     def dense(self) -> BoolArray:
         """The full (H, W) bool array."""
@@ -100,9 +91,8 @@ class Mask:
 
     def to_rle(self) -> str:
         """The compressed COCO counts string; the size is ``shape``."""
-        encoded = coco_mask.encode(np.asfortranarray(self.dense(), dtype=np.uint8))
-        counts: bytes | str = encoded["counts"]
-        return counts if isinstance(counts, str) else counts.decode("ascii")
+        runs = runs_of(self.bits, self.y0, self.x0, self.height, self.width)
+        return write_counts(runs, self.height, self.width)
 
     @property
     def shape(self) -> tuple[int, int]:

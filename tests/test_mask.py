@@ -60,3 +60,14 @@ def test_crop_equals_a_slice_of_the_dense_mask() -> None:
         x0, x1 = sorted(rng.integers(0, 20, 2))
         crop = Mask.from_dense(dense).crop(int(y0), int(x0), int(y1), int(x1))
         assert np.array_equal(crop, dense[y0:y1, x0:x1])
+
+
+def test_rle_equals_pycocotools_on_random_masks() -> None:
+    rng = np.random.default_rng(8)
+    for _ in range(400):
+        height, width = int(rng.integers(1, 30)), int(rng.integers(1, 30))
+        dense = rng.random((height, width)) < rng.choice([0.03, 0.5, 0.97])
+        expected = coco_mask.encode(np.asfortranarray(dense, dtype=np.uint8))["counts"]
+        assert Mask.from_dense(dense).to_rle().encode() == expected
+        again = Mask.from_rle({"size": [height, width], "counts": expected})
+        assert np.array_equal(again.dense(), dense)

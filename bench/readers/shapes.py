@@ -22,10 +22,13 @@ class Shapes:
     Scene i has the id "scene_<i, five digits>", its own seed ``scene_seed(seed, i)``, and the
     size ``sizes[i % len(sizes)]``, (H, W) in pixels: a larger count leaves the first scenes as
     they are. The model of the demo has seen the bank "train"; "test" shares no shape family and
-    no texture with it. Every object is a target with the attribute ``level`` (whole, part or
-    subpart) and its kind as category; parts lie inside their wholes, so targets overlap.
+    no texture with it. Objects are targets with the attribute ``level`` (whole, part or subpart)
+    and their kind as category; parts lie inside their wholes, so targets overlap. At most
+    ``objects`` of a scene count, drawn at random by its seed, so that a pile of a hundred alike
+    does not outweigh the other scenes.
 
-    Raises ``BenchError`` where the count isn't in 1–100000, or a bank or size doesn't exist.
+    Raises ``BenchError`` where the count isn't in 1–100000, no object may count, or a bank or
+    size doesn't exist.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Shapes:
         seed: int = 20260101,
         bank: Literal["train", "test"] = "test",
         sizes: Sequence[Sequence[int]] = SIZES,
+        objects: int = 12,
         *,
         site: Site,
     ) -> None:
@@ -43,11 +47,14 @@ class Shapes:
             raise BenchError(f"shapes: seed must not be negative, found {seed}")
         if bank not in ("train", "test"):
             raise BenchError(f"shapes: bank must be 'train' or 'test', found {bank!r}")
+        if objects < 1:
+            raise BenchError(f"shapes: objects must be at least 1, found {objects}")
         if not sizes or any(len(size) != 2 or min(size) < 32 for size in sizes):
             raise BenchError(f"shapes: sizes are [H, W] of at least 32 pixels, found {sizes!r}")
         self._count = count
         self._seed = seed
         self._bank: Literal["train", "test"] = bank
+        self._objects = objects
         self._sizes = [(int(height), int(width)) for height, width in sizes]
 
     def ids(self) -> Sequence[str]:
@@ -64,11 +71,11 @@ class Shapes:
         targets = [
             Target(
                 f"{image_id}/{place:03d}",
-                Mask.from_dense(thing.mask),
-                category=thing.kind,
-                attributes={"level": thing.level},
+                Mask.from_dense(scene.objects[place].mask),
+                category=scene.objects[place].kind,
+                attributes={"level": scene.objects[place].level},
             )
-            for place, thing in enumerate(scene.objects)
+            for place in self._counted(index, len(scene.objects))
         ]
         return Sample(image_id, scene.image, targets)
 
@@ -78,12 +85,20 @@ class Shapes:
         The scene is in it so that a change of the renderer, or of a library below it, is noticed.
         """
         scene = self._scene(0)
-        arguments = (self._count, self._seed, self._bank, self._sizes)
+        arguments = (self._count, self._seed, self._bank, self._sizes, self._objects)
         digest = hashlib.sha256(repr(arguments).encode())
         digest.update(scene.image.tobytes())
         for thing in scene.objects:
             digest.update(np.packbits(thing.mask).tobytes())
         return digest.hexdigest()[:16]
+
+    def _counted(self, index: int, number: int) -> list[int]:
+        """The places of the objects that count, of all that the scene has, in order."""
+        if number <= self._objects:
+            return list(range(number))
+        rng = np.random.default_rng(np.random.SeedSequence([self._seed, index, 1]))
+        drawn = rng.choice(number, self._objects, replace=False)
+        return sorted(int(place) for place in drawn)
 
     def _scene(self, index: int) -> Scene:
         size = self._sizes[index % len(self._sizes)]

@@ -89,3 +89,18 @@ def test_other_ids_are_refused(image_id):
 def test_wrong_arguments_are_refused_when_opened(options):
     with pytest.raises(BenchError, match="shapes: "):
         Shapes(site=SITE, **options)
+
+
+def test_at_most_so_many_objects_of_a_scene_count():
+    whole, few = Shapes(6, objects=1000, site=Site()), Shapes(6, objects=3, site=Site())
+    numbers = []
+    for image_id in whole.ids():
+        every = {target.mask_id for target in whole.read(image_id).targets}
+        kept = [target.mask_id for target in few.read(image_id).targets]
+        assert set(kept) <= every
+        assert kept == sorted(kept)
+        assert len(kept) == min(3, len(every))
+        assert kept == [target.mask_id for target in few.read(image_id).targets]
+        numbers.append(len(every))
+    assert max(numbers) > 3
+    assert whole.fingerprint() != few.fingerprint()

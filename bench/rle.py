@@ -1,0 +1,105 @@
+"""COCO run lengths: background first, in column-major order, of whole (H, W) masks.
+
+Only the columns that a mask covers are touched, so a small object in a large picture costs little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as coco_mask
+
+Runs: TypeAlias = npt.NDArray[np.int64]
+
+_LONGEST = 7  # characters of a run length in a compressed string: 35 bits
+
+
+def read_counts(counts: str | bytes | Sequence[int]) -> Runs:
+    """The run lengths of an RLE's ``counts``: a compressed string or a list of whole numbers.
+
+    Raises ``ValueError`` for anything else, and for a damaged string.
+    """
+    if isinstance(counts, str):
+        counts = counts.encode("ascii", errors="replace")
+    if isinstance(counts, bytes):
+        return _decompressed(counts)
+    runs = np.asarray(counts)
+    if runs.ndim != 1 or (runs.size and not np.issubdtype(runs.dtype, np.integer)):
+        raise ValueError("an RLE's counts are a string or a list of whole numbers")
+    return runs.astype(np.int64)
+
+
+def write_counts(runs: Runs, height: int, width: int) -> str:
+    """The compressed string of run lengths that fill (height, width), as pycocotools writes it."""
+    uncompressed: Any = {"size": [height, width], "counts": runs.tolist()}
+    encoded: Any = coco_mask.frPyObjects(uncompressed, height, width)
+    return str(encoded["counts"].decode("ascii"))
+
+
+def columns_of(runs: Runs, height: int, width: int) -> tuple[npt.NDArray[np.bool_], int]:
+    """The columns from the first to the last that the mask covers, (H, w) bool, and the first's x.
+
+    w is 0 for an empty mask. Raises ``ValueError`` for runs that don't fill the image.
+    """
+    if runs.size and runs.min() < 0:
+        raise ValueError(f"a run length of the {height}×{width} RLE is negative")
+    if runs.sum() != height * width:
+        raise ValueError(
+            f"the RLE's runs sum to {runs.sum()}, the image has {height}×{width} = "
+            f"{height * width} pixels"
+        )
+    ends = np.cumsum(runs)
+    starts, ends = (ends - runs)[1::2], ends[1::2]
+    some = ends > starts
+    starts, ends = starts[some], ends[some]
+    if starts.size == 0:
+        return np.zeros((height, 0), dtype=bool), 0
+    x0, x1 = int(starts[0]) // height, (int(ends[-1]) - 1) // height
+    steps = np.zeros((x1 - x0 + 1) * height + 1, dtype=np.int8)
+    steps[starts - x0 * height] += 1
+    steps[ends - x0 * height] -= 1
+    columns = np.cumsum(steps[:-1], dtype=np.int8).astype(bool).reshape(-1, height)
+    return columns.T, x0
+
+
+def runs_of(bits: npt.NDArray[np.bool_], y0: int, x0: int, height: int, width: int) -> Runs:
+    """The run lengths of the (height, width) mask whose only pixels are ``bits`` at (y0, x0)."""
+    edges = np.diff(np.pad(bits.T.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    starts, ends = (
+        (x0 + column) * height + y0 + row for column, row in map(np.nonzero, (edges > 0, edges < 0))
+    )
+    # A run that reaches a column's foot goes on where the next column starts at its head.
+    apart = np.concatenate([[True], starts[1:] != ends[:-1]])[: len(starts)]
+    starts, ends = starts[apart], ends[np.roll(apart, -1)]
+    turns = np.stack([starts, ends], axis=1).ravel()
+    if len(turns) == 0 or turns[-1] != height * width:
+        turns = np.append(turns, height * width)
+    return np.diff(turns, prepend=0).astype(np.int64)
+
+
+def _decompressed(counts: bytes) -> Runs:
+    """The run lengths of COCO's compressed string.
+
+    Each number is written in characters of 5 bits, lowest first, plus a bit that says "more
+    follows"; from the fourth on it is the difference to the number two before.
+    """
+    codes = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
+    if codes.size == 0:
+        return codes
+    last = (codes & 32) == 0
+    if codes.min() < 0 or codes.max() > 63 or not last[-1]:
+        raise ValueError("the RLE's counts string is damaged")
+    ends = np.flatnonzero(last)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lengths = ends - starts + 1
+    if lengths.max() > _LONGEST:
+        raise ValueError("the RLE's counts string is damaged")
+    place = np.arange(codes.size) - np.repeat(starts, lengths)
+    runs: Runs = np.add.reduceat((codes & 31) << (5 * place), starts)
+    runs -= np.where(codes[ends] & 16, np.int64(1) << (5 * lengths), 0)
+    runs[1::2] = np.cumsum(runs[1::2])
+    runs[2::2] = np.cumsum(runs[2::2])
+    return runs
