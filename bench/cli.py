@@ -112,7 +112,12 @@ def segment_command(options: argparse.Namespace) -> int:
     config = load_configs(options.overrides, options.config_dir)[0]
     site = config.runtime.site()
     model = load_class(config.model, config.runtime.allow_modules)
-    model.pin(config.model.args, site)  # type: ignore[attr-defined]
+    if beyond := prompt.kinds - model.prompt_kinds:
+        raise BenchError(
+            f"model {config.model.name} understands {', '.join(sorted(model.prompt_kinds))}, "
+            f"not {', '.join(sorted(beyond))}"
+        )
+    model.pin(config.model.args, site)
     multimask = options.multimask
     if multimask is None:
         multimask = prompt.n_points == 1 and prompt.box is None

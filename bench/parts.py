@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,7 +27,7 @@ class Part:
     about: dict[str, Any] = field(default_factory=dict)
 
 
-def load_class(part: Part, allow_modules: Sequence[str] = ()) -> Callable[..., Any]:
+def load_class(part: Part, allow_modules: Sequence[str] = ()) -> type[Any]:
     """The class that a part names, its arguments checked against the constructor's.
 
     Raises ``BenchError`` for a module that is neither the bench's nor allowed, a name that isn't
@@ -48,7 +48,8 @@ def load_class(part: Part, allow_modules: Sequence[str] = ()) -> Callable[..., A
         raise BenchError(f"{part.name}: target {part.target!r} is not a class")
     with suppress(ValueError):  # a class written in C may have no signature to check
         _check_args(part, inspect.signature(target).parameters)
-    return target
+    found: type[Any] = target
+    return found
 
 
 def _check_args(part: Part, parameters: Mapping[str, inspect.Parameter]) -> None:

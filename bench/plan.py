@@ -61,8 +61,17 @@ def make_plan(config: RunConfig) -> Plan:
     ids = tuple(reader.ids())
     if not ids:
         raise BenchError(f"{config.dataset.name}: the dataset holds no image")
-    pinned = load_class(config.model, allowed).pin(config.model.args, site)  # type: ignore[attr-defined]
-    model = replace(config.model, args=pinned)
+    segmenter = load_class(config.model, allowed)
+    for name, strategy in strategies.items():
+        feeds_back = protocol.feeds_back() and strategy.steps > 1
+        needs = strategy.prompt_kinds | ({"mask_logits"} if feeds_back else set())
+        if beyond := needs - segmenter.prompt_kinds:
+            raise BenchError(
+                f"model {config.model.name} understands "
+                f"{', '.join(sorted(segmenter.prompt_kinds))}; prompt {name} under protocol "
+                f"{config.protocol.name} asks for {', '.join(sorted(beyond))} too"
+            )
+    model = replace(config.model, args=segmenter.pin(config.model.args, site))
     fingerprint = reader.fingerprint()
     runs = {
         name: _prompt_run(config, model, part, strategies[name], reader, ids)

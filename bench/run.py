@@ -71,13 +71,6 @@ class Worker:
         self._plan, self._progress, self._watch = plan, progress, watch
         model = load_class(config.model, config.runtime.allow_modules)
         self.segmenter: Segmenter = model(**config.model.args, site=plan.site)
-        for each in plan.runs.values():
-            if beyond := each.strategy.prompt_kinds - self.segmenter.prompt_kinds:
-                raise BenchError(
-                    f"model {config.model.name} understands "
-                    f"{', '.join(sorted(self.segmenter.prompt_kinds))}; prompt {each.part.name} "
-                    f"asks for {', '.join(sorted(beyond))} too"
-                )
         self._task = PromptedMasks(
             dataset=config.dataset.name,
             model=config.model.name,

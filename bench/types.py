@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -236,7 +236,13 @@ class Reader(Protocol):
 
 
 class Segmenter(Protocol):
-    """A promptable model. It keeps no current image: embeddings are values."""
+    """A promptable model. It keeps no current image: embeddings are values.
+
+    ``prompt_kinds`` says which of ``points``, ``box``, ``mask_logits`` and ``text`` the class
+    understands, before anything is loaded.
+    """
+
+    prompt_kinds: ClassVar[frozenset[str]]
 
     @classmethod
     def pin(cls, args: Mapping[str, Any], site: Site) -> dict[str, Any]:
@@ -249,10 +255,6 @@ class Segmenter(Protocol):
     @property
     def facts(self) -> Mapping[str, str]:
         """What a run's header should say of the model: device, checkpoint hash, versions."""
-
-    @property
-    def prompt_kinds(self) -> frozenset[str]:
-        """Which of ``points``, ``box``, ``mask_logits`` and ``text`` the model understands."""
 
     def embed(self, images: Sequence[ImageArray]) -> Sequence[Any]:
         """One opaque embedding per image: the slow part, once per image."""

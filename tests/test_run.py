@@ -75,6 +75,11 @@ def small_sam_config(folder: Path, *overrides: str, results: str = "results") ->
     return config
 
 
+def grabcut_config(folder: Path, *overrides: str, results: str = "results") -> RunConfig:
+    words = ["model=grabcut", "prompt=[point_3,box]"]
+    return configure(folder, *words, *overrides, results=results)
+
+
 @pytest.fixture
 def folder(coco_folder: Callable[..., Path]) -> Path:
     return coco_folder(images=5, masks=3)
@@ -184,7 +189,7 @@ def test_a_full_size_vit_b_of_random_weights_equals_the_official_predictor(
         ["runtime.part_images=1", "runtime.prompt_batch=1"],
     ],
 )
-@pytest.mark.parametrize("make", [configure, small_sam_config])
+@pytest.mark.parametrize("make", [configure, grabcut_config, small_sam_config])
 def test_rows_do_not_depend_on_batches_and_workers(
     folder: Path, make: Callable[..., RunConfig], runtime: list[str]
 ) -> None:
@@ -334,8 +339,12 @@ def test_a_prompt_that_the_model_does_not_understand_is_refused(
     from bench.models.disk import Disk
 
     monkeypatch.setattr(Disk, "prompt_kinds", frozenset({"points"}))
-    with pytest.raises(BenchError, match="understands points; prompt box asks for box too"):
-        run(make_plan(configure(folder)), Silent())
+    says = "understands points; prompt box under protocol sam asks for box too"
+    with pytest.raises(BenchError, match=says):
+        make_plan(configure(folder, "prompt=box"))
+    with pytest.raises(BenchError, match=r"prompt point_3 .* asks for mask_logits too"):
+        make_plan(configure(folder, "prompt=[point_1,point_3]"))
+    make_plan(configure(folder, "prompt=point_1"))
 
 
 def test_masks_can_be_left_out_of_the_rows(folder: Path) -> None:

@@ -184,20 +184,23 @@ def build_demo_sam(size: SizeName) -> Sam:
 def local_init(sam: Sam) -> None:
     """Make the untrained decoder's cross-attention look where the point is, in place.
 
-    Queries and keys start with the same projection, sharpened, and the positional encoding
-    outweighs the label embeddings. From the default initialisation the same ability has to be
-    found by chance first, which costs a small budget most of its steps.
+    Queries and keys start with the same projection, sharpened, and position outweighs both the
+    labels of points and the picture's content. From the default initialisation the same ability
+    has to be found by chance first, which costs a small budget most of its steps. The labels of
+    box corners keep their strength: a corner must not be mistaken for a click.
     """
     transformer = sam.mask_decoder.transformer
     attentions = [transformer.final_attn_token_to_image]
     for layer in transformer.layers:
         attentions += [layer.cross_attn_token_to_image, layer.cross_attn_image_to_token]
     for attention in attentions:
-        attention.q_proj.weight.mul_(3**0.5)
+        attention.q_proj.weight.mul_(2 * 3**0.5)
         attention.q_proj.bias.zero_()
         attention.k_proj.weight.copy_(attention.q_proj.weight)
         attention.k_proj.bias.zero_()
     prompts = sam.prompt_encoder
     prompts.pe_layer.positional_encoding_gaussian_matrix.mul_(1.5)
-    for embedding in (*prompts.point_embeddings, prompts.not_a_point_embed, prompts.no_mask_embed):
+    clicks = prompts.point_embeddings[:2]
+    for embedding in (*clicks, prompts.not_a_point_embed, prompts.no_mask_embed):
         embedding.weight.mul_(0.2)
+    sam.image_encoder.neck_norm.weight.mul_(0.1)

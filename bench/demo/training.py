@@ -43,9 +43,10 @@ class Recipe:
     processes: int = 2
     learning_rate: float = 1.2e-3
     weight_decay: float = 0.03
-    warmup_steps: int = 60
+    warmup_steps: int = 40
     decay_share: float = 0.35
-    balanced_steps: int = 600
+    balanced_until: int = 250
+    focal_from: int = 800
     clip: float = 1.0
     ema: float = 0.9985
     box_share: float = 0.42
@@ -119,6 +120,12 @@ def learning_rate(recipe: Recipe, step: int, progress: float) -> float:
     return recipe.learning_rate * warm * (1 - float(np.cos(np.pi * left))) / 2
 
 
+def balance_of_step(recipe: Recipe, step: int) -> float:
+    """Return the share of class-balanced loss: 1 at first, then linearly down to 0."""
+    span = recipe.focal_from - recipe.balanced_until
+    return min(1.0, max(0.0, (recipe.focal_from - step) / span))
+
+
 def _start(
     rng: np.random.Generator, recipe: Recipe, thing: SceneObject, size: tuple[int, int]
 ) -> Start:
@@ -187,7 +194,7 @@ def accumulate_gradients(recipe: Recipe, state: State, rank: int) -> dict[str, f
     target = soft_targets(questions)
     prompts = first_prompts(questions)
     clicked = torch.tensor([not isinstance(question.start, np.ndarray) for question in questions])
-    balance = max(0.0, 1 - state.step / recipe.balanced_steps)
+    balance = balance_of_step(recipe, state.step)
     total, overlap = 0.0, 0.0
     for turn in range(rounds):
         answers = answer(sam, leaf, prompts, fast=True)

@@ -33,6 +33,8 @@ class Disk:
     part.
     """
 
+    prompt_kinds = frozenset({"points", "box", "mask_logits"})
+
     def __init__(self, stride: int = 1, radius: float = 0.15, *, site: Site) -> None:
         if stride < 1 or not 0 < radius <= 1:
             raise BenchError(
@@ -53,11 +55,6 @@ class Disk:
     def facts(self) -> Mapping[str, str]:
         """Device and versions."""
         return {"device": self._device, "dtype": "float32", "torch": str(torch.__version__)}
-
-    @property
-    def prompt_kinds(self) -> frozenset[str]:
-        """Points, a box and the logits of an earlier mask."""
-        return frozenset({"points", "box", "mask_logits"})
 
     def embed(self, images: Sequence[ImageArray]) -> list[tuple[int, int]]:
         """The (H, W) of each image: nothing else of it is looked at."""

@@ -42,6 +42,8 @@ class GrabCut:
     answer, so ``multimask`` changes nothing. Logits are +1 and -1 on the image's own pixels.
     """
 
+    prompt_kinds = frozenset({"points", "box", "mask_logits"})
+
     def __init__(
         self, iterations: int = 5, reach: float = 0.25, dot: int = 2, *, site: Site
     ) -> None:
@@ -65,11 +67,6 @@ class GrabCut:
     def facts(self) -> Mapping[str, str]:
         """OpenCV's version and where the logits are put; the method itself runs on the CPU."""
         return {"device": self._device, "opencv": cv2.__version__}
-
-    @property
-    def prompt_kinds(self) -> frozenset[str]:
-        """Points, a box and the logits of an earlier mask."""
-        return frozenset({"points", "box", "mask_logits"})
 
     def embed(self, images: Sequence[ImageArray]) -> list[ImageArray]:
         """The images themselves, in OpenCV's channel order."""

@@ -57,6 +57,8 @@ class SamSegmenter:
     ``checkpoint_sha256`` goes into ``facts``. Raises ``BenchError`` where the device is not there.
     """
 
+    prompt_kinds = frozenset({"points", "box", "mask_logits"})
+
     def __init__(self, sam: Sam, site: Site, checkpoint_sha256: str | None = None) -> None:
         self._device = _usable_device(site.device)
         torch.set_float32_matmul_precision("highest")
@@ -99,11 +101,6 @@ class SamSegmenter:
         if self._checkpoint_sha256 is not None:
             facts["checkpoint_sha256"] = self._checkpoint_sha256
         return facts
-
-    @property
-    def prompt_kinds(self) -> frozenset[str]:
-        """Points, a box and the logits of an earlier mask."""
-        return frozenset({"points", "box", "mask_logits"})
 
     @torch.inference_mode()
     def embed(self, images: Sequence[ImageArray]) -> list[SamEmbedding]:
