@@ -50,7 +50,7 @@ class RunProgress:
         trace: TracebackType | None,
     ) -> None:
         self._bar.stop()
-        if self._total and not self._console.is_terminal:
+        if self._done + self._failed and not self._console.is_terminal:
             self._say()
 
     def image_done(self, ious: Mapping[str, Sequence[float]]) -> None:

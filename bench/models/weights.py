@@ -33,8 +33,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise
     except Exception as error:  # broken bytes make the unpickler raise almost anything
         raise BenchError(
-            f"{path} is no checkpoint that can be read safely, it is damaged or holds more than "
-            f"tensors (expected: torch.save(model.state_dict(), …)): {_first_line(error)}"
+            # torch's own words advise to load it unsafely: they stay in the traceback
+            f"{path} is no checkpoint that can be read safely: it is damaged or holds more than "
+            f"tensors; expected what torch.save(model.state_dict(), …) writes"
         ) from error
     for key in WRAPPINGS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
