@@ -22,7 +22,7 @@ CHECKPOINTS = os.environ.get("SAM_BENCH_TEST_CHECKPOINTS")
 SITE = Site(checkpoints=Path(CHECKPOINTS or "nowhere"), download=False)
 # A whole model of random weights knows nothing of images: only what needs no sense holds.
 SENSELESS = {"small_sam"}
-SINGLE = {"grabcut"}
+SINGLE = {"grabcut", "random_walker"}
 
 KINDS = {
     "point": ([[9, 20]], [1], None),
