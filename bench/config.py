@@ -37,9 +37,10 @@ class Runtime:
     """Where and how to run: may change the speed, never a number.
 
     ``device`` is ``auto`` or a torch device. Folders are relative to the current one. ``workers``
-    threads read ahead; ``part_images`` images make a part on disk. ``limit`` runs only the first
-    images, for a try. ``strict`` stops at the first image that cannot be read. Classes outside
-    this package need their module in ``allow_modules``.
+    threads read ahead and, on a CPU, score side by side; ``part_images`` images make a part on
+    disk. ``limit`` runs only the first images, for a try. ``strict`` stops at the first image that
+    cannot be read. ``canary`` asks a checkpoint for known masks before a run. Classes outside this
+    package need their module in ``allow_modules``.
     """
 
     device: str = "auto"
@@ -50,6 +51,7 @@ class Runtime:
     limit: int | None = None
     keep_masks: bool = True
     strict: bool = False
+    canary: bool = True
     download: bool = True
     datasets: str = "datasets"
     checkpoints: str = "~/.cache/sam-bench/checkpoints"

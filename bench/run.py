@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 import torch
 
-from bench import provenance
+from bench import canary, provenance
+from bench.config import conf_dir
 from bench.parts import load_class
 from bench.pipeline import in_order
 from bench.plan import Plan, PromptRun
@@ -71,6 +72,8 @@ class Worker:
         self._plan, self._progress, self._watch = plan, progress, watch
         model = load_class(config.model, config.runtime.allow_modules)
         self.segmenter: Segmenter = model(**config.model.args, site=plan.site)
+        if config.runtime.canary:
+            _ask_canary(self.segmenter, plan)
         self._task = PromptedMasks(
             dataset=config.dataset.name,
             model=config.model.name,
@@ -158,6 +161,14 @@ class Worker:
         log.warning("image %s left out: %s", error.image_id, error.reason)
         self.errors.append(error)
         self._progress.image_failed(error)
+
+
+def _ask_canary(segmenter: Segmenter, plan: Plan) -> None:
+    """Checks the masks that the checkpoint is known to give, where they are recorded."""
+    sha256 = segmenter.facts.get("checkpoint_sha256")
+    path = canary.find(sha256, [plan.site.checkpoints, conf_dir()])
+    if path is not None:
+        canary.check(segmenter, canary.load(path), path)
 
 
 @dataclass(frozen=True, slots=True)
