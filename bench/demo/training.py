@@ -44,7 +44,7 @@ class Recipe:
     learning_rate: float = 1.2e-3
     weight_decay: float = 0.03
     warmup_steps: int = 40
-    decay_share: float = 0.35
+    decay_share: float = 0.72
     balanced_until: int = 250
     focal_from: int = 800
     clip: float = 1.0
