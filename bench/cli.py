@@ -1,4 +1,4 @@
-"""The command line: ``sam-bench run | report | segment | ls | canary``.
+"""The command line: ``sam-bench run | report | segment | protocol | ls | canary``.
 
 Exit codes: 0 all well, 2 a mistake that one line explains, 3 a run in which images failed,
 130 stopped by Ctrl-C.
@@ -120,6 +120,16 @@ def _parser() -> _Parser:
     _add(canary, "output_dir", type=Path, help="instead of the folder of checkpoints")
     canary.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as model=sam_vit_b")
     canary.set_defaults(command=commands.canary_command)
+
+    protocol = subparsers.add_parser("protocol", help="what a protocol chooses, and why")
+    verbs = protocol.add_subparsers(required=True, metavar="show|diff")
+    show = verbs.add_parser("show", parents=[shared], help="every choice of a protocol")
+    show.add_argument("name")
+    show.set_defaults(command=commands.protocol_show_command)
+    diff = verbs.add_parser("diff", parents=[shared], help="the choices in which two differ")
+    diff.add_argument("a")
+    diff.add_argument("b")
+    diff.set_defaults(command=commands.protocol_diff_command)
 
     ls = subparsers.add_parser("ls", parents=[shared], help="what there is to choose from")
     ls.add_argument("what", choices=[*commands.GROUPS, "runs"])

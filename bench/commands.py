@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bench.types import BenchError
 
 if TYPE_CHECKING:
+    from bench.parts import Part
     from bench.plan import Plan
     from bench.store import ImageError, RunStore
     from bench.types import Reader, Sample
@@ -122,6 +124,34 @@ def canary_command(options: argparse.Namespace) -> int:
     return 0
 
 
+def protocol_show_command(options: argparse.Namespace) -> int:
+    """``sam-bench protocol show``: every choice of a protocol and where it comes from."""
+    part = _protocol(options.name, options)
+    console = _output()
+    console.print(f"{part.about['title']} ({part.name}, version {part.version})", highlight=False)
+    console.print(part.about["cite"], style="dim", highlight=False)
+    table = Table("choice", "value", "why", box=None, header_style="bold")
+    for choice, value in part.args.items():
+        table.add_row(choice, str(value), str(part.about["choices"][choice]))
+    console.print(table)
+    return 0
+
+
+def protocol_diff_command(options: argparse.Namespace) -> int:
+    """``sam-bench protocol diff``: the choices in which two protocols differ."""
+    a, b = (_protocol(name, options) for name in (options.a, options.b))
+    differing = [choice for choice in a.args if a.args[choice] != b.args.get(choice)]
+    table = Table("choice", a.name, b.name, box=None, header_style="bold")
+    for choice in differing:
+        values = [
+            f"{part.args[choice]}\n[dim]{escape(str(part.about['choices'][choice]))}[/dim]"
+            for part in (a, b)
+        ]
+        table.add_row(choice, *values)
+    _output().print(table if differing else f"{a.name} and {b.name} make the same choices")
+    return 0
+
+
 def ls_command(options: argparse.Namespace) -> int:
     """``sam-bench ls``: what there is to choose from, or the runs that there are."""
     console = _output()
@@ -136,6 +166,15 @@ def ls_command(options: argparse.Namespace) -> int:
         table.add_row(name, part_about(group, name, options.config_dir))
     console.print(table)
     return 0
+
+
+def _protocol(name: str, options: argparse.Namespace) -> Part:
+    from bench.config import load_configs
+    from bench.parts import load_class
+
+    part = load_configs([f"protocol={name}"], options.config_dir)[0].protocol
+    load_class(part)(**part.args)  # an unknown choice is refused here
+    return part
 
 
 def _run(plan: Plan) -> list[ImageError]:

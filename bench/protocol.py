@@ -29,9 +29,9 @@ def chosen(rules: Mapping[str, T], name: str, what: str) -> T:
 class Protocol:
     """The choices; the defaults are those of SAM (section 7.1 and appendix D.1).
 
-    A box is drawn tight, or loosened by Gaussian noise of ``box_noise_std`` sides, cut at
-    ``box_noise_cap`` pixels; ``min_area`` is in pixels. Raises ``BenchError`` for a choice that
-    doesn't exist.
+    A pixel is foreground where its logit lies above ``threshold``. A box is drawn tight, or
+    loosened by Gaussian noise of ``box_noise_std`` sides, cut at ``box_noise_cap`` pixels.
+    ``min_area`` is in pixels. Raises ``BenchError`` for a choice that doesn't exist.
     """
 
     first_click: str = "distance_max"
@@ -39,6 +39,7 @@ class Protocol:
     feedback: str = "logits"
     multimask: str = "first_click_only"
     select: str = "predicted_iou"
+    threshold: float = 0.0
     box_noise_std: float = 0.0
     box_noise_cap: float = 20.0
     crowd: str = "skip"

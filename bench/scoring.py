@@ -53,11 +53,12 @@ def score(
 ) -> list[Score]:
     """Scores prompt i of the prediction against target i, ignored pixels off in both.
 
-    Logits are brought to the image's resolution and cut at 0, strictly (SAM's predictor).
+    Logits are brought to the image's resolution and cut at the protocol's threshold,
+    strictly above it being foreground.
     """
     predicted_ious = prediction.predicted_iou.float().cpu().numpy()
     scores = []
-    for index, masks in enumerate(_full_masks(prediction)):
+    for index, masks in enumerate(_full_masks(prediction, protocol.threshold)):
         target, ignore = targets[index], ignores[index]
         if ignore is not None:
             masks &= ~torch.from_numpy(ignore).to(masks.device)
@@ -111,7 +112,7 @@ def _resize(logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     return F.interpolate(logits, size, mode="bilinear", align_corners=False)
 
 
-def _full_masks(prediction: Prediction) -> Iterator[torch.Tensor]:
+def _full_masks(prediction: Prediction, threshold: float) -> Iterator[torch.Tensor]:
     """Each prompt's (K, H, W) bool masks, made for several prompts of one frame at a time."""
     frames, start = prediction.frames, 0
     while start < len(frames):
@@ -123,5 +124,5 @@ def _full_masks(prediction: Prediction) -> Iterator[torch.Tensor]:
             end < len(frames) and frames[end] == frame and (end + 1 - start) * pixels < _MAX_PIXELS
         ):
             end += 1
-        yield from upscale(prediction.logits[start:end].float(), frame) > 0
+        yield from upscale(prediction.logits[start:end].float(), frame) > threshold
         start = end

@@ -150,3 +150,24 @@ def test_the_help_says_how() -> None:
         [sys.executable, "-m", "bench", "run", "--help"], capture_output=True, text=True, check=True
     )
     assert "prompt=[point_1,point_3,box]" in done.stdout
+
+
+def test_protocol_diff_shows_the_choices_that_differ_and_no_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["protocol", "diff", "sam", "segment_anything_fast"]) == 0
+    out = capsys.readouterr().out
+    for expected in ("first_click", "distance_max", "center_of_mass", "crowd", "include"):
+        assert expected in out
+    assert "feedback" not in out
+    assert main(["protocol", "diff", "sam", "sam"]) == 0
+    assert "same choices" in capsys.readouterr().out
+
+
+def test_protocol_show_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["protocol", "show", "ritm_noc"]) == 0
+    out = capsys.readouterr().out
+    assert "threshold" in out
+    assert "0.49" in out
+    assert main(["protocol", "show", "nonsense"]) == 2
+    assert "nonsense" in capsys.readouterr().err

@@ -52,6 +52,17 @@ def test_zero_is_background() -> None:
     assert found.mask.area == 0
 
 
+def test_the_protocol_sets_the_threshold() -> None:
+    logits = torch.tensor([[[[-0.05, -0.03, 0.0, 0.01]]]])
+    prediction = Prediction(logits, torch.ones(1, 1), [Frame.identity((1, 4))])
+    target = Mask.from_dense(np.ones((1, 4), bool))
+    areas = [
+        score(prediction, [target], [None], Protocol(threshold=at))[0].mask.area
+        for at in (0.0, -0.04, -1.0)
+    ]
+    assert areas == [1, 3, 4]
+
+
 def test_ignored_pixels_count_on_neither_side() -> None:
     target, predicted = np.zeros((6, 9), bool), np.zeros((6, 9), bool)
     target[:, :4], predicted[:, 2:6] = True, True

@@ -9,6 +9,7 @@ protocol YAML may name.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import cv2
@@ -24,21 +25,64 @@ NextRule: TypeAlias = Callable[
 ]
 
 
-def distance_to_outside(region: BoolArray) -> npt.NDArray[np.float32]:
-    """Each pixel's exact Euclidean distance to the nearest pixel outside the region, in pixels.
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """A pixel (x, y) of a region and its squared distance to the nearest pixel outside, exact."""
 
-    (h, w) → (h, w). What lies beyond the array counts as outside, so an image border is a
-    boundary (RITM ``isegm/inference/clicker.py``, SAM 2 ``sam2_utils.py``).
+    x: int
+    y: int
+    squared: int
+
+
+def deepest(region: BoolArray, excluded: FloatArray | None = None) -> Depth | None:
+    """The pixel farthest from the region's outside, the first in row order; none in an empty one.
+
+    ``region`` is (h, w) bool. What lies beyond it counts as outside, so an image border is a
+    boundary. ``excluded`` is (P, 2), (x, y) pixels that may not be chosen. Distances are Euclidean
+    and compared as whole numbers, squared: OpenCV's float32 ones split ties by their last bit,
+    now this way and now that (RITM ``isegm/inference/clicker.py`` and SAM 2 ``sam2_utils.py``
+    compare those).
     """
     padded = np.pad(region, 1).astype(np.uint8)
-    distances = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return distances[1:-1, 1:-1].astype(np.float32, copy=False)
+    depths = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    for x, y in () if excluded is None else excluded.astype(int):
+        if 0 <= y < depths.shape[0] and 0 <= x < depths.shape[1]:
+            depths[y, x] = 0.0
+    most = float(depths.max(initial=0.0))
+    if most == 0.0:
+        return None
+    rows, columns = np.nonzero(depths >= most * (1 - 1e-6))
+    if most < _EXACT_BELOW:
+        squares = np.rint(depths[rows, columns].astype(np.float64) ** 2).astype(np.int64)
+    else:
+        squares = _squared_distances(rows + 1, columns + 1, padded)
+    best = int(np.argmax(squares))
+    return Depth(int(columns[best]), int(rows[best]), int(squares[best]))
+
+
+_EXACT_BELOW = 1024.0
+"""Pixels up to which the square of a float32 distance is off by less than a half."""
+
+
+def _squared_distances(
+    rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], padded: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.int64]:
+    """Squared distances of some pixels to the nearest zero of ``padded``, by looking at each."""
+    rim = (padded == 0) & (cv2.dilate(padded, np.ones((3, 3), dtype=np.uint8)) > 0)
+    rim_rows, rim_columns = np.nonzero(rim)
+    squares = [
+        int(((rim_rows - row) ** 2 + (rim_columns - column) ** 2).min())
+        for row, column in zip(rows, columns, strict=True)
+    ]
+    return np.array(squares, dtype=np.int64)
 
 
 def distance_max(target: Mask, rng: np.random.Generator) -> Place:
     """The pixel farthest from the boundary (SAM, appendix D.1); the first one in row order."""
-    y, x = _first_maximum(distance_to_outside(target.bits))
-    return target.x0 + x, target.y0 + y
+    depth = deepest(target.bits)
+    if depth is None:
+        raise ValueError("an empty target cannot be clicked")
+    return target.x0 + depth.x, target.y0 + depth.y
 
 
 def random(target: Mask, rng: np.random.Generator) -> Place:
@@ -83,17 +127,36 @@ def larger_error_distance_max(
     "farthest from the boundary of the error region").
     """
     wanted, found, y0, x0 = _error_crop(target, predicted, ignore)
-    misses = distance_to_outside(wanted & ~found)
-    extras = distance_to_outside(found & ~wanted)
-    for x, y in clicked.astype(int) - (x0, y0):
-        if 0 <= y < misses.shape[0] and 0 <= x < misses.shape[1]:
-            misses[y, x] = extras[y, x] = 0.0
-    deepest_miss, deepest_extra = misses.max(initial=0.0), extras.max(initial=0.0)
-    if deepest_miss == 0.0 and deepest_extra == 0.0:
-        return None
-    positive = bool(deepest_miss > deepest_extra)
-    y, x = _first_maximum(misses if positive else extras)
-    return (x0 + x, y0 + y), int(positive)
+    excluded = clicked - np.array([x0, y0], dtype=np.float32)
+    miss, extra = deepest(wanted & ~found, excluded), deepest(found & ~wanted, excluded)
+    positive = miss is not None and (extra is None or miss.squared > extra.squared)
+    depth = miss if positive else extra
+    return None if depth is None else ((x0 + depth.x, y0 + depth.y), int(positive))
+
+
+def larger_error_distance_max_repeatable(
+    target: Mask,
+    predicted: Mask,
+    ignore: BoolArray | None,
+    clicked: FloatArray,
+    rng: np.random.Generator,
+) -> tuple[Place, int] | None:
+    """The same, but a pixel may be clicked twice (SAM 2, ``sam2/modeling/sam2_utils.py``).
+
+    Where SAM 2's code clicks pixel (0, 0) on a perfect mask, no click is made here.
+    """
+    return larger_error_distance_max(target, predicted, ignore, clicked[:0], rng)
+
+
+def target_random(
+    target: Mask,
+    predicted: Mask,
+    ignore: BoolArray | None,
+    clicked: FloatArray,
+    rng: np.random.Generator,
+) -> tuple[Place, int] | None:
+    """A pixel of the target whatever the mask, each as likely, always positive (EfficientSAM)."""
+    return random(target, rng), 1
 
 
 def error_random(
@@ -117,7 +180,13 @@ FIRST: Mapping[str, FirstRule] = {
     rule.__name__: rule for rule in (distance_max, random, center_of_mass, box_center)
 }
 NEXT: Mapping[str, NextRule] = {
-    rule.__name__: rule for rule in (larger_error_distance_max, error_random)
+    rule.__name__: rule
+    for rule in (
+        larger_error_distance_max,
+        larger_error_distance_max_repeatable,
+        error_random,
+        target_random,
+    )
 }
 
 
@@ -148,8 +217,8 @@ def _error_crop(
 ) -> tuple[BoolArray, BoolArray, int, int]:
     """Target and prediction cut to the box around both, ignored pixels off in both, and its place.
 
-    The distance transform of the crop equals that of the full image: what lies around the box is
-    no error, and :func:`distance_to_outside` takes it so.
+    Distances in the crop equal those in the full image: what lies around the box is no error, and
+    :func:`deepest` takes it so.
     """
     boxes = [box for box in (target.box, predicted.box) if box is not None]
     if not boxes:

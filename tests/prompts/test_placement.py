@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 from oddities import odd_masks, random_blob
 
@@ -12,15 +12,29 @@ RNG = np.random.default_rng(0)
 NO_CLICKS = np.zeros((0, 2), dtype=np.float32)
 
 
+def squared_distances(region: BoolArray) -> npt.NDArray[np.int64]:
+    """Exact squared distances to the outside in whole numbers, written as plainly as can be."""
+    padded = np.pad(region, 1)
+    height, width = padded.shape
+    far = height + width
+    down = np.zeros(padded.shape, dtype=np.int64)
+    for column in range(width):
+        zeros = np.flatnonzero(~padded[:, column])
+        for row in range(height):
+            down[row, column] = min((abs(row - zero) for zero in zeros), default=far)
+    columns = np.arange(width)
+    across = (columns[:, None] - columns[None, :]) ** 2
+    squares = (down[:, None, :] ** 2 + across[None]).min(axis=2)
+    return squares[1:-1, 1:-1]
+
+
 def plain_click(
     target: BoolArray, predicted: BoolArray, ignore: BoolArray, clicked: FloatArray
 ) -> tuple[int, int, int] | None:
     """The rule of RITM's clicker on the full image, written as plainly as can be: (x, y, label)."""
     depths = []
     for error in (target & ~predicted & ~ignore, predicted & ~target & ~ignore):
-        padded = np.zeros((error.shape[0] + 2, error.shape[1] + 2), dtype=np.uint8)
-        padded[1:-1, 1:-1] = error
-        depth = cv2.distanceTransform(padded, cv2.DIST_L2, 0)[1:-1, 1:-1].copy()
+        depth = squared_distances(error)
         for x, y in clicked.astype(int):
             depth[y, x] = 0
         depths.append(depth)
@@ -79,8 +93,31 @@ def test_the_image_border_is_a_boundary() -> None:
 
 def test_nothing_is_clicked_where_nothing_is_wrong() -> None:
     mask = Mask.from_dense(odd_masks()["hole"])
-    for rule in placement.NEXT.values():
-        assert rule(mask, mask, None, NO_CLICKS, RNG) is None
+    for name, rule in placement.NEXT.items():
+        found = rule(mask, mask, None, NO_CLICKS, RNG)
+        assert (found is None) == (name != "target_random")
+
+
+def test_a_pixel_may_be_clicked_twice_under_the_rule_of_sam_2() -> None:
+    target, predicted = odd_masks()["pixel"], odd_masks()["none"]
+    clicked = np.array([[14, 3]], dtype=np.float32)
+    masks = Mask.from_dense(target), Mask.from_dense(predicted)
+    found = placement.larger_error_distance_max_repeatable(*masks, None, clicked, RNG)
+    assert found == ((14, 3), 1)
+
+
+def test_target_random_is_inside_and_positive_whatever_the_mask() -> None:
+    target = odd_masks()["parts"]
+    masks = Mask.from_dense(target), Mask.from_dense(odd_masks()["all"])
+    places = set()
+    for seed in range(40):
+        found = placement.target_random(*masks, None, NO_CLICKS, np.random.default_rng(seed))
+        assert found is not None
+        (x, y), label = found
+        assert target[y, x]
+        assert label == 1
+        places.add((x, y))
+    assert len(places) > 10
 
 
 def test_an_error_that_is_clicked_away_ends_the_clicks() -> None:
