@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The pins are those of CI and hold for its Python; others take the newest that fits.
 PINS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.version_info[:2] == (3, 11) else "")')
 
-.PHONY: install demo test slow lint types wheel check clean
+.PHONY: install demo test slow notebooks lint types wheel check pins clean
 
 install: .venv/installed
 
@@ -23,6 +23,9 @@ test: install
 slow: install
 	$(BIN)/python -m pytest -m slow -s
 
+notebooks: install
+	cd notebooks && ../$(BIN)/jupyter execute --inplace *.ipynb
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -34,6 +37,9 @@ wheel: install
 	.ci/wheel
 
 check: test lint types wheel
+
+pins: install
+	$(BIN)/python -m pip freeze --exclude-editable >constraints.txt
 
 clean:
 	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache
