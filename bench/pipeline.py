@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -13,12 +13,12 @@ Result = TypeVar("Result")
 
 def in_order(
     work: Callable[[Item], Result], items: Iterable[Item], threads: int, name: str = "work"
-) -> Iterator[tuple[Item, Future[Result]]]:
+) -> Generator[tuple[Item, Future[Result]], None, None]:
     """Each item with the future of its result, in order.
 
     At most ``2 * threads`` items beyond the one in hand are under way, so memory stays bounded.
-    ``items`` is drawn from the caller's thread. What has not begun when the caller stops, or when
-    an exception ends it, never runs.
+    ``items`` is drawn from the caller's thread. What has not begun when the caller closes it, or
+    when an exception ends it, never runs; what has begun is waited for.
     """
     upcoming = iter(items)
     with ThreadPoolExecutor(threads, thread_name_prefix=name) as pool:

@@ -69,6 +69,7 @@ class Worker:
     def __init__(self, plan: Plan, progress: Progress, watch: Stopwatch) -> None:
         config = plan.config
         self.errors: list[ImageError] = []
+        self._finished: dict[str, _ScoredImage] = {}
         self._plan, self._progress, self._watch = plan, progress, watch
         model = load_class(config.model, config.runtime.allow_modules)
         self.segmenter: Segmenter = model(**config.model.args, site=plan.site)
@@ -91,35 +92,40 @@ class Worker:
             self._lanes = max(1, config.runtime.workers)
 
     def __call__(self, image_ids: Sequence[str]) -> int:
-        """Scores the images and gives the number of rows written; finished images are kept."""
+        """Scores the images and gives the number of rows written.
+
+        Whatever ends it, images that are finished or in hand are kept.
+        """
         reader = self._plan.reader
         pending = {name: _Pending(each.store, reader) for name, each in self._plan.runs.items()}
+        scored = in_order(self._score, self._batches(image_ids), self._lanes, "score")
         try:
-            for _, future in in_order(self._score, self._batches(image_ids), self._lanes, "score"):
+            for samples, future in scored:
                 with self._watch("wait"):
-                    scored = future.result()
-                for image in scored:
-                    self._keep(image, pending)
+                    future.result()
+                for sample in samples:
+                    self._keep(self._finished.pop(sample.image_id), pending)
         finally:
+            scored.close()  # waits for what is in hand
+            for image_id in list(self._finished):
+                self._keep(self._finished.pop(image_id), pending)
             with self._watch("write"):
                 for part in pending.values():
                     part.flush()
         return sum(part.rows_written for part in pending.values())
 
-    def _score(self, samples: Sequence[Sample]) -> list[_ScoredImage]:
+    def _score(self, samples: Sequence[Sample]) -> None:
         """Embeds the samples together and scores each under the prompts that lack it."""
         if torch.device(self._plan.site.device).type == "cpu":
             torch.set_num_threads(1)  # holds for the calling thread
         with self._watch("embed"):
             embeddings = self.segmenter.embed([sample.image for sample in samples])
-        scored = []
         for sample, embedding in zip(samples, embeddings, strict=True):
             runs = self._plan.runs
             lacking = {n: r.strategy for n, r in runs.items() if sample.image_id in r.missing}
             targets, skipped = self._plan.protocol.sort_out(sample.targets)
             rows = self._task.score_image(sample, targets, embedding, lacking, self._watch)
-            scored.append(_ScoredImage(sample.image_id, rows, skipped))
-        return scored
+            self._finished[sample.image_id] = _ScoredImage(sample.image_id, rows, skipped)
 
     def _keep(self, image: _ScoredImage, pending: Mapping[str, _Pending]) -> None:
         with self._watch("write"):

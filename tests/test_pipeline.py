@@ -41,7 +41,7 @@ def test_what_has_not_begun_never_runs_after_a_stop() -> None:
     results = in_order(work, range(100), threads=1)
     next(results)
     gate.set()
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     assert len(begun) <= 3
 
 

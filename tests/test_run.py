@@ -255,14 +255,16 @@ class Stop(Silent):
             raise KeyboardInterrupt
 
 
-def test_ctrl_c_keeps_what_is_finished(folder: Path) -> None:
+def test_ctrl_c_keeps_what_is_finished(coco_folder: Callable[..., Path]) -> None:
+    folder = coco_folder(images=20, masks=1)
     plan = make_plan(configure(folder))
     with pytest.raises(KeyboardInterrupt):
         run(plan, Stop(after=3))
     header = plan.runs["box"].store.header()
-    assert (header["status"], header["images_done"]) == ("partial", 3)
+    assert header["status"] == "partial"
+    assert 3 <= header["images_done"] < 20
     second = execute(configure(folder))
-    assert len(second.todo) == 2
+    assert len(second.todo) == 20 - header["images_done"]
     assert comparable(second) == comparable(execute(configure(folder, results="whole")))
 
 

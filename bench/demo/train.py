@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import connection
 from pathlib import Path
+from typing import cast
 
 import cv2
 import torch
@@ -223,11 +224,15 @@ def _run_processes(recipe: Recipe, plan: Plan, meeting: str) -> None:
     for process in processes:
         process.start()
     try:
-        while any(process.is_alive() for process in processes):
-            connection.wait([process.sentinel for process in processes if process.is_alive()])
-            if any(process.exitcode for process in processes):
-                codes = [process.exitcode for process in processes]
-                raise RuntimeError(f"a training process failed; exit codes {codes}, see its log")
+        running = {process.sentinel: process for process in processes}
+        while running:
+            for sentinel in connection.wait(list(running)):
+                process = running.pop(cast(int, sentinel))
+                process.join()
+                if process.exitcode:
+                    raise RuntimeError(
+                        f"a training process ended with exit code {process.exitcode}, see its log"
+                    )
     finally:
         for process in processes:
             if process.is_alive():
