@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import itertools
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,14 +38,15 @@ class Runtime:
     """Where and how to run: may change the speed, never a number.
 
     ``device`` is ``auto`` or a torch device. Folders are relative to the current one. ``workers``
-    threads read ahead and, on a CPU, score side by side; ``part_images`` images make a part on
+    threads read ahead and, on a CPU, score side by side: as many as there are cores, at most 8.
+    ``part_images`` images make a part on
     disk. ``limit`` runs only the first images, for a try. ``strict`` stops at the first image that
     cannot be read. ``canary`` asks a checkpoint for known masks before a run. Classes outside this
     package need their module in ``allow_modules``.
     """
 
     device: str = "auto"
-    workers: int = 2
+    workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
     image_batch: int = 1
     prompt_batch: int = 64
     part_images: int = 32

@@ -71,6 +71,11 @@ class Worker:
         self.errors: list[ImageError] = []
         self._finished: dict[str, _ScoredImage] = {}
         self._plan, self._progress, self._watch = plan, progress, watch
+        # On a CPU images are scored side by side, each on one thread: torch's own threads would
+        # gain less, and their number would change the order of summation and so the last bits.
+        self._on_cpu = torch.device(plan.site.device).type == "cpu"
+        self._lanes = config.runtime.workers if self._on_cpu else 1
+        self._use_one_thread()
         model = load_class(config.model, config.runtime.allow_modules)
         self.segmenter: Segmenter = model(**config.model.args, site=plan.site)
         if config.runtime.canary:
@@ -85,11 +90,6 @@ class Worker:
             batch=config.runtime.prompt_batch,
             keep_masks=config.runtime.keep_masks,
         )
-        # On a CPU images are scored side by side, each on one thread: torch's own threads would
-        # gain less, and their number would change the order of summation and so the last bits.
-        self._lanes = 1
-        if torch.device(plan.site.device).type == "cpu":
-            self._lanes = max(1, config.runtime.workers)
 
     def __call__(self, image_ids: Sequence[str]) -> int:
         """Scores the images and gives the number of rows written.
@@ -116,8 +116,7 @@ class Worker:
 
     def _score(self, samples: Sequence[Sample]) -> None:
         """Embeds the samples together and scores each under the prompts that lack it."""
-        if torch.device(self._plan.site.device).type == "cpu":
-            torch.set_num_threads(1)  # holds for the calling thread
+        self._use_one_thread()
         with self._watch("embed"):
             embeddings = self.segmenter.embed([sample.image for sample in samples])
         for sample, embedding in zip(samples, embeddings, strict=True):
@@ -126,6 +125,11 @@ class Worker:
             targets, skipped = self._plan.protocol.sort_out(sample.targets)
             rows = self._task.score_image(sample, targets, embedding, lacking, self._watch)
             self._finished[sample.image_id] = _ScoredImage(sample.image_id, rows, skipped)
+
+    def _use_one_thread(self) -> None:
+        """Keeps torch to the calling thread, for which alone the setting holds."""
+        if self._on_cpu:
+            torch.set_num_threads(1)
 
     def _keep(self, image: _ScoredImage, pending: Mapping[str, _Pending]) -> None:
         with self._watch("write"):
@@ -143,8 +147,8 @@ class Worker:
     def _batches(self, image_ids: Sequence[str]) -> Iterator[list[Sample]]:
         """The readable samples, a few at a time."""
         batch: list[Sample] = []
-        readers = max(1, self._plan.config.runtime.workers)
-        for image_id, future in in_order(self._read, image_ids, readers, "read"):
+        workers = self._plan.config.runtime.workers
+        for image_id, future in in_order(self._read, image_ids, workers, "read"):
             try:
                 with self._watch("wait"):
                     batch.append(future.result())
