@@ -39,10 +39,9 @@ class Runtime:
 
     ``device`` is ``auto`` or a torch device. Folders are relative to the current one. ``workers``
     threads read ahead and, on a CPU, score side by side: as many as there are cores, at most 8.
-    ``part_images`` images make a part on
-    disk. ``limit`` runs only the first images, for a try. ``strict`` stops at the first image that
-    cannot be read. ``canary`` asks a checkpoint for known masks before a run. Classes outside this
-    package need their module in ``allow_modules``.
+    ``part_images`` images make a part on disk. ``limit`` runs only the first images, for a try.
+    ``strict`` stops at the first image that cannot be read. ``canary`` asks a checkpoint for known
+    masks before a run. Classes outside this package need their module in ``allow_modules``.
     """
 
     device: str = "auto"
