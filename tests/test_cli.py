@@ -42,6 +42,8 @@ def test_run_prints_the_table_and_report_makes_the_page(
     assert main(["report", "--results", str(results(words)), "--name", "mine"]) == 0
     folder = results(words) / "reports" / "mine"
     assert str(folder / "index.html") in capsys.readouterr().out.replace("\n", "")
+    page = (folder / "index.html").read_text()
+    assert page.count("data:image/webp") >= 6, "the gallery reads its pictures again"
     lines = list(csv.DictReader((folder / "table.csv").open()))
     assert [line["prompt"] for line in lines] == ["1 point", "3 points", "box"]
     assert {line["masks"] for line in lines} == {"8"}
