@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench.demo import score as score_command
 from bench.demo.clicks import Click, correction, deepest_point, noisy_box, random_point, tight_box
 from bench.demo.decoding import BACKGROUND, BOX_FIRST, BOX_LAST, FOREGROUND, PAD, Answers
 from bench.demo.episodes import Question, first_prompts, next_prompts, soft_targets
@@ -26,7 +27,7 @@ from bench.demo.training import (
     new_state,
     save_state,
 )
-from bench.demo.weights import load_demo_sam, read_notes
+from bench.demo.weights import load_demo_sam, read_notes, save_weights
 
 TINY = Recipe(size="s", images=1, prompts=2, processes=1, warmup_steps=2)
 
@@ -288,3 +289,16 @@ def test_a_failing_process_ends_the_command(tmp_path: Path) -> None:
     recipe = replace(TINY, processes=2, prompts=0)  # no prompts: every step fails
     with pytest.raises(RuntimeError, match="exit code 1"):
         train(recipe, Plan(out=tmp_path, steps=1))
+
+
+def test_the_score_table_has_a_row_per_object_size(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "demo_s.safetensors"
+    save_weights(new_state(TINY).sam.state_dict(), path, "s", {})
+    score_command.main([str(path), "--scenes", "2"])
+    rows = capsys.readouterr().out.strip().splitlines()[2:]
+    counts = [int(row.split("|")[2]) for row in rows]
+    assert rows[0].startswith("| all |")
+    assert len(rows) >= 2
+    assert counts[0] == sum(counts[1:]) > 2
