@@ -101,6 +101,24 @@ def test_step_one_of_three_points_is_one_point(folder: Path) -> None:
     assert (one["mask_rle"] == three["mask_rle"]).all()
 
 
+def test_what_several_prompts_ask_alike_is_asked_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench.models.disk import Disk
+
+    asked = []
+    straight = Disk.predict
+
+    def counted(self, embeddings, prompts, multimask):  # type: ignore[no-untyped-def]
+        asked.extend(prompts)
+        return straight(self, embeddings, prompts, multimask)
+
+    monkeypatch.setattr(Disk, "predict", counted)
+    plan = execute(configure(folder, "prompt=[point_1,point_3,points,random_point_1]"))
+    assert len(rows_of(plan)) == 15 * (1 + 3 + 9 + 1)
+    assert len(asked) <= 15 * (9 + 1), "point_1 and point_3 are the first steps of points"
+
+
 def test_scores_are_those_of_the_stored_masks(folder: Path) -> None:
     rows = rows_of(execute(small_sam_config(folder)))
     reader = Coco(folder / "annotations.json", folder / "images", site=Site())

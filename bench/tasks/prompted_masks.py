@@ -82,10 +82,14 @@ class PromptedMasks:
     def _answer(
         self, asked: Sequence[_Track], sample: Sample, embedding: Any, watch: Stopwatch
     ) -> None:
+        """Scores each track's prompt; strategies that ask the same are answered once."""
+        same: dict[tuple[object, ...], list[_Track]] = {}
+        for track in asked:
+            same.setdefault(track.question(), []).append(track)
         for multimask in (True, False):
-            alike = [track for track in asked if track.multimask is multimask]
+            alike = [tracks for tracks in same.values() if tracks[0].multimask is multimask]
             for start in range(0, len(alike), self.batch):
-                batch = alike[start : start + self.batch]
+                batch = [tracks[0] for tracks in alike[start : start + self.batch]]
                 prompts = [track.prompt for track in batch if track.prompt is not None]
                 with watch("predict"):
                     prediction = self.segmenter.predict(
@@ -95,8 +99,9 @@ class PromptedMasks:
                     masks = [track.target.mask for track in batch]
                     ignores = [sample.ignore] * len(batch)
                     scores = score(prediction, masks, ignores, self.protocol)
-                for track, one in zip(batch, scores, strict=True):
-                    track.score = one
+                for first, one in zip(batch, scores, strict=True):
+                    for track in same[first.question()]:
+                        track.score = one
 
     def _row(self, track: _Track, sample: Sample, step: int) -> Row:
         target, prompt, result = track.target, track.prompt, track.score
@@ -147,3 +152,11 @@ class _Track:
     prompt: Prompt | None = None
     score: Score | None = None
     multimask: bool = False
+
+    def question(self) -> tuple[object, ...]:
+        """Equal for tracks that ask the same of the same target: step 1 of 1 and of 3 points."""
+        prompt = self.prompt
+        assert prompt is not None
+        box = None if prompt.box is None else prompt.box.tobytes()
+        clicks = prompt.points.tobytes(), prompt.labels.tobytes()
+        return self.target.mask_id, *clicks, box, id(prompt.mask_logits)
