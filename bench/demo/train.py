@@ -17,16 +17,13 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import multiprocessing
 import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import connection
 from pathlib import Path
-from typing import cast
 
 import cv2
 import torch
@@ -35,6 +32,7 @@ from torch import Tensor
 
 from bench.demo.holdout import Score, score_scenes, summary
 from bench.demo.network import SIZES
+from bench.demo.processes import run_together
 from bench.demo.training import (
     Recipe,
     State,
@@ -211,33 +209,8 @@ def train(recipe: Recipe, plan: Plan) -> None:
         run(recipe, plan)
         return
     with tempfile.TemporaryDirectory() as folder:
-        _run_processes(recipe, plan, os.path.join(folder, "meeting"))
-
-
-def _run_processes(recipe: Recipe, plan: Plan, meeting: str) -> None:
-    """Start all processes and wait; if one fails, end the others and raise RuntimeError."""
-    context = multiprocessing.get_context("spawn")
-    processes = [
-        context.Process(target=_process, args=(rank, recipe, plan, meeting))
-        for rank in range(recipe.processes)
-    ]
-    for process in processes:
-        process.start()
-    try:
-        running = {process.sentinel: process for process in processes}
-        while running:
-            for sentinel in connection.wait(list(running)):
-                process = running.pop(cast(int, sentinel))
-                process.join()
-                if process.exitcode:
-                    raise RuntimeError(
-                        f"a training process ended with exit code {process.exitcode}, see its log"
-                    )
-    finally:
-        for process in processes:
-            if process.is_alive():
-                process.terminate()
-            process.join()
+        meeting = os.path.join(folder, "meeting")
+        run_together(_process, [(rank, recipe, plan, meeting) for rank in range(recipe.processes)])
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,16 @@ import torch
 from segment_anything import SamPredictor
 from segment_anything.modeling import Sam
 
+import bench.demo
 from bench.demo.clicks import Click
 from bench.demo.decoding import PromptBatch, answer
 from bench.demo.episodes import Question, encoder_input, first_prompts, padded
+from bench.demo.holdout import score_scenes, summary
 from bench.demo.network import SIZES, SizeName, build_demo_sam, local_init
 from bench.demo.scenes import render_scene
 from bench.demo.weights import load_demo_sam, read_notes, save_weights
+
+CHECKPOINTS = Path(bench.demo.__file__).parent / "checkpoints"
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +140,25 @@ def test_a_checkpoint_with_a_missing_or_foreign_part_is_refused(sam: Sam, tmp_pa
     save_weights(sam.state_dict(), tmp_path / "other.safetensors", "s", {"format": "other"})
     with pytest.raises(ValueError, match="demo-sam-1"):
         load_demo_sam(tmp_path / "other.safetensors")
+
+
+def test_the_card_belongs_to_the_checkpoint_beside_it() -> None:
+    path = CHECKPOINTS / "demo_m.safetensors"
+    assert path.stat().st_size < 10e6
+    assert read_notes(path)["size"] == "m"
+    card = (CHECKPOINTS / "demo_m.md").read_text()
+    assert hashlib.sha256(path.read_bytes()).hexdigest() in card
+    assert f"{int(read_notes(path)['steps']):,} steps" in card
+
+
+def test_the_checkpoint_has_learnt() -> None:
+    """Bars far below the card's figures, on other scenes; the orderings are what must hold."""
+    model = load_demo_sam(CHECKPOINTS / "demo_m.safetensors")
+    torch.set_num_threads(1)
+    scores = score_scenes(model, range(20_000, 20_005))
+    means = summary([score for score in scores if score.area >= 0.01])
+    assert means["objects"] >= 15
+    assert means["point_1"] > 0.35
+    assert means["box"] > 0.4
+    assert means["oracle"] > means["point_1"] + 0.01
+    assert means["point_9"] > means["point_3"] > means["point_1"]

@@ -254,16 +254,16 @@ def run_until(recipe: Recipe, plan: Plan, stop: int) -> State:
 def test_two_processes_write_curve_and_checkpoint(tmp_path: Path) -> None:
     out = tmp_path / "run"
     recipe = replace(TINY, processes=2, prompts=1)
-    train(recipe, Plan(out=out, steps=2, holdout_scenes=2))
+    train(recipe, Plan(out=out, steps=1, holdout_scenes=1))
     (line,) = [json.loads(text) for text in (out / "curve.jsonl").read_text().splitlines()]
-    assert (line["steps"], line["images"]) == (2, 4)
+    assert (line["steps"], line["images"]) == (1, 2)
     for name in ("point_1", "oracle", "point_3", "point_9", "box"):
         assert 0 <= line[name] <= 1
     assert line["oracle"] >= line["point_1"]
     assert load_demo_sam(out / "demo_s.safetensors").image_encoder.img_size == 256
-    assert read_notes(out / "demo_s.safetensors")["steps"] == "2"
+    assert read_notes(out / "demo_s.safetensors")["steps"] == "1"
     with pytest.raises(ValueError, match="another recipe"):
-        train(replace(recipe, seed=1), Plan(out=out, steps=2))
+        train(replace(recipe, seed=1), Plan(out=out, steps=1))
 
 
 def test_the_command_needs_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -283,12 +283,6 @@ def test_hold_out_scores_are_of_every_object() -> None:
         assert score.oracle >= score.top1 == score.clicks[0]
         assert len(score.clicks) == 9
     assert set(summary(scores)) >= {"point_1", "oracle", "point_3", "point_9", "box"}
-
-
-def test_a_failing_process_ends_the_command(tmp_path: Path) -> None:
-    recipe = replace(TINY, processes=2, prompts=0)  # no prompts: every step fails
-    with pytest.raises(RuntimeError, match="exit code 1"):
-        train(recipe, Plan(out=tmp_path, steps=1))
 
 
 def test_the_score_table_has_a_row_per_object_size(
