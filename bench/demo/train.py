@@ -10,6 +10,9 @@ The same command continues a run that was stopped. DIR receives
 
 The learning rate follows a clock that is part of the state: it counts only the time in which the
 run was running, and reaches zero when the minutes (or steps) are spent, however fast it went.
+
+With glibc, MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=8000000000 in the environment made a step
+13 % faster (548 to 477 ms): freed tensors are then reused instead of being paged in anew.
 """
 
 from __future__ import annotations
