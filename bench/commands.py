@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bench.parts import Part
     from bench.plan import Plan
     from bench.store import ImageError, RunStore
-    from bench.types import Reader, Sample
+    from bench.types import Reader, Sample, Segmenter, Site
 
 GROUPS = {"models": "model", "datasets": "dataset", "prompts": "prompt", "protocols": "protocol"}
 
@@ -76,6 +76,7 @@ def segment_command(options: argparse.Namespace) -> int:
     """``sam-bench segment``: one picture, one prompt, masks as PNGs."""
     from bench.config import load_configs
     from bench.parts import load_class
+    from bench.protocol import first_click_only
     from bench.readers.pictures import read_picture
     from bench.segment import parse_prompt, segment
 
@@ -90,11 +91,10 @@ def segment_command(options: argparse.Namespace) -> int:
             f"model {config.model.name} understands {', '.join(sorted(model.prompt_kinds))}, "
             f"not {', '.join(sorted(beyond))}"
         )
-    model.pin(config.model.args, site)
     multimask = options.multimask
     if multimask is None:
-        multimask = prompt.n_points == 1 and prompt.box is None
-    segmenter = model(**config.model.args, site=site)
+        multimask = first_click_only(prompt)
+    segmenter = _loaded(model, config.model, site)
     masks = segment(segmenter, options.image_path, prompt, multimask, options.output_dir)
     for one in masks:
         sys.stdout.write(
@@ -113,8 +113,7 @@ def canary_command(options: argparse.Namespace) -> int:
     config = load_configs(options.overrides, options.config_dir)[0]
     site = config.runtime.site()
     model = load_class(config.model, config.runtime.allow_modules)
-    model.pin(config.model.args, site)
-    segmenter = model(**config.model.args, site=site)
+    segmenter = _loaded(model, config.model, site)
     sha256 = segmenter.facts.get("checkpoint_sha256")
     if sha256 is None:
         raise BenchError(f"model {config.model.name} has no checkpoint to record a canary for")
@@ -166,6 +165,13 @@ def ls_command(options: argparse.Namespace) -> int:
         table.add_row(name, part_about(group, name, options.config_dir))
     console.print(table)
     return 0
+
+
+def _loaded(model: type[Any], part: Part, site: Site) -> Segmenter:
+    """The model, its files found, fetched and checked before anything is loaded."""
+    model.pin(part.args, site)
+    segmenter: Segmenter = model(**part.args, site=site)
+    return segmenter
 
 
 def _protocol(name: str, options: argparse.Namespace) -> Part:
