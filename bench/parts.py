@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.types import BenchError
+from bench.types import BenchError, Segmenter, Site
 
 
 @dataclass
@@ -62,3 +62,10 @@ def _check_args(part: Part, parameters: Mapping[str, inspect.Parameter]) -> None
         )
     if missing := sorted(needs - set(part.args)):
         raise BenchError(f"{part.name}: {part.target} needs the argument {', '.join(missing)}")
+
+
+def load_model(model: type[Any], part: Part, site: Site) -> Segmenter:
+    """The model, its files found, fetched and checked before anything is loaded."""
+    model.pin(part.args, site)
+    segmenter: Segmenter = model(**part.args, site=site)
+    return segmenter

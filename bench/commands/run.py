@@ -1,0 +1,76 @@
+"""``sam-bench run``: every run that the overrides ask for, then their table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import console
+from bench.arguments import Commands, add_overrides
+
+if TYPE_CHECKING:
+    from bench.plan import Plan
+    from bench.store import ImageError, RunStore
+    from bench.types import Reader
+
+_HELP = """\
+Runs what is missing and prints the mIoU table. The words after `run` are overrides of the
+configuration: a group's file by name (model=demo dataset=shapes prompt=[point_1,box]), any value
+(runtime.limit=20), or several in turn (model=demo,grabcut). The same command again does only what
+is missing.
+
+  sam-bench run model=demo dataset=shapes prompt=[point_1,point_3,box]
+  sam-bench run model=sam_vit_b dataset=bbbc038 runtime.datasets=PATH --report nuclei
+"""
+
+
+def add(commands: Commands) -> None:
+    """Adds the command."""
+    run = commands.add_parser(
+        "run",
+        help="run a model on a dataset",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_overrides(run, "model=demo")
+    run.add_argument("--report", metavar="NAME", help="also write results/reports/NAME/")
+    run.set_defaults(command=main)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Runs what is missing, shows the table, and says which images failed."""
+    from bench.config import load_configs
+    from bench.plan import make_plan
+
+    configs = load_configs(options.overrides, options.config_dir)
+    plans = [make_plan(config) for config in configs]
+    failed = [error for plan in plans for error in _run(plan)]
+    stores = [run.store for plan in plans for run in plan.runs.values()]
+    stores = list({store.folder: store for store in stores}.values())
+    readers = {plan.config.dataset.name: plan.reader for plan in plans}
+    limited = any(config.runtime.limit is not None for config in configs)
+    reports = Path(configs[0].runtime.results).expanduser() / "reports"
+    out = reports / options.report if options.report else None
+    console.show_runs(stores, out, lambda store, i: _reader_of(store, readers).read(i), limited)
+    if failed:
+        sys.stderr.write(
+            f"sam-bench: {len(failed)} images failed; errors.jsonl in the run says why\n"
+        )
+        return 3
+    return 0
+
+
+def _run(plan: Plan) -> list[ImageError]:
+    from bench.progress import RunProgress
+    from bench.run import run
+
+    config = plan.config
+    title = f"{config.model.name} on {config.dataset.name}"
+    with RunProgress(title, len(plan.todo), console.errors()) as progress:
+        return run(plan, progress)
+
+
+def _reader_of(store: RunStore, readers: dict[str, Reader]) -> Reader:
+    return readers[store.header()["dataset"]["name"]]

@@ -1,0 +1,61 @@
+"""``sam-bench segment``: one picture, one prompt, masks as PNGs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bench.arguments import Commands, add_option, add_overrides
+from bench.types import BenchError
+
+
+def add(commands: Commands) -> None:
+    """Adds the command."""
+    segment = commands.add_parser("segment", help="segment one picture by hand", allow_abbrev=False)
+    add_option(segment, "image_path", type=Path, required=True, help="the picture")
+    add_option(segment, "input_point", help="x,y;x,y;… pixel indices")
+    add_option(segment, "input_label", help="1,0,… foreground or background (all 1)")
+    add_option(segment, "input_box", help="x0,y0,x1,y1 pixel indices, both corners included")
+    add_option(
+        segment, "output_dir", type=Path, default=Path("results/segment"), help="where to write"
+    )
+    segment.add_argument(
+        "--multimask",
+        action=argparse.BooleanOptionalAction,
+        help="several candidates (default: for a single point)",
+    )
+    add_overrides(segment, "model=sam_vit_b")
+    segment.set_defaults(command=main)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Answers the prompt and writes each mask with an overlay."""
+    from bench.config import load_configs
+    from bench.parts import load_class, load_model
+    from bench.protocol import first_click_only
+    from bench.readers.pictures import read_picture
+    from bench.segment import parse_prompt, segment
+
+    shape = read_picture(options.image_path).shape[:2]
+    words = (options.input_point, options.input_label, options.input_box)
+    prompt = parse_prompt(*words, shape=shape)
+    config = load_configs(options.overrides, options.config_dir)[0]
+    site = config.runtime.site()
+    model = load_class(config.model, config.runtime.allow_modules)
+    if beyond := prompt.kinds - model.prompt_kinds:
+        raise BenchError(
+            f"model {config.model.name} understands {', '.join(sorted(model.prompt_kinds))}, "
+            f"not {', '.join(sorted(beyond))}"
+        )
+    multimask = options.multimask
+    if multimask is None:
+        multimask = first_click_only(prompt)
+    segmenter = load_model(model, config.model, site)
+    masks = segment(segmenter, options.image_path, prompt, multimask, options.output_dir)
+    for one in masks:
+        sys.stdout.write(
+            f"predicted IoU {one.predicted_iou:.3f}, {int(one.mask.sum())} pixels: "
+            f"{one.mask_file}, {one.overlay_file}\n"
+        )
+    return 0
