@@ -53,12 +53,14 @@ def scene_size(rng: np.random.Generator) -> tuple[int, int]:
     return (IMG_SIZE, short) if rng.random() < 0.5 else (short, IMG_SIZE)
 
 
-def evaluation_scene(seed: int, bank: BankName = "test") -> Scene:
-    """Return hold-out scene number `seed`, with at most `OBJECTS_PER_SCENE` objects, drawn."""
+def evaluation_scene(
+    seed: int, bank: BankName = "test", most: int | None = OBJECTS_PER_SCENE
+) -> Scene:
+    """Return hold-out scene number `seed`, with at most `most` objects, drawn; None keeps all."""
     rng = np.random.default_rng(np.random.SeedSequence([5_003, seed]))
     scene = render_scene(seed, bank=bank, size=scene_size(rng))
     number = len(scene.objects)
-    kept = rng.choice(number, min(number, OBJECTS_PER_SCENE), replace=False)
+    kept = rng.choice(number, number if most is None else min(number, most), replace=False)
     return Scene(scene.image, tuple(scene.objects[int(index)] for index in np.sort(kept)))
 
 

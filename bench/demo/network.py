@@ -28,19 +28,30 @@ class SizeSpec:
 
     `widths` are the channels at strides 2, 4, 8, 16 and 32, `depths` the residual blocks at
     strides 4, 8, 16 and 32, `attention` the self-attention blocks at stride 32, `dim` the channels
-    of the embedding and of the mask decoder.
+    of the embedding and of the mask decoder. `refine8` and `refine16` are further blocks at these
+    strides that start as the identity, so that a size can be grown from a smaller one
+    (`grow_from`).
     """
 
     widths: tuple[int, int, int, int, int]
     depths: tuple[int, int, int, int]
     attention: int
     dim: int
+    refine8: int = 0
+    refine16: int = 0
 
 
 SIZES: Mapping[SizeName, SizeSpec] = {
     "s": SizeSpec(widths=(16, 32, 64, 112, 160), depths=(1, 1, 1, 1), attention=1, dim=64),
     "m": SizeSpec(widths=(24, 48, 96, 160, 192), depths=(1, 1, 2, 1), attention=2, dim=96),
-    "l": SizeSpec(widths=(32, 64, 128, 224, 320), depths=(1, 2, 3, 2), attention=3, dim=160),
+    "l": SizeSpec(
+        widths=(24, 48, 96, 160, 192),
+        depths=(1, 1, 2, 1),
+        attention=3,
+        dim=96,
+        refine8=2,
+        refine16=1,
+    ),
 }
 
 
@@ -57,13 +68,31 @@ class ResidualBlock(nn.Module):
         self.norm1 = _norm(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.norm2 = _norm(channels)
-        # The block starts as the identity, which lets a deep stack train from the first step.
+        # The branch starts at zero, which lets a deep stack train from the first step.
         nn.init.zeros_(self.norm2.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the refined map, of the same shape."""
         y = F.gelu(self.norm1(self.conv1(x)))
         return F.gelu(x + self.norm2(self.conv2(y)))
+
+
+class RefineBlock(nn.Module):
+    """A residual block that normalises first; keeps shape (B, C, h, w), starts as the identity."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm1 = _norm(channels)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm2 = _norm(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        nn.init.zeros_(self.conv2.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the refined map, of the same shape."""
+        y = self.conv1(F.gelu(self.norm1(x)))
+        refined: Tensor = x + self.conv2(F.gelu(self.norm2(y)))
+        return refined
 
 
 class Down(nn.Sequential):
@@ -122,6 +151,8 @@ class ConvEncoder(nn.Module):
         self.stage8 = nn.Sequential(Down(w4, w8), *(ResidualBlock(w8) for _ in range(d8)))
         self.stage16 = nn.Sequential(Down(w8, w16), *(ResidualBlock(w16) for _ in range(d16)))
         self.stage32 = nn.Sequential(Down(w16, w32), *(ResidualBlock(w32) for _ in range(d32)))
+        self.refine8 = nn.Sequential(*(RefineBlock(w8) for _ in range(spec.refine8)))
+        self.refine16 = nn.Sequential(*(RefineBlock(w16) for _ in range(spec.refine16)))
         top = IMG_SIZE // 32
         self.position = nn.Parameter(torch.randn(1, w32, top, top) * 0.02)
         self.attention = nn.Sequential(*(AttentionBlock(w32) for _ in range(spec.attention)))
@@ -138,8 +169,8 @@ class ConvEncoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the embedding, see the class."""
         x4 = self.stage4(self.stem(x))
-        x8 = self.stage8(x4)
-        x16 = self.stage16(x8)
+        x8 = self.refine8(self.stage8(x4))
+        x16 = self.refine16(self.stage16(x8))
         x32 = self.attention(self.stage32(x16) + self.position)
         y16 = self.lateral16(x16) + F.interpolate(self.lateral32(x32), scale_factor=2.0)
         y16 = self.merge16(y16)
@@ -204,3 +235,22 @@ def local_init(sam: Sam) -> None:
     for embedding in (*clicks, prompts.not_a_point_embed, prompts.no_mask_embed):
         embedding.weight.mul_(0.2)
     sam.image_encoder.neck_norm.weight.mul_(0.1)
+
+
+@torch.no_grad()
+def grow_from(sam: Sam, tensors: Mapping[str, Tensor]) -> None:
+    """Load the weights of the same or a shallower size, in place; what is new starts as identity.
+
+    Raises ValueError where the two differ in more than added blocks.
+    """
+    known = sam.state_dict()
+    strange = [n for n, x in tensors.items() if n not in known or known[n].shape != x.shape]
+    added = [name for name in known if name not in tensors]
+    blocks = ("refine8.", "refine16.", "attention.")
+    strange += [n for n in added if not n.removeprefix("image_encoder.").startswith(blocks)]
+    if strange:
+        raise ValueError(f"cannot grow from weights that differ in {', '.join(strange[:3])}")
+    sam.load_state_dict(tensors, strict=False)
+    for name in added:
+        if name.endswith((".out.weight", ".out.bias", ".mlp.2.weight", ".mlp.2.bias")):
+            sam.get_parameter(name).zero_()

@@ -10,7 +10,7 @@ share the compositions, the materials' colour statistics and the camera.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -22,8 +22,9 @@ from bench.demo.compositions import crowd, mixed, nested
 from bench.demo.parts import Level, Surface
 from bench.demo.style import Pose, Stylist
 from bench.demo.textures import BankName
+from bench.demo.visibility import in_colour_space, stands_out
 
-MIN_VISIBLE_PIXELS = 12
+MIN_VISIBLE_PIXELS = 64
 MIN_VISIBLE_SHARE = 0.25
 MAX_SHARE_OF_PARENT = 0.92
 
@@ -167,7 +168,23 @@ def _attempt(rng: np.random.Generator, bank: BankName, height: int, width: int) 
     canvas = Canvas(background)
     regions = paint_surfaces(canvas, surfaces, soft=float(rng.uniform(0.5, 1.2)))
     objects = visible_objects(canvas.owner, surfaces, regions)
-    return Scene(photograph(rng, canvas.colours), objects)
+    image = photograph(rng, canvas.colours)
+    return Scene(image, _seen(image, objects))
+
+
+def _seen(image: NDArray[np.uint8], objects: tuple[SceneObject, ...]) -> tuple[SceneObject, ...]:
+    """Return the objects that stand out in the photograph; parts go with their whole."""
+    lab = in_colour_space(image)
+    position: dict[int, int] = {}
+    seen: list[SceneObject] = []
+    for index, thing in enumerate(objects):
+        if thing.parent is not None and thing.parent not in position:
+            continue
+        if stands_out(lab, thing.mask):
+            position[index] = len(seen)
+            above = None if thing.parent is None else position[thing.parent]
+            seen.append(replace(thing, parent=above))
+    return tuple(seen)
 
 
 def contact_sheet(seeds: range, *, bank: BankName, size: tuple[int, int]) -> NDArray[np.uint8]:

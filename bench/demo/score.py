@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from bench.demo.holdout import Score, score_scenes, summary
@@ -40,6 +41,12 @@ def table(scores: Sequence[Score]) -> str:
     return "\n".join(lines)
 
 
+def rank_correlation(scores: Sequence[Score]) -> float:
+    """Return Spearman's rank correlation of a first click's predicted and true IoU, -1..1."""
+    frame = pd.DataFrame([(score.predicted, score.top1) for score in scores])
+    return float(frame[0].rank().corr(frame[1].rank()))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -50,7 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
     seeds = range(chosen.first, chosen.first + chosen.scenes)
-    print(table(score_scenes(load_demo_sam(chosen.checkpoint), seeds)))  # noqa: T201
+    scores = score_scenes(load_demo_sam(chosen.checkpoint), seeds)
+    correlation = rank_correlation(scores)
+    print(table(scores))  # noqa: T201
+    print(f"\nrank correlation of predicted and true IoU: {correlation:.2f}")  # noqa: T201
 
 
 if __name__ == "__main__":

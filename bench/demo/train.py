@@ -18,6 +18,7 @@ With glibc, MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=8000000000 in the environm
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import logging
 import os
@@ -45,7 +46,7 @@ from bench.demo.training import (
     new_state,
     save_state,
 )
-from bench.demo.weights import save_weights
+from bench.demo.weights import load_demo_sam, save_weights
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Plan:
     """
 
     out: Path
+    init: Path | None = None
     minutes: float | None = None
     steps: int | None = None
     save_every: float = 4.0
@@ -136,7 +138,11 @@ def run(recipe: Recipe, plan: Plan, rank: int = 0) -> State:
     torch.set_num_threads(plan.threads)
     cv2.setNumThreads(1)
     saved = plan.out / "state.pt"
-    state = load_state(recipe, saved) if saved.exists() else new_state(recipe)
+    if saved.exists():
+        state = load_state(recipe, saved)
+    else:
+        init = None if plan.init is None else load_demo_sam(plan.init).state_dict()
+        state = new_state(recipe, init)
     state.progress = plan.progress(state)
     if recipe.processes > 1:
         _share_clock(state)
@@ -225,6 +231,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="folder for state and results")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2, help="data-parallel processes")
+    parser.add_argument("--images", type=int, default=2, help="scenes per process and step")
+    parser.add_argument("--learning-rate", type=float, default=Recipe().learning_rate)
+    parser.add_argument("--init", type=Path, help="a checkpoint to go on from, or to grow")
+    parser.add_argument("--first-scene", type=int, default=0, help="seed of the first scene")
+    parser.add_argument("--scenes", type=int, default=0, help="different scenes (all different)")
     return parser
 
 
@@ -232,8 +243,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     chosen = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    recipe = replace(Recipe(), size=chosen.size, seed=chosen.seed, processes=chosen.processes)
-    train(recipe, Plan(out=chosen.out, minutes=chosen.minutes, steps=chosen.steps))
+    recipe = replace(
+        Recipe(),
+        size=chosen.size,
+        seed=chosen.seed,
+        processes=chosen.processes,
+        images=chosen.images,
+        learning_rate=chosen.learning_rate,
+        init="" if chosen.init is None else hashlib.sha256(chosen.init.read_bytes()).hexdigest(),
+        first_scene=chosen.first_scene,
+        scenes=chosen.scenes,
+    )
+    plan = Plan(out=chosen.out, init=chosen.init, minutes=chosen.minutes, steps=chosen.steps)
+    train(recipe, plan)
 
 
 if __name__ == "__main__":

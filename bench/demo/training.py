@@ -7,6 +7,7 @@ of the random numbers and of the scenes.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,16 +29,24 @@ from bench.demo.episodes import (
 )
 from bench.demo.holdout import scene_size
 from bench.demo.losses import LossWeights, hard_iou, round_loss
-from bench.demo.network import SizeName, build_demo_sam, local_init
+from bench.demo.network import SizeName, build_demo_sam, grow_from, local_init
 from bench.demo.scenes import Scene, SceneObject, render_scene
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Every choice of a training run that changes its result."""
+    """Every choice of a training run that changes its result.
+
+    `first_scene` is the seed of the first scene, `scenes` how many different ones there are before
+    they come again (0: each is seen once). `init` is the SHA-256 of the checkpoint that the run
+    starts from, "" for random weights; then the balanced loss at the start is not needed.
+    """
 
     size: SizeName = "m"
     seed: int = 0
+    init: str = ""
+    first_scene: int = 0
+    scenes: int = 0
     images: int = 2
     prompts: int = 4
     processes: int = 2
@@ -69,11 +78,16 @@ class State:
     progress: float = 0.0
 
 
-def new_state(recipe: Recipe) -> State:
-    """Return the state before the first step; seeds torch's generator for the initial weights."""
+def new_state(recipe: Recipe, init: Mapping[str, Tensor] | None = None) -> State:
+    """Return the state before the first step; seeds torch's generator for the initial weights.
+
+    init: the weights behind `recipe.init`, of the same size or one that it grows from.
+    """
     torch.manual_seed(recipe.seed)
     sam = build_demo_sam(recipe.size)
     local_init(sam)
+    if init is not None:
+        grow_from(sam, init)
     matrices = [p for p in sam.parameters() if p.ndim >= 2]
     others = [p for p in sam.parameters() if p.ndim < 2]
     groups = [
@@ -122,6 +136,8 @@ def learning_rate(recipe: Recipe, step: int, progress: float) -> float:
 
 def balance_of_step(recipe: Recipe, step: int) -> float:
     """Return the share of class-balanced loss: 1 at first, then linearly down to 0."""
+    if recipe.init:
+        return 0.0
     span = recipe.focal_from - recipe.balanced_until
     return min(1.0, max(0.0, (recipe.focal_from - step) / span))
 
@@ -141,8 +157,12 @@ def draw_batch(recipe: Recipe, step: int, rank: int) -> tuple[list[Scene], list[
     rng = np.random.default_rng(np.random.SeedSequence([recipe.seed, step, rank]))
     scenes, questions = [], []
     for index in range(recipe.images):
-        seed = (step * recipe.processes + rank) * recipe.images + index
+        number = (step * recipe.processes + rank) * recipe.images + index
         size = scene_size(rng)
+        if recipe.scenes:
+            number %= recipe.scenes
+            size = scene_size(np.random.default_rng(np.random.SeedSequence([7_001, number])))
+        seed = recipe.first_scene + number
         scene = render_scene(seed, bank="train", size=size)
         scenes.append(scene)
         # Large things are asked for more often, but far less than their area would say.

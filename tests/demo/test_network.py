@@ -16,7 +16,7 @@ from bench.demo.clicks import Click
 from bench.demo.decoding import PromptBatch, answer
 from bench.demo.episodes import Question, encoder_input, first_prompts, padded
 from bench.demo.holdout import score_scenes, summary
-from bench.demo.network import SIZES, SizeName, build_demo_sam, local_init
+from bench.demo.network import SIZES, SizeName, build_demo_sam, grow_from, local_init
 from bench.demo.scenes import render_scene
 from bench.demo.weights import load_demo_sam, read_notes, save_weights
 
@@ -40,7 +40,8 @@ def test_sizes_in_half_precision(size: SizeName, most_megabytes: float) -> None:
 def test_sizes_grow() -> None:
     counts = [sum(p.numel() for p in build_demo_sam(size).parameters()) for size in SIZES]
     assert counts == sorted(counts)
-    assert counts[2] > 2 * counts[1]
+    assert counts[1] > 2 * counts[0]
+    assert counts[2] > 1.2 * counts[1]
 
 
 @pytest.mark.parametrize("size", list(SIZES))
@@ -140,6 +141,28 @@ def test_a_checkpoint_with_a_missing_or_foreign_part_is_refused(sam: Sam, tmp_pa
     save_weights(sam.state_dict(), tmp_path / "other.safetensors", "s", {"format": "other"})
     with pytest.raises(ValueError, match="demo-sam-1"):
         load_demo_sam(tmp_path / "other.safetensors")
+
+
+def test_a_larger_size_starts_where_the_smaller_one_is() -> None:
+    torch.manual_seed(1)
+    small, large = build_demo_sam("m").eval(), build_demo_sam("l").eval()
+    grow_from(large, small.state_dict())
+    x = torch.randn(1, 3, 256, 256)
+    with torch.no_grad():
+        assert torch.equal(small.image_encoder(x), large.image_encoder(x))
+    for name, tensor in small.state_dict().items():
+        assert torch.equal(large.state_dict()[name], tensor)
+    large.image_encoder(x).square().mean().backward()
+    new = [n for n, _ in large.named_parameters() if n not in small.state_dict()]
+    moved = [n for n in new if large.get_parameter(n).grad.abs().sum() > 0]
+    assert len(moved) >= 7, "every new branch must be able to learn"
+
+
+def test_another_architecture_is_no_start() -> None:
+    with pytest.raises(ValueError, match="cannot grow"):
+        grow_from(build_demo_sam("m"), build_demo_sam("s").state_dict())
+    with pytest.raises(ValueError, match="cannot grow"):
+        grow_from(build_demo_sam("m"), build_demo_sam("l").state_dict())
 
 
 def test_the_card_belongs_to_the_checkpoint_beside_it() -> None:

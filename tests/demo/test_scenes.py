@@ -220,7 +220,7 @@ def test_compositions_are_what_they_say() -> None:
 
 
 def test_the_scenes_have_all_levels_and_very_different_sizes() -> None:
-    objects = [o for s in range(40) for o in render_scene(s, bank="train", size=(128, 128)).objects]
+    objects = [o for s in range(40) for o in render_scene(s, bank="train", size=(192, 256)).objects]
     levels = [o.level for o in objects]
     assert min(levels.count(level) for level in ("whole", "part", "subpart")) > 10
     shares = np.array([o.mask.mean() for o in objects])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from bench.demo.training import (
     State,
     accumulate_gradients,
     apply_gradients,
+    balance_of_step,
     draw_batch,
     learning_rate,
     new_state,
@@ -195,6 +197,23 @@ def test_batches_depend_on_step_and_rank_only() -> None:
         assert question.target.any()
 
 
+def test_a_few_scenes_come_again_with_other_prompts() -> None:
+    few = replace(TINY, scenes=3, first_scene=500)
+    pictures = [draw_batch(few, step, 0) for step in range(7)]
+    for step in range(4):
+        (first, asked), (again, asked_again) = pictures[step], pictures[step + 3]
+        assert np.array_equal(first[0].image, again[0].image)
+        assert str(asked) != str(asked_again)
+    assert not np.array_equal(pictures[0][0][0].image, pictures[1][0][0].image)
+    endless, _ = draw_batch(replace(TINY, first_scene=500), 3, 0)
+    assert not np.array_equal(endless[0].image, pictures[0][0][0].image)
+
+
+def test_trained_weights_need_no_balanced_start() -> None:
+    assert balance_of_step(TINY, 0) == 1
+    assert balance_of_step(replace(TINY, init="5ca1ab1e"), 0) == 0
+
+
 # ------------------------------------------------------------------------------------ running
 
 
@@ -266,6 +285,19 @@ def test_two_processes_write_curve_and_checkpoint(tmp_path: Path) -> None:
         train(replace(recipe, seed=1), Plan(out=out, steps=1))
 
 
+def test_a_run_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+    start = tmp_path / "start.safetensors"
+    save_weights(new_state(replace(TINY, seed=9)).sam.state_dict(), start, "s", {})
+    words = ["--size", "s", "--steps", "1", "--processes", "1", "--images", "1"]
+    out = tmp_path / "run"
+    main([*words, "--out", str(out), "--init", str(start), "--learning-rate", "1e-5"])
+    before, after = load_demo_sam(start).state_dict(), load_demo_sam(out / "demo_s.safetensors")
+    for name, tensor in after.state_dict().items():
+        assert (tensor - before[name]).abs().max() < 1e-3, name
+    recipe = json.loads(read_notes(out / "demo_s.safetensors")["recipe"])
+    assert recipe["init"] == hashlib.sha256(start.read_bytes()).hexdigest()
+
+
 def test_the_command_needs_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["--size", "s", "--out", str(tmp_path)])
@@ -292,6 +324,8 @@ def test_the_score_table_has_a_row_per_object_size(
     save_weights(new_state(TINY).sam.state_dict(), path, "s", {})
     score_command.main([str(path), "--scenes", "2"])
     rows = capsys.readouterr().out.strip().splitlines()[2:]
+    assert rows.pop().startswith("rank correlation of predicted and true IoU: ")
+    assert rows.pop() == ""
     counts = [int(row.split("|")[2]) for row in rows]
     assert rows[0].startswith("| all |")
     assert len(rows) >= 2
