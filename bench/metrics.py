@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 
 import cv2
 import numpy as np
@@ -31,6 +32,27 @@ def boundary_iou(prediction: Mask, target: Mask, ratio: float = 0.02) -> float:
     return _overlap(rim(prediction, width), rim(target, width))
 
 
+def dice(prediction: Mask, target: Mask) -> float:
+    """Twice the intersection over the sum of both areas, in [0, 1]; 0 for two empty masks.
+
+    >>> a = Mask.from_dense(np.array([[1, 1, 0]], dtype=bool))
+    >>> b = Mask.from_dense(np.array([[0, 1, 1]], dtype=bool))
+    >>> dice(a, b)
+    0.5
+    """
+    return _ratio(2 * _shared(prediction, target), prediction.area + target.area)
+
+
+def precision(prediction: Mask, target: Mask) -> float:
+    """The share of the predicted pixels that are the target's, in [0, 1]; 0 where none is."""
+    return _ratio(_shared(prediction, target), prediction.area)
+
+
+def recall(prediction: Mask, target: Mask) -> float:
+    """The share of the target's pixels that are predicted, in [0, 1]; 0 for an empty target."""
+    return _ratio(_shared(prediction, target), target.area)
+
+
 def band_width(shape: tuple[int, int], ratio: float = 0.02) -> int:
     """The rim's width in pixels for an (H, W) image: 2 % of the diagonal, at least 1.
 
@@ -51,11 +73,24 @@ def rim(mask: Mask, width: int) -> Mask:
     return Mask.from_crop(mask.bits & ~inner, mask.y0, mask.x0, mask.height, mask.width)
 
 
+METRICS: Mapping[str, Callable[[Mask, Mask], float]] = {
+    metric.__name__: metric for metric in (iou, boundary_iou, dice, precision, recall)
+}
+"""Every metric of a prediction and its target, by name."""
+
+
 def _overlap(a: Mask, b: Mask) -> float:
+    shared = _shared(a, b)
+    return _ratio(shared, a.area + b.area - shared)
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def _shared(a: Mask, b: Mask) -> int:
+    """The number of pixels set in both; raises ``ValueError`` for masks of two sizes."""
     if a.shape != b.shape:
         raise ValueError(f"masks of {a.shape} and {b.shape} (H, W) cannot be compared")
-    if a.box is None or b.box is None:
-        return 0.0
     h, w = b.bits.shape
-    shared = int(np.count_nonzero(a.crop(b.y0, b.x0, b.y0 + h, b.x0 + w) & b.bits))
-    return shared / (a.area + b.area - shared)
+    return int(np.count_nonzero(a.crop(b.y0, b.x0, b.y0 + h, b.x0 + w) & b.bits))

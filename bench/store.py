@@ -123,7 +123,7 @@ class RunStore:
     def write_header(self, header: Mapping[str, Any]) -> None:
         """Replaces ``run.json`` in one move."""
         text = json.dumps(header, indent=2, ensure_ascii=False) + "\n"
-        _write_aside(self.folder / "run.json", text.encode())
+        write_aside(self.folder / "run.json", text.encode())
 
     def write_part(
         self,
@@ -147,7 +147,7 @@ class RunStore:
         schema = SCHEMA.with_metadata(dict(SCHEMA.metadata) | {_CONTENT: text})
         sink = pa.BufferOutputStream()
         pq.write_table(pa.table(columns, schema=schema), sink, compression="zstd")
-        _write_aside(self._parts / f"{uuid.uuid4().hex}.parquet", sink.getvalue())
+        write_aside(self._parts / f"{uuid.uuid4().hex}.parquet", sink.getvalue())
 
     def parts(self) -> list[Path]:
         """The finished parts, sorted by name."""
@@ -170,7 +170,7 @@ class RunStore:
         """Replaces ``errors.jsonl``: the images that failed in the latest attempt."""
         lines = [json.dumps(dataclasses.asdict(e), ensure_ascii=False) + "\n" for e in errors]
         if lines:
-            _write_aside(self._errors, "".join(lines).encode())
+            write_aside(self._errors, "".join(lines).encode())
         else:
             self._errors.unlink(missing_ok=True)
 
@@ -279,7 +279,7 @@ def _cell(value: Any) -> Any:
     return list(value.items()) if isinstance(value, Mapping) else value
 
 
-def _write_aside(path: Path, content: bytes) -> None:
+def write_aside(path: Path, content: bytes) -> None:
     """Writes to a hidden neighbour, flushes it to disk, then renames it over ``path``."""
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
