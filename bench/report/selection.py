@@ -77,6 +77,7 @@ def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Select
     _refuse_duplicates(rows, named)
     notes += _different_data(rows, named, headers, allow_partial)
     notes += [*_failed(headers), *_skipped(rows, headers), *_carried(rows)]
+    notes += [str(note) for header in headers.values() for note in header.get("notes") or ()]
     return Selection(rows, _reading_order(rows), named, headers, tuple(notes))
 
 
