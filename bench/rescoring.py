@@ -11,6 +11,7 @@ import pandas as pd
 from bench.added_metrics import KEY, with_metrics, write_metric
 from bench.metrics import METRICS
 from bench.report.selection import select
+from bench.report.table import dataset_seed
 from bench.stats import clustered_interval
 from bench.store import RunStore, read_runs
 from bench.types import BenchError, Mask, Sample
@@ -78,7 +79,12 @@ def metric_means(
             first = group.iloc[0]
             names = {name: str(first[name]) for name in ("run", "dataset", "model", "protocol")}
             for metric in metrics:
-                found = clustered_interval(group[metric], group["image_id"], samples=samples)
+                found = clustered_interval(
+                    group[metric],
+                    group["image_id"],
+                    samples=samples,
+                    seed=dataset_seed(0, names["dataset"]),
+                )
                 numbers = {"masks": found.n, "images": found.clusters, "mean": found.mean}
                 bounds = {"low": found.low, "high": found.high}
                 lines.append(names | {"prompt": label, "metric": metric} | numbers | bounds)
