@@ -7,7 +7,7 @@ from oddities import odd_masks, random_blob
 from pycocotools import mask as coco_mask
 
 from bench.mask import Mask
-from bench.metrics import band_width, boundary_iou, iou
+from bench.metrics import METRICS, band_width, boundary_iou, dice, iou, precision, recall
 from bench.types import BoolArray
 
 
@@ -61,3 +61,31 @@ def test_the_band_grows_with_the_diagonal() -> None:
 def test_masks_of_different_images_are_refused() -> None:
     with pytest.raises(ValueError, match="cannot be compared"):
         iou(Mask.from_dense(np.ones((2, 3), bool)), Mask.from_dense(np.ones((3, 2), bool)))
+
+
+@pytest.mark.parametrize("a", odd_masks())
+@pytest.mark.parametrize("b", odd_masks())
+def test_dice_precision_and_recall_equal_counts_of_pixels(a: str, b: str) -> None:
+    found, truth = odd_masks()[a], odd_masks()[b]
+    hits, extra, missed = (found & truth).sum(), (found & ~truth).sum(), (truth & ~found).sum()
+    masks = Mask.from_dense(found), Mask.from_dense(truth)
+    assert precision(*masks) == (hits / (hits + extra) if hits else 0)
+    assert recall(*masks) == (hits / (hits + missed) if hits else 0)
+    assert dice(*masks) == (2 * hits / (2 * hits + extra + missed) if hits else 0)
+
+
+def test_dice_equals_scipy() -> None:
+    distance = pytest.importorskip("scipy.spatial.distance")
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        a, b = random_blob(rng, 23, 37), random_blob(rng, 23, 37)
+        expected = 1 - distance.dice(a.ravel(), b.ravel())
+        assert dice(Mask.from_dense(a), Mask.from_dense(b)) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_refuses_masks_of_different_images(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be compared"):
+        METRICS[name](
+            Mask.from_dense(np.ones((2, 3), bool)), Mask.from_dense(np.ones((3, 2), bool))
+        )
