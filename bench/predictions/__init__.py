@@ -1,0 +1,59 @@
+"""Masks that another tool predicted, read from its files: one module per format.
+
+A module has ``read(path, image_ids) -> Mapping[str, Sequence[Given]]``: what was given for each
+image. To add a format is to add a module.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from bench.types import BenchError, Mask
+
+__all__ = ["Given", "Predictions", "formats", "read_predictions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One predicted mask, not decoded yet.
+
+    ``names`` are what its target may be called, its own first; empty where the file doesn't say.
+    ``place`` is the target's place in its image, from 1, where the file counts so. ``score`` is
+    the tool's confidence. ``mask(height, width)`` decodes it for an image of that size and raises
+    ``ValueError`` where it doesn't fit. ``where`` is the file and the key in it.
+    """
+
+    where: str
+    mask: Callable[[int, int], Mask]
+    names: tuple[str, ...] = ()
+    place: int | None = None
+    score: float | None = None
+
+
+Predictions: TypeAlias = Mapping[str, Sequence[Given]]
+
+
+def formats() -> list[str]:
+    """The names of the formats, sorted."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def read_predictions(path: Path, kind: str | None, image_ids: Iterable[str]) -> Predictions:
+    """What a file or folder holds for each image; the format of a ``.json`` file is ``coco``.
+
+    Raises ``BenchError`` for a path that isn't there, a folder without a format, an unknown image
+    id and a damaged file.
+    """
+    if not path.exists():
+        raise BenchError(f"{path}: no such file or folder of predictions")
+    if kind is None and path.is_file() and path.suffix == ".json":
+        kind = "coco"
+    if kind is None:
+        raise BenchError(f"{path}: say what it holds with --format {'|'.join(formats())}")
+    found: Predictions = importlib.import_module(f"{__name__}.{kind}").read(path, list(image_ids))
+    return found
