@@ -64,6 +64,9 @@ def score_given(
         rows += made.of(sample)
     if made.homeless and not failed:
         raise BenchError(f"{next(iter(made.homeless.values())).where}: no such target")
+    if not rows:
+        why = f"; {failed[0].image_id}: {failed[0].reason}" if failed else ""
+        raise BenchError(f"{config.dataset.name}: no target to score{why}")
     store = _write(config, part, reader, rows, made, ids, failed)
     return Scored(store, tuple(failed))
 

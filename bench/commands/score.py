@@ -74,8 +74,7 @@ def main(options: argparse.Namespace) -> int:
     out = reports / options.name if options.name else None
     console.show_runs([scored.store], out, read_sample, allow_partial=False)
     if scored.failed:
-        sys.stderr.write(
-            f"sam-bench: {len(scored.failed)} images failed; errors.jsonl in the run says why\n"
-        )
+        count = f"{len(scored.failed)} image{'s' * (len(scored.failed) > 1)}"
+        sys.stderr.write(f"sam-bench: {count} failed; errors.jsonl in the run says why\n")
         return 3
     return 0
