@@ -59,7 +59,7 @@ def test_rooms_know_the_values_and_not_each_other() -> None:
 
 
 def test_a_report_sees_rows_only() -> None:
-    allowed("report", *VALUES, "bench.store", "bench.stats")
+    allowed("report", *VALUES, "bench.store", "bench.stats", "bench.reference")
     allowed("store.py", *VALUES)
 
 

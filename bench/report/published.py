@@ -1,0 +1,240 @@
+"""Published numbers beside a report's own: the difference, a verdict, and what could explain it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+import rich.markup
+import rich.table
+
+from bench.reference import published
+from bench.report import formats
+
+NEAR = 1.0
+"""How far from a published number, in points, one still counts as near it."""
+
+PRINTED = 0.05
+"""Half a unit of the last digit that papers print, in points."""
+
+COLUMNS = (
+    "dataset", "model", "protocol", "prompt", "run", "metric", "ours", "low", "high", "published",
+    "difference", "verdict", "same_protocol", "published_protocol", "source", "locator",
+    "how_read", "choices", "note",
+)  # fmt: skip
+
+_NUMBERS = ("ours", "low", "high", "published", "difference")
+
+_METRICS = {"miou": "miou", "miou_at_k": "miou", "mboundary_iou": "boundary_iou"}
+"""The published metrics that a table's column answers."""
+
+Choices = Mapping[str, Mapping[str, Any]]
+
+
+def published_lines(
+    lines: pd.DataFrame,
+    headers: Mapping[str, Mapping[str, Any]],
+    protocols: Choices | None = None,
+) -> pd.DataFrame:
+    """What was published of each line of a table, a row per published number.
+
+    ``lines`` are those of ``bench.report.table.Table``, ``headers`` the runs' by folder name, as a
+    ``Selection`` holds them; means over datasets are left out. ``protocols`` are the choices of
+    each protocol by name (``conf/protocol``), by default those that the headers tell. The columns:
+
+    * ``dataset, model, protocol, prompt, run``: the line's own;
+    * ``metric``: the published one, ``miou``, ``miou_at_k`` or ``mboundary_iou``; ``ours, low,
+      high`` (the 95 % interval), ``published`` and ``difference`` (ours less theirs), in points;
+    * ``verdict``: see ``verdict``; null where nothing was published or no interval is known;
+    * ``same_protocol``: whether theirs is the line's; ``published_protocol``, "" for none of ours;
+    * ``source, locator, how_read, note``: as ``bench.reference`` explains;
+    * ``choices``: what could explain a difference, a tuple of sentences, empty where nothing is
+      known to differ.
+
+    Numbers are float64, missing ones NaN; the other columns hold plain values, none where null.
+    A line of which nothing was published has one row, null from ``metric`` to ``note`` but for
+    ``ours, low, high``. In the order of the lines, numbers of the same protocol first.
+    """
+    known = dict(protocols) if protocols is not None else _choices_of(headers)
+    table, found = published(), list[dict[str, Any]]()
+    for line in lines[lines["dataset"].notna()].to_dict("records"):
+        header = headers.get(str(line["run"]), {})
+        numbers: list[dict[str, Any] | None] = [*_numbers_for(line, table)]
+        found += [_row(line, header, number, known) for number in numbers or [None]]
+    plain = pd.DataFrame(found, columns=list(COLUMNS), dtype=object)
+    frame: pd.DataFrame = plain.astype(dict.fromkeys(_NUMBERS, "float64"))
+    return frame
+
+
+def verdict(ours: float, low: float | None, high: float | None, theirs: float) -> str | None:
+    """How a published number stands to ours; all in points.
+
+    ``reproduced``: it lies in our 95 % interval, or within `PRINTED` of it, since what is printed
+    is rounded. ``near``: it does not, but is at most `NEAR` from our mean. ``off``: farther. Null
+    without an interval, which a single image hasn't.
+
+    >>> [verdict(61.0, 60.2, 61.8, theirs) for theirs in (61.84, 61.9, 62.1)]
+    ['reproduced', 'near', 'off']
+    """
+    if low is None or high is None:
+        return None
+    if low - PRINTED <= theirs <= high + PRINTED:
+        return "reproduced"
+    return "near" if round(abs(ours - theirs), 9) <= NEAR else "off"
+
+
+def prompt_slug(label: str) -> str | None:
+    """What published numbers call a table's prompt; none where they have no word for it.
+
+    >>> prompt_slug("1 point"), prompt_slug("3 points"), prompt_slug("box + 2 points")
+    ('point_1', 'point_3', 'box_and_2_points')
+    """
+    if label == "box":
+        return "box"
+    if clicks := re.fullmatch(r"(\d+) points?", label):
+        return f"point_{clicks[1]}"
+    if both := re.fullmatch(r"box \+ (\d+) (points?)", label):
+        return f"box_and_{both[1]}_{both[2]}"
+    return None
+
+
+_HEADS = ("dataset", "prompt", "model", "protocol", "metric", "ours", "published", "difference",
+          "verdict", "source", "what could explain it")  # fmt: skip
+_NAMES = 5
+
+CAPTION = (
+    f"Verdicts: reproduced, the published number lies in our 95 % interval (± {PRINTED:g} for "
+    f"rounding); near, at most {NEAR:g} point from our mean; off, farther. A number of another "
+    "protocol is expected to differ."
+)
+
+
+def to_markdown(lines: pd.DataFrame) -> str:
+    """The published numbers as a pipe table with their caption; "" where nothing was published.
+
+    No character of a name can break out of its cell or start markup.
+    """
+    rows = list(cells(lines))
+    if not rows:
+        return ""
+    numeric = range(_NAMES, _NAMES + 3)
+    rule = ["--:" if i in numeric else "---" for i in range(len(_HEADS))]
+    escaped = [[formats.escape_markdown(text) for text in row] for row in rows]
+    shown = [f"| {' | '.join(row)} |" for row in ([*_HEADS], rule, *escaped)]
+    return "\n".join(shown) + f"\n\n{CAPTION}\n"
+
+
+def to_rich(lines: pd.DataFrame) -> rich.table.Table:
+    """The same for a terminal; without a row where nothing was published."""
+    table = rich.table.Table(box=None, header_style="bold", caption=CAPTION)
+    table.caption_justify = "left"
+    for i, head in enumerate(_HEADS):
+        table.add_column(head, justify="right" if _NAMES <= i < _NAMES + 3 else "left")
+    for row in cells(lines):
+        table.add_row(*map(rich.markup.escape, row))
+    return table
+
+
+def cells(lines: pd.DataFrame) -> Iterator[tuple[str, ...]]:
+    """The rows with a published number as text, one cell under each head of the tables."""
+    for line in lines[lines["published"].notna()].to_dict("records"):
+        ours = formats.points(_hundredth(line["ours"]))
+        if pd.notna(line["low"]):
+            bounds = (formats.points(_hundredth(line[name])) for name in ("low", "high"))
+            ours += f" ({'–'.join(bounds)})"
+        yield (
+            line["dataset"],
+            line["prompt"],
+            line["model"],
+            line["protocol"],
+            line["metric"],
+            ours,
+            f"{line['published']:g}",
+            formats.DASH
+            if pd.isna(line["difference"])
+            else formats.signed(line["difference"] / 100),
+            line["verdict"] or formats.DASH,
+            ", ".join(filter(None, (line["source"], line["locator"]))),
+            " ".join(line["choices"]),
+        )
+
+
+def _choices_of(headers: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The choices of every protocol that some run was made under."""
+    parts = [header.get("protocol") or {} for header in headers.values()]
+    return {str(part["name"]): part.get("args") or {} for part in parts if "name" in part}
+
+
+def _numbers_for(line: Mapping[Any, Any], table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """The published numbers of a line's model, dataset and prompt, the same protocol's first."""
+    slug = prompt_slug(str(line["prompt"]))
+    if slug is None:
+        return
+    fits = table["metric"].isin(_METRICS) & (table["unit"] == "points") & (table["prompt"] == slug)
+    for name in ("model", "dataset"):
+        fits &= table[name] == line[name]
+    same = table["protocol"] == line["protocol"]
+    for part in (table[fits & same], table[fits & ~same]):
+        yield from ({str(k): v for k, v in row.items()} for row in part.to_dict("records"))
+
+
+def _row(
+    line: Mapping[Any, Any],
+    header: Mapping[str, Any],
+    number: Mapping[str, Any] | None,
+    protocols: Choices,
+) -> dict[str, Any]:
+    column = "miou" if number is None else _METRICS[number["metric"]]
+    ours, low, high = (
+        _points(line.get(name)) for name in (column, f"{column}_low", f"{column}_high")
+    )
+    own = {name: line[name] for name in ("dataset", "model", "protocol", "prompt", "run")}
+    own |= {"ours": ours, "low": low, "high": high}
+    if number is None:
+        return own | dict.fromkeys(set(COLUMNS) - set(own)) | {"choices": ()}
+    theirs = float(number["value"])
+    return own | {
+        "metric": number["metric"],
+        "published": theirs,
+        "difference": None if ours is None else ours - theirs,
+        "verdict": None if ours is None else verdict(ours, low, high, theirs),
+        "same_protocol": number["protocol"] == line["protocol"],
+        "published_protocol": number["protocol"],
+        "choices": tuple(_explained(line, header, number["protocol"], protocols)),
+        **{name: number[name] for name in ("source", "locator", "how_read", "note")},
+    }
+
+
+def _explained(
+    line: Mapping[Any, Any], header: Mapping[str, Any], theirs: str, protocols: Choices
+) -> Iterable[str]:
+    """What is known to differ between our run and the published one."""
+    done, images = header.get("images_done"), header.get("images")
+    if done is not None and images is not None and done < images:
+        yield f"Only {done} of {images} images."
+    if theirs == line["protocol"]:
+        return
+    if not theirs:
+        yield "No protocol of the bench describes it."
+        return
+    ours = ((header.get("protocol") or {}).get("args")) or protocols.get(str(line["protocol"]))
+    other = protocols.get(theirs)
+    if not ours or not other:
+        yield f"Protocol {theirs}, not {line['protocol']}."
+        return
+    differing = [
+        f"{choice} {other.get(choice, 'unset')}, not {ours.get(choice, 'unset')}"
+        for choice in dict.fromkeys([*ours, *other])
+        if ours.get(choice) != other.get(choice)
+    ]
+    yield f"Protocol {theirs}: {'; '.join(differing) or 'the same choices'}."
+
+
+def _points(value: Any) -> float | None:
+    return None if value is None or pd.isna(value) else 100 * float(value)
+
+
+def _hundredth(value: Any) -> float | None:
+    return None if value is None or pd.isna(value) else float(value) / 100
