@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The pins are those of CI and hold for its Python; others take the newest that fits.
 PINS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.version_info[:2] == (3, 11) else "")')
 
-.PHONY: install demo test slow notebooks lint types wheel check pins clean
+.PHONY: install demo test browser slow notebooks lint types wheel check pins clean
 
 install: .venv/installed
 
@@ -19,6 +19,13 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+# Chromium for the tests of a report's page; without it they are skipped.
+browser:
+	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver; \
+	else echo 'install chromium and chromedriver, on Debian as root: apt-get install chromium chromium-driver' >&2; exit 1; fi
 
 slow: install
 	$(BIN)/python -m pytest -m slow -s

@@ -1,0 +1,164 @@
+"""The page in a browser: it sorts, asks no network, runs no text of the data, fits a phone.
+
+Without Chromium these tests are skipped, or fail where ``BENCH_BROWSER=required`` (as in CI).
+"""
+
+import json
+import os
+import shutil
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from bench.report import write_report
+
+NASTY = "</script><img src=x onerror=document.title='hit'><script>document.title='hit'</script>"
+ROW = "tr => [tr.cells[0].textContent, tr.cells[1].textContent, Number(tr.cells[3].textContent)]"
+
+
+def path_of(*names):
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory, new_bench):
+    folder = tmp_path_factory.mktemp("page")
+    bench = new_bench(folder / "results")
+    stores = [
+        bench.run(d, images=3, seed=len(d), category=NASTY, title=NASTY, facts={"note": NASTY})
+        for d in ("shapes", "nuclei")
+    ]
+    return write_report(stores, folder / "report", read_sample=bench.read_sample, samples=100).page
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    binary = path_of("chromium", "google-chrome")
+    driver = path_of("chromedriver")
+    if binary is None or driver is None:
+        say = "no chromium with its chromedriver on PATH; `make browser` installs them"
+        if os.environ.get("BENCH_BROWSER") == "required":
+            pytest.fail(say)
+        pytest.skip(say)
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    profile = tmp_path_factory.mktemp("profile")
+    for option in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                   "--no-first-run", "--disable-background-networking", "--disable-sync",
+                   "--disable-component-update", f"--user-data-dir={profile}"):  # fmt: skip
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    with webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)) as browser:
+        browser.set_script_timeout(20)
+        yield browser
+
+
+@pytest.fixture
+def opened(chromium, page):
+    """The page as it is opened on a phone of 400 px, in the light."""
+    chromium.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": False},
+    )
+    shown(chromium, "light")
+    chromium.get(page.as_uri())
+    yield chromium
+    complaints = chromium.get_log("browser")
+    assert complaints == []
+
+
+def shown(browser, scheme):
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+def lines(browser):
+    """Dataset, prompt and mIoU of each line of the table, as they stand."""
+    return browser.execute_script(
+        f"return [...document.querySelectorAll('#table tbody tr')].map({ROW})"
+    )
+
+
+def button(browser, column):
+    return browser.find_elements(By.CSS_SELECTOR, "#table thead button")[column]
+
+
+def test_numbers_sort_high_to_low_and_back(opened):
+    button(opened, 3).click()
+    down = [line[2] for line in lines(opened)]
+    assert len(set(down)) > 5
+    assert down == sorted(down, reverse=True)
+    head = opened.find_elements(By.CSS_SELECTOR, "#table thead th")[3]
+    assert head.get_attribute("aria-sort") == "descending"
+    button(opened, 3).click()
+    assert [line[2] for line in lines(opened)] == down[::-1]
+    assert len(down) == 15
+
+
+def test_the_keyboard_sorts_and_the_focus_is_seen(opened):
+    for _ in range(30):
+        opened.switch_to.active_element.send_keys(Keys.TAB)
+        if opened.switch_to.active_element == button(opened, 3):
+            break
+    focused = opened.switch_to.active_element
+    assert focused == button(opened, 3)
+    assert focused.value_of_css_property("outline-style") == "solid"
+    focused.send_keys(Keys.ENTER)
+    down = [line[2] for line in lines(opened)]
+    assert down == sorted(down, reverse=True)
+
+
+def test_datasets_sort_as_they_were_written(opened):
+    before = lines(opened)
+    button(opened, 3).click()
+    assert [line[0] for line in lines(opened)] != [line[0] for line in before]
+    button(opened, 0).click()
+    assert [line[0] for line in lines(opened)] == [line[0] for line in before]
+
+
+def test_prompts_sort_by_their_number(opened):
+    button(opened, 1).click()
+    prompts = list(dict.fromkeys(line[1] for line in lines(opened)))
+    assert prompts == ["1 point", "2 points", "3 points", "5 points", "9 points"]
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_nothing_is_wider_than_the_window(opened, width):
+    opened.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
+    )
+    opened.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert opened.execute_script("return innerWidth") == width
+    assert opened.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+def test_the_page_follows_light_and_dark(opened):
+    colours = []
+    for scheme in ("light", "dark"):
+        shown(opened, scheme)
+        colours.append(opened.find_element(By.TAG_NAME, "body").value_of_css_property("color"))
+    assert colours[0] != colours[1]
+
+
+def test_text_of_the_data_is_shown_and_never_run(opened):
+    opened.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert NASTY in opened.execute_script("return document.body.textContent")
+    assert opened.execute_script("return document.querySelectorAll('img[src=x]').length") == 0
+    assert opened.title.startswith("Zero-shot")
+
+
+def test_the_page_asks_no_network(opened, page):
+    opened.get_log("performance")
+    opened.get(page.as_uri())
+    opened.execute_script("scrollTo(0, document.body.scrollHeight)")
+    messages = [json.loads(entry["message"])["message"] for entry in opened.get_log("performance")]
+    asked = {
+        message["params"]["request"]["url"].split(",")[0]
+        for message in messages
+        if message["method"] == "Network.requestWillBeSent"
+    }
+    assert page.as_uri() in asked
+    assert {url for url in asked if not url.startswith("data:")} == {page.as_uri()}
