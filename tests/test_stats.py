@@ -7,9 +7,14 @@ import pytest
 from bench.stats import (
     Interval,
     clustered_draws,
+    clustered_draws_together,
     clustered_interval,
+    holm,
+    images_needed,
     mean_interval,
+    p_value,
     paired_interval,
+    win_rate,
 )
 
 
@@ -21,21 +26,33 @@ def correlated(rng, images=60, spread=0.15):
     return level[clusters] + rng.normal(0, 0.1, len(clusters)), clusters
 
 
-def plain_bootstrap(values, clusters, samples, seed):
-    """Builds every resampled data set in full, mask by mask."""
+def mean_and_error(groups):
+    """The mean over all masks, and its standard error as a ratio of sums over images."""
+    n = np.array([len(group) for group in groups])
+    mean = np.concatenate(groups).mean()
+    residuals = np.array([group.sum() for group in groups]) - mean * n
+    return mean, np.sqrt((residuals**2).sum()) / n.sum()
+
+
+def plain_bootstrap_t(values, clusters, samples, seed):
+    """Builds every resampled data set in full, mask by mask, and inverts its t statistic."""
     rng = np.random.default_rng(seed)
     groups = [values[clusters == name] for name in np.unique(clusters)]
-    means = []
+    mean, error = mean_and_error(groups)
+    t = []
     for _ in range(samples):
         chosen = rng.integers(len(groups), size=len(groups))
-        means.append(np.concatenate([groups[i] for i in chosen]).mean())
-    return np.quantile(means, [0.025, 0.975])
+        again, its_error = mean_and_error([groups[i] for i in chosen])
+        t.append((again - mean) / max(its_error, 0.4 * error))
+    high, low = np.quantile(t, [0.025, 0.975])
+    error *= np.sqrt(len(groups) / (len(groups) - 1))
+    return mean - low * error, mean - high * error
 
 
 def test_agrees_with_plain_resampling():
     values, clusters = correlated(np.random.default_rng(3))
     found = clustered_interval(values, clusters, samples=10_000, seed=1)
-    low, high = plain_bootstrap(values, clusters, 10_000, seed=99)
+    low, high = plain_bootstrap_t(values, clusters, 10_000, seed=99)
     width = high - low
     assert found.mean == pytest.approx(values.mean(), abs=1e-15)
     assert found.low == pytest.approx(low, abs=0.05 * width)
@@ -44,11 +61,74 @@ def test_agrees_with_plain_resampling():
 
 
 def test_same_stream_as_plain_resampling():
-    values, clusters = correlated(np.random.default_rng(4), images=7)
+    values, clusters = correlated(np.random.default_rng(4), images=12)
     draws = clustered_draws(values, clusters, samples=50, seed=5)
     assert tuple(np.quantile(draws, [0.025, 0.975])) == pytest.approx(
-        tuple(plain_bootstrap(values, clusters, 50, seed=5)), abs=1e-12
+        plain_bootstrap_t(values, clusters, 50, seed=5), abs=1e-12
     )
+
+
+def test_columns_share_their_draws():
+    values, clusters = correlated(np.random.default_rng(6), images=15)
+    other = values[::-1].copy()
+    both = clustered_draws_together(np.stack([values, other], axis=1), clusters, samples=40)
+    assert both[:, 0] == pytest.approx(clustered_draws(values, clusters, samples=40), abs=1e-12)
+    assert both[:, 1] == pytest.approx(clustered_draws(other, clusters, samples=40), abs=1e-12)
+
+
+def test_two_images_give_bounds_within_the_values():
+    found = clustered_interval([0.2, 0.9, 0.4], ["a", "a", "b"], samples=200)
+    assert 0.2 <= found.low <= found.mean <= found.high <= 0.9
+    equal = clustered_interval([0.5, 0.5, 0.5], ["a", "a", "b"], samples=200)
+    assert (equal.low, equal.mean, equal.high) == (0.5, 0.5, 0.5)
+
+
+def test_holm_agrees_with_its_definition():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        p = rng.random(6) ** 3
+        corrected = holm(list(p))
+        order = np.argsort(p)
+        running = 0.0
+        for rank, index in enumerate(order):
+            running = max(running, min(1.0, (6 - rank) * p[index]))
+            assert corrected[index] == pytest.approx(running)
+    assert holm([None, 0.2]) == [None, 0.2]
+    assert holm([]) == []
+
+
+def test_p_value_agrees_with_the_interval():
+    rng = np.random.default_rng(1)
+    for shift in (0.0, 0.01, 0.02, 0.03, 0.05):
+        values, clusters = correlated(rng)
+        draws = clustered_draws(values - 0.5 + shift, clusters, samples=2_000)
+        low, high = np.quantile(draws, [0.025, 0.975])
+        outside = low > 0 or high < 0
+        p = p_value(draws)
+        assert (p < 0.05) == outside or p == pytest.approx(0.05, abs=0.002)
+    assert p_value(np.full(99, 0.3)) == pytest.approx(0.02)
+    assert p_value(np.zeros(99)) == 1.0
+    assert p_value(np.empty(0)) is None
+
+
+def test_power_is_what_simulation_finds():
+    rng = np.random.default_rng(2)
+    pilot, clusters = correlated(rng, images=3_000)
+    effect = 0.03
+    needed = images_needed(pilot - 0.5, clusters, effect)
+    seen = 0
+    for experiment in range(200):
+        values, of = correlated(rng, images=needed)
+        low = clustered_interval(values - 0.5 + effect, of, samples=300, seed=experiment).low
+        seen += low > 0
+    assert 0.70 <= seen / 200 <= 0.90
+    assert images_needed([0.1, 0.1], ["a", "a"], 0.01) is None
+    with pytest.raises(ValueError, match="above 0"):
+        images_needed([0.1, 0.2], ["a", "b"], 0.0)
+
+
+def test_win_rate_counts_ties_half():
+    assert win_rate([1, 0, 0.5, 0.2], [0, 1, 0.5, 0.1]).tolist() == [1, 0, 0.5, 1]
 
 
 def test_covers_the_truth_about_as_often_as_it_says():
