@@ -6,9 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 if TYPE_CHECKING:
+    from bench.report.sections import Section
     from bench.store import RunStore
     from bench.types import Sample
 
@@ -22,6 +26,23 @@ def output() -> Console:
 def errors() -> Console:
     """Standard error, for progress and messages."""
     return Console(stderr=True)
+
+
+def table_of(section: Section) -> Table:
+    """A report's further table for the terminal, its note as the caption."""
+    table = Table(
+        title=escape(section.title),
+        caption=escape(section.note),
+        box=SIMPLE_HEAD,
+        title_justify="left",
+        caption_justify="left",
+        padding=(0, 1, 0, 0),
+    )
+    for i, head in enumerate(section.heads):
+        table.add_column(escape(head), justify="left" if i < section.names else "right")
+    for row in section.rows:
+        table.add_row(*(escape(cell) for cell in row))
+    return table
 
 
 def show_runs(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bench.types import Sample
 
 if TYPE_CHECKING:
+    from bench.report.sections import Section
     from bench.report.table import Table
     from bench.store import RunStore
 
@@ -25,6 +26,7 @@ class Report:
     files: tuple[Path, ...]
     table: Table
     answer: tuple[str, ...]
+    sections: tuple[Section, ...] = ()
 
 
 def write_report(
@@ -34,6 +36,7 @@ def write_report(
     read_sample: Callable[[RunStore, str], Sample] | None = None,
     allow_partial: bool = False,
     samples: int = 10_000,
+    by: Sequence[str] = (),
 ) -> Report:
     """Writes the report of some runs into the folder ``out``, all of it or nothing.
 
@@ -41,10 +44,18 @@ def write_report(
     as PDF, SVG and PNG. The same runs give the same bytes. ``read_sample`` gives the image and
     the targets of (run, image id) for the gallery; it may raise ``BenchError``. ``allow_partial``
     lets unfinished runs and different sets of datasets through, and the captions say so.
-    ``samples`` is the number of bootstrap samples behind each interval. Files of an earlier
+    ``samples`` is the number of bootstrap samples behind each interval, ``by`` the slices that get
+    a table of their own, see ``bench.report.slices``. Files of an earlier
     report in ``out`` are replaced, others left alone. Raises ``BenchError`` for what a report
     refuses, or a folder that can't be written.
     """
     from bench.report.write import write  # matplotlib takes a second to import
 
-    return write(stores, out, read_sample=read_sample, allow_partial=allow_partial, samples=samples)
+    return write(
+        stores,
+        out,
+        read_sample=read_sample,
+        allow_partial=allow_partial,
+        samples=samples,
+        by=by,
+    )

@@ -102,16 +102,16 @@ def to_markdown(table: Table) -> str:
 
     No character of a name can break out of its cell or start markup.
     """
-    heads, rows = _grid(table, _escape_markdown, _interval, lambda text: f"**{text}**")
+    heads, rows = _grid(table, escape_markdown, _interval, lambda text: f"**{text}**")
     left = 3 + _several_protocols(table)
     rule = ["---" if i < left else "--:" for i in range(len(heads))]
     lines = [f"| {' | '.join(row)} |" for row in (heads, rule, *rows)]
-    return "\n".join(lines) + f"\n\n{_escape_markdown(table.caption)}\n"
+    return "\n".join(lines) + f"\n\n{escape_markdown(table.caption)}\n"
 
 
 def to_latex(table: Table) -> str:
     """A ``table`` environment for booktabs, intervals as subscripts, the best model in bold."""
-    heads, rows = _grid(table, _escape_latex, _subscript, lambda text: rf"\textbf{{{text}}}")
+    heads, rows = _grid(table, escape_latex, _subscript, lambda text: rf"\textbf{{{text}}}")
     left = 3 + _several_protocols(table)
     body: list[str] = []
     for line, row in zip(cells(table), rows, strict=True):
@@ -130,7 +130,7 @@ def to_latex(table: Table) -> str:
             *body,
             r"\bottomrule",
             r"\end{tabular}",
-            rf"\caption{{{_escape_latex(table.caption)}}}",
+            rf"\caption{{{escape_latex(table.caption)}}}",
             r"\end{table}",
             "",
         ]
@@ -209,11 +209,13 @@ _LATEX: dict[str, str | int | None] = {
 }
 
 
-def _escape_latex(text: str) -> str:
+def escape_latex(text: str) -> str:
+    """No character of the text means anything to LaTeX."""
     return text.translate(str.maketrans(_LATEX))
 
 
-def _escape_markdown(text: str) -> str:
+def escape_markdown(text: str) -> str:
+    """No character of the text can break out of its cell or start markup."""
     marks: dict[str, str | int | None] = {mark: f"\\{mark}" for mark in "\\`*_[]|"}
     return text.translate(str.maketrans(marks | {"<": "&lt;", "&": "&amp;", "\n": " "}))
 

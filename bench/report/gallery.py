@@ -74,7 +74,7 @@ def gallery(
     drawn: dict[tuple[str, str, str, int], Picture | str] = {}
     everything = pd.concat([rows for ranks in chosen for rows in ranks.values()])
     for run, rows in everything.groupby("run"):
-        drawn |= _draw_run(selection.stores[str(run)], rows, read_sample)
+        drawn |= draw_run(selection.stores[str(run)], rows, read_sample)
     return [
         _group(*(str(part) for part in key), ranks=ranks, drawn=drawn)
         for (key, _), ranks in zip(groups, chosen, strict=True)
@@ -139,7 +139,7 @@ _COLUMNS = ["category", "height", "width", "point_coords", "point_labels", "box"
             "iou", "predicted_ious", "selected"]  # fmt: skip
 
 
-def _draw_run(
+def draw_run(
     store: RunStore, rows: pd.DataFrame, read_sample: ReadSample
 ) -> dict[tuple[str, str, str, int], Picture | str]:
     """The picture of each (run, image, mask, step), or a sentence that says why there is none."""

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from bench.report import overlay, style
 from bench.report.formats import Cells, cells, points
 from bench.report.gallery import RANKS, Group
+from bench.report.sections import Section, spans
 from bench.report.selection import Selection, part
 from bench.report.table import Table
 
@@ -40,11 +41,35 @@ def render(
     plates: Sequence[Plate],
     groups: Sequence[Group] | None,
     version: str,
+    sections: Sequence[Section] = (),
 ) -> str:
     """The whole page. ``groups`` is none where no pictures were asked for.
 
     Every text from data is escaped; only figures and encoded pictures enter as they are.
     """
+    return template("index.html.jinja").render(
+        title=title,
+        answer=_unbroken(answer),
+        caption=_unbroken([table.caption, *_identity(selection)]),
+        lines=[_Line(line, values) for line, values in _lines(table)],
+        track=_track(table),
+        several_protocols=table.lines["protocol"].nunique() > 1,
+        plates=[(plate, inline(plate)) for plate in plates],
+        datasets=_by_dataset(groups or [], table),
+        pictures=groups is not None,
+        ranks=RANKS,
+        runs=[_run(name, header) for name, header in sorted(selection.headers.items())],
+        points=points,
+        picture_uri=picture_uri,
+        colours={name: hex_colour(getattr(overlay, name)) for name in _LEGEND},
+        sections=sections,
+        spans=spans,
+        version=version,
+    )
+
+
+def template(name: str) -> jinja2.Template:
+    """A page's template; every text that enters it is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("bench.report"),
         autoescape=True,
@@ -52,23 +77,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("index.html.jinja").render(
-        title=title,
-        answer=_unbroken(answer),
-        caption=_unbroken([table.caption, *_identity(selection)]),
-        lines=[_Line(line, values) for line, values in _lines(table)],
-        track=_track(table),
-        several_protocols=table.lines["protocol"].nunique() > 1,
-        plates=[(plate, Markup(inline_svg(plate.svg, plate.name))) for plate in plates],
-        datasets=_by_dataset(groups or [], table),
-        pictures=groups is not None,
-        ranks=RANKS,
-        runs=[_run(name, header) for name, header in sorted(selection.headers.items())],
-        points=points,
-        picture_uri=picture_uri,
-        colours={name: _hex(getattr(overlay, name)) for name in _LEGEND},
-        version=version,
-    )
+    return environment.get_template(name)
 
 
 _LEGEND = ("TARGET", "PREDICTION", "POSITIVE", "NEGATIVE")
@@ -103,13 +112,19 @@ def _unbroken(sentences: Iterable[str]) -> str:
     return " ".join(sentences).replace(" %", "\u00a0%")
 
 
-def _hex(colour: tuple[int, int, int]) -> str:
+def hex_colour(colour: tuple[int, int, int]) -> str:
+    """A colour as CSS writes it."""
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def picture_uri(content: bytes) -> str:
     """A WebP picture as an address that holds it."""
     return "data:image/webp;base64," + base64.b64encode(content).decode("ascii")
+
+
+def inline(plate: Plate) -> Markup:
+    """A figure as it stands in a page: our own SVG, no text of it is data unescaped."""
+    return Markup(inline_svg(plate.svg, plate.name))
 
 
 def inline_svg(text: str, name: str) -> str:

@@ -23,7 +23,7 @@ from bench.types import BenchError
 
 _BINS = 20
 _LEAST_IN_BIN = 5
-_SHADES = LinearSegmentedColormap.from_list("masks", ["#bcd7ea", "#5ba3cf", "#1764ab", "#08264d"])
+SHADES = LinearSegmentedColormap.from_list("masks", ["#bcd7ea", "#5ba3cf", "#1764ab", "#08264d"])
 
 
 Looks: TypeAlias = Mapping[str, tuple[str, str]]
@@ -39,7 +39,7 @@ def iou_over_points(lines: pd.DataFrame, looks: Looks) -> Figure:
     """
     _need(lines, "a curve needs lines with points")
     panels = list(dict.fromkeys(lines["panel"]))
-    figure, axes = _panels(len(panels), width=2.4, height=2.1, legend=True, sharey=True)
+    figure, axes = grid_of_panels(len(panels), width=2.4, height=2.1, legend=True, sharey=True)
     for axis, panel in zip(axes, panels, strict=False):
         here = lines[lines["panel"] == panel]
         for series, curve in here.groupby("series", sort=False):
@@ -54,7 +54,7 @@ def iou_over_points(lines: pd.DataFrame, looks: Looks) -> Figure:
         axis.xaxis.set_major_locator(FixedLocator(ticks))
         axis.xaxis.set_minor_locator(NullLocator())
         axis.set_xticklabels([str(tick) for tick in ticks])
-        axis.set_title(_short(panel))
+        axis.set_title(short(panel))
     figure.supxlabel("number of points", fontsize=8.5, color=style.INK)
     figure.supylabel("mIoU", fontsize=8.5, color=style.INK)
     _legend(figure, axes)
@@ -95,10 +95,10 @@ def difference_bars(
     axis.margins(x=0.04)
     axis.set_ylim(-0.6, len(ordered) - 0.4)
     axis.axvline(0, color=style.INK, linewidth=0.8)
-    axis.set_yticks(y, [_short(name) for name in ordered["dataset"]])
+    axis.set_yticks(y, [short(name) for name in ordered["dataset"]])
     axis.tick_params(axis="y", length=0)
     axis.spines["left"].set_visible(False)
-    axis.set_xlabel(f"mIoU of {_short(a)} minus {_short(b)}, {prompt} (points)")
+    axis.set_xlabel(f"mIoU of {short(a)} minus {short(b)}, {prompt} (points)")
     if known.any():
         _legend(figure, [axis])
     return figure
@@ -113,7 +113,7 @@ def iou_histogram(rows: pd.DataFrame, order: Sequence[str], looks: Looks) -> Fig
     """
     _need(rows, "a histogram needs masks")
     labels = [label for label in order if (rows["label"] == label).any()]
-    figure, axes = _panels(len(labels), width=2.4, height=1.8, legend=True, sharey=True)
+    figure, axes = grid_of_panels(len(labels), width=2.4, height=1.8, legend=True, sharey=True)
     edges = np.linspace(0, 1, _BINS + 1)
     for axis, label in zip(axes, labels, strict=False):
         for series, part in rows[rows["label"] == label].groupby("series", sort=False):
@@ -149,7 +149,7 @@ def predicted_iou(rows: pd.DataFrame, order: Sequence[str]) -> Figure:
         rows.groupby(["series", "label"]),
         key=lambda item: (str(item[0][0]), rank[str(item[0][1])]),
     )
-    figure, axes = _panels(len(groups), width=2.3, height=2.45, legend=False, sharey=True)
+    figure, axes = grid_of_panels(len(groups), width=2.3, height=2.45, legend=False, sharey=True)
     several = rows["series"].nunique() > 1
     edges = np.linspace(0, 1, _BINS + 1)
     shade = LogNorm(1, max(2.0, len(rows) / len(groups) / 20))
@@ -159,7 +159,7 @@ def predicted_iou(rows: pd.DataFrame, order: Sequence[str]) -> Figure:
         x, y = part["predicted_iou"].clip(0, 1).to_numpy(), part["iou"].to_numpy()
         density = axis.hexbin(
             100 * x, 100 * y, gridsize=24, extent=(0, 100, 0, 100), mincnt=1, norm=shade,
-            cmap=_SHADES, linewidths=0.1,
+            cmap=SHADES, linewidths=0.1,
         )  # fmt: skip
         axis.plot([0, 100], [0, 100], color=style.MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
         bins = np.clip(np.digitize(x, edges) - 1, 0, _BINS - 1)
@@ -169,7 +169,7 @@ def predicted_iou(rows: pd.DataFrame, order: Sequence[str]) -> Figure:
             100 * full[("x", "mean")], 100 * full[("y", "mean")], color=style.CALIBRATION,
             marker="o", markersize=3.2, linewidth=1.4,
         )  # fmt: skip
-        name = f"{_short(str(series), 22)}\n{label}" if several else str(label)
+        name = f"{short(str(series), 22)}\n{label}" if several else str(label)
         axis.set_title(f"{name}, ρ {rank_correlation(part['predicted_iou'], part['iou'])}")
         axis.grid(visible=False)
         axis.set_facecolor(style.PLATE)
@@ -211,7 +211,7 @@ def looks(series: Iterable[str]) -> Looks:
     }
 
 
-def _panels(
+def grid_of_panels(
     count: int, *, width: float, height: float, legend: bool, sharey: bool
 ) -> tuple[Figure, list[Axes]]:
     """A grid of panels, ``width`` × ``height`` inches each; the unused ones are removed."""
@@ -233,12 +233,12 @@ def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
         found |= dict(zip(names, handles, strict=True))
     names = sorted(found)
     figure.legend(
-        [found[name] for name in names], [_short(name, 40) for name in names],
+        [found[name] for name in names], [short(name, 40) for name in names],
         loc="outside upper left", ncols=min(3, len(names)),
     )  # fmt: skip
 
 
-def _short(name: str, most: int = 34) -> str:
+def short(name: str, most: int = 34) -> str:
     """A name as it fits a figure; no character in it is read as mathematics."""
     cut = name if len(name) <= most else f"{name[: most - 1]}…"
     return cut.replace("$", r"\$")

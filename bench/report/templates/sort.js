@@ -1,14 +1,14 @@
 "use strict";
 // A click on a heading sorts by it, a second click the other way round; ties keep their order.
-(() => {
-  const table = document.querySelector("#table table");
+document.querySelectorAll("table.sortable").forEach((table) => {
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
+  const head = (column) => heads[column];
   const key = (row, column) => {
     const cell = row.cells[column];
     const text = cell.dataset.sort ?? cell.textContent.trim();
-    const number = Number(text);
-    return text !== "" && Number.isFinite(number) ? number : text;
+    const number = Number.parseFloat(text.replace("−", "-").replaceAll(",", ""));
+    return Number.isFinite(number) && !head(column).classList.contains("name") ? number : text;
   };
   const compare = (a, b) =>
     typeof a === "number" && typeof b === "number"
@@ -29,4 +29,4 @@
       body.append(...rows);
     });
   });
-})();
+});

@@ -1,0 +1,88 @@
+"""``sam-bench compare`` on real runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+
+
+@pytest.fixture
+def results(coco_folder: Callable[..., Path]) -> Path:
+    """Runs of three discs of different size, on real files."""
+    folder = coco_folder(images=6, masks=2)
+    out = folder.parent / "results"
+    for name, radius in (("small", 0.1), ("middle", 0.2), ("large", 0.4)):
+        words = [
+            "dataset=coco",
+            "dataset.name=blobs",
+            f"dataset.args.annotations={folder}/annotations.json",
+            f"dataset.args.images={folder}/images",
+            "model=disk",
+            f"model.name={name}",
+            f"model.args.radius={radius}",
+            "prompt=[point_1,box]",
+            f"runtime.results={out}",
+        ]
+        assert main(["run", *words]) == 0
+    return out
+
+
+def test_models_are_compared_by_name_and_a_page_is_written(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["compare", "small", "middle", "large", "--results", str(results)]) == 0
+    out = capsys.readouterr().out
+    for expected in ("small against middle", "small against large", "1 point", "difference"):
+        assert expected in out
+    folder = results / "reports" / "compare"
+    assert (folder / "comparison_2.csv").is_file()
+    assert (folder / "index.html").read_text().count("data:image/webp") >= 8
+
+
+@pytest.mark.parametrize(
+    ("gate", "code", "says"),
+    [
+        ("delta_miou>-100", 0, "holds"),
+        ("delta_miou>99", 1, "fails"),
+        ("delta_miou>=0", 0, "holds"),
+        ("delta_miou>0", 1, "fails"),
+    ],
+)
+def test_a_gate_sets_the_exit_code(
+    results: Path, gate: str, code: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The box's answer doesn't depend on the radius, so that its difference is exactly 0.
+    sides = ["blobs-small-box-*", "blobs-large-box-*"]
+    arguments = ["compare", *sides, "--results", str(results), "--gate", gate]
+    assert main(arguments) == code
+    assert says in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["small"], "two sides"),
+        (["small", "nobody"], "no run matches 'nobody'"),
+        (["small", "large", "--gate", "delta_miou"], "a gate is"),
+        (["*-small-*", "*"], "one side of a comparison holds"),
+        (["small", "large", "--datasets"], "expected one argument"),
+    ],
+)
+def test_a_mistake_is_one_line_and_nothing_is_written(
+    results: Path, words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    try:
+        code = main(["compare", *words, "--results", str(results)])
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    err = capsys.readouterr().err
+    assert code == 2
+    assert says in err
+    assert len(err.strip().splitlines()) == 1
+    assert not (results / "reports").exists()
