@@ -1,0 +1,154 @@
+"""What a notebook or a script calls: ``bench.evaluate``, ``bench.read_runs``, ``bench.compare``.
+
+They do what ``sam-bench run``, ``report`` and ``compare`` do, in the same folders, and give frames
+instead of text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from bench import console, store
+from bench.store import ImageError, RunStore, find_runs
+from bench.types import BenchError
+
+if TYPE_CHECKING:
+    from bench.report import Report
+    from bench.report.comparison import Comparison
+
+Choice = str | Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What ``evaluate`` gives: the table of its runs, the runs themselves, and what failed.
+
+    ``table`` has a row per dataset, model, protocol and prompt label, and one per mean over
+    datasets (``dataset`` null); its columns are those of ``bench.report.table.Table.lines``, IoUs
+    in [0, 1]. ``failed`` are the images that could not be read or scored.
+    """
+
+    table: pd.DataFrame
+    runs: tuple[RunStore, ...]
+    failed: tuple[ImageError, ...]
+
+    def rows(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """A row per run, mask and step, see ``read_runs``."""
+        return store.read_runs(self.runs, columns)
+
+    def report(self, folder: str | Path, *, datasets: str | Path = "datasets") -> Report:
+        """Writes tables, figures and the page of these runs, pictures included."""
+        from bench.reading import samples_of_runs
+        from bench.report import write_report
+
+        read_sample = samples_of_runs(Path(datasets))
+        return write_report(self.runs, Path(folder), read_sample=read_sample, allow_partial=True)
+
+
+def evaluate(
+    *overrides: str,
+    model: Choice = "demo",
+    dataset: Choice = "shapes",
+    prompt: Choice = ("point_1", "point_3", "box"),
+    protocol: Choice = "sam",
+    results: str | Path = "results",
+    limit: int | None = None,
+    config_dir: str | Path | None = None,
+) -> Evaluation:
+    """Runs what is missing of every combination, and gives the mIoU table.
+
+    ``model``, ``dataset``, ``prompt`` and ``protocol`` are names of YAMLs (``sam-bench ls``), one
+    or several. ``overrides`` are further words of the command line, such as
+    ``"dataset.args.count=20"``. ``results`` is the folder of runs: the same call again reads what
+    is there. ``limit`` runs only the first images. ``config_dir`` is a folder of your own YAMLs.
+    Raises ``BenchError`` with one line for whatever is missing or doesn't fit.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     found = evaluate(model="disk", prompt="point_1", limit=2, results=folder)
+    >>> list(found.table["prompt"]), found.table["images"].tolist()
+    (['1 point'], [2])
+    """
+    from bench.config import load_configs
+    from bench.plan import make_plan
+    from bench.progress import RunProgress
+    from bench.report.selection import select
+    from bench.report.table import miou_table
+    from bench.run import run
+
+    words = [
+        *(f"{group}={','.join(_several(choice, group))}" for group, choice in
+          {"model": model, "dataset": dataset, "protocol": protocol}.items()),
+        f"prompt=[{','.join(_several(prompt, 'prompt'))}]",
+        f"runtime.results={_quoted(results)}",
+        *([] if limit is None else [f"runtime.limit={limit}"]),
+        *overrides,
+    ]  # fmt: skip
+    configs = load_configs(words, None if config_dir is None else Path(config_dir))
+    plans = [make_plan(config) for config in configs]
+    failed: list[ImageError] = []
+    for plan in plans:
+        title = f"{plan.config.model.name} on {plan.config.dataset.name}"
+        with RunProgress(title, len(plan.todo), console.errors()) as progress:
+            failed += run(plan, progress)
+    stores = {each.store.folder: each.store for plan in plans for each in plan.runs.values()}
+    partial = any(config.runtime.limit is not None for config in configs)
+    selection = select(list(stores.values()), allow_partial=partial)
+    table = miou_table(selection, allow_partial=partial)
+    return Evaluation(table.lines, tuple(stores.values()), tuple(failed))
+
+
+def read_runs(
+    *runs: str | Path,
+    results: str | Path = "results",
+    columns: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """All rows of finished and unfinished runs: one per run, mask and step, sorted.
+
+    ``runs`` are folders, globs over the names in ``results/runs``, or run keys; none means all.
+    ``columns`` are names of ``bench.store.SCHEMA``; ``run``, ``image_id``, ``mask_id`` and
+    ``step`` come always. IoUs are in [0, 1], points (x, y) pixel indices. Raises ``BenchError``
+    for a pattern that names no run and for damaged files.
+    """
+    stores = find_runs(Path(results), [str(run) for run in runs] or ["*"])
+    return store.read_runs(stores, columns)
+
+
+def compare(
+    a: str | Path | Sequence[str | Path],
+    b: str | Path | Sequence[str | Path],
+    *,
+    results: str | Path = "results",
+    **settings: Any,
+) -> Comparison:
+    """Two sets of runs on the masks that both have; each set is named as in ``read_runs``.
+
+    ``settings`` are those of ``bench.report.comparison.compare``. Raises ``BenchError`` where the
+    two can't be compared: other data, other protocols, no mask in common.
+    """
+    from bench.report.comparison import compare as compare_runs
+
+    sides = [find_runs(Path(results), [str(n) for n in _listed(side)]) for side in (a, b)]
+    return compare_runs(*sides, **settings)
+
+
+def _listed(names: str | Path | Sequence[str | Path]) -> list[str | Path]:
+    return [names] if isinstance(names, str | Path) else list(names)
+
+
+def _several(choice: Choice, group: str) -> list[str]:
+    names = [choice] if isinstance(choice, str) else list(choice)
+    if not names:
+        raise BenchError(f"no {group} is chosen")
+    return names
+
+
+def _quoted(path: str | Path) -> str:
+    """A path as a value of the command line's grammar, whatever characters it has."""
+    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
