@@ -39,6 +39,7 @@ class PairGroup:
 
     label: str
     title: str
+    names: tuple[str, str]
     pairs: tuple[PicturePair, ...]
     notes: tuple[str, ...]
 
@@ -249,4 +250,4 @@ def _drawn(
         notes |= dict.fromkeys(picture for picture in both if isinstance(picture, str))
         if len(pictures) == 2:
             pairs.append(PicturePair(*pictures))
-    return PairGroup(label, title, tuple(pairs), tuple(notes))
+    return PairGroup(label, title, (found.a, found.b), tuple(pairs), tuple(notes))

@@ -160,7 +160,9 @@ def test_a_gate_holds_when_the_whole_interval_does(text, low, high, outcome):
     assert Gate.parse(text).judge(low, high) == outcome
 
 
-@pytest.mark.parametrize("text", ["", "delta_miou", "miou>1", "delta_miou=1", "delta_miou>x", "__import__('os')>1"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text", ["", "delta_miou", "miou>1", "delta_miou=1", "delta_miou>x", "__import__('os')>1"]
+)
 def test_a_malformed_gate_is_one_line(text):
     with pytest.raises(BenchError, match="a gate is") as caught:
         Gate.parse(text)
