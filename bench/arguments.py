@@ -60,3 +60,14 @@ def add_data(parser: Parser) -> None:
         metavar="MODULE",
         help="a module of yours that a run's dataset may name",
     )
+
+
+def add_slices(parser: Parser) -> None:
+    """``--by``: further tables by group."""
+    parser.add_argument(
+        "--by",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="also a table by area, size, category, attribute:NAME, boundary or parts",
+    )

@@ -50,20 +50,30 @@ def show_runs(
     out: Path | None,
     read_sample: Callable[[RunStore, str], Sample],
     allow_partial: bool,
+    by: Sequence[str] = (),
 ) -> None:
-    """Prints the table, and writes the whole report where a folder is given for it."""
+    """Prints the table, and writes the whole report where a folder is given for it.
+
+    ``by`` are the slices that get a table of their own.
+    """
     from bench.report import write_report
     from bench.report.formats import to_rich
+    from bench.report.further import further_tables
     from bench.report.selection import select
     from bench.report.table import miou_table
 
     screen = output()
     if out is None:
         chosen = select(stores, allow_partial=allow_partial)
-        screen.print(to_rich(miou_table(chosen, allow_partial=allow_partial)))
+        table = miou_table(chosen, allow_partial=allow_partial)
+        screen.print(to_rich(table))
+        for section in further_tables(chosen, table, by, read_sample, samples=10_000):
+            screen.print(table_of(section))
         return
-    report = write_report(stores, out, read_sample=read_sample, allow_partial=allow_partial)
+    report = write_report(stores, out, read_sample=read_sample, allow_partial=allow_partial, by=by)
     screen.print(to_rich(report.table))
+    for section in report.sections:
+        screen.print(table_of(section))
     for sentence in report.answer:
         screen.print(sentence, highlight=False, markup=False)
     screen.print(f"report: {report.page}", highlight=False, markup=False, soft_wrap=True)

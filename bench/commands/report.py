@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from bench import console
-from bench.arguments import Commands, add_data, add_results
+from bench.arguments import Commands, add_data, add_results, add_slices
 
 
 def add(commands: Commands) -> None:
@@ -16,6 +16,7 @@ def add(commands: Commands) -> None:
     add_results(report)
     add_data(report)
     report.add_argument("--allow-partial", action="store_true", help="unfinished runs too, marked")
+    add_slices(report)
     report.set_defaults(command=main)
 
 
@@ -27,5 +28,5 @@ def main(options: argparse.Namespace) -> int:
     stores = find_runs(options.results, options.runs or ["*"])
     out = options.results / "reports" / options.name
     read_sample = samples_of_runs(options.datasets, options.allow_module)
-    console.show_runs(stores, out, read_sample, options.allow_partial)
+    console.show_runs(stores, out, read_sample, options.allow_partial, options.by)
     return 0

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import console
-from bench.arguments import Commands, add_overrides
+from bench.arguments import Commands, add_overrides, add_slices
 
 if TYPE_CHECKING:
     from bench.plan import Plan
     from bench.store import ImageError, RunStore
-    from bench.types import Reader
+    from bench.types import Reader, Sample
 
 _HELP = """\
 Runs what is missing and prints the mIoU table. The words after `run` are overrides of the
@@ -36,6 +36,7 @@ def add(commands: Commands) -> None:
     )
     add_overrides(run, "model=demo")
     run.add_argument("--report", metavar="NAME", help="also write results/reports/NAME/")
+    add_slices(run)
     run.set_defaults(command=main)
 
 
@@ -53,7 +54,11 @@ def main(options: argparse.Namespace) -> int:
     limited = any(config.runtime.limit is not None for config in configs)
     reports = Path(configs[0].runtime.results).expanduser() / "reports"
     out = reports / options.report if options.report else None
-    console.show_runs(stores, out, lambda store, i: _reader_of(store, readers).read(i), limited)
+
+    def read_sample(store: RunStore, image_id: str) -> Sample:
+        return _reader_of(store, readers).read(image_id)
+
+    console.show_runs(stores, out, read_sample, limited, options.by)
     if failed:
         sys.stderr.write(
             f"sam-bench: {len(failed)} images failed; errors.jsonl in the run says why\n"

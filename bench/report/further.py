@@ -1,11 +1,14 @@
-"""Which further tables a report has."""
+"""Which further tables a report has: clicks needed, published numbers, slices."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from bench.report import published
+from bench.report.noc import noc_section
 from bench.report.sections import Section
 from bench.report.selection import Selection
+from bench.report.slices import slice_section
 from bench.report.table import Table
 from bench.store import RunStore
 from bench.types import Sample
@@ -19,4 +22,18 @@ def further_tables(
     samples: int,
 ) -> Iterator[Section]:
     """Every table that the rows allow, in the order in which a report shows them."""
-    yield from ()
+    yield from noc_section(selection, samples=samples)
+    yield from _published(selection, table)
+    for key in dict.fromkeys(by):
+        yield slice_section(selection, key, read_sample, samples=samples)
+
+
+def _published(selection: Selection, table: Table) -> Iterator[Section]:
+    lines = published.published_lines(table.lines, selection.headers)
+    rows = tuple(published.cells(lines))
+    if rows:
+        shown = lines[lines["published"].notna()].assign(choices=lines["choices"].map(" ".join))
+        yield Section(
+            "published", "Published numbers", published.CAPTION, published.HEADS, rows, shown,
+            names=published.NAMES,
+        )  # fmt: skip

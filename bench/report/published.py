@@ -100,9 +100,9 @@ def prompt_slug(label: str) -> str | None:
     return None
 
 
-_HEADS = ("dataset", "prompt", "model", "protocol", "metric", "ours", "published", "difference",
+HEADS = ("dataset", "prompt", "model", "protocol", "metric", "ours", "published", "difference",
           "verdict", "source", "what could explain it")  # fmt: skip
-_NAMES = 5
+NAMES = 5
 
 CAPTION = (
     f"Verdicts: reproduced, the published number lies in our 95 % interval (± {PRINTED:g} for "
@@ -119,10 +119,10 @@ def to_markdown(lines: pd.DataFrame) -> str:
     rows = list(cells(lines))
     if not rows:
         return ""
-    numeric = range(_NAMES, _NAMES + 3)
-    rule = ["--:" if i in numeric else "---" for i in range(len(_HEADS))]
+    numeric = range(NAMES, NAMES + 3)
+    rule = ["--:" if i in numeric else "---" for i in range(len(HEADS))]
     escaped = [[formats.escape_markdown(text) for text in row] for row in rows]
-    shown = [f"| {' | '.join(row)} |" for row in ([*_HEADS], rule, *escaped)]
+    shown = [f"| {' | '.join(row)} |" for row in ([*HEADS], rule, *escaped)]
     return "\n".join(shown) + f"\n\n{CAPTION}\n"
 
 
@@ -130,8 +130,8 @@ def to_rich(lines: pd.DataFrame) -> rich.table.Table:
     """The same for a terminal; without a row where nothing was published."""
     table = rich.table.Table(box=None, header_style="bold", caption=CAPTION)
     table.caption_justify = "left"
-    for i, head in enumerate(_HEADS):
-        table.add_column(head, justify="right" if _NAMES <= i < _NAMES + 3 else "left")
+    for i, head in enumerate(HEADS):
+        table.add_column(head, justify="right" if NAMES <= i < NAMES + 3 else "left")
     for row in cells(lines):
         table.add_row(*map(rich.markup.escape, row))
     return table
