@@ -91,7 +91,7 @@ def clustered_draws_together(
     means, errors = _mean_and_error(drawn, kinds)
     widened = error * np.sqrt(number / (number - 1))
     floored = np.maximum(errors, _LEAST_ERROR * error)
-    with np.errstate(invalid="ignore"):  # 0 / 0 where all images are alike
+    with np.errstate(divide="ignore", invalid="ignore"):  # all images alike: no error at all
         studentised = np.nan_to_num((means - mean) / floored)
     values = np.asarray(columns, dtype=np.float64)
     draws: Float64Array = mean - widened * studentised
