@@ -1,24 +1,37 @@
-"""``sam-bench protocol show | diff``: what a protocol chooses, and why."""
+"""``sam-bench protocol show | diff | ablate``: what a protocol chooses, and what that is worth."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
 from bench import console
-from bench.arguments import Commands, add_config_dir
+from bench.arguments import Commands, add_config_dir, add_overrides
+from bench.types import BenchError
 
 if TYPE_CHECKING:
+    from bench.ablate import Swap
+    from bench.config import RunConfig
     from bench.parts import Part
+    from bench.plan import Plan
+
+_ABLATE = """\
+Runs A, B, and A with one choice at a time swapped for B's, and prints how many points of mIoU each
+is worth. The words behind A and B are overrides, as those of `run`. The same command again does
+only what is missing.
+
+  sam-bench protocol ablate sam segment_anything_fast model=demo dataset=photos prompt=[point_1]
+"""
 
 
 def add(commands: Commands) -> None:
     """Adds the command and its verbs."""
     protocol = commands.add_parser("protocol", help="what a protocol chooses, and why")
-    verbs = protocol.add_subparsers(required=True, metavar="show|diff")
+    verbs = protocol.add_subparsers(required=True, metavar="show|diff|ablate")
     show = verbs.add_parser("show", help="every choice of a protocol")
     add_config_dir(show)
     show.add_argument("name")
@@ -28,6 +41,16 @@ def add(commands: Commands) -> None:
     diff.add_argument("a")
     diff.add_argument("b")
     diff.set_defaults(command=diff_protocols)
+    ablate = verbs.add_parser(
+        "ablate",
+        help="what each differing choice is worth in points of mIoU",
+        description=_ABLATE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    ablate.add_argument("a")
+    ablate.add_argument("b")
+    add_overrides(ablate, "model=demo")
+    ablate.set_defaults(command=ablate_protocols)
 
 
 def show_protocol(options: argparse.Namespace) -> int:
@@ -56,6 +79,39 @@ def diff_protocols(options: argparse.Namespace) -> int:
         table.add_row(choice, *values)
     console.output().print(table if differing else f"{a.name} and {b.name} make the same choices")
     return 0
+
+
+def ablate_protocols(options: argparse.Namespace) -> int:
+    """``sam-bench protocol ablate``: runs every single swap and prints what it is worth."""
+    from bench.ablate import ablation, swaps
+    from bench.commands.run import run_plan, say_failed
+    from bench.config import load_configs
+    from bench.plan import make_plan
+
+    if given := [word for word in options.overrides if word.startswith("protocol=")]:
+        raise BenchError(f"protocol ablate names its two protocols itself; leave out {given[0]}")
+    a, b = (
+        load_configs([*options.overrides, f"protocol={name}"], options.config_dir)
+        for name in (options.a, options.b)
+    )
+    grids: list[tuple[RunConfig, list[Swap], dict[str, Plan]]] = []
+    for first, second in zip(a, b, strict=True):
+        found = swaps(first.protocol, second.protocol)
+        if not found:
+            console.output().print(f"{options.a} and {options.b} make the same choices")
+            return 0
+        configs = {"A": first, "B": second}
+        configs |= {swap.choice: replace(first, protocol=swap.protocol) for swap in found}
+        grids.append((first, found, {side: make_plan(each) for side, each in configs.items()}))
+    failed = [error for *_, plans in grids for plan in plans.values() for error in run_plan(plan)]
+    for config, found, plans in grids:
+        for prompt in config.prompts:
+            stores = {side: plan.runs[prompt].store for side, plan in plans.items()}
+            swapped = {swap.choice: (swap, stores[swap.choice]) for swap in found}
+            limited = config.runtime.limit is not None
+            for section in ablation(stores["A"], stores["B"], swapped, allow_partial=limited):
+                console.output().print(console.table_of(section))
+    return say_failed(failed)
 
 
 def _protocol(name: str, options: argparse.Namespace) -> Part:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,7 @@ def main(options: argparse.Namespace) -> int:
 
     configs = load_configs(options.overrides, options.config_dir)
     plans = [make_plan(config) for config in configs]
-    failed = [error for plan in plans for error in _run(plan)]
+    failed = [error for plan in plans for error in run_plan(plan)]
     stores = [run.store for plan in plans for run in plan.runs.values()]
     stores = list({store.folder: store for store in stores}.values())
     readers = {plan.config.dataset.name: plan.reader for plan in plans}
@@ -59,15 +60,19 @@ def main(options: argparse.Namespace) -> int:
         return _reader_of(store, readers).read(image_id)
 
     console.show_runs(stores, out, read_sample, limited, options.by)
-    if failed:
-        sys.stderr.write(
-            f"sam-bench: {len(failed)} images failed; errors.jsonl in the run says why\n"
-        )
-        return 3
-    return 0
+    return say_failed(failed)
 
 
-def _run(plan: Plan) -> list[ImageError]:
+def say_failed(failed: Sequence[ImageError]) -> int:
+    """The exit code: 3 and a line on standard error where images failed."""
+    if not failed:
+        return 0
+    sys.stderr.write(f"sam-bench: {len(failed)} images failed; errors.jsonl in the run says why\n")
+    return 3
+
+
+def run_plan(plan: Plan) -> list[ImageError]:
+    """Does what the plan lacks under a progress bar, and gives the images that failed."""
     from bench.progress import RunProgress
     from bench.run import run
 
