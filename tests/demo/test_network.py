@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from segment_anything import SamPredictor
 from segment_anything.modeling import Sam
 
 import bench.demo
+from bench.config import conf_dir
 from bench.demo.clicks import Click
 from bench.demo.decoding import PromptBatch, answer
 from bench.demo.episodes import Question, encoder_input, first_prompts, padded
@@ -165,13 +167,30 @@ def test_another_architecture_is_no_start() -> None:
         grow_from(build_demo_sam("m"), build_demo_sam("l").state_dict())
 
 
-def test_the_card_belongs_to_the_checkpoint_beside_it() -> None:
-    path = CHECKPOINTS / "demo_m.safetensors"
-    assert path.stat().st_size < 10e6
-    assert read_notes(path)["size"] == "m"
-    card = (CHECKPOINTS / "demo_m.md").read_text()
-    assert hashlib.sha256(path.read_bytes()).hexdigest() in card
+FILES = sorted(path.stem for path in CHECKPOINTS.glob("*.safetensors"))
+
+
+def test_the_family_is_complete_and_small() -> None:
+    assert FILES == ["demo_l", "demo_m", "demo_s", "demo_s_data_1", "demo_s_data_10"]
+    assert sum(path.stat().st_size for path in CHECKPOINTS.glob("*.safetensors")) < 30e6
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_card_belongs_to_the_checkpoint_beside_it(name: str) -> None:
+    path = CHECKPOINTS / f"{name}.safetensors"
+    assert read_notes(path)["size"] == name[5]
+    card = (CHECKPOINTS / f"{name}.md").read_text()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert digest in card
     assert f"{int(read_notes(path)['steps']):,} steps" in card
+    model = "demo" if name == "demo_m" else name
+    part = yaml.safe_load((conf_dir() / "model" / f"{model}.yaml").read_text())
+    assert part["args"]["sha256"] == digest
+    loaded = load_demo_sam(path)
+    assert part["about"]["parameters"] == sum(p.numel() for p in loaded.parameters())
+    encoder = sum(p.numel() for p in loaded.image_encoder.parameters())
+    assert part["about"]["encoder_parameters"] == encoder
+    assert (conf_dir() / "canary" / f"{digest}.json").is_file()
 
 
 def test_the_checkpoint_has_learnt() -> None:
