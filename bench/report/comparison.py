@@ -242,6 +242,8 @@ def _answer(table: pd.DataFrame, a: str, b: str) -> Iterator[str]:
             )
         else:
             ahead, behind = (a, b) if line["delta"] > 0 else (b, a)
+            bounds = sorted((abs(line["low"]), abs(line["high"])))
+            span = f" ({points(bounds[0])} to {points(bounds[1])})"
             yield (
                 f"{label}: {ahead} leads {behind} {where} by {points(abs(line['delta']))} "
                 f"points{span}; {a} is better on {points(line['win_rate'])} % of the masks."
