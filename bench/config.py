@@ -82,6 +82,7 @@ class RunConfig:
     """One model on one dataset under one protocol, with one or several prompts.
 
     ``sweep`` maps overrides to the values that they take in turn (``model: [demo, grabcut]``).
+    ``figure`` names the paper's figure that a report of these runs draws; it changes no number.
     """
 
     task: str = "prompted_masks"
@@ -92,6 +93,7 @@ class RunConfig:
     protocol: Part = field(default_factory=Part)
     runtime: Runtime = field(default_factory=Runtime)
     sweep: dict[str, Any] = field(default_factory=dict)
+    figure: str | None = None
 
 
 def conf_dir() -> Path:
@@ -106,13 +108,16 @@ def conf_dir() -> Path:
 def load_configs(overrides: Sequence[str], extra_dir: Path | None = None) -> list[RunConfig]:
     """Every run that the overrides ask for: several where one of them sweeps (``model=a,b``).
 
-    ``extra_dir`` is a user's own folder of YAMLs, laid out as ``conf/``. Raises ``BenchError``
-    with one line for anything that doesn't compose.
+    What the command line gives, one value or several, takes the place of an experiment's sweep of
+    the same name. ``extra_dir`` is a user's own folder of YAMLs, laid out as ``conf/``. Raises
+    ``BenchError`` with one line for anything that doesn't compose.
     """
     with _hydra_errors():
         fixed, swept = _split_sweeps(overrides)
         base = _compose(fixed, extra_dir, {name: values[0] for name, values in swept.items()})
-        swept = {**{k: _as_list(v) for k, v in base.sweep.items()}, **swept}
+        given = {str(word).partition("=")[0] for word in fixed}
+        own = {k: _as_list(v) for k, v in base.sweep.items() if k not in given}
+        swept = {**own, **swept}
         if not swept:
             return [base]
         return [

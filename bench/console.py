@@ -51,10 +51,11 @@ def show_runs(
     read_sample: Callable[[RunStore, str], Sample],
     allow_partial: bool,
     by: Sequence[str] = (),
+    figure: str | None = None,
 ) -> None:
     """Prints the table, and writes the whole report where a folder is given for it.
 
-    ``by`` are the slices that get a table of their own.
+    ``by`` are the slices that get a table of their own, ``figure`` the paper's figure to draw.
     """
     from bench.report import write_report
     from bench.report.formats import to_rich
@@ -67,10 +68,17 @@ def show_runs(
         chosen = select(stores, allow_partial=allow_partial)
         table = miou_table(chosen, allow_partial=allow_partial)
         screen.print(to_rich(table))
-        for section in further_tables(chosen, table, by, read_sample, samples=10_000):
+        for section in further_tables(chosen, table, by, read_sample, 10_000, figure):
             screen.print(table_of(section))
         return
-    report = write_report(stores, out, read_sample=read_sample, allow_partial=allow_partial, by=by)
+    report = write_report(
+        stores,
+        out,
+        read_sample=read_sample,
+        allow_partial=allow_partial,
+        by=by,
+        figure=figure,
+    )
     screen.print(to_rich(report.table))
     for section in report.sections:
         screen.print(table_of(section))

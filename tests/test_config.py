@@ -75,7 +75,7 @@ def test_an_experiment_is_a_file_and_the_command_line_still_wins() -> None:
         ("+model.titel=x", "nothing is called 'model.titel'"),
         ("+nonsense=1", "nothing is called 'nonsense'"),
         ("prompts.point_9.args.clicks=3", "nothing is called 'prompts.point_9"),
-        ("model=sam_vit_z", "Available options in 'model': demo disk"),
+        ("model=sam_vit_z", "Available options in 'model': demo demo_l"),
         ("runtime.workers=many", "'many' of type 'str' could not be converted to Integer"),
         ("dataset=coco", "dataset.args.annotations is not set"),
         ("model", "model"),
@@ -209,6 +209,7 @@ def test_every_runtime_setting_is_outside_the_key() -> None:
         "prompts",
         "runtime",
         "sweep",
+        "figure",
     }
 
 
@@ -227,3 +228,15 @@ def test_the_configuration_is_found_in_a_wheel(
     shutil.rmtree(package / "conf")
     with pytest.raises(BenchError, match="reinstall"):
         conf_dir()
+
+
+def test_one_value_on_the_command_line_takes_the_place_of_an_experiments_sweep() -> None:
+    configs = load_configs(["experiment=demo", "model=disk", "dataset=photos"])
+    assert [(c.model.name, c.dataset.name) for c in configs] == [("disk", "photos")]
+    configs = load_configs(["experiment=demo_zero_shot", "model=disk", "dataset.name=mine"])
+    assert [(c.model.name, c.dataset.name) for c in configs] == [("disk", "mine")]
+
+
+def test_a_figure_changes_no_key() -> None:
+    assert one("figure=fig9c").figure == "fig9c"
+    assert key_of(one("figure=fig9c")) == key_of(one())

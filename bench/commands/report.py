@@ -17,6 +17,7 @@ def add(commands: Commands) -> None:
     add_data(report)
     report.add_argument("--allow-partial", action="store_true", help="unfinished runs too, marked")
     add_slices(report)
+    report.add_argument("--figure", metavar="NAME", help="also a figure of the paper, as fig9c")
     report.set_defaults(command=main)
 
 
@@ -28,5 +29,5 @@ def main(options: argparse.Namespace) -> int:
     stores = find_runs(options.results, options.runs or ["*"])
     out = options.results / "reports" / options.name
     read_sample = samples_of_runs(options.datasets, options.allow_module)
-    console.show_runs(stores, out, read_sample, options.allow_partial, options.by)
+    console.show_runs(stores, out, read_sample, options.allow_partial, options.by, options.figure)
     return 0

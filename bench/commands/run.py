@@ -47,6 +47,11 @@ def main(options: argparse.Namespace) -> int:
     from bench.plan import make_plan
 
     configs = load_configs(options.overrides, options.config_dir)
+    figure = configs[0].figure
+    if figure is not None:
+        from bench.report.paper_figures import check_figure
+
+        check_figure(figure)
     plans = [make_plan(config) for config in configs]
     failed = [error for plan in plans for error in run_plan(plan)]
     stores = [run.store for plan in plans for run in plan.runs.values()]
@@ -59,7 +64,7 @@ def main(options: argparse.Namespace) -> int:
     def read_sample(store: RunStore, image_id: str) -> Sample:
         return _reader_of(store, readers).read(image_id)
 
-    console.show_runs(stores, out, read_sample, limited, options.by)
+    console.show_runs(stores, out, read_sample, limited, options.by, figure)
     return say_failed(failed)
 
 

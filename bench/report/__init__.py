@@ -37,6 +37,7 @@ def write_report(
     allow_partial: bool = False,
     samples: int = 10_000,
     by: Sequence[str] = (),
+    figure: str | None = None,
 ) -> Report:
     """Writes the report of some runs into the folder ``out``, all of it or nothing.
 
@@ -45,8 +46,9 @@ def write_report(
     the targets of (run, image id) for the gallery; it may raise ``BenchError``. ``allow_partial``
     lets unfinished runs and different sets of datasets through, and the captions say so.
     ``samples`` is the number of bootstrap samples behind each interval, ``by`` the slices that get
-    a table of their own, see ``bench.report.slices``. Files of an earlier
-    report in ``out`` are replaced, others left alone. Raises ``BenchError`` for what a report
+    a table of their own, see ``bench.report.slices``, and ``figure`` a figure or table of the SAM
+    paper to draw from these runs, such as ``fig9c``. Files of an earlier report in ``out`` are
+    replaced, others left alone. Raises ``BenchError`` for what a report
     refuses, or a folder that can't be written.
     """
     from bench.report.write import write  # matplotlib takes a second to import
@@ -58,4 +60,5 @@ def write_report(
         allow_partial=allow_partial,
         samples=samples,
         by=by,
+        figure=figure,
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from bench.report import published
 from bench.report.noc import noc_section
+from bench.report.paper_tables import paper_table
 from bench.report.sections import Section
 from bench.report.selection import Selection
 from bench.report.slices import slice_section
@@ -20,8 +21,13 @@ def further_tables(
     by: Sequence[str],
     read_sample: Callable[[RunStore, str], Sample] | None,
     samples: int,
+    figure: str | None = None,
 ) -> Iterator[Section]:
-    """Every table that the rows allow, in the order in which a report shows them."""
+    """Every table that the rows allow, in the order in which a report shows them.
+
+    ``figure`` names the paper's figure or table that is asked for.
+    """
+    yield from paper_table(figure, selection, by, read_sample, samples=samples)
     yield from noc_section(selection, samples=samples)
     yield from _published(selection, table)
     for key in dict.fromkeys(by):

@@ -61,6 +61,38 @@ def iou_over_points(lines: pd.DataFrame, looks: Looks) -> Figure:
     return figure
 
 
+def iou_over_scale(lines: pd.DataFrame, ticks: Sequence[str], *, xlabel: str) -> Figure:
+    """The mIoU against the size of something, on a log axis, and the oracle dashed (Fig. 13).
+
+    ``lines`` has ``x`` above 0, ascending, ``miou, low, high, oracle``; IoUs in [0, 1], bounds and
+    oracle null where unknown. ``ticks`` are the texts at each ``x``. Raises ``BenchError`` for no
+    line.
+    """
+    _need(lines, "a curve needs a model")
+    x = lines["x"].to_numpy(float)
+    miou, low, high, oracle = (
+        100 * lines[c].to_numpy(float) for c in ("miou", "low", "high", "oracle")
+    )
+    figure, (axis,) = grid_of_panels(1, width=4.2, height=2.6, legend=True, sharey=True)
+    colour, other = style.PALETTE[:2]
+    axis.vlines(x, low, high, color=colour, linewidth=1.2, alpha=0.6)
+    axis.plot(x, miou, color=colour, marker="o", label="most confident mask")
+    if np.isfinite(oracle).any():
+        axis.plot(
+            x, oracle, color=other, marker="o", markerfacecolor="white", linestyle=(0, (4, 3)),
+            label="oracle",
+        )  # fmt: skip
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(FixedLocator(list(x)))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.set_xticklabels([short(tick) for tick in ticks])
+    axis.margins(x=0.12)
+    axis.set_xlabel(xlabel)
+    axis.set_ylabel("mIoU, 1 point")
+    _legend(figure, [axis])
+    return figure
+
+
 def difference_bars(
     lines: pd.DataFrame, *, a: str, b: str, prompt: str, colours: tuple[str, str]
 ) -> Figure:

@@ -25,7 +25,8 @@ ReadSample: TypeAlias = Callable[[RunStore, str], Sample]
 _KEY = ["run", "image_id", "mask_id"]
 _COCO = ((32**2, "small"), (96**2, "medium"), (float("inf"), "large"))
 _THIRDS = ("smallest third", "middle third", "largest third")
-_UNKNOWN = "not given"
+UNKNOWN = "not given"
+"""The group of the masks that lack what is asked for."""
 
 
 def slice_section(
@@ -114,7 +115,7 @@ def _attribute(attributes: pd.Series[Any], name: str) -> pd.Series[str]:
     if name not in known:
         there = ", ".join(sorted(known)) or "none in these runs"
         raise BenchError(f"no attribute is called {name!r}; there are: {there}")
-    return attributes.map(lambda each: str((each or {}).get(name, _UNKNOWN)))
+    return attributes.map(lambda each: str((each or {}).get(name, UNKNOWN)))
 
 
 def _of_area(rows: pd.DataFrame) -> pd.Series[str]:
@@ -124,7 +125,7 @@ def _of_area(rows: pd.DataFrame) -> pd.Series[str]:
 def _of_category(rows: pd.DataFrame) -> pd.Series[str]:
     if rows["category"].isna().all():
         raise BenchError("--by category: the masks of these runs have no category")
-    return rows["category"].fillna(_UNKNOWN).astype(str)
+    return rows["category"].fillna(UNKNOWN).astype(str)
 
 
 def _of_size(rows: pd.DataFrame) -> pd.Series[str]:
@@ -193,6 +194,6 @@ def _rank(groups: pd.Series[str]) -> dict[str, tuple[int, str]]:
     """The order in which groups are shown: small before large, else by name, unknown last."""
     known = [*_THIRDS, *(name for _, name in _COCO)]
     return {
-        name: (known.index(name) if name in known else 99 + (name == _UNKNOWN), name)
+        name: (known.index(name) if name in known else 99 + (name == UNKNOWN), name)
         for name in groups.unique()
     }

@@ -13,6 +13,7 @@ from bench.report.figures import figures
 from bench.report.folder import records, report_folder
 from bench.report.further import further_tables
 from bench.report.gallery import Group, gallery
+from bench.report.paper_figures import paper_figure
 from bench.report.sections import Section
 from bench.report.selection import Selection, part, select
 from bench.report.table import Table, miou_table
@@ -30,15 +31,19 @@ def write(
     allow_partial: bool,
     samples: int,
     by: Sequence[str] = (),
+    figure: str | None = None,
 ) -> Report:
     """What ``bench.report.write_report`` promises."""
     selection = select(stores, allow_partial=allow_partial)
     table = miou_table(selection, allow_partial=allow_partial, samples=samples)
-    sections = tuple(further_tables(selection, table, by, read_sample, samples))
+    sections = tuple(further_tables(selection, table, by, read_sample, samples, figure))
     compared = differences(selection, table, samples=samples)
     sentences = answer(selection, table, compared, samples=samples)
     groups = None if read_sample is None else gallery(selection, read_sample)
-    drawings = figures(selection, table, compared)
+    drawings = [
+        *paper_figure(figure, selection, table, samples),
+        *figures(selection, table, compared),
+    ]
     with report_folder(out) as folder:
         page = html.render(
             title=title(table),
