@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench import console, store
+from bench import store
 from bench.store import ImageError, RunStore, find_runs
 from bench.types import BenchError
 
@@ -76,10 +76,9 @@ def evaluate(
     """
     from bench.config import load_configs
     from bench.plan import make_plan
-    from bench.progress import RunProgress
+    from bench.progress import run_plan
     from bench.report.selection import select
     from bench.report.table import miou_table
-    from bench.run import run
 
     words = [
         *(f"{group}={','.join(_several(choice, group))}" for group, choice in
@@ -91,11 +90,7 @@ def evaluate(
     ]  # fmt: skip
     configs = load_configs(words, None if config_dir is None else Path(config_dir))
     plans = [make_plan(config) for config in configs]
-    failed: list[ImageError] = []
-    for plan in plans:
-        title = f"{plan.config.model.name} on {plan.config.dataset.name}"
-        with RunProgress(title, len(plan.todo), console.errors()) as progress:
-            failed += run(plan, progress)
+    failed = [error for plan in plans for error in run_plan(plan)]
     stores = {each.store.folder: each.store for plan in plans for each in plan.runs.values()}
     partial = any(config.runtime.limit is not None for config in configs)
     selection = select(list(stores.values()), allow_partial=partial)

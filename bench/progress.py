@@ -6,11 +6,16 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bench import console
 from bench.store import ImageError
+
+if TYPE_CHECKING:
+    from bench.plan import Plan
 
 log = logging.getLogger(__name__)
 
@@ -90,3 +95,12 @@ class RunProgress:
     def _miou(self) -> str:
         means = [f"{p} {100 * total / n:.1f}" for p, (total, n) in self._sums.items() if n]
         return "mIoU " + " · ".join(means) if means else ""
+
+
+def run_plan(plan: Plan) -> list[ImageError]:
+    """Does what the plan lacks under a progress bar, and gives the images that failed."""
+    from bench.run import run
+
+    title = f"{plan.config.model.name} on {plan.config.dataset.name}"
+    with RunProgress(title, len(plan.todo), console.errors()) as progress:
+        return run(plan, progress)

@@ -84,9 +84,10 @@ def diff_protocols(options: argparse.Namespace) -> int:
 def ablate_protocols(options: argparse.Namespace) -> int:
     """``sam-bench protocol ablate``: runs every single swap and prints what it is worth."""
     from bench.ablate import ablation, swaps
-    from bench.commands.run import run_plan, say_failed
+    from bench.commands.run import say_failed
     from bench.config import load_configs
     from bench.plan import make_plan
+    from bench.progress import run_plan
 
     if given := [word for word in options.overrides if word.startswith("protocol=")]:
         raise BenchError(f"protocol ablate names its two protocols itself; leave out {given[0]}")

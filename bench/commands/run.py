@@ -12,7 +12,6 @@ from bench import console
 from bench.arguments import Commands, add_overrides, add_slices
 
 if TYPE_CHECKING:
-    from bench.plan import Plan
     from bench.store import ImageError, RunStore
     from bench.types import Reader, Sample
 
@@ -45,6 +44,7 @@ def main(options: argparse.Namespace) -> int:
     """Runs what is missing, shows the table, and says which images failed."""
     from bench.config import load_configs
     from bench.plan import make_plan
+    from bench.progress import run_plan
 
     configs = load_configs(options.overrides, options.config_dir)
     figure = configs[0].figure
@@ -74,17 +74,6 @@ def say_failed(failed: Sequence[ImageError]) -> int:
         return 0
     sys.stderr.write(f"sam-bench: {len(failed)} images failed; errors.jsonl in the run says why\n")
     return 3
-
-
-def run_plan(plan: Plan) -> list[ImageError]:
-    """Does what the plan lacks under a progress bar, and gives the images that failed."""
-    from bench.progress import RunProgress
-    from bench.run import run
-
-    config = plan.config
-    title = f"{config.model.name} on {config.dataset.name}"
-    with RunProgress(title, len(plan.todo), console.errors()) as progress:
-        return run(plan, progress)
 
 
 def _reader_of(store: RunStore, readers: dict[str, Reader]) -> Reader:

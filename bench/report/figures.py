@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -28,7 +29,7 @@ class Drawing:
 
 def figures(selection: Selection, table: Table, compared: Sequence[Difference]) -> list[Drawing]:
     """Every figure that the rows allow, in the order in which a report shows them."""
-    looks = plots.looks(_series(table.lines, table))
+    looks = plots.looks(series_names(table.lines, table))
     with style.figure_style():
         return [
             *_points(table, looks),
@@ -54,12 +55,8 @@ def _points(table: Table, looks: plots.Looks) -> Iterator[Drawing]:
                 f"mean of {k} datasets" if pd.isna(d) else table.datasets[str(d)]
                 for d, k in zip(lines["dataset"], lines["datasets"], strict=True)
             ],
-            "series": _series(lines, table),
-            "n_points": lines["n_points"].tolist(),
-            "miou": lines["miou"].tolist(),
-            "low": lines["miou_low"].tolist(),
-            "high": lines["miou_high"].tolist(),
         }
+        | curve_columns(lines, table)
     )
     yield Drawing(
         "points",
@@ -94,7 +91,7 @@ def _differences(
 
 def _histogram(selection: Selection, table: Table, looks: plots.Looks) -> Iterator[Drawing]:
     rows = selection.rows[["dataset", "label", "iou"]]
-    rows = rows.assign(series=_series(selection.rows, table))
+    rows = rows.assign(series=series_names(selection.rows, table))
     equal = " Each dataset weighs the same." if rows["dataset"].nunique() > 1 else ""
     yield Drawing(
         "histogram",
@@ -107,7 +104,7 @@ def _histogram(selection: Selection, table: Table, looks: plots.Looks) -> Iterat
 
 def _predicted(selection: Selection, table: Table) -> Iterator[Drawing]:
     rows = selection.rows[["label", "iou", "predicted_iou"]]
-    rows = rows.assign(series=_series(selection.rows, table))
+    rows = rows.assign(series=series_names(selection.rows, table))
     rows = rows[selection.rows["predicted_iou"].notna() & ~selection.rows["carried"]]
     varied = rows.groupby("series")["predicted_iou"].transform("nunique") > 1
     if not varied.any():
@@ -122,7 +119,19 @@ def _predicted(selection: Selection, table: Table) -> Iterator[Drawing]:
     )
 
 
-def _series(frame: pd.DataFrame, table: Table) -> list[str]:
+def curve_columns(lines: pd.DataFrame, table: Table) -> dict[str, list[Any]]:
+    """What ``plots.iou_over_points`` draws of a table's lines, but for the panel."""
+    return {
+        "series": series_names(lines, table),
+        "n_points": lines["n_points"].tolist(),
+        "miou": lines["miou"].tolist(),
+        "low": lines["miou_low"].tolist(),
+        "high": lines["miou_high"].tolist(),
+    }
+
+
+def series_names(frame: pd.DataFrame, table: Table) -> list[str]:
+    """How each row's curve is called, from its ``model`` and ``protocol``."""
     pairs = list(zip(frame["model"], frame["protocol"], strict=True))
     names = {pair: table.series(*pair) for pair in set(pairs)}
     return [names[pair] for pair in pairs]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.report import plots, style
 from bench.report.compare import Side, difference, ranking
-from bench.report.figures import Drawing
+from bench.report.figures import Drawing, curve_columns, series_names
 from bench.report.formats import points, signed
 from bench.report.paper_tables import TABLES
 from bench.report.selection import Selection, part
@@ -73,16 +73,7 @@ def _over_points(letter: str, first: str) -> Draw:
         lines = lines[counted]
         if lines["n_points"].nunique() < 2:
             raise BenchError(f"fig9{letter} needs several numbers of points: give prompt=[points]")
-        frame = pd.DataFrame(
-            {
-                "panel": f"{first}, {_where(table)}",
-                "series": _series(lines, table),
-                "n_points": lines["n_points"].tolist(),
-                "miou": lines["miou"].tolist(),
-                "low": lines["miou_low"].tolist(),
-                "high": lines["miou_high"].tolist(),
-            }
-        )
+        frame = pd.DataFrame({"panel": f"{first}, {_where(table)}"} | curve_columns(lines, table))
         yield Drawing(
             f"paper_fig9{letter}",
             f"Fig. 9{letter}: mIoU against the number of points, {first}",
@@ -175,7 +166,7 @@ def _scaled(selection: Selection, table: Table, fact: str) -> pd.DataFrame:
             )
     found: pd.DataFrame = pd.DataFrame(
         {
-            "series": _series(lines, table),
+            "series": series_names(lines, table),
             "x": sizes,
             "miou": lines["miou"].tolist(),
             "low": lines["miou_low"].tolist(),
@@ -186,12 +177,6 @@ def _scaled(selection: Selection, table: Table, fact: str) -> pd.DataFrame:
     if found["x"].nunique() < len(found):
         raise BenchError(f"two of the models have the same about.{fact}; leave one of them out")
     return found
-
-
-def _series(lines: pd.DataFrame, table: Table) -> list[str]:
-    return [
-        table.series(str(m), str(p)) for m, p in zip(lines["model"], lines["protocol"], strict=True)
-    ]
 
 
 def _told(frame: pd.DataFrame, x: str) -> str:
