@@ -16,7 +16,7 @@ from bench.report.figures import Drawing
 from bench.report.folder import PAGE, records, report_folder
 from bench.report.formats import DASH, points, signed
 from bench.report.gallery import Picture, draw_run
-from bench.report.html import hex_colour, inline, picture_uri, template
+from bench.report.html import hex_colour, inline, template
 from bench.report.sections import Section, spans
 from bench.store import RunStore
 from bench.types import Sample
@@ -106,7 +106,7 @@ def write_comparison(
             plates=[(plate, inline(plate)) for plate in plates],
             groups=groups,
             points=points,
-            picture_uri=picture_uri,
+            picture_uri=overlay.picture_uri,
             colours={name: hex_colour(getattr(overlay, name)) for name in _LEGEND},
             version=bench.__version__,
         )

@@ -1,8 +1,7 @@
-"""The report as one page: no file beside it, no network, no script but the table's sorting."""
+"""The report as one page: no file beside it, no network."""
 
 from __future__ import annotations
 
-import base64
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,9 +40,12 @@ def render(
     plates: Sequence[Plate],
     groups: Sequence[Group] | None,
     version: str,
+    viewer: Mapping[str, Any],
     sections: Sequence[Section] = (),
 ) -> str:
     """The whole page. ``groups`` is none where no pictures were asked for.
+
+    ``viewer`` is what ``bench.report.viewer`` gives.
 
     Every text from data is escaped; only figures and encoded pictures enter as they are.
     """
@@ -60,10 +62,11 @@ def render(
         ranks=RANKS,
         runs=[_run(name, header) for name, header in sorted(selection.headers.items())],
         points=points,
-        picture_uri=picture_uri,
+        picture_uri=overlay.picture_uri,
         colours={name: hex_colour(getattr(overlay, name)) for name in _LEGEND},
         sections=sections,
         spans=spans,
+        viewer=viewer,
         version=version,
     )
 
@@ -115,11 +118,6 @@ def _unbroken(sentences: Iterable[str]) -> str:
 def hex_colour(colour: tuple[int, int, int]) -> str:
     """A colour as CSS writes it."""
     return "#{:02x}{:02x}{:02x}".format(*colour)
-
-
-def picture_uri(content: bytes) -> str:
-    """A WebP picture as an address that holds it."""
-    return "data:image/webp;base64," + base64.b64encode(content).decode("ascii")
 
 
 def inline(plate: Plate) -> Markup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from dataclasses import dataclass
 from itertools import pairwise
@@ -68,11 +69,19 @@ def window(shape: tuple[int, int], target: Mask, prediction: Mask | None, prompt
     corners = np.array(boxes, dtype=np.float64).reshape(-1, 4)
     if prompt.box is not None:
         corners = np.vstack([corners, prompt.box])
-    clicks = np.hstack([prompt.points, prompt.points]).astype(np.float64)
+    return around(shape, corners, prompt.points)
+
+
+def around(shape: tuple[int, int], boxes: np.ndarray, points: np.ndarray) -> Window:
+    """The part of an (H, W) image around boxes (N, 4) and those points (P, 2) that lie near them.
+
+    Square where the image permits, with a margin; the whole image where there is neither.
+    """
+    corners, clicks = boxes, np.hstack([points, points]).astype(np.float64)
     if len(corners):
         first, last = corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)
         reach = (last - first).max() + 1
-        near = (prompt.points >= first - reach) & (prompt.points <= last + reach)
+        near = (points >= first - reach) & (points <= last + reach)
         clicks = clicks[near.all(axis=1)]
     corners = np.vstack([corners, clicks])
     height, width = shape
@@ -103,14 +112,14 @@ def draw(
     Prediction: orange fill and outline; target: cyan outline, on top. Clicks are numbered in
     their order, green circles for foreground, red squares for background; the box is dashed.
     """
-    picture = _resized(image[view.y0 : view.y1 + 1, view.x0 : view.x1 + 1], view)
+    picture = resized(image[view.y0 : view.y1 + 1, view.x0 : view.x1 + 1], view)
     if prediction is not None:
-        shown = _magnified(prediction, view)
+        shown = magnified(prediction, view)
         blend = 0.62 * picture[shown] + 0.38 * np.array(PREDICTION)
         picture[shown] = blend.round().astype(np.uint8)
         _outline(picture, shown, (0, 0, 0), 4)
         _outline(picture, shown, PREDICTION, 3)
-    truth = _magnified(target, view)
+    truth = magnified(target, view)
     _outline(picture, truth, (0, 0, 0), 3)
     _outline(picture, truth, TARGET, 2)
     if prompt.box is not None:
@@ -152,7 +161,8 @@ def encode(picture: ImageArray, most: int = 25_000) -> bytes:
     return sink.getvalue()
 
 
-def _resized(crop: ImageArray, view: Window) -> ImageArray:
+def resized(crop: ImageArray, view: Window) -> ImageArray:
+    """A window's pixels (h, w, 3) at the picture's size; squares where much magnified."""
     if view.scale >= _SHARP:
         how = cv2.INTER_NEAREST
     else:
@@ -161,7 +171,7 @@ def _resized(crop: ImageArray, view: Window) -> ImageArray:
     return np.ascontiguousarray(picture, dtype=np.uint8)
 
 
-def _magnified(mask: Mask, view: Window) -> BoolArray:
+def magnified(mask: Mask, view: Window) -> BoolArray:
     """The mask on the picture's grid; shrunk, a picture pixel is in it if half of it is."""
     crop = mask.dense()[view.y0 : view.y1 + 1, view.x0 : view.x1 + 1].astype(np.float32)
     how = cv2.INTER_NEAREST if view.scale >= 1 else cv2.INTER_AREA
@@ -202,3 +212,8 @@ def _click(picture: ImageArray, view: Window, x: float, y: float, label: int, nu
     (wide, high), _ = cv2.getTextSize(number, cv2.FONT_HERSHEY_SIMPLEX, _DIGIT, 1)
     corner = (across - wide // 2, down + high // 2)
     cv2.putText(picture, number, corner, cv2.FONT_HERSHEY_SIMPLEX, _DIGIT, white, 1, cv2.LINE_AA)
+
+
+def picture_uri(content: bytes) -> str:
+    """A WebP picture as an address that holds it."""
+    return "data:image/webp;base64," + base64.b64encode(content).decode("ascii")

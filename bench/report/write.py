@@ -17,6 +17,7 @@ from bench.report.paper_figures import paper_figure
 from bench.report.sections import Section
 from bench.report.selection import Selection, part, select
 from bench.report.table import Table, miou_table
+from bench.report.viewer import viewer
 from bench.store import RunStore
 from bench.types import Sample
 
@@ -52,6 +53,7 @@ def write(
             selection=selection,
             plates=folder.draw(drawings),
             groups=groups,
+            viewer=viewer(selection, table, read_sample),
             sections=sections,
             version=bench.__version__,
         )

@@ -1,18 +1,23 @@
-"""The page in a browser: it sorts, asks no network, runs no text of the data, fits a phone.
+"""The page in a browser: it sorts and filters, shows a bar's masks and a mask's clicks one by one,
+asks no network, runs no text of the data, fits a phone.
 
 Without Chromium these tests are skipped, or fail where ``BENCH_BROWSER=required`` (as in CI).
 """
 
 import json
 import os
+import re
 import shutil
 
+import numpy as np
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
 
 from bench.report import write_report
+from bench.store import read_runs
 
 NASTY = "</script><img src=x onerror=document.title='hit'><script>document.title='hit'</script>"
 ROW = "tr => [tr.cells[0].textContent, tr.cells[1].textContent, Number(tr.cells[3].textContent)]"
@@ -23,14 +28,24 @@ def path_of(*names):
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory, new_bench):
-    folder = tmp_path_factory.mktemp("page")
-    bench = new_bench(folder / "results")
-    stores = [
-        bench.run(d, images=3, seed=len(d), category=NASTY, title=NASTY, facts={"note": NASTY})
+def bench_of_two(tmp_path_factory, new_bench):
+    return new_bench(tmp_path_factory.mktemp("page") / "results")
+
+
+@pytest.fixture(scope="module")
+def runs(bench_of_two):
+    return [
+        bench_of_two.run(
+            d, images=3, seed=len(d), category=NASTY, title=NASTY, facts={"note": NASTY}
+        )
         for d in ("shapes", "nuclei")
     ]
-    return write_report(stores, folder / "report", read_sample=bench.read_sample, samples=100).page
+
+
+@pytest.fixture(scope="module")
+def page(bench_of_two, runs):
+    out = bench_of_two.results.parent / "report"
+    return write_report(runs, out, read_sample=bench_of_two.read_sample, samples=100).page
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +137,137 @@ def test_prompts_sort_by_their_number(opened):
     button(opened, 1).click()
     prompts = list(dict.fromkeys(line[1] for line in lines(opened)))
     assert prompts == ["1 point", "2 points", "3 points", "5 points", "9 points"]
+
+
+def test_a_filter_leaves_the_lines_with_all_its_words(opened):
+    field = opened.find_element(By.CSS_SELECTOR, "#table input[type=search]")
+    field.send_keys("9 POINTS")
+    assert [line[1] for line in shown_lines(opened)] == ["9 points"] * 3
+    said = opened.find_element(By.CSS_SELECTOR, "#table [role=status]")
+    assert said.text == "3 of 15 lines"
+    names = opened.find_elements(By.CSS_SELECTOR, "#table tbody tr:not([hidden]) th")
+    assert all("0)" not in name.value_of_css_property("color") for name in names), "names are seen"
+    field.send_keys(" no-such-word")
+    assert shown_lines(opened) == []
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys(Keys.DELETE)
+    assert len(shown_lines(opened)) == 15
+    assert said.text == ""
+
+
+def shown_lines(browser):
+    return [
+        line
+        for line, row in zip(
+            lines(browser), browser.find_elements(By.CSS_SELECTOR, "#table tbody tr"), strict=True
+        )
+        if row.is_displayed()
+    ]
+
+
+def choose(browser, name, value):
+    Select(browser.find_element(By.ID, f"masks-{name}")).select_by_visible_text(value)
+
+
+def bars(browser):
+    """The count of each bar, from what a screen reader is told."""
+    found = browser.find_elements(By.CSS_SELECTOR, ".bars button")
+    return [(bar, int(re.search(r": (\d+) mask", bar.accessible_name)[1])) for bar in found]
+
+
+def expected_counts(run, step):
+    """How many masks each bar of 5 points has, straight from the rows up to a step."""
+    rows = read_runs([run], ["iou"])
+    ious = rows[rows["step"] <= step].groupby("mask_id")["iou"].last()
+    return np.bincount(
+        np.minimum(np.floor(ious.round(4) * 20 + 1e-9), 19).astype(int), minlength=20
+    )
+
+
+def test_the_bars_count_the_masks_of_what_is_chosen(opened, runs):
+    for step, label in ((1, "1 point"), (3, "3 points")):
+        choose(opened, "label", label)
+        assert [count for _, count in bars(opened)] == expected_counts(runs[1], step).tolist()
+
+
+def test_a_bar_shows_its_masks(opened):
+    seen = []
+    for bar, count in bars(opened):
+        low, high = map(int, re.match(r"IoU (\d+) to (\d+)", bar.accessible_name).groups())
+        if count == 0:
+            assert not bar.is_enabled()
+            continue
+        opened.execute_script("arguments[0].click()", bar)
+        said = opened.find_element(By.ID, "masks-said").text
+        assert said.startswith(f"{count} mask")
+        tiles = opened.find_elements(By.CSS_SELECTOR, "#masks-tiles .tile")
+        assert len(tiles) == count
+        ious = [float(tile.find_element(By.TAG_NAME, "b").text) for tile in tiles]
+        assert all(low <= iou <= high for iou in ious)
+        assert ious == sorted(ious)
+        seen += ious
+    assert len(seen) == sum(count for _, count in bars(opened)) > 8
+
+
+def test_the_arrow_keys_go_from_bar_to_bar(opened):
+    full = [bar for bar, count in bars(opened) if count]
+    opened.execute_script("arguments[0].focus()", full[0])
+    opened.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    assert opened.switch_to.active_element == full[1]
+    opened.switch_to.active_element.send_keys(Keys.ENTER)
+    pressed = opened.find_element(By.CSS_SELECTOR, ".bars [aria-pressed=true]")
+    assert pressed.accessible_name == full[1].accessible_name
+    assert opened.switch_to.active_element == pressed
+
+
+def dialog_iou(browser):
+    return float(browser.find_element(By.CSS_SELECTOR, "#mask-facts dd").text)
+
+
+def test_a_mask_is_stepped_through_click_by_click(opened, runs):
+    rows = read_runs([runs[1]], ["iou", "n_points"])
+    rows = rows[rows["mask_id"] == rows["mask_id"].value_counts().idxmax()].sort_values("step")
+    assert len(rows) > 3
+    choose(opened, "label", "1 point")
+    bar, _ = bars(opened)[int(20 * rows["iou"].iloc[0])]
+    opened.execute_script("arguments[0].click()", bar)
+    tiles = opened.find_elements(By.CSS_SELECTOR, "#masks-tiles .tile")
+    tile = next(t for t in tiles if t.accessible_name.endswith(rows["mask_id"].iloc[0]))
+    opened.execute_script("arguments[0].click()", tile)
+    for number, (iou, clicks) in enumerate(zip(rows["iou"], rows["n_points"], strict=True)):
+        assert dialog_iou(opened) == pytest.approx(100 * iou, abs=0.0501)
+        drawn = opened.find_elements(By.CSS_SELECTOR, "#mask-picture .prompt g")
+        assert len(drawn) == clicks
+        assert opened.find_element(By.CSS_SELECTOR, "#mask-picture .target path").get_attribute("d")
+        last = number == len(rows) - 1
+        assert opened.find_element(By.ID, "mask-on").is_enabled() != last
+        if number % 2:
+            opened.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+        elif not last:
+            opened.find_element(By.ID, "mask-on").click()
+    opened.find_element(By.CSS_SELECTOR, "#mask-curve li:first-child button").click()
+    assert dialog_iou(opened) == pytest.approx(100 * rows["iou"].iloc[0], abs=0.0501)
+    prediction = opened.find_element(By.CSS_SELECTOR, "#mask-picture .prediction")
+    assert prediction.is_displayed()
+    opened.find_element(By.CSS_SELECTOR, "[data-layer=prediction]").click()
+    assert not prediction.is_displayed()
+    opened.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not opened.find_element(By.ID, "mask").is_displayed()
+
+
+def test_the_reader_chooses_light_or_dark(opened):
+    def paper():
+        return opened.find_element(By.TAG_NAME, "body").value_of_css_property("background-color")
+
+    light = paper()
+    opened.find_element(By.ID, "theme").click()
+    dark = paper()
+    assert dark != light
+    opened.refresh()
+    assert paper() == dark, "the choice is remembered"
+    opened.find_element(By.ID, "theme").click()
+    assert paper() == light
+    opened.execute_script("localStorage.clear()")
 
 
 @pytest.mark.parametrize("width", [400, 1400])

@@ -1,0 +1,147 @@
+"""What the page's viewer is given: every IoU, pictures spread over the bars, outlines that fit."""
+
+import json
+import re
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.report import viewer as viewer_module
+from bench.report.html import template
+from bench.report.outlines import UNIT, outline
+from bench.report.overlay import magnified, window
+from bench.report.selection import select
+from bench.report.table import miou_table
+from bench.report.viewer import BINS, viewer
+from bench.store import read_runs
+from bench.types import BenchError, Mask, Prompt
+
+NO_PROMPT = Prompt(np.zeros((0, 2), np.float32), np.zeros(0, np.int64), None)
+
+
+def viewed(bench, stores, **kind):
+    selection = select(stores)
+    return viewer(selection, miou_table(selection, samples=50), bench.read_sample, **kind)
+
+
+def test_every_mask_of_every_view_is_there_once(bench):
+    stores = [bench.run(images=5), bench.run(model="sam_h", prompt="box", images=4)]
+    found = viewed(bench, stores)
+    (dataset,) = found["datasets"]
+    ids = [dataset["images"][i] for i in dataset["image"]]
+    rows = read_runs(stores[:1], ["iou"])
+    first = rows[rows["step"] == 1]
+    view = next(v for v in dataset["views"] if v["label"] == "1 point")
+    told = pd.Series(view["iou"], index=pd.MultiIndex.from_arrays([ids, dataset["mask"]]))
+    truth = first.set_index(["image_id", "mask_id"])["iou"]
+    assert len(told) == len(truth)
+    assert (told / UNIT - truth).abs().max() <= 0.5 / UNIT
+    box = next(v for v in dataset["views"] if v["label"] == "box")
+    lacking = [image for image, iou in zip(ids, box["iou"], strict=True) if iou is None]
+    assert set(lacking) == {"shapes_004"}
+    assert box["run"] != view["run"]
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_pictures_are_spread_over_the_bars(bench):
+    store = bench.run(images=30, prompt="point_1")
+    found = viewed(bench, [store], pictures=12)
+    assert len(found["pictures"]) == 12
+    (dataset,) = found["datasets"]
+    (view,) = dataset["views"]
+    bars = np.minimum(np.array(view["iou"]) * BINS // UNIT, BINS - 1)
+    drawn = [int(key.split(":")[1]) for key in found["pictures"]]
+    assert set(bars[drawn]) == set(bars) or len(set(bars)) > 12
+
+
+def test_a_picture_holds_all_steps_of_all_runs(bench):
+    stores = [bench.run(images=3), bench.run(model="sam_h", images=3, skill=2.0)]
+    found = viewed(bench, stores)
+    (dataset,) = found["datasets"]
+    for key, picture in found["pictures"].items():
+        index = int(key.split(":")[1])
+        mask = dataset["mask"][index]
+        for number, store in enumerate(sorted(stores, key=lambda s: s.folder.name)):
+            rows = read_runs([store], ["iou", "point_coords"])
+            rows = rows[rows["mask_id"] == mask]
+            steps = picture["runs"][str(number)]
+            assert [s["step"] for s in steps] == rows["step"].tolist()
+            assert [s["iou"] for s in steps] == [round(v * UNIT) for v in rows["iou"]]
+            assert [len(s["points"]) for s in steps] == [len(p) for p in rows["point_coords"]]
+        assert picture["picture"].startswith("data:image/webp;base64,")
+
+
+def filled(path, size):
+    """The path filled by the even-odd rule, drawn independently of how it was written."""
+    width, height = size
+    canvas = np.zeros((height, width), np.uint8)
+    contours = []
+    for part in filter(None, path.split("M")):
+        numbers = [tuple(map(int, pair)) for pair in re.findall(r"(-?\d+) (-?\d+)", part)]
+        contours.append(np.cumsum(numbers, axis=0).astype(np.int32))
+    for contour in contours:
+        one = np.zeros_like(canvas)
+        cv2.fillPoly(one, [contour], 1)
+        canvas ^= one
+    return canvas.astype(bool)
+
+
+@pytest.mark.parametrize("hole", [False, True])
+def test_an_outline_encloses_the_mask(hole):
+    dense = np.zeros((60, 90), bool)
+    yy, xx = np.mgrid[:60, :90]
+    dense[np.hypot(yy - 30, (xx - 50) / 1.5) < 18] = True
+    if hole:
+        dense[np.hypot(yy - 30, xx - 50) < 7] = False
+    dense[3:6, 4:30] = True  # a second part
+    mask = Mask.from_dense(dense)
+    view = window((60, 90), mask, None, NO_PROMPT)
+    shown = magnified(mask, view)
+    drawn = filled(outline(mask, view), view.size)
+    assert (shown & drawn).sum() / (shown | drawn).sum() > 0.95
+    assert outline(Mask.from_dense(np.zeros((60, 90), bool)), view) == ""
+
+
+def test_what_cannot_be_read_is_said_and_the_rest_is_drawn(bench):
+    store = bench.run(images=3, prompt="point_1")
+
+    def read(store, image_id):
+        if image_id == "shapes_001":
+            raise BenchError("shapes_001: gone")
+        return bench.read_sample(store, image_id)
+
+    selection = select([store])
+    found = viewer(selection, miou_table(selection, samples=50), read)
+    assert found["notes"] == ["Some pictures are not available: shapes_001: gone"]
+    images = {found["datasets"][0]["image"][int(k.split(":")[1])] for k in found["pictures"]}
+    assert images == {0, 2}
+
+
+def test_a_run_without_masks_still_shows_its_clicks(bench):
+    found = viewed(bench, [bench.run(images=2, keep_masks=False)])
+    steps = [s for p in found["pictures"].values() for s in p["runs"]["0"]]
+    assert steps
+    assert all(step["outline"] is None and step["points"] for step in steps)
+
+
+def test_too_many_masks_are_thinned_evenly_and_the_page_says_so(bench, monkeypatch):
+    monkeypatch.setattr(viewer_module, "MOST_VALUES", 40)
+    store = bench.run(images=30, prompt="point_1")
+    found = viewed(bench, [store])
+    every = found["every"]
+    masks = len(read_runs([store], ["iou"]))
+    assert every == -(-masks // 40) > 1
+    assert len(found["datasets"][0]["mask"]) == -(-masks // every)
+    page = template("viewer.html.jinja").module.mask_viewer(found)
+    assert f"one in {every} is held here" in page
+
+
+def test_no_text_of_the_data_leaves_its_script(bench):
+    nasty = "</script><script>alert(1)</script>&<!--"
+    store = bench.run(images=1, category=nasty, title=nasty)
+    page = str(template("viewer.html.jinja").module.mask_viewer(viewed(bench, [store])))
+    assert page.count("</script>") == 1
+    data = re.search(r'id="masks-data">(.*?)</script>', page, re.DOTALL)[1]
+    assert json.loads(data)["datasets"][0]["views"][0]["series"] == nasty
