@@ -40,13 +40,23 @@ def mask_losses(logits: Tensor, target: Tensor, balance: float) -> Tensor:
     total = probability.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
     loss = 1 - (2 * overlap + 1) / (total + 1)
     if balance < 1:
-        focal = ((probability - truth).square() * entropy).mean(dim=(2, 3))
+        focal = ((probability - truth).square() * entropy).sum(dim=(2, 3)) / _extent(truth)
         loss = loss + (1 - balance) * FOCAL_WEIGHT * focal
     if balance > 0:
         inside = (entropy * truth).sum(dim=(2, 3)) / (truth.sum(dim=(2, 3)) + 1)
         outside = (entropy * (1 - truth)).sum(dim=(2, 3)) / ((1 - truth).sum(dim=(2, 3)) + 1)
         loss = loss + balance * (inside + outside) / 2
     return loss
+
+
+def _extent(truth: Tensor) -> Tensor:
+    """Return the cells (N, 1) that the focal loss is averaged over.
+
+    Over the whole picture, small things would have next to no part in the mean: a thing counts
+    with four times its own area and a rim, up to the whole picture.
+    """
+    cells = truth.shape[2] * truth.shape[3]
+    return (4 * truth.sum(dim=(2, 3)) + cells / 64).clamp(max=cells)
 
 
 @torch.no_grad()

@@ -34,11 +34,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from bench.demo.batches import DrawBatch, Recipe, drawn_ahead
 from bench.demo.holdout import Score, score_scenes, summary
 from bench.demo.network import SIZES
 from bench.demo.processes import run_together
 from bench.demo.training import (
-    Recipe,
     State,
     accumulate_gradients,
     apply_gradients,
@@ -59,7 +59,8 @@ class Plan:
     """How long to train, and how often to look; nothing here changes a step.
 
     Exactly one of `minutes` and `steps` is the budget. The intervals are in minutes of the
-    training clock, `threads` is per process.
+    training clock, `threads` is per process. `ahead` batches are rendered in advance by a process
+    of their own; with 0 the training process renders.
     """
 
     out: Path
@@ -70,6 +71,7 @@ class Plan:
     export_every: float = 10.0
     holdout_scenes: int = 12
     threads: int = 1
+    ahead: int = 4
 
     def progress(self, state: State) -> float:
         """Return the share of the budget that is spent, 0..1."""
@@ -146,11 +148,19 @@ def run(recipe: Recipe, plan: Plan, rank: int = 0) -> State:
     state.progress = plan.progress(state)
     if recipe.processes > 1:
         _share_clock(state)
+    with drawn_ahead(recipe, rank, plan.ahead) as batch_of:
+        _steps(recipe, plan, state, rank, batch_of)
+    return state
+
+
+def _steps(recipe: Recipe, plan: Plan, state: State, rank: int, batch_of: DrawBatch) -> None:
+    """Take steps until the budget is spent; look, export and save on the way."""
+    saved = plan.out / "state.pt"
     last_save, last_look = state.minutes, state.minutes
     before = time.monotonic()
     recent = {"loss": 0.0, "iou": 0.0}
     while state.progress < 1.0:
-        figures = accumulate_gradients(recipe, state, rank)
+        figures = accumulate_gradients(recipe, state, rank, batch_of(state.step))
         if recipe.processes > 1:
             average_gradients(state)
         apply_gradients(recipe, state)
@@ -172,7 +182,6 @@ def run(recipe: Recipe, plan: Plan, rank: int = 0) -> State:
         if rank == 0 and (state.progress >= 1.0 or state.minutes - last_save >= plan.save_every):
             last_save = state.minutes
             save_state(state, saved)
-    return state
 
 
 def _look(recipe: Recipe, plan: Plan, state: State, rank: int) -> None:

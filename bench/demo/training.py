@@ -16,51 +16,11 @@ import torch
 from segment_anything.modeling import Sam
 from torch import Tensor
 
-from bench.demo.clicks import deepest_point, noisy_box, random_point
-from bench.demo.decoding import Answers, answer
-from bench.demo.episodes import (
-    Question,
-    Start,
-    encoder_input,
-    first_prompts,
-    next_prompts,
-    padded,
-    soft_targets,
-)
-from bench.demo.holdout import scene_size
+from bench.demo.batches import Batch, Recipe, Rounds, rounds_of_step
+from bench.demo.decoding import Answers, PromptBatch, answer
+from bench.demo.episodes import encoder_input, first_prompts, next_prompts, soft_targets
 from bench.demo.losses import LossWeights, hard_iou, round_loss
-from bench.demo.network import SizeName, build_demo_sam, grow_from, local_init
-from bench.demo.scenes import Scene, SceneObject, render_scene
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """Every choice of a training run that changes its result.
-
-    `first_scene` is the seed of the first scene, `scenes` how many different ones there are before
-    they come again (0: each is seen once). `init` is the SHA-256 of the checkpoint that the run
-    starts from, "" for random weights; then the balanced loss at the start is not needed.
-    """
-
-    size: SizeName = "m"
-    seed: int = 0
-    init: str = ""
-    first_scene: int = 0
-    scenes: int = 0
-    images: int = 2
-    prompts: int = 4
-    processes: int = 2
-    learning_rate: float = 1.2e-3
-    weight_decay: float = 0.03
-    warmup_steps: int = 40
-    decay_share: float = 0.72
-    balanced_until: int = 250
-    focal_from: int = 800
-    clip: float = 1.0
-    ema: float = 0.9985
-    box_share: float = 0.42
-    random_first: float = 0.5
-    random_next: float = 0.4
+from bench.demo.network import build_demo_sam, grow_from, local_init
 
 
 @dataclass(slots=True)
@@ -142,42 +102,6 @@ def balance_of_step(recipe: Recipe, step: int) -> float:
     return min(1.0, max(0.0, (recipe.focal_from - step) / span))
 
 
-def _start(
-    rng: np.random.Generator, recipe: Recipe, thing: SceneObject, size: tuple[int, int]
-) -> Start:
-    if rng.random() < recipe.box_share:
-        return noisy_box(rng, thing.mask, float(rng.uniform(0.0, 0.1)), size)
-    if rng.random() < recipe.random_first:
-        return random_point(rng, thing.mask)
-    return deepest_point(thing.mask)
-
-
-def draw_batch(recipe: Recipe, step: int, rank: int) -> tuple[list[Scene], list[Question]]:
-    """Return the scenes and the first prompts of one process in one step."""
-    rng = np.random.default_rng(np.random.SeedSequence([recipe.seed, step, rank]))
-    scenes, questions = [], []
-    for index in range(recipe.images):
-        number = (step * recipe.processes + rank) * recipe.images + index
-        size = scene_size(rng)
-        if recipe.scenes:
-            number %= recipe.scenes
-            size = scene_size(np.random.default_rng(np.random.SeedSequence([7_001, number])))
-        seed = recipe.first_scene + number
-        scene = render_scene(seed, bank="train", size=size)
-        scenes.append(scene)
-        # Large things are asked for more often, but far less than their area would say.
-        areas = np.array([thing.mask.sum() for thing in scene.objects], np.float64) ** 0.25
-        number = len(scene.objects)
-        chosen = rng.choice(
-            number, recipe.prompts, replace=number < recipe.prompts, p=areas / areas.sum()
-        )
-        for which in chosen:
-            thing = scene.objects[int(which)]
-            start = _start(rng, recipe, thing, size)
-            questions.append(Question(padded(thing.mask), index, start))
-    return scenes, questions
-
-
 def _looked_at(answers: Answers, by_click: Tensor, rng: np.random.Generator) -> Tensor:
     """Return the logits that the simulated user corrects, (N, 128, 128).
 
@@ -192,43 +116,40 @@ def _looked_at(answers: Answers, by_click: Tensor, rng: np.random.Generator) -> 
     return answers.logits.detach()[torch.arange(number), index]
 
 
-def rounds_of_step(recipe: Recipe, step: int) -> int:
-    """Return how many rounds of prompts a step has; the same in all processes."""
-    rng = np.random.default_rng(np.random.SeedSequence([recipe.seed, step, 99]))
-    return int(rng.choice([1, 2, 3, 4, 6], p=[0.36, 0.32, 0.19, 0.09, 0.04]))
-
-
-def accumulate_gradients(recipe: Recipe, state: State, rank: int) -> dict[str, float]:
+def accumulate_gradients(recipe: Recipe, state: State, rank: int, batch: Batch) -> dict[str, float]:
     """Run one step's rounds forward and backward; return its loss and IoU of mask 0.
 
-    Each round goes backward at once, into a detached copy of the embedding, so the encoder goes
-    backward only once, and the memory is that of one round.
+    batch: that of the state's step and of this process. Each round that teaches goes backward at
+    once, into a detached copy of the embedding, so the encoder goes backward only once, and the
+    memory is that of one round. The others only bring the masks to where the later clicks are.
     """
-    scenes, questions = draw_batch(recipe, state.step, rank)
     rng = np.random.default_rng(np.random.SeedSequence([recipe.seed, state.step, rank, 1]))
-    rounds = rounds_of_step(recipe, state.step)
-    sam = state.sam
+    rounds: Rounds = rounds_of_step(recipe, state.step)
+    sam, questions = state.sam, batch.questions
     with torch.autocast("cpu", torch.bfloat16):
-        embedding = sam.image_encoder(encoder_input(sam, scenes))
+        embedding = sam.image_encoder(encoder_input(sam, batch.scenes))
     leaf = embedding.detach().float().requires_grad_()
     target = soft_targets(questions)
-    prompts = first_prompts(questions)
+    prompts: PromptBatch = first_prompts(questions)
     clicked = torch.tensor([not isinstance(question.start, np.ndarray) for question in questions])
     balance = balance_of_step(recipe, state.step)
     total, overlap = 0.0, 0.0
-    for turn in range(rounds):
-        answers = answer(sam, leaf, prompts, fast=True)
+    for turn in range(rounds.number):
+        teaches = turn in rounds.teaching
+        with torch.set_grad_enabled(teaches):
+            answers = answer(sam, leaf, prompts, fast=True)
         ambiguous = clicked & torch.tensor(turn == 0)
-        weights = LossWeights(
-            balance=balance,
-            single=torch.where(ambiguous, 0.5, 1.0),
-            multi=torch.where(ambiguous, 1.0, 0.5),
-        )
-        loss = round_loss(answers, target, weights) / rounds
-        torch.autograd.backward(loss)
-        total += float(loss.detach())
-        overlap = float(hard_iou(answers.logits[:, :1], target).mean())
-        if turn + 1 < rounds:
+        if teaches:
+            weights = LossWeights(
+                balance=balance,
+                single=torch.where(ambiguous, 0.5, 1.0),
+                multi=torch.where(ambiguous, 1.0, 0.5),
+            )
+            loss = round_loss(answers, target, weights) / len(rounds.teaching)
+            torch.autograd.backward(loss)
+            total += float(loss.detach())
+            overlap = float(hard_iou(answers.logits[:, :1], target).mean())
+        if turn + 1 < rounds.number:
             chosen = _looked_at(answers, ambiguous, rng)
             prompts = next_prompts(prompts, questions, chosen, rng, random_share=recipe.random_next)
     torch.autograd.backward(embedding, leaf.grad)

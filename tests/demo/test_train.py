@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from bench.demo import score as score_command
+from bench.demo.batches import Recipe, draw_batch, drawn_ahead, rounds_of_step
 from bench.demo.clicks import Click, correction, deepest_point, noisy_box, random_point, tight_box
 from bench.demo.decoding import BACKGROUND, BOX_FIRST, BOX_LAST, FOREGROUND, PAD, Answers
 from bench.demo.episodes import Question, first_prompts, next_prompts, soft_targets
@@ -19,12 +20,10 @@ from bench.demo.holdout import evaluation_scene, score_scene, summary
 from bench.demo.losses import LossWeights, hard_iou, mask_losses, round_loss
 from bench.demo.train import Plan, main, run, train
 from bench.demo.training import (
-    Recipe,
     State,
     accumulate_gradients,
     apply_gradients,
     balance_of_step,
-    draw_batch,
     learning_rate,
     new_state,
     save_state,
@@ -132,6 +131,18 @@ def test_mask_loss_prefers_better_masks(balance: float) -> None:
     assert good < 0.02 < worse < worst
 
 
+def test_small_things_have_a_say_in_the_focal_loss() -> None:
+    grid = torch.zeros(2, 128, 128)
+    grid[0, 60:64, 60:64] = 1
+    grid[1, 20:100, 20:100] = 1
+    half = (grid + 0.5 * (grid.roll(2, dims=2) - grid).clamp(min=0))[:, None] * 8 - 4
+    small, large = mask_losses(half, grid, 0.0)[:, 0].tolist()
+    assert small > large > 0, "the same shift is a larger error of a smaller thing"
+    flat = torch.full_like(half, -4.0)
+    missed_small, missed_large = (mask_losses(flat, grid, 0.0)[:, 0] - 1).tolist()
+    assert missed_small / missed_large > 40 * grid[0].sum() / grid[1].sum()
+
+
 def test_round_loss_trains_only_the_best_candidate() -> None:
     target = torch.zeros(1, 128, 128)
     target[0, 30:60, 40:80] = 1
@@ -186,13 +197,11 @@ def test_learning_rate_warms_up_stays_and_decays_to_zero() -> None:
 
 def test_batches_depend_on_step_and_rank_only() -> None:
     recipe = replace(TINY, processes=2)
-    first, _ = draw_batch(recipe, 5, 0)
-    again, questions = draw_batch(recipe, 5, 0)
-    other, _ = draw_batch(recipe, 5, 1)
-    assert np.array_equal(first[0].image, again[0].image)
-    assert not np.array_equal(first[0].image, other[0].image)
-    assert len(questions) == recipe.prompts
-    for question in questions:
+    first, again, other = (draw_batch(recipe, 5, rank) for rank in (0, 0, 1))
+    assert np.array_equal(first.scenes[0].image, again.scenes[0].image)
+    assert not np.array_equal(first.scenes[0].image, other.scenes[0].image)
+    assert len(again.questions) == recipe.prompts
+    for question in again.questions:
         assert question.target.shape == (256, 256)
         assert question.target.any()
 
@@ -201,12 +210,36 @@ def test_a_few_scenes_come_again_with_other_prompts() -> None:
     few = replace(TINY, scenes=3, first_scene=500)
     pictures = [draw_batch(few, step, 0) for step in range(7)]
     for step in range(4):
-        (first, asked), (again, asked_again) = pictures[step], pictures[step + 3]
-        assert np.array_equal(first[0].image, again[0].image)
-        assert str(asked) != str(asked_again)
-    assert not np.array_equal(pictures[0][0][0].image, pictures[1][0][0].image)
-    endless, _ = draw_batch(replace(TINY, first_scene=500), 3, 0)
-    assert not np.array_equal(endless[0].image, pictures[0][0][0].image)
+        first, again = pictures[step], pictures[step + 3]
+        assert np.array_equal(first.scenes[0].image, again.scenes[0].image)
+        assert str(first.questions) != str(again.questions)
+    assert not np.array_equal(pictures[0].scenes[0].image, pictures[1].scenes[0].image)
+    endless = draw_batch(replace(TINY, first_scene=500), 3, 0)
+    assert not np.array_equal(endless.scenes[0].image, pictures[0].scenes[0].image)
+
+
+def test_batches_drawn_ahead_are_the_same() -> None:
+    with drawn_ahead(TINY, 0, 2) as batch_of:
+        ahead = [batch_of(step) for step in (4, 5, 6)]
+    for step, batch in zip((4, 5, 6), ahead, strict=True):
+        here = draw_batch(TINY, step, 0)
+        assert np.array_equal(batch.scenes[0].image, here.scenes[0].image)
+        assert [str(question) for question in batch.questions] == [str(q) for q in here.questions]
+
+
+def test_the_first_round_and_the_last_two_teach() -> None:
+    found = [rounds_of_step(TINY, step) for step in range(400)]
+    assert {rounds.number for rounds in found} == {1, 2, 3, 5, 9}
+    for rounds in found:
+        last = {rounds.number - 1, max(0, rounds.number - 2)}
+        assert rounds.teaching == {0} | last
+
+
+def test_half_of_the_boxes_are_tight() -> None:
+    boxed = replace(TINY, box_share=1.0, prompts=8)
+    questions = [q for step in range(40) for q in draw_batch(boxed, step, 0).questions]
+    tight = [np.array_equal(q.start, tight_box(q.target)) for q in questions]
+    assert 0.4 < np.mean(tight) < 0.75  # noise may round to nothing on small things
 
 
 def test_trained_weights_need_no_balanced_start() -> None:
@@ -220,7 +253,8 @@ def test_trained_weights_need_no_balanced_start() -> None:
 def _steps(state: State, number: int) -> list[float]:
     losses = []
     for _ in range(number):
-        losses.append(accumulate_gradients(TINY, state, 0)["loss"])
+        batch = draw_batch(TINY, state.step, 0)
+        losses.append(accumulate_gradients(TINY, state, 0, batch)["loss"])
         apply_gradients(TINY, state)
     return losses
 
@@ -237,7 +271,7 @@ def test_repeating_one_batch_lowers_its_loss() -> None:
 
 
 def test_a_resumed_run_equals_one_in_one_go(tmp_path: Path) -> None:
-    plan = Plan(out=tmp_path / "whole", steps=4, holdout_scenes=1)
+    plan = Plan(out=tmp_path / "whole", steps=4, holdout_scenes=1, ahead=0)
     half = replace(plan, out=tmp_path / "halves")
     plan.out.mkdir()
     half.out.mkdir()
@@ -264,7 +298,7 @@ def run_until(recipe: Recipe, plan: Plan, stop: int) -> State:
     state = new_state(recipe)
     while state.step < stop:
         state.progress = plan.progress(state)
-        accumulate_gradients(recipe, state, 0)
+        accumulate_gradients(recipe, state, 0, draw_batch(recipe, state.step, 0))
         apply_gradients(recipe, state)
     save_state(state, plan.out / "state.pt")
     return state
