@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -111,7 +112,7 @@ def ablation(
         ]  # fmt: skip
         means = [f"{100 * at[side]['iou'].mean():.2f}" for side in ("A", "B")]
         yield Section(
-            f"ablation_{'_'.join(str(label).split())}",
+            re.sub(r"\W+", "_", f"ablation {first['dataset']} {first['model']} {label}"),
             f"{first['model']} on {first['dataset']}, {label}: "
             f"A {names[0]} {means[0]}, B {names[1]} {means[1]}",
             _NOTE,

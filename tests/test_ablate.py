@@ -105,8 +105,14 @@ def test_the_command_runs_each_swap_once_and_prints_what_it_is_worth(tmp_path, c
     assert "disk on shapes, 1 point" in out
     assert "disk on shapes, 3 points" in out
     before = {part: part.stat().st_mtime_ns for s in stores for part in s.parts()}
-    assert main(command) == 0
-    assert capsys.readouterr().out == out
+    assert main([*command, "--report", "worth"]) == 0
+    again = capsys.readouterr().out
+    assert again.startswith(out)
+    assert f"report: {tmp_path / 'reports' / 'worth'}" in again
+    written = pd.read_csv(tmp_path / "reports" / "worth" / "ablation_shapes_disk_1_point.csv")
+    assert written["delta"].tolist()[0] == pytest.approx(section.lines["delta"].tolist()[0])
+    latex = (tmp_path / "reports" / "worth" / "ablation_shapes_disk_3_points.tex").read_text()
+    assert r"\begin{tabular}{lllrr}" in latex
     assert before == {
         part: part.stat().st_mtime_ns for s in find_runs(tmp_path) for part in s.parts()
     }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from bench.config import RunConfig
     from bench.parts import Part
     from bench.plan import Plan
+    from bench.report.sections import Section
 
 _ABLATE = """\
 Runs A, B, and A with one choice at a time swapped for B's, and prints how many points of mIoU each
@@ -50,6 +53,9 @@ def add(commands: Commands) -> None:
     ablate.add_argument("a")
     ablate.add_argument("b")
     add_overrides(ablate, "model=demo")
+    ablate.add_argument(
+        "--report", metavar="NAME", help="also write the tables into results/reports/NAME/"
+    )
     ablate.set_defaults(command=ablate_protocols)
 
 
@@ -105,14 +111,30 @@ def ablate_protocols(options: argparse.Namespace) -> int:
         configs |= {swap.choice: replace(first, protocol=swap.protocol) for swap in found}
         grids.append((first, found, {side: make_plan(each) for side, each in configs.items()}))
     failed = [error for *_, plans in grids for plan in plans.values() for error in run_plan(plan)]
+    sections: list[Section] = []
     for config, found, plans in grids:
         for prompt in config.prompts:
             stores = {side: plan.runs[prompt].store for side, plan in plans.items()}
             swapped = {swap.choice: (swap, stores[swap.choice]) for swap in found}
             limited = config.runtime.limit is not None
-            for section in ablation(stores["A"], stores["B"], swapped, allow_partial=limited):
-                console.output().print(console.table_of(section))
+            sections += ablation(stores["A"], stores["B"], swapped, allow_partial=limited)
+    for section in sections:
+        console.output().print(console.table_of(section))
+    if options.report:
+        _write(sections, Path(a[0].runtime.results).expanduser() / "reports" / options.report)
     return say_failed(failed)
+
+
+def _write(sections: Sequence[Section], out: Path) -> None:
+    """Every table as CSV, Markdown and LaTeX, all of them or nothing."""
+    from bench.report.folder import records, report_folder
+
+    with report_folder(out) as folder:
+        for section in sections:
+            for name, text in section.files().items():
+                folder.write(name, text)
+        folder.publish({section.name: records(section.lines) for section in sections})
+    console.output().print(f"report: {out}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _protocol(name: str, options: argparse.Namespace) -> Part:

@@ -49,6 +49,12 @@ class SegmentAnything(SamSegmenter):
         others = {name: make for name, make in _architectures().items() if name != arch}
         load_strict(sam, state, f"{path} as {arch}", others)
         super().__init__(sam, site, checkpoint_sha256=sha256_of(path))
+        self._weights = "published" if checkpoint is None else "own file"
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What every Sam tells; ``weights`` are ``published`` or a user's ``own file``."""
+        return {**super().facts, "weights": self._weights}
 
     @classmethod
     def pin(cls, args: Mapping[str, Any], site: Site) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def write_comparison(
 ) -> tuple[Path, ...]:
     """Writes the report of one or several comparisons with the same first side, all or nothing.
 
-    ``comparison.csv, .md`` (``comparison_2`` and so on for further ones), ``index.html``,
+    ``comparison.csv, .md, .tex`` (``comparison_2`` and so on for further ones), ``index.html``,
     ``report.json`` and the figures; gives the paths. Raises ``BenchError`` where ``out`` can't be
     written.
     """
@@ -111,8 +111,8 @@ def write_comparison(
             version=bench.__version__,
         )
         for each in sections:
-            folder.write(f"{each.name}.csv", each.to_csv())
-            folder.write(f"{each.name}.md", each.to_markdown())
+            for name, text in each.files().items():
+                folder.write(name, text)
         folder.write(PAGE, page)
         return folder.publish(
             {

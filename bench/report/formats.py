@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -112,12 +112,27 @@ def to_markdown(table: Table) -> str:
 def to_latex(table: Table) -> str:
     """A ``table`` environment for booktabs, intervals as subscripts, the best model in bold."""
     heads, rows = _grid(table, escape_latex, _subscript, lambda text: rf"\textbf{{{text}}}")
-    left = 3 + _several_protocols(table)
+    first = [line.first for line in cells(table)]
+    return latex_table(heads, rows, first, 3 + _several_protocols(table), table.caption)
+
+
+def latex_table(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    first: Sequence[bool],
+    left: int,
+    caption: str,
+) -> str:
+    """A ``table`` environment for booktabs, its heads and cells as given, the caption escaped.
+
+    ``first`` says which rows start a new first column: a rule above, the name only there. ``left``
+    columns are left-aligned.
+    """
     body: list[str] = []
-    for line, row in zip(cells(table), rows, strict=True):
-        if line.first and body:
+    for starts, row in zip(first, rows, strict=True):
+        if starts and body:
             body.append(r"\midrule")
-        body.append(" & ".join([row[0] if line.first else "", *row[1:]]) + r" \\")
+        body.append(" & ".join([row[0] if starts else "", *row[1:]]) + r" \\")
     return "\n".join(
         [
             r"% needs \usepackage{booktabs}",
@@ -130,7 +145,7 @@ def to_latex(table: Table) -> str:
             *body,
             r"\bottomrule",
             r"\end{tabular}",
-            rf"\caption{{{escape_latex(table.caption)}}}",
+            rf"\caption{{{escape_latex(caption)}}}",
             r"\end{table}",
             "",
         ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+import pandas as pd
+
 from bench.report import published
 from bench.report.noc import noc_section
 from bench.report.paper_tables import paper_table
@@ -28,17 +30,20 @@ def further_tables(
     ``figure`` names the paper's figure or table that is asked for.
     """
     yield from paper_table(figure, selection, by, read_sample, samples=samples)
-    yield from noc_section(selection, samples=samples)
-    yield from _published(selection, table)
+    clicks = list(noc_section(selection, samples=samples))
+    yield from clicks
+    yield from _published(selection, [table.lines, *(section.lines for section in clicks)])
     for key in dict.fromkeys(by):
         yield slice_section(selection, key, read_sample, samples=samples)
 
 
-def _published(selection: Selection, table: Table) -> Iterator[Section]:
-    lines = published.published_lines(table.lines, selection.headers)
+def _published(selection: Selection, tables: Sequence[pd.DataFrame]) -> Iterator[Section]:
+    """What was published of any line of these tables."""
+    found = [published.published_lines(lines, selection.headers) for lines in tables]
+    lines = pd.concat([each[each["published"].notna()] for each in found], ignore_index=True)
     rows = tuple(published.cells(lines))
     if rows:
-        shown = lines[lines["published"].notna()].assign(choices=lines["choices"].map(" ".join))
+        shown = lines.assign(choices=lines["choices"].map(" ".join))
         yield Section(
             "published", "Published numbers", published.CAPTION, published.HEADS, rows, shown,
             names=published.NAMES,

@@ -38,7 +38,7 @@ def clicks_needed(ious: npt.NDArray[np.float64], threshold: float) -> npt.NDArra
 def noc_section(selection: Selection, *, samples: int = 10_000, seed: int = 0) -> Iterator[Section]:
     """The table of the runs with at least ten clicks; nothing where there is none.
 
-    Its lines: ``dataset, model, protocol, clicks`` (K), ``masks, images``, then for each threshold
+    Its lines: ``run, dataset, model, protocol, clicks`` (K), ``masks, images``, then per threshold
     ``noc_80, noc_80_low, noc_80_high`` (mean clicks with a 95 % interval over images), ``never_80``
     (masks that never get there) and ``at_limit_80`` (masks whose NoC is K, what RITM's script
     prints as failures: it holds those that get there with the last click).
@@ -75,6 +75,7 @@ def _line(run: str, selection: Selection, samples: int, seed: int) -> dict[str, 
     images = curves.index.get_level_values("image_id")
     first = rows.iloc[0]
     line: dict[str, Any] = {
+        "run": run,
         "dataset": str(first["dataset"]),
         "model": str(first["model"]),
         "protocol": str(first["protocol"]),

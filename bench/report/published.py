@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -27,8 +28,34 @@ COLUMNS = (
 
 _NUMBERS = ("ours", "low", "high", "published", "difference")
 
-_METRICS = {"miou": "miou", "miou_at_k": "miou", "mboundary_iou": "boundary_iou"}
-"""The published metrics that a table's column answers."""
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How a published metric and a table's column are set side by side.
+
+    ``column`` holds ours; times ``scale`` it is in the published ``unit``. ``near`` is how far
+    from a published number one still counts as near it, ``printed`` half a unit of the last digit
+    that papers print, ``digits`` how many are shown, all in that unit.
+    """
+
+    column: str
+    unit: str = "points"
+    scale: float = 100.0
+    near: float = NEAR
+    printed: float = PRINTED
+    digits: int = 1
+
+
+MEASURES: Mapping[str, Measure] = {
+    "miou": Measure("miou"),
+    "miou_at_k": Measure("miou"),
+    "mboundary_iou": Measure("boundary_iou"),
+    **{
+        f"noc{mark}": Measure(f"noc_{mark}", "clicks", 1.0, near=0.1, printed=0.005, digits=2)
+        for mark in (80, 85, 90)
+    },
+}
+"""The published metrics that a line of a table answers, those of NoC with the table of clicks."""
 
 Choices = Mapping[str, Mapping[str, Any]]
 
@@ -40,13 +67,14 @@ def published_lines(
 ) -> pd.DataFrame:
     """What was published of each line of a table, a row per published number.
 
-    ``lines`` are those of ``bench.report.table.Table``, ``headers`` the runs' by folder name, as a
-    ``Selection`` holds them; means over datasets are left out. ``protocols`` are the choices of
+    ``lines`` are those of ``bench.report.table.Table`` or of ``bench.report.noc``, ``headers`` the
+    runs' by folder name, as a ``Selection`` holds them; means over datasets are left out, and so
+    are runs of a user's own weights, whatever their name. ``protocols`` are the choices of
     each protocol by name (``conf/protocol``), by default those that the headers tell. The columns:
 
     * ``dataset, model, protocol, prompt, run``: the line's own;
-    * ``metric``: the published one, ``miou``, ``miou_at_k`` or ``mboundary_iou``; ``ours, low,
-      high`` (the 95 % interval), ``published`` and ``difference`` (ours less theirs), in points;
+    * ``metric``: the published one, a key of ``MEASURES``; ``ours, low, high`` (the 95 %
+      interval), ``published`` and ``difference`` (ours less theirs), in points or clicks;
     * ``verdict``: see ``verdict``; null where nothing was published or no interval is known;
     * ``same_protocol``: whether theirs is the line's; ``published_protocol``, "" for none of ours;
     * ``source, locator, how_read, note``: as ``bench.reference`` explains;
@@ -61,28 +89,37 @@ def published_lines(
     table, found = published(), list[dict[str, Any]]()
     for line in lines[lines["dataset"].notna()].to_dict("records"):
         header = headers.get(str(line["run"]), {})
-        numbers: list[dict[str, Any] | None] = [*_numbers_for(line, table)]
+        own = (header.get("facts") or {}).get("weights") == "own file"
+        numbers: list[dict[str, Any] | None] = [] if own else [*_numbers_for(line, table)]
         found += [_row(line, header, number, known) for number in numbers or [None]]
     plain = pd.DataFrame(found, columns=list(COLUMNS), dtype=object)
     frame: pd.DataFrame = plain.astype(dict.fromkeys(_NUMBERS, "float64"))
     return frame
 
 
-def verdict(ours: float, low: float | None, high: float | None, theirs: float) -> str | None:
-    """How a published number stands to ours; all in points.
+def verdict(
+    ours: float,
+    low: float | None,
+    high: float | None,
+    theirs: float,
+    *,
+    near: float = NEAR,
+    printed: float = PRINTED,
+) -> str | None:
+    """How a published number stands to ours; all in points, or all in clicks.
 
-    ``reproduced``: it lies in our 95 % interval, or within `PRINTED` of it, since what is printed
-    is rounded. ``near``: it does not, but is at most `NEAR` from our mean. ``off``: farther. Null
-    without an interval, which a single image hasn't.
+    ``reproduced``: it lies in our 95 % interval, or within ``printed`` of it, since what is
+    printed is rounded. ``near``: it does not, but is at most ``near`` from our mean. ``off``:
+    farther. Null without an interval, which a single image hasn't.
 
     >>> [verdict(61.0, 60.2, 61.8, theirs) for theirs in (61.84, 61.9, 62.1)]
     ['reproduced', 'near', 'off']
     """
     if low is None or high is None:
         return None
-    if low - PRINTED <= theirs <= high + PRINTED:
+    if low - printed <= theirs <= high + printed:
         return "reproduced"
-    return "near" if round(abs(ours - theirs), 9) <= NEAR else "off"
+    return "near" if round(abs(ours - theirs), 9) <= near else "off"
 
 
 def prompt_slug(label: str) -> str | None:
@@ -106,8 +143,8 @@ NAMES = 5
 
 CAPTION = (
     f"Verdicts: reproduced, the published number lies in our 95 % interval (± {PRINTED:g} for "
-    f"rounding); near, at most {NEAR:g} point from our mean; off, farther. A number of another "
-    "protocol is expected to differ."
+    f"rounding); near, at most {NEAR:g} point (or a tenth of a click) from our mean; off, "
+    "farther. A number of another protocol is expected to differ."
 )
 
 
@@ -140,10 +177,10 @@ def to_rich(lines: pd.DataFrame) -> rich.table.Table:
 def cells(lines: pd.DataFrame) -> Iterator[tuple[str, ...]]:
     """The rows with a published number as text, one cell under each head of the tables."""
     for line in lines[lines["published"].notna()].to_dict("records"):
-        ours = formats.points(_hundredth(line["ours"]))
+        digits = MEASURES[line["metric"]].digits
+        ours = _shown(line["ours"], digits)
         if pd.notna(line["low"]):
-            bounds = (formats.points(_hundredth(line[name])) for name in ("low", "high"))
-            ours += f" ({'–'.join(bounds)})"
+            ours += f" ({'–'.join(_shown(line[name], digits) for name in ('low', 'high'))})"
         yield (
             line["dataset"],
             line["prompt"],
@@ -152,9 +189,7 @@ def cells(lines: pd.DataFrame) -> Iterator[tuple[str, ...]]:
             line["metric"],
             ours,
             f"{line['published']:g}",
-            formats.DASH
-            if pd.isna(line["difference"])
-            else formats.signed(line["difference"] / 100),
+            _signed(line["difference"], digits),
             line["verdict"] or formats.DASH,
             ", ".join(filter(None, (line["source"], line["locator"]))),
             " ".join(line["choices"]),
@@ -169,10 +204,12 @@ def _choices_of(headers: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[s
 
 def _numbers_for(line: Mapping[Any, Any], table: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """The published numbers of a line's model, dataset and prompt, the same protocol's first."""
-    slug = prompt_slug(str(line["prompt"]))
-    if slug is None:
-        return
-    fits = table["metric"].isin(_METRICS) & (table["unit"] == "points") & (table["prompt"] == slug)
+    slug = f"points_{line['clicks']}" if "clicks" in line else prompt_slug(str(line["prompt"]))
+    answered = {
+        (metric, measure.unit) for metric, measure in MEASURES.items() if measure.column in line
+    }
+    known = [pair in answered for pair in zip(table["metric"], table["unit"], strict=True)]
+    fits = pd.Series(known, index=table.index) & (table["prompt"] == slug)
     for name in ("model", "dataset"):
         fits &= table[name] == line[name]
     same = table["protocol"] == line["protocol"]
@@ -186,11 +223,13 @@ def _row(
     number: Mapping[str, Any] | None,
     protocols: Choices,
 ) -> dict[str, Any]:
-    column = "miou" if number is None else _METRICS[number["metric"]]
+    measure = MEASURES["miou" if number is None else number["metric"]]
     ours, low, high = (
-        _points(line.get(name)) for name in (column, f"{column}_low", f"{column}_high")
+        _scaled(line.get(f"{measure.column}{ending}"), measure.scale)
+        for ending in ("", "_low", "_high")
     )
-    own = {name: line[name] for name in ("dataset", "model", "protocol", "prompt", "run")}
+    own = {name: line.get(name) for name in ("dataset", "model", "protocol", "run")}
+    own |= {"prompt": line.get("prompt") or f"{line.get('clicks')} clicks"}
     own |= {"ours": ours, "low": low, "high": high}
     if number is None:
         return own | dict.fromkeys(set(COLUMNS) - set(own)) | {"choices": ()}
@@ -199,7 +238,9 @@ def _row(
         "metric": number["metric"],
         "published": theirs,
         "difference": None if ours is None else ours - theirs,
-        "verdict": None if ours is None else verdict(ours, low, high, theirs),
+        "verdict": None
+        if ours is None
+        else verdict(ours, low, high, theirs, near=measure.near, printed=measure.printed),
         "same_protocol": number["protocol"] == line["protocol"],
         "published_protocol": number["protocol"],
         "choices": tuple(_explained(line, header, number["protocol"], protocols)),
@@ -232,9 +273,17 @@ def _explained(
     yield f"Protocol {theirs}: {'; '.join(differing) or 'the same choices'}."
 
 
-def _points(value: Any) -> float | None:
-    return None if value is None or pd.isna(value) else 100 * float(value)
+def _scaled(value: Any, scale: float) -> float | None:
+    return None if value is None or pd.isna(value) else scale * float(value)
 
 
-def _hundredth(value: Any) -> float | None:
-    return None if value is None or pd.isna(value) else float(value) / 100
+def _shown(value: Any, digits: int) -> str:
+    return formats.DASH if value is None or pd.isna(value) else f"{value:.{digits}f}"
+
+
+def _signed(value: Any, digits: int) -> str:
+    """With its sign, a real minus; nothing rounds to a signed zero."""
+    if value is None or pd.isna(value):
+        return formats.DASH
+    rounded = round(float(value), digits)
+    return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"

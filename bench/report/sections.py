@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.report.formats import DASH, escape_markdown
+from bench.report.formats import DASH, escape_latex, escape_markdown, latex_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,18 @@ class Section:
         rows = [[escape_markdown(cell) for cell in row] for row in self.rows]
         lines = [f"| {' | '.join(row)} |" for row in (heads, rule, *rows)]
         return "\n".join(lines) + f"\n\n{escape_markdown(self.note)}\n"
+
+    def to_latex(self) -> str:
+        """A ``table`` environment for booktabs, its title and note as the caption."""
+        heads = [escape_latex(head) for head in self.heads]
+        rows = [[escape_latex(cell) for cell in row] for row in self.rows]
+        caption = f"{self.title}. {self.note}"
+        return latex_table(heads, rows, spans(self.rows), self.names, caption)
+
+    def files(self) -> dict[str, str]:
+        """File name → text: the table as CSV at full precision, as Markdown and as LaTeX."""
+        texts = {"csv": self.to_csv(), "md": self.to_markdown(), "tex": self.to_latex()}
+        return {f"{self.name}.{ending}": text for ending, text in texts.items()}
 
 
 def with_bounds(value: str, low: str, high: str) -> str:

@@ -136,6 +136,8 @@ def _refuse_duplicates(rows: pd.DataFrame, stores: Mapping[str, RunStore]) -> No
 def _unfinished(
     stores: Mapping[str, RunStore], headers: Mapping[str, Mapping[str, Any]], allowed: bool
 ) -> Iterable[str]:
+    """One sentence per dataset, model and progress: its prompts mostly got equally far."""
+    partial: dict[tuple[str, str], list[str]] = {}
     for name, header in headers.items():
         if header.get("status") == "complete":
             continue
@@ -145,7 +147,11 @@ def _unfinished(
                 f"{stores[name].folder}: unfinished run ({progress}); run the same command again "
                 "to finish it, or give --allow-partial"
             )
-        yield f"{_short(name, header)} is partial: {progress}."
+        run, _, prompt = _short(name, header).rpartition(" · ")
+        partial.setdefault((run, progress), []).append(prompt)
+    for (run, progress), prompts in partial.items():
+        named = " · ".join(filter(None, (run, ", ".join(prompts))))
+        yield f"{named} {'is' if len(prompts) == 1 else 'are'} partial: {progress}."
 
 
 def _different_data(

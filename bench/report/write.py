@@ -61,8 +61,7 @@ def write(
             "table.csv": formats.to_csv(table),
             "table.md": formats.to_markdown(table),
             "table.tex": formats.to_latex(table),
-            **{f"{section.name}.csv": section.to_csv() for section in sections},
-            **{f"{section.name}.md": section.to_markdown() for section in sections},
+            **{name: text for section in sections for name, text in section.files().items()},
             "index.html": page,
         }
         for name, text in texts.items():

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from bench.reference import published
+from bench.report.further import further_tables
+from bench.report.noc import noc_section
 from bench.report.published import (
     COLUMNS,
+    cells,
     prompt_slug,
     published_lines,
     to_markdown,
@@ -158,3 +161,44 @@ def test_shown_tables_hold_the_verdict_and_its_rule(measured):
         assert expected in first
     assert "reproduced, the published number lies in our 95 % interval" in text
     assert to_rich(found).row_count == len(found)
+
+
+TWENTY = {str(n): f"{n} clicks" for n in (1, 20)}
+
+
+def test_clicks_needed_are_joined_in_clicks(bench, row):
+    """SegNext's notebook prints NoC90 5.148 for SAM ViT-B on DAVIS-345."""
+    rows = [
+        row(dataset="davis_345", model="sam_vit_b", protocol="segnext", prompt="points_20",
+            image_id=f"{i:02d}", mask_id=str(i), step=step, n_points=step,
+            iou=0.95 if step >= 4 + i % 4 else 0.5)
+        for i in range(12) for step in range(1, 21)
+    ]  # fmt: skip
+    run = bench.run("davis_345", "sam_vit_b", "points", protocol="segnext", rows=rows, images=12,
+                    report_steps=TWENTY)  # fmt: skip
+    selection = select([run])
+    (section,) = noc_section(selection, samples=500)
+    found = published_lines(section.lines, selection.headers, PROTOCOLS)
+    line = found[(found["metric"] == "noc90") & found["same_protocol"].astype(bool)].iloc[0]
+    assert (line["ours"], line["published"]) == (5.5, 5.148)
+    assert line["difference"] == pytest.approx(5.5 - 5.148)
+    assert line["verdict"] == "reproduced"
+    assert line["run"] == run.folder.name
+    (shown,) = [cell for cell in cells(found) if cell[4] == "noc90" and cell[6] == "5.148"]
+    assert shown[5].startswith("5.50 (4.")
+    assert shown[7] == "+0.35"
+    further = list(further_tables(selection, miou_table(selection, samples=50), (), None, 500))
+    assert [section.name for section in further] == ["noc", "published"]
+    assert "5.148" in further[1].to_markdown()
+
+
+def test_a_users_own_weights_are_not_held_against_published_numbers(measured):
+    _, theirs = measured(0.556, facts={"weights": "published"})
+    assert theirs["published"].notna().any()
+    _, own = measured(0.556, facts={"weights": "own file"}, protocol="sam")
+    assert own["published"].isna().all()
+
+
+def test_no_difference_rounds_to_a_signed_zero(measured):
+    _, found = measured(0.5560001)
+    assert next(iter(cells(found)))[7] == "0.0"

@@ -47,6 +47,10 @@ def test_refuses_an_unfinished_run_unless_allowed(bench, row):
         select([store])
     selection = select([store], allow_partial=True)
     assert "shapes · sam_b · point_1 is partial: 12 of 200 images." in selection.notes
+    again = bench.run(prompt="box", status="running", images=200, images_done=12)
+    several = select([store, again], allow_partial=True)
+    said = "shapes · sam_b · box, point_1 are partial: 12 of 200 images."
+    assert [note for note in several.notes if "partial" in note] == [said]
 
 
 def test_refuses_a_run_without_a_header_and_one_without_a_row(bench, row):

@@ -1,0 +1,148 @@
+"""How large a report's page gets, and how long it takes to write and to open.
+
+    python benchmarks/report_size.py --rows 100000
+
+Writes made-up runs with masks (two models; up to nine points and a box; 8 masks an image of
+640 x 480) and their report with pictures. Prints the page's size, the seconds and the peak of
+memory, and, where Chromium and its driver are there, the seconds until the page has drawn its
+histogram, and those that a click on a bar takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from bench.report import write_report
+from bench.store import RunStore
+from bench.types import Mask, Row, Sample, Target
+
+MASKS = 8
+SHAPE = (480, 640)
+PROMPTS = {
+    "points": ({"1": "1 point", "3": "3 points", "9": "9 points"}, 9),
+    "box": ({"1": "box"}, 1),
+}
+MODELS = ("a", "b")
+
+
+@functools.cache
+def sample(number: int) -> Sample:
+    """Return a textured picture with ragged, non-square blobs."""
+    rng = np.random.default_rng(number)
+    coarse = rng.integers(60, 200, (12, 16, 3)).astype(np.uint8)
+    image = cv2.resize(coarse, SHAPE[::-1], interpolation=cv2.INTER_CUBIC)
+    image = np.clip(image + rng.normal(0, 6, image.shape), 0, 255).astype(np.uint8)
+    around = np.linspace(0, 2 * np.pi, 180, endpoint=False)
+    targets = []
+    for mask in range(MASKS):
+        cy, cx = rng.uniform(40, SHAPE[0] - 40), rng.uniform(40, SHAPE[1] - 40)
+        edge = rng.uniform(8, 90) * (1 + 0.2 * np.cos(5 * around) + 0.1 * np.cos(23 * around))
+        corners = np.stack([cx + edge * np.cos(around), cy + edge * np.sin(around)], axis=1)
+        dense = cv2.fillPoly(np.zeros(SHAPE, np.uint8), [corners.round().astype(np.int32)], 1)
+        targets.append(Target(f"{number:06d}/{mask}", Mask.from_dense(dense.astype(bool))))
+    return Sample(f"{number:06d}", image, targets)
+
+
+def rows_of(image: Sample, model: str, prompt: str, clicks: int) -> Iterator[Row]:
+    """Yield the rows of one image; a mask nears its target from step to step."""
+    rng = np.random.default_rng([int(image.image_id), *model.encode(), *prompt.encode()])
+    for target in image.targets:
+        dense = target.mask.dense().astype(np.uint8)
+        x0, y0, x1, y1 = target.mask.box or (0, 0, 0, 0)
+        points = rng.uniform((x0, y0), (x1, y1), (clicks, 2)).round().tolist()
+        for step in range(1, clicks + 1):
+            size = int(rng.integers(1, 2 + 24 // step))
+            grown = cv2.dilate(dense, np.ones((size, size), np.uint8)).astype(bool)
+            iou = float(dense.sum() / max(1, grown.sum()))
+            shown = [] if prompt == "box" else points[:step]
+            yield Row(
+                "made_up", image.image_id, target.mask_id, None, {}, *SHAPE, target.mask.area,
+                model, prompt, "sam", step, len(shown), shown, [1] * len(shown),
+                [float(v) for v in (x0, y0, x1, y1)] if prompt == "box" else None,
+                iou, iou, [iou], [min(1.0, iou + 0.05)], 0, step == 1, iou**2,
+                Mask.from_dense(grown).to_rle(),
+            )  # fmt: skip
+
+
+def write_runs(results: Path, images: int) -> list[RunStore]:
+    """Write a finished run per model and prompt."""
+    stores = []
+    for model in MODELS:
+        for prompt, (steps, clicks) in PROMPTS.items():
+            key = f"{model}{prompt}".encode().hex()[:12]
+            store = RunStore.create(results, f"made_up-{model}-{prompt}-{key}")
+            for start in range(0, images, 200):
+                shown = [sample(number) for number in range(start, min(images, start + 200))]
+                rows = [row for each in shown for row in rows_of(each, model, prompt, clicks)]
+                store.write_part(rows, [each.image_id for each in shown])
+            part = {"version": "1", "args": {}, "about": {}}
+            named = {"dataset": "made_up", "model": model, "prompt": prompt, "protocol": "sam"}
+            header = {kind: part | {"name": name} for kind, name in named.items()}
+            store.write_header(header | {"key": key, "status": "complete", "report_steps": steps})
+            stores.append(store)
+    return stores
+
+
+def opening(page: Path) -> str | None:
+    """Return how long a browser takes, or none where there is no browser."""
+    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if binary is None or driver is None:
+        return None
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for option in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                   "--disable-background-networking"):  # fmt: skip
+        options.add_argument(option)
+    with webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)) as browser:
+        before = time.perf_counter()
+        browser.get(page.as_uri())
+        bars = browser.execute_script("return document.querySelectorAll('.bars button').length")
+        opened = time.perf_counter() - before
+        clicked = browser.execute_script(
+            "const start = performance.now();"
+            "document.querySelector('.bars button:not(:disabled)').click();"
+            "document.body.offsetHeight;"
+            "return (performance.now() - start) / 1000"
+        )
+    return f"{bars} bars after {opened:.2f} s, a click on one {clicked:.2f} s"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rows", type=int, default=100_000, help="of all runs together")
+    parser.add_argument("--keep", type=Path, help="write the report here, and keep it")
+    chosen = parser.parse_args(arguments)
+    an_image = len(MODELS) * MASKS * sum(clicks for _, clicks in PROMPTS.values())
+    images = max(1, round(chosen.rows / an_image))
+    with tempfile.TemporaryDirectory() as folder:
+        stores = write_runs(Path(folder), images)
+        before = time.perf_counter()
+        report = write_report(
+            stores,
+            chosen.keep or Path(folder) / "report",
+            read_sample=lambda _, image_id: sample(int(image_id)),
+        )
+        seconds = time.perf_counter() - before
+        size = report.page.stat().st_size / 1e6
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        print(  # noqa: T201
+            f"{images * an_image:,} rows: page of {size:.1f} MB, written in {seconds:.1f} s, "
+            f"peak {peak:.2f} GB; {opening(report.page) or 'no browser to open it with'}"
+        )
+
+
+if __name__ == "__main__":
+    main()
