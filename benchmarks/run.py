@@ -1,0 +1,374 @@
+"""The bench against the plain loop around ``SamPredictor``, and against the model's bare calls.
+
+    python benchmarks/run.py                      every case that this machine can run
+    python benchmarks/run.py demo_shapes vit_b    some of them
+    python benchmarks/run.py demo_nuts --nuts FOLDER
+
+In one process and in turn, on the same images, the same protocol and the same three prompts (1
+point, 3 points, box): the loop, the bench, and the floor, which is the model's own encoder and
+decoder calls for the same images and prompts and nothing else, on as many threads. The rows of
+loop and bench must be equal, else the case fails. Prints a Markdown table and writes it with
+JSON, machine, versions and date into ``benchmarks/results/``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from segment_anything import SamPredictor, sam_model_registry
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from pictures import write_pictures
+from reference_loop import loop_over_masks
+
+from bench import provenance
+from bench.config import RunConfig, load_configs
+from bench.parts import load_class
+from bench.plan import Plan, make_plan
+from bench.progress import run_plan
+from bench.store import read_runs
+from bench.types import BenchError, Prompt
+
+PROMPTS = "prompt=[point_1,point_3,box]"
+RESULTS = Path(__file__).parent / "results"
+_KEY = ["prompt", "image_id", "mask_id", "step"]
+_EXACT = ["n_points", "point_coords", "point_labels", "box", "iou", "ious", "predicted_ious",
+          "selected", "boundary_iou", "mask_rle"]  # fmt: skip
+_PHASES = ("read", "wait", "embed", "prompt", "predict", "score", "write")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is run: the words of ``sam-bench run`` that choose model and images."""
+
+    name: str
+    about: str
+    words: Callable[[Path, argparse.Namespace], list[str]]
+
+
+@dataclass(slots=True)
+class Figures:
+    """What came out; seconds of wall time, memory in MiB above that before the phase."""
+
+    case: str
+    images: int = 0
+    masks: int = 0
+    answers: int = 0
+    loop: list[float] = field(default_factory=list)
+    bench: list[float] = field(default_factory=list)
+    floor: list[float] = field(default_factory=list)
+    phases: dict[str, float] = field(default_factory=dict)
+    memory_loop: float = 0.0
+    memory_bench: float = 0.0
+    differing_rows: int = 0
+
+    @property
+    def ratio(self) -> float:
+        """How many times as fast as the loop the bench is."""
+        return sum(self.loop) / sum(self.bench)
+
+    @property
+    def over_floor(self) -> float:
+        """The bench's time over that of the bare calls."""
+        return sum(self.bench) / sum(self.floor)
+
+
+def _shapes(folder: Path, chosen: argparse.Namespace) -> list[str]:
+    return ["model=demo", "dataset=shapes", f"dataset.args.count={chosen.scenes}"]
+
+
+def _coco(folder: Path) -> list[str]:
+    return [
+        "dataset=coco",
+        f"dataset.args.annotations={folder / 'annotations.json'}",
+        f"dataset.args.images={folder / 'images'}",
+    ]
+
+
+def _nuts(folder: Path, chosen: argparse.Namespace) -> list[str]:
+    if chosen.nuts is None:
+        raise BenchError("--nuts names no folder with trainval.json and images/")
+    return [
+        "model=demo",
+        "dataset=coco",
+        f"dataset.args.annotations={chosen.nuts.resolve() / 'trainval.json'}",
+        f"dataset.args.images={chosen.nuts.resolve() / 'images'}",
+    ]
+
+
+def _large(height: int, width: int, pictures: int) -> Callable[..., list[str]]:
+    def words(folder: Path, chosen: argparse.Namespace) -> list[str]:
+        write_pictures(folder, [(height, width)] * pictures, [100] * pictures)
+        return ["model=demo", *_coco(folder)]
+
+    return words
+
+
+def _vit(arch: str, counts: Sequence[int]) -> Callable[..., list[str]]:
+    def words(folder: Path, chosen: argparse.Namespace) -> list[str]:
+        write_pictures(folder, [(768, 1024)] * len(counts), counts)
+        torch.manual_seed(0)
+        weights = folder / f"{arch}.pth"
+        torch.save(sam_model_registry[arch]().state_dict(), weights)
+        return [
+            f"model=sam_{arch}",
+            f"model.args.checkpoint={weights}",
+            f"model.name=random_{arch}",
+            *_coco(folder),
+        ]
+
+    return words
+
+
+CASES = (
+    Case("demo_shapes", "demo, embedded scenes", _shapes),
+    Case("demo_nuts", "demo, photos of 800 x 600", _nuts),
+    Case("demo_sa1b", "demo, 2250 x 1500 with 100 objects", _large(1500, 2250, 2)),
+    Case("demo_large", "demo, 4000 x 3000 with 100 objects", _large(3000, 4000, 1)),
+    Case("vit_b", "ViT-B of random weights, 1024 x 768", _vit("vit_b", (8, 24, 40))),
+    Case("vit_l", "ViT-L of random weights, 1024 x 768", _vit("vit_l", (7,) * 8)),
+    Case("vit_h", "ViT-H of random weights, 1024 x 768", _vit("vit_h", (7,) * 8)),
+)
+_NEED_GPU = ("vit_l", "vit_h")
+
+
+class PeakMemory:
+    """The most resident memory of this process while it watches, in MiB above the start."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self.start = self.most = _resident()
+
+    @contextmanager
+    def __call__(self) -> Iterator[PeakMemory]:
+        """Watch for the length of the block."""
+        watcher = threading.Thread(target=self._watch, daemon=True)
+        watcher.start()
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            watcher.join()
+
+    @property
+    def above(self) -> float:
+        """MiB above the start."""
+        return (self.most - self.start) / 2**20
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.02):
+            self.most = max(self.most, _resident())
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def measure(case: Case, chosen: argparse.Namespace) -> Figures:
+    """Run the case in turn ``chosen.repeats`` times; raises ``BenchError`` if it can't be run."""
+    figures = Figures(case.name)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        words = [*case.words(folder / "data", chosen), PROMPTS, *chosen.override]
+        threads = torch.get_num_threads()
+        for turn in range(chosen.repeats):
+            words_now = [*words, f"runtime.results={folder / f'results{turn}'}"]
+            (config,) = load_configs(words_now)
+            plan = make_plan(config)
+            torch.set_num_threads(threads)
+            loop_rows = _time_loop(config, plan, figures)
+            bench_rows = _time_bench(plan, figures)
+            _time_floor(config, plan, bench_rows, figures)
+            figures.differing_rows += _differing(loop_rows, bench_rows)
+        figures.images = len(plan.ids)
+        figures.masks = bench_rows["mask_id"].nunique()
+        figures.answers = len(bench_rows)
+    return figures
+
+
+def _model(config: RunConfig, plan: Plan) -> Any:
+    model = load_class(config.model, config.runtime.allow_modules)
+    return model(**config.model.args, site=plan.site)
+
+
+def _time_loop(config: RunConfig, plan: Plan, figures: Figures) -> pd.DataFrame:
+    predictor = SamPredictor(_model(config, plan)._sam)
+    memory = PeakMemory()
+    with memory(), torch.inference_mode():
+        start = time.perf_counter()
+        rows = [
+            row for each in plan.ids for row in loop_over_masks(predictor, plan.reader.read(each))
+        ]
+        figures.loop.append(time.perf_counter() - start)
+    figures.memory_loop = max(figures.memory_loop, memory.above)
+    return pd.DataFrame(rows).sort_values(_KEY, ignore_index=True)
+
+
+def _time_bench(plan: Plan, figures: Figures) -> pd.DataFrame:
+    memory = PeakMemory()
+    with memory():
+        start = time.perf_counter()
+        failed = run_plan(plan)
+        seconds = time.perf_counter() - start
+    if failed:
+        raise BenchError(f"image {failed[0].image_id}: {failed[0].reason}")
+    stores = [each.store for each in plan.runs.values()]
+    told = stores[0].header()["seconds"]
+    # Loading the model is not part of the loop's time either.
+    figures.bench.append(seconds - told["load"])
+    figures.memory_bench = max(figures.memory_bench, memory.above)
+    for phase in _PHASES:
+        figures.phases[phase] = figures.phases.get(phase, 0.0) + told.get(phase, 0.0)
+    return read_runs(stores).sort_values(_KEY, ignore_index=True)
+
+
+def _time_floor(config: RunConfig, plan: Plan, rows: pd.DataFrame, figures: Figures) -> None:
+    """Time the model's calls alone: every image embedded once, every different prompt answered."""
+    segmenter = _model(config, plan)
+    samples = {image_id: plan.reader.read(image_id) for image_id in plan.ids}
+    asked = rows.assign(key=[_asked(row) for row in rows.to_dict("records")])
+    asked = asked.drop_duplicates(["image_id", "mask_id", "step", "key"])
+    prompts = {
+        image_id: [
+            (_prompt(row, segmenter), bool(row["multimask"])) for row in part.to_dict("records")
+        ]
+        for image_id, part in asked.groupby("image_id")
+    }
+
+    def answer(image_id: str) -> None:
+        if plan.site.device == "cpu":
+            torch.set_num_threads(1)
+        (embedding,) = segmenter.embed([samples[image_id].image])
+        for multimask in (True, False):
+            alike = [prompt for prompt, several in prompts[image_id] if several is multimask]
+            if alike:
+                segmenter.predict([embedding] * len(alike), alike, multimask)
+
+    lanes = config.runtime.workers if plan.site.device == "cpu" else 1
+    with ThreadPoolExecutor(lanes) as pool:
+        start = time.perf_counter()
+        list(pool.map(answer, plan.ids))
+        figures.floor.append(time.perf_counter() - start)
+
+
+def _asked(row: dict[Any, Any]) -> str:
+    return json.dumps([_plain(row[name]) for name in ("point_coords", "point_labels", "box")])
+
+
+def _plain(value: Any) -> Any:
+    """Nested arrays as nested lists."""
+    if isinstance(value, np.ndarray | list):
+        return [_plain(each) for each in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _prompt(row: dict[Any, Any], segmenter: Any) -> Prompt:
+    fed_back = row["step"] > 1
+    size = tuple(segmenter._sam.prompt_encoder.mask_input_size)
+    return Prompt(
+        points=np.array(_plain(row["point_coords"]), np.float32).reshape(-1, 2),
+        labels=np.array(_plain(row["point_labels"]), np.int64),
+        box=None if row["box"] is None else np.array(_plain(row["box"]), np.float32),
+        mask_logits=np.zeros(size, np.float32) if fed_back else None,
+    )
+
+
+def _differing(loop: pd.DataFrame, bench: pd.DataFrame) -> int:
+    """How many rows differ in any bit of what both give."""
+    if not loop[_KEY].equals(bench[_KEY]):
+        return len(loop.merge(bench, on=_KEY, how="outer", indicator=True).query("_merge!='both'"))
+    sides = [
+        [json.dumps([_plain(row[name]) for name in _EXACT]) for row in rows.to_dict("records")]
+        for rows in (loop, bench)
+    ]
+    return sum(a != b for a, b in zip(*sides, strict=True))
+
+
+def table(found: Sequence[Figures]) -> str:
+    """Return the figures as a Markdown table."""
+    lines = [
+        "| case | images | masks | answers | loop s | bench s | ratio | bench masks/s | floor s "
+        "| bench / floor | memory loop, bench MiB | rows that differ |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for one in found:
+        turns = len(one.bench)
+        loop, bench, floor = (sum(each) / turns for each in (one.loop, one.bench, one.floor))
+        lines.append(
+            f"| {one.case} | {one.images} | {one.masks} | {one.answers} | {loop:.2f} | {bench:.2f} "
+            f"| {one.ratio:.2f} | {one.masks / bench:.1f} | {floor:.2f} | {one.over_floor:.2f} "
+            f"| {one.memory_loop:.0f}, {one.memory_bench:.0f} | {one.differing_rows} |"
+        )
+    lines += ["", "| case | " + " | ".join(_PHASES) + " |", "|---|" + "--:|" * len(_PHASES)]
+    for one in found:
+        seconds = (one.phases[phase] / len(one.bench) for phase in _PHASES)
+        lines.append(f"| {one.case} | " + " | ".join(f"{value:.2f}" for value in seconds) + " |")
+    return "\n".join(lines) + "\n\nPhases: seconds summed over threads.\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    names = [case.name for case in CASES]
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(names)} (all)")
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--scenes", type=int, default=20, help="of demo_shapes")
+    parser.add_argument("--nuts", type=Path, help="folder with trainval.json and images/")
+    parser.add_argument("--override", action="append", default=[], help="word for sam-bench run")
+    parser.add_argument("--name", default="speed", help="of the files in benchmarks/results")
+    chosen = parser.parse_args(arguments)
+    if unknown := set(chosen.cases) - set(names):
+        parser.error(f"no case {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    found, notes = [], []
+    for case in CASES:
+        if chosen.cases and case.name not in chosen.cases:
+            continue
+        if not chosen.cases and case.name in _NEED_GPU and not torch.cuda.is_available():
+            notes.append(f"{case.name} not measured: no GPU")
+            continue
+        try:
+            found.append(measure(case, chosen))
+        except BenchError as error:
+            notes.append(f"{case.name} not measured: {error}")
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    head = f"{date.today()}, {device}, {os.cpu_count()} cores; words: {chosen.override or 'none'}"
+    text = f"{head}\n\n{table(found)}" + "".join(f"\n{note}\n" for note in notes)
+    sys.stdout.write(text)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{chosen.name}.md").write_text(text)
+    content = {
+        "date": str(date.today()),
+        "device": device,
+        "cores": os.cpu_count(),
+        "words": chosen.override,
+        "machine": provenance.machine(),
+        "versions": provenance.versions(),
+        "git": provenance.commit(),
+        "notes": notes,
+        "cases": [
+            asdict(one) | {"ratio": one.ratio, "over_floor": one.over_floor} for one in found
+        ],
+    }
+    (RESULTS / f"{chosen.name}.json").write_text(json.dumps(content, indent=2) + "\n")
+    return 1 if any(one.differing_rows for one in found) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
