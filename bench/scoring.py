@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol as TypingProtocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from bench.metrics import boundary_iou
+from bench.foreground import foreground
+from bench.metrics import boundary_iou, iou
 from bench.protocol import Protocol
 from bench.types import BoolArray, FloatArray, Frame, Mask, Prediction
 
@@ -58,16 +60,17 @@ def score(
     """
     predicted_ious = prediction.predicted_iou.float().cpu().numpy()
     scores = []
-    for index, masks in enumerate(_full_masks(prediction, protocol.threshold)):
+    on_cpu = prediction.logits.device.type == "cpu"
+    candidates = _cropped if on_cpu and protocol.threshold == 0 else _whole
+    for index, found in enumerate(candidates(prediction, protocol.threshold)):
         target, ignore = targets[index], ignores[index]
         if ignore is not None:
-            masks &= ~torch.from_numpy(ignore).to(masks.device)
-            target = Mask.from_dense(target.dense() & ~ignore)
+            found, target = found.without(ignore), without(target, ignore)
         selected = protocol.selects(predicted_ious[index])
-        mask = Mask.from_dense(masks[selected].cpu().numpy())
+        mask = found.mask(selected)
         scores.append(
             Score(
-                ious=candidate_ious(masks, target),
+                ious=found.ious(target),
                 predicted_ious=predicted_ious[index],
                 selected=selected,
                 boundary_iou=boundary_iou(mask, target),
@@ -76,6 +79,58 @@ def score(
             )
         )
     return scores
+
+
+class Candidates(TypingProtocol):
+    """One prompt's K masks at the image's own resolution."""
+
+    def without(self, ignore: BoolArray) -> Candidates:
+        """The same with the pixels of (H, W) ``ignore`` switched off."""
+
+    def mask(self, index: int) -> Mask:
+        """One of them."""
+
+    def ious(self, target: Mask) -> npt.NDArray[np.float64]:
+        """(K,) IoUs with the target, in [0, 1]; 0 where both are empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A (K, H, W) bool tensor on the model's device."""
+
+    masks: torch.Tensor
+
+    def without(self, ignore: BoolArray) -> _Whole:
+        return _Whole(self.masks & ~torch.from_numpy(ignore).to(self.masks.device))
+
+    def mask(self, index: int) -> Mask:
+        return Mask.from_dense(self.masks[index].cpu().numpy())
+
+    def ious(self, target: Mask) -> npt.NDArray[np.float64]:
+        return candidate_ious(self.masks, target)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cropped:
+    """Masks that hold no more than their boxes."""
+
+    masks: Sequence[Mask]
+
+    def without(self, ignore: BoolArray) -> _Cropped:
+        return _Cropped([without(mask, ignore) for mask in self.masks])
+
+    def mask(self, index: int) -> Mask:
+        return self.masks[index]
+
+    def ious(self, target: Mask) -> npt.NDArray[np.float64]:
+        return np.array([iou(mask, target) for mask in self.masks], dtype=np.float64)
+
+
+def without(mask: Mask, ignore: BoolArray) -> Mask:
+    """The mask with the pixels of (H, W) ``ignore`` switched off."""
+    h, w = mask.bits.shape
+    kept = mask.bits & ~ignore[mask.y0 : mask.y0 + h, mask.x0 : mask.x0 + w]
+    return Mask.from_crop(kept, mask.y0, mask.x0, mask.height, mask.width)
 
 
 def candidate_ious(masks: torch.Tensor, target: Mask) -> npt.NDArray[np.float64]:
@@ -112,8 +167,20 @@ def _resize(logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     return F.interpolate(logits, size, mode="bilinear", align_corners=False)
 
 
-def _full_masks(prediction: Prediction, threshold: float) -> Iterator[torch.Tensor]:
-    """Each prompt's (K, H, W) bool masks, made for several prompts of one frame at a time."""
+def _cropped(prediction: Prediction, threshold: float) -> Iterator[Candidates]:
+    """Each prompt's masks, upscaled only where they can be; on the CPU, for threshold 0."""
+    for logits, frame in zip(prediction.logits.float(), prediction.frames, strict=True):
+        masks = []
+        for one in logits:
+            mask = foreground(one, frame)
+            if mask is None:
+                mask = Mask.from_dense((upscale(one[None, None], frame) > threshold)[0, 0].numpy())
+            masks.append(mask)
+        yield _Cropped(masks)
+
+
+def _whole(prediction: Prediction, threshold: float) -> Iterator[Candidates]:
+    """Each prompt's masks, made for several prompts of one frame at a time."""
     frames, start = prediction.frames, 0
     while start < len(frames):
         frame, end = frames[start], start + 1
@@ -124,5 +191,5 @@ def _full_masks(prediction: Prediction, threshold: float) -> Iterator[torch.Tens
             end < len(frames) and frames[end] == frame and (end + 1 - start) * pixels < _MAX_PIXELS
         ):
             end += 1
-        yield from upscale(prediction.logits[start:end].float(), frame) > threshold
+        yield from map(_Whole, upscale(prediction.logits[start:end].float(), frame) > threshold)
         start = end

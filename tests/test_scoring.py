@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from oddities import odd_masks, random_blob
 
+from bench import scoring
 from bench.mask import Mask
 from bench.metrics import iou
 from bench.protocol import Protocol
@@ -105,3 +106,21 @@ def test_several_frames_in_one_batch_score_as_one_by_one(monkeypatch: pytest.Mon
             assert one.ious.tolist() == other.ious.tolist()
             assert one.mask.to_rle() == other.mask.to_rle()
             assert one.mask.shape == frames[i].image
+
+
+def test_large_pictures_are_scored_as_on_the_whole_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    frame = Frame((128, 128), (96, 128), (301, 402))
+    logits = torch.randn(6, 3, 32, 32, generator=torch.Generator().manual_seed(2)) - 2
+    logits[:, :, 5:9, 6:12] += 4
+    predicted = torch.rand(6, 3, generator=torch.Generator().manual_seed(3))
+    prediction = Prediction(logits, predicted, [frame] * 6)
+    targets = [Mask.from_dense(random_blob(rng, *frame.image)) for _ in range(6)]
+    ignores = [None, random_blob(rng, *frame.image)] * 3
+    cropped = score(prediction, targets, ignores, Protocol())
+    monkeypatch.setattr("bench.scoring._cropped", scoring._whole)
+    whole = score(prediction, targets, ignores, Protocol())
+    for one, other in zip(cropped, whole, strict=True):
+        assert one.ious.tolist() == other.ious.tolist()
+        assert one.mask.to_rle() == other.mask.to_rle()
+        assert (one.selected, one.boundary_iou) == (other.selected, other.boundary_iou)
