@@ -11,6 +11,7 @@ import torch
 
 from bench.demo.network import SIZES, SizeName, build_demo_sam
 from bench.models.checkpoints import sha256_of
+from bench.models.numerics import Numerics
 from bench.models.sam_segmenter import SamSegmenter
 from bench.models.weights import load_strict, read_state
 from bench.types import BenchError, Site
@@ -21,16 +22,26 @@ class DemoSam(SamSegmenter):
 
     ``size`` is a key of ``bench.demo.network.SIZES``, ``file`` the weights' name in the package
     folder ``bench/demo/checkpoints``, ``sha256`` the hash of that file. Raises ``BenchError``
-    where the file is missing, is another one or does not fit.
+    where the file is missing, is another one or does not fit. ``dtype`` and ``compiled`` are
+    those of ``Numerics``.
     """
 
-    def __init__(self, size: SizeName, file: str, sha256: str, *, site: Site) -> None:
+    def __init__(
+        self,
+        size: SizeName,
+        file: str,
+        sha256: str,
+        dtype: str = "float32",
+        compiled: bool = False,
+        *,
+        site: Site,
+    ) -> None:
         _check_size(size)
         path = _find(file, sha256)
         with torch.random.fork_rng(devices=[]):  # random weights, all replaced: spend no one's seed
             sam = build_demo_sam(size)
         load_strict(sam, read_state(path), f"{path} as size {size}")
-        super().__init__(sam, site, checkpoint_sha256=sha256)
+        super().__init__(sam, site, checkpoint_sha256=sha256, numerics=Numerics(dtype, compiled))
 
     @classmethod
     def pin(cls, args: Mapping[str, Any], site: Site) -> dict[str, Any]:
@@ -41,7 +52,7 @@ class DemoSam(SamSegmenter):
         size = str(args["size"])
         _check_size(size)
         _find(str(args["file"]), str(args["sha256"]))
-        return {"size": size, "sha256": str(args["sha256"])}
+        return {"size": size, "sha256": str(args["sha256"])} | Numerics.of(args).identity()
 
 
 def _check_size(size: str) -> None:

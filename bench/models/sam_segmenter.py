@@ -12,6 +12,7 @@ from segment_anything.modeling import Sam
 from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor
 
+from bench.models.numerics import Numerics
 from bench.types import BenchError, FloatArray, Frame, ImageArray, Prediction, Prompt, Site
 
 
@@ -44,8 +45,9 @@ class _Structure:
 class SamSegmenter:
     """Wraps a Sam: preprocessing, prompts and decoding as in ``segment_anything.SamPredictor``.
 
-    The model is moved to ``site.device``, set to evaluation and frozen. Everything is float32, and
-    reduced-precision matrix products (TF32, bf16) are switched off for the process.
+    The model is moved to ``site.device``, set to evaluation and frozen. Reduced-precision matrix
+    products (TF32) are switched off for the process, and everything is float32 unless ``numerics``
+    asks for another mode.
 
     On a CPU each image is encoded and each prompt decoded on its own, since a batch is another
     order of summation there: measured with torch 2.15 on x86, decoding 4 to 6 prompts at once
@@ -59,7 +61,14 @@ class SamSegmenter:
 
     prompt_kinds = frozenset({"points", "box", "mask_logits"})
 
-    def __init__(self, sam: Sam, site: Site, checkpoint_sha256: str | None = None) -> None:
+    def __init__(
+        self,
+        sam: Sam,
+        site: Site,
+        checkpoint_sha256: str | None = None,
+        numerics: Numerics | None = None,
+    ) -> None:
+        self._numerics = numerics or Numerics()
         self._device = _usable_device(site.device)
         torch.set_float32_matmul_precision("highest")
         torch.backends.cuda.matmul.allow_tf32 = False
@@ -72,6 +81,8 @@ class SamSegmenter:
         self._image_batch = max(1, site.image_batch) if batched else 1
         self._prompt_batch = max(1, site.prompt_batch) if batched else 1
         self._checkpoint_sha256 = checkpoint_sha256
+        self._encode = self._numerics.faster(self._sam.image_encoder.forward)
+        self._decode_masks = self._numerics.faster(self._sam.mask_decoder.forward)
 
     @classmethod
     def pin(cls, args: Mapping[str, Any], site: Site) -> dict[str, Any]:
@@ -89,7 +100,8 @@ class SamSegmenter:
         """Device, precision, versions, number of parameters and the checkpoint's hash, if known."""
         facts = {
             "device": str(self._device),
-            "dtype": "float32",
+            "dtype": self._numerics.dtype,
+            "compiled": "yes" if self._numerics.compiled else "no",
             "tf32": "off",
             "torch": str(torch.__version__),
             "parameters": str(sum(p.numel() for p in self._sam.parameters())),
@@ -113,7 +125,8 @@ class SamSegmenter:
             chunk = images[start : start + self._image_batch]
             resized = [self._resized(image) for image in chunk]
             inputs = torch.stack([self._sam.preprocess(tensor) for tensor in resized])
-            features = self._sam.image_encoder(inputs)
+            with self._numerics.products(self._device):
+                features = self._encode(inputs).float()
             embeddings += [
                 SamEmbedding(values, _size(tensor.shape[-2:]), _size(image.shape[:2]))
                 for values, tensor, image in zip(features, resized, chunk, strict=True)
@@ -172,14 +185,15 @@ class SamSegmenter:
         features = torch.stack([e.features for e in embeddings])
         # The decoder repeats one image for all its prompts and then adds `dense`. Given zeros for
         # the image and the features within `dense` it makes the same sum, also for many images.
-        logits, predicted_iou = self._sam.mask_decoder(
-            image_embeddings=torch.zeros_like(features[:1]),
-            image_pe=self._sam.prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=features + dense,
-            multimask_output=multimask,
-        )
-        return logits, predicted_iou
+        with self._numerics.products(self._device):
+            logits, predicted_iou = self._decode_masks(
+                image_embeddings=torch.zeros_like(features[:1]),
+                image_pe=self._sam.prompt_encoder.get_dense_pe(),
+                sparse_prompt_embeddings=sparse,
+                dense_prompt_embeddings=features + dense,
+                multimask_output=multimask,
+            )
+        return logits.float(), predicted_iou.float()
 
     def _check(self, prompt: Prompt) -> None:
         if unknown := prompt.kinds - self.prompt_kinds:

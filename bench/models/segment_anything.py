@@ -11,6 +11,7 @@ from segment_anything import sam_model_registry
 from segment_anything.modeling import Sam
 
 from bench.models.checkpoints import Published, fetch, find_own, sha256_of
+from bench.models.numerics import Numerics
 from bench.models.sam_segmenter import SamSegmenter
 from bench.models.weights import load_strict, read_state
 from bench.types import BenchError, Site
@@ -25,6 +26,7 @@ class SegmentAnything(SamSegmenter):
     ``sha256`` are those of the published checkpoint. ``checkpoint`` names a user's own file for
     the same architecture instead: a path, absolute or relative to the working folder or to
     ``site.checkpoints``; it holds a state dict, bare or under ``model`` or ``state_dict``.
+    ``dtype`` and ``compiled`` are those of ``Numerics``.
 
     Raises ``BenchError`` where the file is missing, is not the published one or does not fit.
     """
@@ -37,6 +39,8 @@ class SegmentAnything(SamSegmenter):
         url: str,
         size: int,
         checkpoint: str | None = None,
+        dtype: str = "float32",
+        compiled: bool = False,
         *,
         site: Site,
     ) -> None:
@@ -48,7 +52,8 @@ class SegmentAnything(SamSegmenter):
             sam = build()
         others = {name: make for name, make in _architectures().items() if name != arch}
         load_strict(sam, state, f"{path} as {arch}", others)
-        super().__init__(sam, site, checkpoint_sha256=sha256_of(path))
+        numerics = Numerics(dtype, compiled)
+        super().__init__(sam, site, checkpoint_sha256=sha256_of(path), numerics=numerics)
         self._weights = "published" if checkpoint is None else "own file"
 
     @property
@@ -58,7 +63,7 @@ class SegmentAnything(SamSegmenter):
 
     @classmethod
     def pin(cls, args: Mapping[str, Any], site: Site) -> dict[str, Any]:
-        """``arch`` and the ``sha256`` of the weights' content: no path, address or size.
+        """``arch``, ``sha256`` of the weights' content, and a mode other than the reference.
 
         Finds the checkpoint, fetches it where ``site.download`` allows, and checks it. A user's
         own file is recorded with its own hash. Raises ``BenchError``.
@@ -66,7 +71,7 @@ class SegmentAnything(SamSegmenter):
         arch = str(args.get("arch"))
         _builder(arch)
         path = _find(Published.of(args), args.get("checkpoint"), site)
-        return {"arch": arch, "sha256": sha256_of(path)}
+        return {"arch": arch, "sha256": sha256_of(path)} | Numerics.of(args).identity()
 
 
 def _find(published: Published, checkpoint: str | None, site: Site) -> Path:

@@ -101,7 +101,7 @@ def _model(side: Selection) -> str:
     return str(series["model"].iloc[0])
 
 
-_NUMERICS = ("dtype", "tf32", "compile", "autocast")
+_NUMERICS = ("dtype", "tf32", "compiled")
 
 
 def _mixed(a: Selection, b: Selection) -> Iterator[str]:

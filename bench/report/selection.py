@@ -45,7 +45,7 @@ class Selection:
         for run, rows in self.rows.groupby("run", sort=False):
             about = part(self.headers[str(run)], kind).get("about") or {}
             name = str(rows[kind].iloc[0])
-            titles[name] = str(about.get("title") or name)
+            titles[name] = str(about.get("title") or name) + badge(self.headers[str(run)], kind)
         shown = list(titles.values())
         return {n: t if shown.count(t) == 1 else n for n, t in sorted(titles.items())}
 
@@ -54,6 +54,20 @@ def part(header: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     """The header's dataset, model, prompt or protocol; empty where it names none."""
     found = header.get(kind)
     return found if isinstance(found, Mapping) else {}
+
+
+def badge(header: Mapping[str, Any], kind: str) -> str:
+    """What is put behind a model's title where it computes otherwise than the reference.
+
+    >>> badge({"model": {"args": {"dtype": "bfloat16", "compiled": True}}}, "model")
+    ' [bfloat16, compiled]'
+    >>> badge({"model": {"args": {}}}, "model")
+    ''
+    """
+    args = part(header, kind).get("args") or {}
+    dtype = args.get("dtype", "float32")
+    marks = [str(dtype)] * (dtype != "float32") + ["compiled"] * bool(args.get("compiled"))
+    return f" [{', '.join(marks)}]" if kind == "model" and marks else ""
 
 
 def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Selection:
