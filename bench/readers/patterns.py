@@ -98,9 +98,9 @@ def find_chosen(
 ) -> dict[str, Path]:
     """The files that a pattern finds, id → path: those of a list file, and of them those to keep.
 
-    ``listed`` is a list of ids (``listed_ids``), ``keep`` are shell patterns of ids
-    (``choose_ids``), ``what`` is the word for the files in errors. Raises ``BenchError`` where no file is found, and where a listed one isn't
-    there.
+    ``what`` is the word for such a file in errors, ``listed`` a list of ids (``listed_ids``),
+    ``keep`` are shell patterns of ids (``choose_ids``). Raises ``BenchError`` where no file is
+    found, and where a listed one isn't there.
     """
     if listed is None:
         found = find_by_id(folder, pattern)
