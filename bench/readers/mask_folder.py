@@ -47,9 +47,10 @@ class MaskFolder:
     ``ignore`` count in no score and belong to no mask. ``exif`` turns pictures, never masks.
 
     A mask file without a pixel set is an empty target. An image whose folder of masks is empty
-    has no targets; one whose one mask file (``masks`` without ``*``) is missing is that image's
-    error. Raises ``BenchError`` where the folder is missing, no picture is found, two
-    pictures have the same id, a mask matches two ids, or no image at all has a mask.
+    has no targets; where ``masks`` has no ``*`` but for an ending ``.*``, an image whose one mask
+    file is missing is an error of that image. Raises ``BenchError`` where the folder is missing,
+    no picture is found, a listed one is missing, two pictures have the same id, a mask matches
+    two ids, or no image at all has a mask.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class MaskFolder:
         self._ignore = list(ignore)
         self._patterns = images, masks
         self._pictures = find_chosen("picture", self._folder, images, listed, keep, site)
+        self._alone = not has_wildcard(masks.removesuffix(".*"))
         if has_wildcard(masks):
             self._masks = find_of_ids(self._folder, masks, self._pictures)
         else:
@@ -122,9 +124,8 @@ class MaskFolder:
     def oddities(self) -> Sequence[Oddity]:
         """Pictures without masks, and masks without a picture."""
         tally = Tally()
-        alone = not has_wildcard(self._patterns[1])
         for image_id in (i for i, masks in self._masks.items() if not masks):
-            if alone:
+            if self._alone:
                 tally.add("the picture's mask file is missing", image_id, breaks=True)
             else:
                 tally.add("picture without masks", image_id)
@@ -139,7 +140,7 @@ class MaskFolder:
         """No masks may mean no objects; no folder or file for them means that a part is missing."""
         masks = self._patterns[1]
         expected = Path(fill_pattern(masks, masks, image_id))
-        if not has_wildcard(masks):
+        if self._alone:
             raise BenchError(f"{self._folder / expected}: no such mask file")
         parent = expected.parent
         if not has_wildcard(parent.as_posix()) and not (self._folder / parent).is_dir():

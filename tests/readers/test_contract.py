@@ -12,12 +12,13 @@ import yaml
 import bench.readers
 from bench.types import BenchError, Mask
 
-from .making import KINDS, change_nothing
+from .kinds import KINDS
+from .making import change_nothing
 
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
 
-# Photos hands everything on to Coco; its own test is test_photos.py.
-TESTED_ELSEWHERE = {"Photos"}
+# Photos hands everything on to Coco; its own test is test_photos.py. Pairs is a part of readers.
+TESTED_ELSEWHERE = {"Photos", "Pairs"}
 
 
 def reader_classes():
