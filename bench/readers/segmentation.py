@@ -62,8 +62,7 @@ def _from_polygons(polygons: Sequence[Any], height: int, width: int, fill: Fill)
         return _empty(height, width)
     parts = coco_mask.frPyObjects(drawn, height, width)
     if fill == "even_odd":
-        odd = np.bitwise_xor.reduce([coco_mask.decode(part) for part in parts])
-        return Mask.from_dense(odd.astype(bool))
+        return Mask.from_dense(np.logical_xor.reduce([Mask.from_rle(p).dense() for p in parts]))
     encoded: Mapping[str, Any] = coco_mask.merge(parts)
     return Mask.from_rle(encoded)
 
