@@ -91,6 +91,10 @@ class Ade20k:
         parts = [path for image_id in ids for path in self._parts[image_id]]
         return self._pairs.fingerprint(image_ids, parts)
 
+    def path(self, image_id: str) -> Path:
+        """Where the image's picture lies."""
+        return self._pairs.pictures[image_id]
+
     def oddities(self) -> Sequence[Oddity]:
         """Pictures without labels, and those whose levels of parts have a gap."""
         tally = self._pairs.tally()

@@ -14,6 +14,7 @@ A ``.mat`` holds ``groundTruth``, a cell for each person with ``Segmentation`` (
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -74,6 +75,10 @@ class Bsds:
     def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
         """A hash of the names and sizes in bytes of the pictures and ``.mat`` files."""
         return self._pairs.fingerprint(image_ids)
+
+    def path(self, image_id: str) -> Path:
+        """Where the image's picture lies."""
+        return self._pairs.pictures[image_id]
 
     def oddities(self) -> Sequence[Oddity]:
         """Pictures without a ``.mat``."""

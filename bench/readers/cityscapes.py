@@ -14,6 +14,7 @@ class without instances, or a group of a class that has some.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 
 from bench.readers.files import check_sizes
@@ -118,6 +119,10 @@ class Cityscapes:
     def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
         """A hash of the names and sizes in bytes of the pictures and label images."""
         return self._pairs.fingerprint(image_ids)
+
+    def path(self, image_id: str) -> Path:
+        """Where the image's picture lies."""
+        return self._pairs.pictures[image_id]
 
     def oddities(self) -> Sequence[Oddity]:
         """Pictures without a label image."""

@@ -147,6 +147,10 @@ class Coco:
         """Where the image's picture should lie."""
         return self._folder / self._image(image_id).name
 
+    def mask_count(self, image_id: str) -> int:
+        """How many annotations of the image are no crowd."""
+        return sum(not a.get("iscrowd", 0) for a in self._image(image_id).annotations())
+
     def _image(self, image_id: str) -> _Image:
         if image_id not in self._images:
             where = ", ".join(str(file.path) for file in self._files)

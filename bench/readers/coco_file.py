@@ -15,6 +15,8 @@ from bench.types import BenchError
 
 Entry: TypeAlias = Mapping[str, Any]
 
+_NUMBERS = ("segmentation", "counts")  # where polygons and run lengths stand
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
@@ -50,9 +52,12 @@ class CocoFile:
         self._check_references()
 
     def annotations(self, image_id: str) -> Iterator[Entry]:
-        """The image's annotations, in the file's order."""
+        """The image's annotations, in the file's order; ``BenchError`` for broken numbers."""
         for place in self._places.get(image_id, ()):
-            yield entry_at(self._text, place)[0]
+            try:
+                yield entry_at(self._text, place)[0]
+            except ValueError as error:
+                raise BenchError(f"{self.path}: not a JSON file: {error}") from None
 
     def category(self, annotation: Entry) -> str | None:
         """The name of the annotation's category; none without one, or without 'categories'."""
@@ -62,7 +67,7 @@ class CocoFile:
     def _parse(self, written: bytes) -> dict[str, Any]:
         try:
             self._text = decode_json(written)
-            content = read_object(self._text, {"annotations": self._add})
+            content = read_object(self._text, {"annotations": self._add}, _NUMBERS)
         except ValueError as error:
             raise BenchError(f"{self.path}: not a JSON file: {error}") from None
         if "" in content and len(content) == 1:

@@ -53,6 +53,7 @@ class Hypersim:
         out = {f"ai_{volume:03d}_" for volume in without}
         self._ids = [i for i in self._pairs.ids() if i[:7] not in out]
         self._left_out = [i for i in self._pairs.ids() if i[:7] in out]
+        self._known = frozenset(self._ids)
         if not self._ids:
             raise BenchError(f"{self._pairs.folder}: every scene is of a volume in {without}")
 
@@ -65,7 +66,7 @@ class Hypersim:
 
         Raises ``BenchError`` naming the file that can't be read or isn't of the picture's size.
         """
-        if image_id not in self._ids:
+        if image_id not in self._known:
             raise BenchError(f"{self._pairs.folder}: there is no image with the id {image_id!r}")
         picture, file = self._pairs.of(image_id)
         image = read_picture(picture)
@@ -80,6 +81,10 @@ class Hypersim:
     def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
         """A hash of the names and sizes in bytes of the pictures and HDF5 files."""
         return self._pairs.fingerprint(self._ids if image_ids is None else image_ids)
+
+    def path(self, image_id: str) -> Path:
+        """Where the image's picture lies."""
+        return self._pairs.pictures[image_id]
 
     def oddities(self) -> Sequence[Oddity]:
         """Renderings without instances, and frames of volumes that are left out."""

@@ -128,6 +128,10 @@ class LabelImage:
         ]
         return hash_files("", self._folder, names)
 
+    def path(self, image_id: str) -> Path:
+        """Where the image's picture lies."""
+        return self._pictures[image_id]
+
     def oddities(self) -> Sequence[Oddity]:
         """Pictures without a label image; in a folder for several splits they belong to others."""
         tally = Tally()

@@ -121,6 +121,14 @@ class MaskFolder:
         ]
         return hash_files("", self._folder, (p.relative_to(self._folder).as_posix() for p in paths))
 
+    def path(self, image_id: str) -> Path:
+        """Where the image's picture lies."""
+        return self._pictures[image_id]
+
+    def mask_count(self, image_id: str) -> int:
+        """How many mask files the image has."""
+        return len(self._masks[image_id])
+
     def oddities(self) -> Sequence[Oddity]:
         """Pictures without masks, and masks without a picture."""
         tally = Tally()

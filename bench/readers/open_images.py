@@ -122,6 +122,14 @@ class OpenImages:
         )
         return hash_files(pictures, self._mask_folder, known)
 
+    def path(self, image_id: str) -> Path:
+        """Where the picture should lie."""
+        return self._folder / f"{image_id}.jpg"
+
+    def mask_count(self, image_id: str) -> int:
+        """How many masks of the picture count."""
+        return len(self._rows[image_id])
+
     def oddities(self) -> Sequence[Oddity]:
         """Missing pictures and mask files, and masks without a MIAP box."""
         tally = Tally()

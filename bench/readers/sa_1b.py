@@ -87,6 +87,14 @@ class Sa1b:
         """A hash of the names and sizes in bytes of the pictures and JSON files."""
         return self._pairs.fingerprint(image_ids)
 
+    def path(self, image_id: str) -> Path:
+        """Where the image's picture lies."""
+        return self._pairs.pictures[image_id]
+
+    def mask_count(self, image_id: str) -> int:
+        """How many annotations the image has."""
+        return len(_content(self._pairs.files[image_id])["annotations"])
+
     def oddities(self) -> Sequence[Oddity]:
         """Pictures without a JSON."""
         return self._pairs.tally().oddities()

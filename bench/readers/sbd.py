@@ -83,6 +83,10 @@ class Sbd:
         """A hash of the names and sizes in bytes of the pictures and ``.mat`` files."""
         return self._pairs.fingerprint(image_ids)
 
+    def path(self, image_id: str) -> Path:
+        """Where the image's picture lies."""
+        return self._pairs.pictures[image_id]
+
     def oddities(self) -> Sequence[Oddity]:
         """Pictures of other splits."""
         return self._pairs.tally().oddities()

@@ -117,6 +117,15 @@ class Via:
         hashes = [hash_files(digest, f, n) for f, n in zip(self._folders, names, strict=True)]
         return hashlib.sha256("\n".join(hashes).encode()).hexdigest()[:16]
 
+    def path(self, image_id: str) -> Path:
+        """Where the image's picture should lie."""
+        image = self._images[image_id]
+        return image.folder / image.name
+
+    def mask_count(self, image_id: str) -> int:
+        """How many regions the image has."""
+        return len(self._images[image_id].regions)
+
     def oddities(self) -> Sequence[Oddity]:
         """Missing and unlisted pictures, images without regions, outlines that enclose nothing."""
         tally = Tally()

@@ -105,6 +105,14 @@ class Visor:
         files = hash_files("", folder, (file.name for file in self._files))
         return hash_files(files, self._folder, (self._frames[i].path for i in ids))
 
+    def path(self, image_id: str) -> Path:
+        """Where the frame should lie."""
+        return self._folder / self._frames[image_id].path
+
+    def mask_count(self, image_id: str) -> int:
+        """How many annotations the frame has."""
+        return len(self._annotations(self._frames[image_id]))
+
     def oddities(self) -> Sequence[Oddity]:
         """Missing frames, frames without annotations, polygons that enclose nothing."""
         tally = Tally()

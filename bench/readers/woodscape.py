@@ -89,6 +89,17 @@ class WoodScape:
         """A hash of the names and sizes in bytes of the pictures and JSON files."""
         return self._pairs.fingerprint(image_ids)
 
+    def path(self, image_id: str) -> Path:
+        """Where the image's picture lies."""
+        return self._pairs.pictures[image_id]
+
+    def mask_count(self, image_id: str) -> int:
+        """How many objects of the image have one tag, of those that count."""
+        file = self._pairs.files[image_id]
+        tags = [thing["tags"] for _, thing in _objects(file, _content(file))]
+        alone = [str(each[0]) for each in tags if len(each) == 1]
+        return sum(self._tags is None or tag in self._tags for tag in alone)
+
     def oddities(self) -> Sequence[Oddity]:
         """Objects without exactly one tag, and polygons that enclose nothing."""
         tally = self._pairs.tally()

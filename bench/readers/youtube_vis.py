@@ -106,6 +106,10 @@ class YoutubeVis:
         ids = self._ids if image_ids is None else image_ids
         return hash_files(self._file.content, self._folder, (self._frames[i].name for i in ids))
 
+    def path(self, image_id: str) -> Path:
+        """Where the frame should lie."""
+        return self._folder / self._frames[image_id].name
+
     def oddities(self) -> Sequence[Oddity]:
         """Missing frames, frames without an object, annotations shorter or longer than videos."""
         tally = Tally()

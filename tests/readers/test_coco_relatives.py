@@ -157,6 +157,40 @@ def test_a_file_read_entry_by_entry_is_what_json_reads(text):
     assert found == whole
 
 
+def test_numbers_are_left_out_where_asked_and_nothing_else():
+    tricky = {"id": '}{[1]\\"', "n": [1, {"b": 2}], "counts": "[1]{", "é": '"segmentation": [7]'}
+    entries = [
+        {**tricky, "segmentation": [[1.5, -2e3], []], "bbox": [1, 2]},
+        {"segmentation": {"size": [2, 3], "counts": [1, 5]}, "x": {"segmentation": [3]}},
+        {"segmentation": [["a"]]},
+        {"segmentation": []},
+        7,
+    ]
+    text = json.dumps({"a": entries}, indent=1, ensure_ascii=False)
+    seen = []
+    read_object(text, {"a": lambda place, entry: seen.append(entry)}, ("segmentation", "counts"))
+    assert seen == [
+        {**tricky, "segmentation": [], "bbox": [1, 2]},
+        {"segmentation": {"size": [2, 3], "counts": []}, "x": {"segmentation": []}},
+        {"segmentation": [["a"]]},
+        {"segmentation": []},
+        7,
+    ]
+    with pytest.raises(ValueError, match="is not closed"):
+        read_object('{"a": [{"segmentation": [1]', {"a": lambda *_: None}, ("segmentation",))
+
+
+def test_broken_numbers_break_their_image_alone(tmp_path):
+    write_coco(tmp_path, coco_content())
+    write_coco_pictures(tmp_path)
+    text = json.dumps(coco_content()).replace('"counts": [', '"counts": [1,,', 1)
+    (tmp_path / "truth.json").write_text(text)
+    reader = Coco("truth.json", "images", site=site(tmp_path))
+    with pytest.raises(BenchError, match=r"truth\.json: not a JSON file"):
+        reader.read("10")
+    assert reader.read("2").targets == []
+
+
 @pytest.mark.parametrize(
     "text", ['{"a": [1 2]}', '{"a": [1,]}', '{"a": [1]', '{"a": 1,}', '{"a" 1}', "{1: 2}", "{} x"]
 )

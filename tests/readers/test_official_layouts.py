@@ -63,6 +63,16 @@ def test_masks_are_the_truth_pixel_by_pixel(name, tmp_path):
             assert sample.ignore is None or not (target.mask.dense() & sample.ignore).any()
 
 
+def test_what_is_known_without_decoding_is_what_reading_finds(name, tmp_path):
+    OFFICIAL[name](tmp_path)
+    reader = opened(name, tmp_path)
+    for image_id in reader.ids():
+        assert reader.path(image_id).is_file()
+        if hasattr(reader, "mask_count"):
+            crowds = [target.crowd for target in reader.read(image_id).targets]
+            assert reader.mask_count(image_id) == crowds.count(False)
+
+
 def test_half_a_download_is_refused_or_told(name, tmp_path):
     """Without the pictures nothing opens: a run can't measure another dataset unnoticed."""
     OFFICIAL[name](tmp_path)
