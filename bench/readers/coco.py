@@ -30,7 +30,12 @@ from bench.readers.files import (
 )
 from bench.readers.oddities import Oddity, Tally
 from bench.readers.pictures import Exif, read_picture
-from bench.readers.segmentation import Fill, count_small_polygons, decode_segmentation
+from bench.readers.segmentation import (
+    Fill,
+    count_far_polygons,
+    count_small_polygons,
+    decode_segmentation,
+)
 from bench.types import BenchError, ImageArray, Sample, Site, Target
 
 
@@ -118,22 +123,17 @@ class Coco:
         return hash_files(content, self._folder, (self._images[i].name for i in ids))
 
     def oddities(self) -> Sequence[Oddity]:
-        """Missing and unlisted pictures, images without masks, and what encloses nothing."""
+        """Missing and unlisted pictures, images without masks, and masks that aren't whole."""
         tally = Tally()
         for image_id, image in self._images.items():
             if not (self._folder / image.name).is_file():
                 tally.add("picture is missing", image.name, breaks=True)
-            number = 0
-            for annotation in image.annotations():
-                number += 1
-                mask_id = f"{image.prefix}{annotation['id']}"
-                segmentation = annotation["segmentation"]
-                small = count_small_polygons(segmentation)
-                tally.add("polygon of fewer than 3 points, left out", mask_id, times=small)
-                if not segmentation:
-                    tally.add("annotation without a segmentation, an empty mask", mask_id)
-            if not number:
+            annotations = image.annotations()
+            if not annotations:
                 tally.add("image without annotations", image_id)
+            entry = image.file.images[image.own_id]
+            for annotation in annotations:
+                _tell(tally, f"{image.prefix}{annotation['id']}", annotation, entry)
         for path in unlisted_files(self._folder, {i.name for i in self._images.values()}):
             tally.add("picture that no annotation file lists, left out", path)
         return tally.oddities()
@@ -196,6 +196,23 @@ class _Image:
     def annotations(self) -> Sequence[Entry]:
         """The image's annotations, parsed anew."""
         return list(self.file.annotations(self.own_id))
+
+
+def _tell(tally: Tally, mask_id: str, annotation: Entry, image: Entry) -> None:
+    """Counts what is odd about an annotation's segmentation."""
+    segmentation = annotation["segmentation"]
+    if not segmentation:
+        tally.add("annotation without a segmentation, an empty mask", mask_id)
+    small = count_small_polygons(segmentation)
+    tally.add("polygon of fewer than 3 points, left out", mask_id, times=small)
+    size = image.get("height"), image.get("width")
+    if isinstance(segmentation, dict):
+        if None not in size and segmentation.get("size") != list(size):
+            tally.add("RLE of another size than its image", mask_id, breaks=True)
+    elif isinstance(size[0], int) and isinstance(size[1], int):
+        outside, beyond = count_far_polygons(segmentation, size[0], size[1])
+        tally.add("polygon outside of the picture, left out", mask_id, times=outside)
+        tally.add("polygon that reaches beyond the picture, cut off", mask_id, times=beyond)
 
 
 def _file_name(file: CocoFile, image: Entry, key: str) -> str:

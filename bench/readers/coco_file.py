@@ -96,6 +96,11 @@ class CocoFile:
             self._first_of_image[image_id] = mask_id
         self._places[image_id].append(place)
         category = annotation.get("category_id")
+        if category is not None and not isinstance(category, (int, str)):
+            raise BenchError(
+                f"{self.path}: annotation {mask_id} has the category_id {category!r}; it is a "
+                f"number or a text"
+            )
         if category is not None:
             self._first_of_category.setdefault(category, mask_id)
 

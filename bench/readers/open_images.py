@@ -83,6 +83,9 @@ class OpenImages:
         if not self._rows:
             raise BenchError(f"{self._file}: no mask is of {list(labels)} and has a MIAP box")
         self._ids = sorted(self._rows)
+        self._content = hashlib.sha256(self._file.read_bytes())
+        if self._miap is not None:
+            self._content.update(self._miap.read_bytes())
         self._files = {path.name: path for path in sorted(self._mask_folder.rglob("*.png"))}
         require_some(self._folder, [f"{image_id}.jpg" for image_id in self._ids], self._file.name)
 
@@ -110,11 +113,8 @@ class OpenImages:
 
     def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
         """A hash of the CSVs' content and of the pictures' and masks' names and sizes."""
-        digest = hashlib.sha256(self._file.read_bytes())
-        if self._miap is not None:
-            digest.update(self._miap.read_bytes())
         ids = self._ids if image_ids is None else image_ids
-        pictures = hash_files(digest.hexdigest(), self._folder, (f"{i}.jpg" for i in ids))
+        pictures = hash_files(self._content.hexdigest(), self._folder, (f"{i}.jpg" for i in ids))
         masks = (row.path for i in ids for row in self._rows[i])
         known = (
             self._files[m].relative_to(self._mask_folder).as_posix() if m in self._files else m

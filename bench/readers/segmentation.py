@@ -55,6 +55,26 @@ def count_small_polygons(segmentation: object) -> int:
     return sum(isinstance(p, Sequence) and len(p) < 6 for p in segmentation)
 
 
+def count_far_polygons(segmentation: object, height: int, width: int) -> tuple[int, int]:
+    """How many polygons lie wholly outside of the picture, and how many others reach beyond it.
+
+    By more than a pixel: many tools write the border itself a little off. What isn't a polygon
+    isn't counted.
+    """
+    outside = beyond = 0
+    for polygon in segmentation if isinstance(segmentation, list) else []:
+        try:
+            points = _checked_polygon(polygon).reshape(-1, 2)
+        except ValueError:
+            continue
+        if len(points) >= 3:
+            low, high = points.min(axis=0), points.max(axis=0)
+            away = bool((high <= 0).any() or (low >= (width, height)).any())
+            outside += away
+            beyond += not away and bool((low < -1).any() or (high > (width + 1, height + 1)).any())
+    return outside, beyond
+
+
 def _from_polygons(polygons: Sequence[Any], height: int, width: int, fill: Fill) -> Mask:
     # pycocotools takes two points for a box and fails on one: they enclose nothing, so they go.
     drawn: Any = [polygon for polygon in map(_checked_polygon, polygons) if polygon.size >= 6]

@@ -81,6 +81,7 @@ class Via:
             require_some(folder, [image.name for image in found.values()], file.name)
             self._images |= found
         self._ids = sorted(self._images, key=id_order)
+        self._content = hashlib.sha256(b"".join(file.read_bytes() for file in self._files))
 
     def ids(self) -> Sequence[str]:
         """The pictures' names, sorted."""
@@ -111,7 +112,7 @@ class Via:
 
     def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
         """A hash of the JSONs' content and of the pictures' names and sizes in bytes."""
-        digest = hashlib.sha256(b"".join(file.read_bytes() for file in self._files)).hexdigest()
+        digest = self._content.hexdigest()
         chosen = [self._images[i] for i in (self._ids if image_ids is None else image_ids)]
         names = [[image.name for image in chosen if image.folder == f] for f in self._folders]
         hashes = [hash_files(digest, f, n) for f, n in zip(self._folders, names, strict=True)]

@@ -14,6 +14,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from PIL import Image
 from pycocotools import mask as coco_mask
 from scipy.io import savemat
 
@@ -62,8 +63,6 @@ def label_map(dtype: Any, **values: int) -> np.ndarray[Any, Any]:
 
 def in_palette(path: Path, labels: np.ndarray[Any, Any]) -> None:
     """A palette picture whose indices are the labels and whose colours say nothing."""
-    from PIL import Image
-
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(labels.astype(np.uint8), mode="L").convert("P")
     image.putdata(labels.ravel().tolist())

@@ -86,6 +86,23 @@ def test_a_mask_wholly_outside_is_empty_and_one_across_the_border_is_cut(tmp_pat
     assert np.array_equal(across.mask.dense(), TRUTH["border"])
 
 
+def test_masks_outside_of_the_picture_and_of_another_size_are_told(tmp_path):
+    found = [
+        [polygon(20, 30, 25, 35), polygon(0, 10, 5, 40)],
+        [polygon(1, 2, 4, 7), [-0.5, 0, 14.9, 0, 14.9, 9.9, 0, 9.9]],
+        rle(TRUTH["hole"].T),
+        [[1, "a", 2]],
+    ]
+    coco_file(tmp_path / "a.json", ["a.png"], [(1, each) for each in found])
+    save(tmp_path / "a.png", picture())
+    assert oddities_of(Coco("a.json", ".", site=site(tmp_path))) == [
+        Oddity("RLE of another size than its image", 1, ("3",), breaks=True),
+        Oddity("polygon outside of the picture, left out", 1, ("1",)),
+        Oddity("polygon that reaches beyond the picture, cut off", 1, ("1",)),
+        Oddity("polygon of fewer than 3 points, left out", 1, ("4",)),
+    ]
+
+
 def test_categories_and_crowds_of_a_video(tmp_path):
     OFFICIAL["ovis"](tmp_path)
     file = tmp_path / "ovis" / "annotations_train.json"
