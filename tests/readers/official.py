@@ -292,6 +292,7 @@ def ovis(folder: Path) -> Truth:
     segmentations = [
         [compressed(TRUTH["hole"]), None],
         [rle(TRUTH["border"]), rle(TRUTH["none"])],
+        [None, []],
     ]
     annotations = [
         {"id": n, "video_id": 1, "category_id": 3, "iscrowd": 0, "segmentations": each}
@@ -304,7 +305,7 @@ def ovis(folder: Path) -> Truth:
     one, two = (name.removesuffix(".jpg") for name in names)
     return {
         one: {f"{one}/1": TRUTH["hole"], f"{one}/2": TRUTH["border"]},
-        two: {f"{two}/2": TRUTH["none"]},
+        two: {f"{two}/2": TRUTH["none"], f"{two}/3": NOTHING},
     }
 
 
@@ -618,7 +619,7 @@ def open_images_miap(folder: Path) -> Truth:
     boxes = [
         ["aa", "/m/01g317", 0.004, 0.504, 0, 1, "Predominantly Feminine", "Young"],
         ["aa", "/m/01g317", 0.27, 0.77, 0, 1, "Unknown", "Older"],
-        ["cc", "/m/05r655", 0.5, 0.995, 0, 1, "Unknown", "Older"],
+        ["cc", "/m/05r655", 0.5, 0.996, 0, 1, "Unknown", "Older"],
         ["cc", "/m/05r655", 0.5, 1, 0, 0.998, "Predominantly Masculine", "Middle"],
     ]
     columns = [*names, "GenderPresentation", "AgePresentation"]

@@ -210,6 +210,13 @@ def test_grabcut_ignores_what_is_unknown(tmp_path):
     assert np.array_equal(sample.ignore, TRUTH["border"])
 
 
+def test_levels_that_are_ignored_are_in_no_mask(tmp_path):
+    OFFICIAL["grabcut"](tmp_path)
+    sample = open_official("grabcut", tmp_path, threshold=0, ignore=[128, 64]).read("banana1")
+    assert np.array_equal(sample.targets[0].mask.dense(), TRUTH["hole"])
+    assert np.array_equal(sample.ignore, TRUTH["border"] | TRUTH["two_parts"])
+
+
 def test_a_missing_mask_file_is_told_and_breaks_its_image(tmp_path):
     OFFICIAL["grabcut"](tmp_path)
     (tmp_path / "ritm/GrabCut/boundary_GT/banana1.bmp").unlink()
