@@ -115,7 +115,7 @@ class CocoFile:
     def _id(self, key: str, entry: Any, name: str) -> str:
         """An id as text; it must be a whole number or a text that isn't empty."""
         own = entry.get(name) if isinstance(entry, dict) else None
-        if isinstance(own, bool) or not isinstance(own, int | str) or own == "":
+        if isinstance(own, bool) or not isinstance(own, (int, str)) or own == "":
             raise BenchError(
                 f"{self.path}: every entry of {key!r} has a number or text {name!r}, found "
                 f"{str(entry)[:80]}"
