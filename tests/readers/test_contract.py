@@ -17,15 +17,20 @@ from .making import change_nothing
 
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
 
-# Photos hands everything on to Coco; its own test is test_photos.py. Pairs is a part of readers.
-TESTED_ELSEWHERE = {"Photos", "Pairs"}
+# Photos hands everything on to Coco; its own test is test_photos.py.
+TESTED_ELSEWHERE = {"Photos"}
 
 
 def reader_classes():
     for module in pkgutil.iter_modules(bench.readers.__path__, "bench.readers."):
         for name, thing in vars(importlib.import_module(module.name)).items():
             is_own = getattr(thing, "__module__", None) == module.name
-            if inspect.isclass(thing) and is_own and hasattr(thing, "fingerprint"):
+            if (
+                inspect.isclass(thing)
+                and is_own
+                and hasattr(thing, "fingerprint")
+                and hasattr(thing, "read")
+            ):
                 yield name
 
 
