@@ -19,9 +19,9 @@ COPY pyproject.toml README.md LICENSE ./
 COPY bench ./bench
 COPY conf ./conf
 RUN if [ -n "$TORCH_INDEX" ]; then \
-      pip install --no-cache-dir '.[demo]'; \
+      pip install --no-cache-dir '.[demo,datasets]'; \
     else \
-      pip install --no-cache-dir -c constraints.txt '.[demo]'; \
+      pip install --no-cache-dir -c constraints.txt '.[demo,datasets]'; \
     fi
 
 RUN useradd --create-home bench && mkdir /work && chown bench /work

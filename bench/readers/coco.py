@@ -14,29 +14,46 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
-from bench.readers.files import hash_files, id_order, locate_file, locate_folder
+from bench.readers.coco_file import CocoFile, Entry, attributes_of
+from bench.readers.files import (
+    hash_files,
+    id_order,
+    locate_file,
+    locate_folder,
+    require_some,
+    unlisted_files,
+)
+from bench.readers.oddities import Oddity, Tally
 from bench.readers.pictures import Exif, read_picture
-from bench.readers.segmentation import decode_segmentation
+from bench.readers.segmentation import (
+    Fill,
+    count_far_polygons,
+    count_small_polygons,
+    decode_segmentation,
+)
 from bench.types import BenchError, ImageArray, Sample, Site, Target
-
-Entry: TypeAlias = Mapping[str, Any]
-
-_TRIED = 20  # pictures that are looked for before the whole folder is called wrong
 
 
 class Coco:
-    """Reads a COCO file: polygons, RLE strings and RLE lists, crowds included.
+    """Reads COCO files: polygons, RLE strings and RLE lists, crowds included.
 
-    ``annotations`` is the JSON file and ``images`` the folder that ``file_name`` starts from, both
-    relative to ``site.datasets`` unless absolute. ``exif`` "apply" turns pictures by their EXIF
-    orientation; COCO's masks lie on the stored pixels, hence the default. ``strip`` is cut off
-    where a ``file_name`` begins with it (LVIS v0.5 writes ``COCO_val2014_000000266409.jpg`` for
-    ``000000266409.jpg``).
+    ``annotations`` is the JSON file, or several, and ``images`` the folder that file names start
+    from, all relative to ``site.datasets`` unless absolute. Ids of several files begin with the
+    file's stem, "train/7".
+
+    ``file_key`` is the key of an image's file name; of a URL what stands behind its host (LVIS v1
+    has only ``coco_url``, ``http://…/val2017/000000397133.jpg``). ``strip`` is cut off where the
+    name begins with it; of the rest the ``last`` characters are kept (LVIS v0.5 writes
+    ``COCO_val2014_000000266409.jpg`` for ``000000266409.jpg``: the last 16).
+
+    ``fill`` "even_odd" makes a polygon inside another one of the same mask a hole; COCO's tools
+    fill it ("union"). ``exif`` "apply" turns pictures by their EXIF orientation; COCO's masks lie
+    on the stored pixels, hence the default.
 
     Every image is an id, those without annotations too. Every annotation is a target: crowds
     (``iscrowd``, false where it is missing) as such, an empty ``segmentation`` and polygons of
@@ -44,40 +61,41 @@ class Coco:
     file's. ``category`` is the category's name, none in a file without ``categories``;
     ``attributes`` are the annotation's own, as text, without those that are null.
 
-    The JSON is parsed once, when opened; pictures and masks are decoded in ``read``. Raises
-    ``BenchError`` where a file, folder or key is missing, an id is missing, of a wrong type or
-    there twice, or an annotation refers to an unknown image or category.
+    The JSON is looked through once, when opened; pictures and masks are decoded in ``read``.
+    Raises ``BenchError`` where a file, folder or key is missing, an id is missing, of a wrong type
+    or there twice, an annotation refers to an unknown image or category, or none of the first
+    pictures lies in the folder.
     """
 
     def __init__(
         self,
-        annotations: str,
+        annotations: str | Sequence[str],
         images: str,
         *,
         site: Site,
         exif: Exif = "ignore",
         strip: str = "",
+        last: int | None = None,
+        file_key: str = "file_name",
+        fill: Fill = "union",
     ) -> None:
-        self._file = locate_file(annotations, site)
+        paths = [annotations] if isinstance(annotations, str) else list(annotations)
+        files = [locate_file(path, site) for path in paths]
+        if not files or len({file.stem for file in files}) < len(files):
+            raise BenchError(f"annotations: files of different names are needed, found {paths}")
         self._folder = locate_folder(images, site)
         self._exif: Exif = exif
-        written = self._file.read_bytes()
-        self._content = hashlib.sha256(written).hexdigest()
-        content = _parse(self._file, written)
-        self._images = {
-            _id(self._file, "images", image, "id"): image
-            for image in _unique(self._file, "images", content["images"])
-        }
-        if not self._images:
-            raise BenchError(f"{self._file}: 'images' is empty, there is nothing to measure")
-        self._names = {
-            image_id: _file_name(self._file, image).removeprefix(strip)
-            for image_id, image in self._images.items()
-        }
-        self._categories = _categories(self._file, content)
-        self._annotations = self._by_image(content["annotations"])
+        self._fill: Fill = fill
+        self._files = [CocoFile(path) for path in files]
+        self._images: dict[str, _Image] = {}
+        for file in self._files:
+            prefix = f"{file.path.stem}/" if len(files) > 1 else ""
+            for own_id, entry in file.images.items():
+                name = _file_name(file, entry, file_key).removeprefix(strip)
+                image = _Image(file, own_id, prefix, name if last is None else name[-last:])
+                self._images[prefix + own_id] = image
         self._ids = sorted(self._images, key=id_order)
-        self._check_folder()
+        require_some(self._folder, [self._images[i].name for i in self._ids], files[0].name)
 
     def ids(self) -> Sequence[str]:
         """The images' ids as text: numbers first and by value, then others by their characters."""
@@ -89,149 +107,120 @@ class Coco:
         Raises ``BenchError`` naming the file where the picture can't be read or its size is not
         the one that the JSON says, and where a segmentation can't be decoded.
         """
-        image = self._picture(image_id)
+        found = self._image(image_id)
+        image = self._picture(found, image_id)
         height, width = image.shape[:2]
         targets = [
-            self._target(annotation, height, width)
-            for annotation in self._annotations.get(image_id, [])
+            self._target(found, annotation, height, width) for annotation in found.annotations()
         ]
         return Sample(image_id, image, targets)
 
     def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
         """A hash of the JSON's content and of the pictures' names and sizes in bytes."""
         ids = self._ids if image_ids is None else image_ids
-        return hash_files(self._content, self._folder, (self._names[i] for i in ids))
+        contents = [file.content for file in self._files]
+        content = contents[0] if len(contents) == 1 else _hash_of(contents)
+        return hash_files(content, self._folder, (self._images[i].name for i in ids))
+
+    def oddities(self) -> Sequence[Oddity]:
+        """Missing and unlisted pictures, images without masks, and masks that aren't whole."""
+        tally = Tally()
+        for image_id, image in self._images.items():
+            if not (self._folder / image.name).is_file():
+                tally.add("picture is missing", image.name, breaks=True)
+            annotations = image.annotations()
+            if not annotations:
+                tally.add("image without annotations", image_id)
+            entry = image.file.images[image.own_id]
+            for annotation in annotations:
+                _tell(tally, f"{image.prefix}{annotation['id']}", annotation, entry)
+        for path in unlisted_files(self._folder, {i.name for i in self._images.values()}):
+            tally.add("picture that no annotation file lists, left out", path)
+        return tally.oddities()
 
     def entry(self, image_id: str) -> Entry:
         """The image's own entry in the JSON; raises ``BenchError`` for an unknown id."""
-        if image_id not in self._images:
-            raise BenchError(f"{self._file}: there is no image with the id {image_id!r}")
-        return self._images[image_id]
+        image = self._image(image_id)
+        return image.file.images[image.own_id]
 
     def path(self, image_id: str) -> Path:
         """Where the image's picture should lie."""
-        self.entry(image_id)
-        return self._folder / self._names[image_id]
+        return self._folder / self._image(image_id).name
 
-    def _picture(self, image_id: str) -> ImageArray:
-        entry, path = self.entry(image_id), self.path(image_id)
+    def mask_count(self, image_id: str) -> int:
+        """How many annotations of the image are no crowd."""
+        return sum(not a.get("iscrowd", 0) for a in self._image(image_id).annotations())
+
+    def _image(self, image_id: str) -> _Image:
+        if image_id not in self._images:
+            where = ", ".join(str(file.path) for file in self._files)
+            raise BenchError(f"{where}: there is no image with the id {image_id!r}")
+        return self._images[image_id]
+
+    def _picture(self, found: _Image, image_id: str) -> ImageArray:
+        path, entry = self._folder / found.name, found.file.images[found.own_id]
         image = read_picture(path, exif=self._exif)
         height, width = image.shape[:2]
         said = entry.get("height", height), entry.get("width", width)
         if said != (height, width):
             raise BenchError(
-                f"{path}: the picture is {height}×{width} (H×W), {self._file.name} says "
+                f"{path}: the picture is {height}×{width} (H×W), {found.file.path.name} says "
                 f"{said[0]}×{said[1]} for image {image_id}"
             )
         return image
 
-    def _target(self, annotation: Entry, height: int, width: int) -> Target:
+    def _target(self, found: _Image, annotation: Entry, height: int, width: int) -> Target:
         mask_id = str(annotation["id"])
         try:
-            mask = decode_segmentation(annotation["segmentation"], height, width)
+            mask = decode_segmentation(annotation["segmentation"], height, width, fill=self._fill)
         except ValueError as error:
-            raise BenchError(f"{self._file}: annotation {mask_id}: {error}") from None
-        category = annotation.get("category_id") if self._categories else None
+            raise BenchError(f"{found.file.path}: annotation {mask_id}: {error}") from None
         return Target(
-            mask_id,
+            found.prefix + mask_id,
             mask,
-            category=None if category is None else self._categories[category],
+            category=found.file.category(annotation),
             crowd=bool(annotation.get("iscrowd", 0)),
-            attributes=_attributes(annotation.get("attributes")),
+            attributes=attributes_of(annotation),
         )
 
-    def _by_image(self, annotations: Sequence[Any]) -> dict[str, list[Entry]]:
-        """The annotations of each image, checked."""
-        found: dict[str, list[Entry]] = {}
-        for annotation in _unique(self._file, "annotations", annotations):
-            mask_id = annotation["id"]
-            if "segmentation" not in annotation:
-                raise BenchError(
-                    f"{self._file}: annotation {mask_id} has no 'segmentation'; a file of boxes, "
-                    f"captions or keypoints alone has no masks to measure"
-                )
-            image_id = _id(self._file, "annotations", annotation, "image_id")
-            if image_id not in self._images:
-                raise BenchError(
-                    f"{self._file}: annotation {mask_id} refers to image {image_id}, which "
-                    f"'images' does not list"
-                )
-            category = annotation.get("category_id")
-            if self._categories and category is not None and category not in self._categories:
-                raise BenchError(
-                    f"{self._file}: annotation {mask_id} refers to category {category}, which "
-                    f"'categories' does not list"
-                )
-            found.setdefault(image_id, []).append(annotation)
-        return found
 
-    def _check_folder(self) -> None:
-        """One missing picture is that image's error, none at all means a wrong folder."""
-        tried = [self.path(image_id) for image_id in self._ids[:_TRIED]]
-        if not any(path.is_file() for path in tried):
-            raise BenchError(
-                f"{self._folder}: none of the first {len(tried)} pictures of {self._file.name} is "
-                f"here, {tried[0].name!r} for one; is this the right folder of images?"
-            )
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """Where an image is listed, under which id, what begins its masks' ids, and its picture."""
+
+    file: CocoFile
+    own_id: str
+    prefix: str
+    name: str
+
+    def annotations(self) -> Sequence[Entry]:
+        """The image's annotations, parsed anew."""
+        return list(self.file.annotations(self.own_id))
 
 
-def _parse(file: Path, written: bytes) -> dict[str, Any]:
-    """The JSON's top level, with its lists ``images`` and ``annotations``."""
-    try:
-        content = json.loads(written)
-    except ValueError as error:
-        raise BenchError(f"{file}: not a JSON file: {error}") from None
-    if not isinstance(content, dict):
-        raise BenchError(f"{file}: a COCO file is an object, found {type(content).__name__}")
-    for key in ("images", "annotations"):
-        if not isinstance(content.get(key), list):
-            found = ", ".join(sorted(content)[:8]) or "none"
-            raise BenchError(f"{file}: a COCO file has a list {key!r}; found the keys: {found}")
-    return content
+def _tell(tally: Tally, mask_id: str, annotation: Entry, image: Entry) -> None:
+    """Counts what is odd about an annotation's segmentation."""
+    segmentation = annotation["segmentation"]
+    if not segmentation:
+        tally.add("annotation without a segmentation, an empty mask", mask_id)
+    small = count_small_polygons(segmentation)
+    tally.add("polygon of fewer than 3 points, left out", mask_id, times=small)
+    size = image.get("height"), image.get("width")
+    if isinstance(segmentation, dict):
+        if None not in size and segmentation.get("size") != list(size):
+            tally.add("RLE of another size than its image", mask_id, breaks=True)
+    elif isinstance(size[0], int) and isinstance(size[1], int):
+        outside, beyond = count_far_polygons(segmentation, size[0], size[1])
+        tally.add("polygon outside of the picture, left out", mask_id, times=outside)
+        tally.add("polygon that reaches beyond the picture, cut off", mask_id, times=beyond)
 
 
-def _unique(file: Path, key: str, entries: Sequence[Any]) -> Sequence[Entry]:
-    """The entries of a list, all of them objects whose ids as text differ."""
-    seen: set[str] = set()
-    for entry in entries:
-        own = _id(file, key, entry, "id")
-        if own in seen:
-            raise BenchError(f"{file}: the id {own} is in {key!r} more than once")
-        seen.add(own)
-    return entries
-
-
-def _id(file: Path, key: str, entry: Any, name: str) -> str:
-    """An id as text; it must be a whole number or a text that isn't empty."""
-    own = entry.get(name) if isinstance(entry, dict) else None
-    if isinstance(own, bool) or not isinstance(own, int | str) or own == "":
-        raise BenchError(
-            f"{file}: every entry of {key!r} has a number or text {name!r}, found {str(entry)[:80]}"
-        )
-    return str(own)
-
-
-def _file_name(file: Path, image: Entry) -> str:
-    name = image.get("file_name")
+def _file_name(file: CocoFile, image: Entry, key: str) -> str:
+    name = image.get(key)
     if not isinstance(name, str) or not name:
-        raise BenchError(f"{file}: image {image['id']} has no 'file_name'")
-    return name
+        raise BenchError(f"{file.path}: image {image['id']} has no {key!r}")
+    return urlsplit(name).path.lstrip("/") if "://" in name else name
 
 
-def _categories(file: Path, content: Entry) -> dict[Any, str]:
-    """Names by id; empty where the file has no categories."""
-    try:
-        return {entry["id"]: str(entry["name"]) for entry in content.get("categories") or []}
-    except (KeyError, TypeError):
-        raise BenchError(f"{file}: every entry of 'categories' has 'id' and 'name'") from None
-
-
-def _attributes(written: object) -> dict[str, str]:
-    """Key → text; what isn't text is written as in JSON, nulls are left out."""
-    if not isinstance(written, Mapping):
-        return {}
-    return {
-        str(key): value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for key, value in written.items()
-        if value is not None
-    }
+def _hash_of(texts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()

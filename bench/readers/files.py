@@ -1,14 +1,18 @@
-"""Where a dataset's files lie, which image each belongs to, and whether they have changed."""
+"""Where a dataset's files lie, whether they are there, and whether they have changed."""
 
 from __future__ import annotations
 
 import hashlib
-import re
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+import importlib
+import json
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from bench.types import BenchError, Site
+from bench.types import BenchError, ImageArray, Site
+
+_TRIED = 20  # pictures that are looked for before the whole folder is called wrong
 
 
 def locate_file(path: str, site: Site) -> Path:
@@ -38,65 +42,34 @@ def id_order(image_id: str) -> tuple[int, int, str]:
     return 1, 0, image_id
 
 
-def check_pattern(name: str, pattern: str) -> None:
-    """Raises ``BenchError`` for a pattern without ``{id}``, or one that leaves its folder."""
-    if "{id}" not in pattern:
-        raise BenchError(f"{name} must contain {{id}}, found {pattern!r}")
-    if pattern.startswith("/") or ".." in Path(pattern).parts:
-        raise BenchError(f"{name} must stay inside the folder, found {pattern!r}")
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; ``BenchError`` naming the file where it's missing or broken."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise BenchError(f"{path}: no such file") from None
+    except ValueError as error:
+        raise BenchError(f"{path}: not a JSON file: {error}") from None
 
 
-def find_by_id(folder: Path, pattern: str) -> dict[str, Path]:
-    """The files that match a pattern, id → path, in ``id_order``.
-
-    ``{id}`` in the pattern stands for a name without "/", the same wherever it is repeated; ``*``,
-    ``?`` and ``**/`` are those of a shell. Files whose name begins with a dot are left out.
-    Raises ``BenchError`` where two files have the same id.
-    """
-    shape = _regex(pattern)
-    found: dict[str, Path] = {}
-    for path in _files(folder, pattern.replace("{id}", "*")):
-        match = shape.fullmatch(path.relative_to(folder).as_posix())
-        if match is None:
-            continue
-        earlier = found.setdefault(match["id"], path)
-        if earlier != path:
-            raise BenchError(
-                f"{folder}: the pattern {pattern!r} finds two files for the id "
-                f"{match['id']!r}: {earlier.relative_to(folder)} and {path.relative_to(folder)}"
-            )
-    return {image_id: found[image_id] for image_id in sorted(found, key=id_order)}
+def need_package(name: str, what: str) -> ModuleType:
+    """A package of the extra ``datasets``, imported now; ``BenchError`` where it's missing."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise BenchError(
+            f"{what} needs {name.partition('.')[0]}, which is not installed ({error}); "
+            f"install it with: pip install 'sam-bench[datasets]'"
+        ) from error
 
 
-def find_of_ids(folder: Path, pattern: str, ids: Iterable[str]) -> dict[str, list[Path]]:
-    """Each image's files, sorted by name: those that match with the id in place of ``{id}``.
-
-    The folder is listed once. An id may have no file; a file of no id is left out. Raises
-    ``BenchError`` where a file matches two ids, as ``a_1_2.png`` in ``{id}_*.png`` does if there
-    are images ``a`` and ``a_1``.
-    """
-    names = sorted(
-        path.relative_to(folder).as_posix() for path in _files(folder, pattern.replace("{id}", "*"))
-    )
-    owners: dict[str, str] = {}
-    found: dict[str, list[Path]] = {}
-    for image_id in ids:
-        shape = _regex(pattern, image_id)
-        begin = re.split(r"[*?]", pattern, maxsplit=1)[0].replace("{id}", image_id)
-        found[image_id] = []
-        for name in names[bisect_left(names, begin) :]:
-            if not name.startswith(begin):
-                break
-            if shape.fullmatch(name) is None:
-                continue
-            other = owners.setdefault(name, image_id)
-            if other != image_id:
-                raise BenchError(
-                    f"{folder / name}: with the pattern {pattern!r} this file belongs to both "
-                    f"{other!r} and {image_id!r}; give each image's files a folder of their own"
-                )
-            found[image_id].append(folder / name)
-    return found
+def check_sizes(image: ImageArray, picture: Path, size: tuple[int, int], file: Path) -> None:
+    """Raises ``BenchError`` where the (H, W) of a picture's masks in ``file`` isn't its own."""
+    if image.shape[:2] != size:
+        raise BenchError(
+            f"{file}: its masks are {size[0]}×{size[1]} (H×W), the picture {picture.name} is "
+            f"{image.shape[0]}×{image.shape[1]}"
+        )
 
 
 def hash_files(content: str, folder: Path, names: Iterable[str]) -> str:
@@ -113,26 +86,33 @@ def hash_files(content: str, folder: Path, names: Iterable[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _files(folder: Path, pattern: str) -> Iterator[Path]:
-    for path in sorted(folder.glob(pattern.replace("[", "[[]"))):
-        if not path.name.startswith(".") and path.is_file():
-            yield path
+def require_some(folder: Path, names: Sequence[str], source: str) -> None:
+    """Raises ``BenchError`` where none of the first pictures that ``source`` names is there.
+
+    One missing picture is that image's error, none at all means a wrong folder.
+    """
+    tried = names[:_TRIED]
+    if not any((folder / name).is_file() for name in tried):
+        raise BenchError(
+            f"{folder}: none of the first {len(tried)} pictures of {source} is here, "
+            f"{Path(tried[0]).name!r} for one; is this the right folder of images?"
+        )
 
 
-def _regex(pattern: str, image_id: str | None = None) -> re.Pattern[str]:
-    """The shell pattern as a regular expression over posix paths, of one id or with a group."""
-    parts = re.split(r"(\{id\}|\*\*/|\*|\?)", pattern)
-    known = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
-    written, seen = "", False
-    for part in parts:
-        if part == "{id}" and image_id is not None:
-            written += re.escape(image_id)
-        elif part == "{id}":
-            written += "(?P=id)" if seen else "(?P<id>[^/]+)"
-            seen = True
-        else:
-            written += known.get(part, re.escape(part))
-    return re.compile(written)
+def unlisted_files(folder: Path, names: Set[str]) -> list[str]:
+    """Files beside those named and of their kinds that no name stands for, sorted.
+
+    Looked for in the folders and with the suffixes of the names, without hidden files.
+    """
+    folders = {Path(name).parent for name in names}
+    suffixes = {Path(name).suffix.lower() for name in names}
+    found = (path for parent in sorted(folders) for path in sorted((folder / parent).glob("*")))
+    return [
+        name
+        for path in found
+        if path.suffix.lower() in suffixes and not path.name.startswith(".")
+        if (name := path.relative_to(folder).as_posix()) not in names and path.is_file()
+    ]
 
 
 def _beneath(path: str, site: Site) -> Path:

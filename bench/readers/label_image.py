@@ -11,17 +11,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeAlias
+from pathlib import Path
+from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
 
-from bench.readers.files import check_pattern, find_by_id, hash_files, locate_folder
+from bench.readers.files import hash_files, locate_folder
+from bench.readers.oddities import Oddity, Tally
+from bench.readers.patterns import check_patterns, find_chosen, find_partners, strays
 from bench.readers.pictures import Exif, LabelArray, read_labels, read_picture
 from bench.types import BenchError, Mask, Sample, Site, Target
 
 Value: TypeAlias = int | str | Sequence[int]
 """A value of a label image: a number, or a colour as "r,g,b" or [r, g, b]."""
+
+Others: TypeAlias = Literal["target", "ignore", "refuse"]
+"""What a value without a name is."""
 
 
 class LabelImage:
@@ -29,16 +35,19 @@ class LabelImage:
 
     ``folder`` is relative to ``site.datasets`` unless absolute; ``images`` and ``labels`` are
     patterns inside it, in which ``{id}`` is the image's id and ``*``, ``?`` and ``**/`` are those
-    of a shell. The ids are what ``labels`` finds; pictures without labels are left out.
+    of a shell (``bench.readers.patterns``). The ids are what ``labels`` finds, or those of the
+    list file ``listed``, of them those that a shell pattern in ``keep`` matches; pictures without
+    labels are left out.
 
     Every value is one target, but for those in ``background``, which are nothing, and those in
     ``ignore``, which become ``Sample.ignore``. ``split_components`` makes one target of each
-    8-connected part of a value (for semantic labels). ``categories`` names values. Values are
-    numbers (palette images: the index) or colours, "r,g,b" or [r, g, b]. ``exif`` turns pictures,
-    never labels.
+    8-connected part of a value (for semantic labels). ``categories`` names values; ``others`` says
+    what values without a name are: a "target", "ignore", or "refuse" them with an error. Values
+    are numbers (palette images: the index) or colours, "r,g,b" or [r, g, b]. ``exif`` turns
+    pictures, never labels.
 
     Raises ``BenchError`` where the folder is missing, no label image is found, one has no
-    picture, two files have the same id, or an argument isn't a value.
+    picture, a listed one is missing, two files have the same id, or an argument isn't a value.
     """
 
     def __init__(
@@ -53,20 +62,22 @@ class LabelImage:
         split_components: bool = False,
         categories: Mapping[int | str, str] | None = None,
         exif: Exif = "ignore",
+        listed: str | None = None,
+        keep: Sequence[str] = (),
+        others: Others = "target",
     ) -> None:
-        check_pattern("images", images)
-        check_pattern("labels", labels)
+        check_patterns(images, labels=labels)
         self._folder = locate_folder(folder, site)
         self._background = [_number(value) for value in background]
         self._ignore = [_number(value) for value in ignore]
         self._split = split_components
         self._categories = {_number(k): str(v) for k, v in (categories or {}).items()}
         self._exif: Exif = exif
-        self._labels = find_by_id(self._folder, labels)
-        if not self._labels:
-            raise BenchError(f"{self._folder}: no label image matches the pattern {labels!r}")
-        self._pictures = find_by_id(self._folder, images)
-        lonely = [image_id for image_id in self._labels if image_id not in self._pictures]
+        self._others: Others = others
+        self._patterns = images, labels
+        self._labels = find_chosen("label image", self._folder, labels, listed, keep, site)
+        self._pictures = find_partners(self._folder, images, list(self._labels))
+        lonely = [i for i, path in self._pictures.items() if not path.is_file()]
         if lonely:
             raise BenchError(
                 f"{self._labels[lonely[0]]}: this label image has no picture that matches "
@@ -94,8 +105,9 @@ class LabelImage:
                 f"{file}: the label image is {labels.shape[0]}×{labels.shape[1]} (H×W), its "
                 f"picture {self._pictures[image_id].name} is {image.shape[0]}×{image.shape[1]}"
             )
+        ignored = self._ignored(labels, file)
         targets = []
-        for value, mask in masks_of_values(labels, skip=[*self._background, *self._ignore]):
+        for value, mask in masks_of_values(labels, skip=[*self._background, *ignored]):
             category = self._categories.get(value)
             if self._split:
                 targets += [
@@ -104,7 +116,7 @@ class LabelImage:
                 ]
             else:
                 targets.append(Target(f"{image_id}/{value}", mask, category))
-        ignore = np.isin(labels, self._ignore) if self._ignore else None
+        ignore = np.isin(labels, ignored) if ignored else None
         return Sample(image_id, image, targets, ignore)
 
     def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
@@ -115,6 +127,32 @@ class LabelImage:
             for path in (self._pictures[image_id], self._labels[image_id])
         ]
         return hash_files("", self._folder, names)
+
+    def path(self, image_id: str) -> Path:
+        """Where the image's picture lies."""
+        return self._pictures[image_id]
+
+    def oddities(self) -> Sequence[Oddity]:
+        """Pictures without a label image; in a folder for several splits they belong to others."""
+        tally = Tally()
+        for name in strays(self._folder, self._patterns[0], self._pictures.values()):
+            tally.add("picture without a label image, or of another split, left out", name)
+        for name in strays(self._folder, self._patterns[1], self._labels.values()):
+            tally.add("label image of another split, left out", name)
+        return tally.oddities()
+
+    def _ignored(self, labels: LabelArray, file: Path) -> list[int]:
+        """The values that count in no score: those told, and others without a name."""
+        if self._others == "target":
+            return self._ignore
+        known = {*self._background, *self._ignore, *self._categories}
+        unnamed = [int(value) for value in np.unique(labels) if int(value) not in known]
+        if unnamed and self._others == "refuse":
+            raise BenchError(
+                f"{file}: the value {unnamed[0]} is none of {sorted(known)}; name it in "
+                f"dataset.args.categories, or list it in background or ignore"
+            )
+        return [*self._ignore, *unnamed]
 
 
 def masks_of_values(labels: LabelArray, *, skip: Sequence[int]) -> Iterator[tuple[int, Mask]]:

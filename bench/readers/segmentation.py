@@ -6,7 +6,7 @@ Polygons are drawn by pycocotools, to the pixel as COCO's own tools do.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,17 +14,24 @@ from pycocotools import mask as coco_mask
 
 from bench.types import Mask
 
+Fill: TypeAlias = Literal["union", "even_odd"]
+"""What several polygons of one mask enclose together."""
+
 COORDINATE_LIMIT = 1_000_000
 """The largest coordinate of a polygon; pycocotools' memory grows with the outline's length."""
 
 
-def decode_segmentation(segmentation: object, height: int, width: int) -> Mask:
+def decode_segmentation(
+    segmentation: object, height: int, width: int, *, fill: Fill = "union"
+) -> Mask:
     """The mask of a COCO ``segmentation`` in an image of (height, width) pixels.
 
     ``segmentation`` is a list of polygons [x0, y0, x1, y1, …] in COCO's continuous coordinates
     (pixel (0, 0) covers [0, 1) × [0, 1)), all of them parts of one mask; or an RLE
     ``{"size": [H, W], "counts": …}`` with a compressed string or a list of run lengths in
     column-major order. ``None``, ``[]`` and polygons of fewer than three points are empty.
+    ``fill`` "union" takes what lies in any polygon, as COCO's own tools do; "even_odd" what lies in
+    an odd number of them, so that one inside another is a hole.
 
     Raises ``ValueError`` for anything else, for runs that don't fill the image and for an RLE of
     another size.
@@ -37,16 +44,46 @@ def decode_segmentation(segmentation: object, height: int, width: int) -> Mask:
     if isinstance(segmentation, Mapping):
         return _from_rle(segmentation, height, width)
     if isinstance(segmentation, Sequence) and not isinstance(segmentation, str | bytes):
-        return _from_polygons(segmentation, height, width)
+        return _from_polygons(segmentation, height, width, fill)
     raise ValueError(f"a segmentation is polygons or an RLE, found {type(segmentation).__name__}")
 
 
-def _from_polygons(polygons: Sequence[Any], height: int, width: int) -> Mask:
+def count_small_polygons(segmentation: object) -> int:
+    """How many of a segmentation's polygons have fewer than three points and so enclose nothing."""
+    if not isinstance(segmentation, Sequence) or isinstance(segmentation, str | bytes):
+        return 0
+    return sum(isinstance(p, Sequence) and len(p) < 6 for p in segmentation)
+
+
+def count_far_polygons(segmentation: object, height: int, width: int) -> tuple[int, int]:
+    """How many polygons lie wholly outside of the picture, and how many others reach beyond it.
+
+    By more than a pixel: many tools write the border itself a little off. What isn't a polygon
+    isn't counted.
+    """
+    outside = beyond = 0
+    for polygon in segmentation if isinstance(segmentation, list) else []:
+        try:
+            points = _checked_polygon(polygon).reshape(-1, 2)
+        except ValueError:
+            continue
+        if len(points) >= 3:
+            low, high = points.min(axis=0), points.max(axis=0)
+            away = bool((high <= 0).any() or (low >= (width, height)).any())
+            outside += away
+            beyond += not away and bool((low < -1).any() or (high > (width + 1, height + 1)).any())
+    return outside, beyond
+
+
+def _from_polygons(polygons: Sequence[Any], height: int, width: int, fill: Fill) -> Mask:
     # pycocotools takes two points for a box and fails on one: they enclose nothing, so they go.
     drawn: Any = [polygon for polygon in map(_checked_polygon, polygons) if polygon.size >= 6]
     if not drawn:
         return _empty(height, width)
-    encoded: Mapping[str, Any] = coco_mask.merge(coco_mask.frPyObjects(drawn, height, width))
+    parts = coco_mask.frPyObjects(drawn, height, width)
+    if fill == "even_odd":
+        return Mask.from_dense(np.logical_xor.reduce([Mask.from_rle(p).dense() for p in parts]))
+    encoded: Mapping[str, Any] = coco_mask.merge(parts)
     return Mask.from_rle(encoded)
 
 

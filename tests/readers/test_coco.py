@@ -142,6 +142,7 @@ def _without(entries, place, key):
 
 
 BREAKS = {
+    "annotation 3 has the category_id [1]": lambda c: c["annotations"][3].update(category_id=[1]),
     "no list 'images'": lambda c: c.pop("images"),
     "list 'annotations'": lambda c: c.update(annotations={}),
     "'images' is empty": lambda c: c.update(images=[], annotations=[]),

@@ -12,7 +12,8 @@ import yaml
 import bench.readers
 from bench.types import BenchError, Mask
 
-from .making import KINDS, change_nothing
+from .kinds import KINDS
+from .making import change_nothing
 
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
 
@@ -24,7 +25,12 @@ def reader_classes():
     for module in pkgutil.iter_modules(bench.readers.__path__, "bench.readers."):
         for name, thing in vars(importlib.import_module(module.name)).items():
             is_own = getattr(thing, "__module__", None) == module.name
-            if inspect.isclass(thing) and is_own and hasattr(thing, "fingerprint"):
+            if (
+                inspect.isclass(thing)
+                and is_own
+                and hasattr(thing, "fingerprint")
+                and hasattr(thing, "read")
+            ):
                 yield name
 
 

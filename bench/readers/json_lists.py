@@ -1,0 +1,121 @@
+"""A JSON object whose long lists are looked at entry by entry, and found again by their place.
+
+COCO's files hold hundreds of megabytes of polygons. Parsed at once they would fill several times
+that in memory; here each entry is parsed, looked at and dropped, and parsed again when it is used.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+Visit: TypeAlias = Callable[[int, Any], None]
+"""Takes an entry's place in the text and the entry."""
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_TO_BRACE = re.compile(r'[^{}"]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^{}"]*)*', re.DOTALL)
+_NUMBERS = r"\[[\[\]0-9eE+\-.,\s]*\]"
+_DECODER = json.JSONDecoder()
+
+
+def decode_json(written: bytes) -> str:
+    """The text of a JSON file; raises ``ValueError`` where it isn't in a Unicode encoding."""
+    return written.decode(json.detect_encoding(written))
+
+
+def read_object(
+    text: str, visits: Mapping[str, Visit], hollow: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The top level of a JSON text.
+
+    A list whose key is in ``visits`` isn't kept: each of its entries is handed to its visitor, and
+    an empty list stands for it. In entries that are objects an empty list also stands for a list
+    of numbers alone, however deep, whose key is in ``hollow``: to parse the polygons of a large
+    file takes most of the time. Raises ``ValueError`` for what isn't JSON, but for such numbers,
+    and gives the value itself under the key "" where it isn't an object.
+
+    >>> read_object('{"a": [1, [2]], "b": [3]}', {"a": lambda place, entry: print(place, entry)})
+    7 1
+    10 [2]
+    {'a': [], 'b': [3]}
+    """
+    place = _skip(text, 0)
+    if text[place : place + 1] != "{":
+        return {"": json.loads(text)}
+    found: dict[str, Any] = {}
+    numbers = re.compile(f'("(?:{"|".join(hollow)})"\\s*:\\s*){_NUMBERS}') if hollow else None
+    place = _skip(text, place + 1)
+    if text[place : place + 1] == "}":
+        return _ended(text, place, found)
+    while True:
+        key, place = entry_at(text, place)
+        if not isinstance(key, str):
+            raise json.JSONDecodeError("a key is a text", text, place)
+        place = _skip(text, _past(text, place, ":"))
+        if key in visits and text[place : place + 1] == "[":
+            place, found[key] = _visit_list(text, place, visits[key], numbers), []
+        else:
+            found[key], place = entry_at(text, place)
+        place = _skip(text, place)
+        if text[place : place + 1] == "}":
+            return _ended(text, place, found)
+        place = _skip(text, _past(text, place, ","))
+
+
+def entry_at(text: str, place: int) -> tuple[Any, int]:
+    """The JSON value that begins at ``place`` and where it ends."""
+    return _DECODER.raw_decode(text, place)
+
+
+def _visit_list(text: str, place: int, visit: Visit, numbers: re.Pattern[str] | None) -> int:
+    """Hands on the entries of the list that begins at ``place``; gives the place behind it."""
+    skip, decode = _SPACE.match, _DECODER.raw_decode
+    place = _skip(text, place + 1)
+    if text[place : place + 1] == "]":
+        return place + 1
+    while True:
+        if numbers is not None and text[place : place + 1] == "{":
+            end = _end_of_object(text, place)
+            entry = decode(numbers.sub(r"\1[]", text[place:end]))[0]
+        else:
+            entry, end = decode(text, place)
+        visit(place, entry)
+        space = skip(text, end)
+        end = space.end() if space else end
+        if text[end : end + 1] == "]":
+            return end + 1
+        place = _skip(text, _past(text, end, ","))
+
+
+def _end_of_object(text: str, place: int) -> int:
+    """The place behind the brace that closes the one at ``place``; braces in texts don't count."""
+    depth = 0
+    while True:
+        brace = _TO_BRACE.match(text, place)
+        place = brace.end() if brace else place
+        if text[place : place + 1] not in ("{", "}"):
+            raise json.JSONDecodeError("an object is not closed", text, place)
+        depth += 1 if text[place] == "{" else -1
+        place += 1
+        if depth == 0:
+            return place
+
+
+def _skip(text: str, place: int) -> int:
+    space = _SPACE.match(text, place)
+    return space.end() if space else place
+
+
+def _past(text: str, place: int, mark: str) -> int:
+    place = _skip(text, place)
+    if text[place : place + 1] != mark:
+        raise json.JSONDecodeError(f"expecting {mark!r}", text, place)
+    return place + 1
+
+
+def _ended(text: str, place: int, found: dict[str, Any]) -> dict[str, Any]:
+    if _skip(text, place + 1) != len(text):
+        raise json.JSONDecodeError("extra data", text, place + 1)
+    return found
