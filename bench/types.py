@@ -217,15 +217,15 @@ class Row:
 
 
 class Reader(Protocol):
-    """A dataset on disk (or rendered): ids first, pictures when they are asked for."""
+    """A dataset: ids first, pictures when asked for; ``bench.readers.oddities`` adds to it."""
 
     def ids(self) -> Sequence[str]:
         """Every image's id: stable, sorted, unique, known before any picture is decoded."""
 
     def read(self, image_id: str) -> Sample:
-        """The image and its targets; raises ``BenchError`` that names the file if it can't.
+        """The image and its targets, empty ones and crowds too: the protocol chooses.
 
-        Every annotated mask is a target, empty ones and crowds too: the protocol chooses.
+        Raises ``BenchError`` that names the file if it can't.
         """
 
     def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
