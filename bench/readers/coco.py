@@ -113,6 +113,10 @@ class Coco:
         self.entry(image_id)
         return self._folder / self._names[image_id]
 
+    def mask_count(self, image_id: str) -> int:
+        """How many annotations of the image are no crowd."""
+        return sum(not a.get("iscrowd", 0) for a in self._annotations.get(image_id, []))
+
     def _picture(self, image_id: str) -> ImageArray:
         entry, path = self.entry(image_id), self.path(image_id)
         image = read_picture(path, exif=self._exif)

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 import cv2
@@ -115,6 +116,10 @@ class LabelImage:
             for path in (self._pictures[image_id], self._labels[image_id])
         ]
         return hash_files("", self._folder, names)
+
+    def path(self, image_id: str) -> Path:
+        """Where the image's picture lies."""
+        return self._pictures[image_id]
 
 
 def masks_of_values(labels: LabelArray, *, skip: Sequence[int]) -> Iterator[tuple[int, Mask]]:

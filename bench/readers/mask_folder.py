@@ -93,6 +93,14 @@ class MaskFolder:
         ]
         return hash_files("", self._folder, (p.relative_to(self._folder).as_posix() for p in paths))
 
+    def path(self, image_id: str) -> Path:
+        """Where the image's picture lies."""
+        return self._pictures[image_id]
+
+    def mask_count(self, image_id: str) -> int:
+        """How many mask files the image has."""
+        return len(self._masks[image_id])
+
     def _check_masks_folder(self, image_id: str) -> None:
         """No masks may mean no objects; no folder for them means that a part is not there."""
         parent = Path(self._masks_pattern.replace("{id}", image_id)).parent

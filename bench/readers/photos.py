@@ -45,6 +45,14 @@ class Photos:
         """A hash of the annotations, which hold the pictures' own hashes."""
         return self._coco.fingerprint(image_ids)
 
+    def path(self, image_id: str) -> Path:
+        """Where the photo lies."""
+        return self._coco.path(image_id)
+
+    def mask_count(self, image_id: str) -> int:
+        """How many masks are drawn on the photo."""
+        return self._coco.mask_count(image_id)
+
 
 def installed_pictures() -> Path:
     """scikit-image's folder of pictures, found without importing it."""
