@@ -172,6 +172,8 @@ def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, s
         if not extra_dir.is_dir():
             raise BenchError(f"{extra_dir}: no such folder (--config-dir)")
         overrides.append(f"hydra.searchpath=[file://{extra_dir.resolve()}]")
+    # A dataset's arguments need not stand in its YAML: its class says what there is.
+    overrides = [f"++{word}" if word.startswith("dataset.args.") else word for word in overrides]
     ConfigStore.instance().store(name="run_schema", node=RunConfig)
     GlobalHydra.instance().clear()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
