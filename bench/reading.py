@@ -115,6 +115,11 @@ def missing_pictures(reader: Reader, image_ids: Sequence[str]) -> list[Path]:
     return [path for path in map(reader.path, image_ids) if not path.is_file()]
 
 
+def subset_rule(dataset: Part, site: Site) -> Subsample | None:
+    """The rule of the draw that the dataset's arguments ask for; raises ``BenchError`` if bad."""
+    return _subset(dataset, site)[0]
+
+
 def _subset(dataset: Part, site: Site) -> tuple[Subsample | None, Path | None]:
     """The rule or the manifest's path that the arguments ask for, at most one of them."""
     rule, manifest = (dataset.args.get(name) for name in _SUBSET)
