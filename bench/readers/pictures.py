@@ -106,11 +106,12 @@ class Stored:
     """How a picture file stores its pixels.
 
     ``kind`` is Pillow's format and mode, such as "JPEG RGB" or "PNG I;16"; ``orientation`` that of
-    EXIF, 1 to 8, and 1 (upright) where the file says none.
+    EXIF, 1 to 8, and 1 (upright) where the file says none; ``shape`` is (H, W) as stored.
     """
 
     kind: str
     orientation: int
+    shape: tuple[int, int]
 
 
 def look_at(path: Path) -> Stored:
@@ -118,7 +119,8 @@ def look_at(path: Path) -> Stored:
     with _opened(path, PIXEL_LIMIT) as image:
         orientation = image.getexif().get(_ORIENTATION, 1)
         known = isinstance(orientation, int) and 1 <= orientation <= 8
-        return Stored(f"{image.format} {image.mode}", orientation if known else 1)
+        shape = image.height, image.width
+        return Stored(f"{image.format} {image.mode}", orientation if known else 1, shape)
 
 
 @contextmanager
