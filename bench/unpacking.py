@@ -25,7 +25,17 @@ _RATIO = 100
 
 _JUNK = ("__MACOSX", ".DS_Store")
 
-_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError)
+# What the two libraries raise on damaged files, and on ways of packing that they don't know.
+_BROKEN = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 
 
 def kinds() -> list[str]:
@@ -149,6 +159,5 @@ def _damage_named(archive: Path) -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:
-        raise BenchError(f"{archive}: can't be unpacked: {error}") from error
-    except (RuntimeError, NotImplementedError, UnicodeDecodeError) as error:  # zipfile's own
-        raise BenchError(f"{archive}: can't be unpacked: {error}") from error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise BenchError(f"{archive}: can't be unpacked: {reason}") from error
