@@ -236,6 +236,14 @@ def test_splits_are_two_ways(tmp_path: Path) -> None:
     assert "mask_folder:masks/val/{id}.png" in str(caught.value)
 
 
+def test_masks_that_the_pictures_own_pattern_finds_too_are_no_guess(tmp_path: Path) -> None:
+    for name in NAMES:
+        photo(tmp_path / f"{name}.png")
+        save(tmp_path / f"{name}_mask.png", box())
+    with pytest.raises(BenchError, match="no format is recognised"):
+        recognise(tmp_path)
+
+
 def test_soft_edges_may_be_labels_and_are_not_guessed(tmp_path: Path) -> None:
     mask = box()
     mask[3, 4:15] = 90

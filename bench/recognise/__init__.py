@@ -73,8 +73,9 @@ def recognise(folder: Path, wanted: str | None = None) -> Recognised:
     if not found:
         raise BenchError(
             f"{folder}: no format is recognised; expected a COCO file beside its pictures, "
-            "pictures with one mask file per object, or pictures with one label image each (in "
-            "folders called images and masks, say); or write the YAML by hand, datasets/README.md"
+            "pictures with one mask file per object, or pictures with one label image each, in "
+            "folders of their own called images and masks, say; else write the YAML by hand "
+            "(datasets/README.md)"
         )
     chosen: list[Recognised] = [w for w in found if wanted in (None, w.format, w.label)]
     if not chosen:

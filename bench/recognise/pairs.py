@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from bench.readers.files import find_by_id, find_of_ids
+from bench.parts import Part
 from bench.readers.pictures import look_at
+from bench.reading import open_whole
 from bench.recognise import Listing, Recognised
 from bench.recognise.content import Content, content_of
 from bench.recognise.patterns import folder_of, id_in, image_ids, pattern_of
-from bench.types import BenchError
+from bench.types import BenchError, Site
 
 _WORD = re.compile(
     r"(^|[^a-z])(mask|label|gt|seg|annot|annotation|instance|truth|groundtruth|target)s?([^a-z]|$)"
@@ -38,10 +39,10 @@ class _Pair:
 
 def find(listing: Listing) -> Sequence[Recognised]:
     """The ways to read the folder's pictures with masks."""
-    found = []
+    found: list[Recognised] = []
     for pictures, masks in _splits(listing.pictures):
         for pair in _pairs(listing, pictures, masks):
-            found += _ways(listing, pair)
+            found += (way for way in _ways(listing, pair) if _reads(way, pair))
         if found:
             break
     details = [way.detail for way in found]
@@ -49,6 +50,15 @@ def find(listing: Listing) -> Sequence[Recognised]:
         way if details.count(way.detail) == 1 else replace(way, detail=" with ".join(way.tree))
         for way in found
     ]
+
+
+def _reads(way: Recognised, pair: _Pair) -> bool:
+    """Whether the reader itself finds these very images: a pattern may match other files too."""
+    try:
+        ids = open_whole(Part("new", "1", way.target, dict(way.args)), Site()).ids()
+    except BenchError:
+        return False
+    return set(ids) in (set(pair.pictures), set(pair.with_masks))
 
 
 def _splits(names: Sequence[str]) -> Iterable[tuple[list[str], list[str]]]:
@@ -81,9 +91,8 @@ def _pairs(listing: Listing, pictures: Sequence[str], masks: Sequence[str]) -> I
                 by_folder[folder_of(name, image_id)][name] = image_id
         for own in by_folder.values():
             pattern = pattern_of(own)
-            pair = None if pattern is None else _pair(listing.folder, images, pattern)
-            if pair is not None and sum(map(len, pair.files.values())) == len(own):
-                yield pair
+            if pattern is not None:
+                yield _pair(listing.folder, images, pattern, ids, own)
 
 
 def _image_groups(names: Sequence[str]) -> list[list[str]]:
@@ -96,14 +105,15 @@ def _image_groups(names: Sequence[str]) -> list[list[str]]:
     return list(groups.values())
 
 
-def _pair(folder: Path, images: str, masks: str) -> _Pair | None:
-    """The files that the readers' own patterns find; none where they find no pair."""
-    try:
-        pictures = find_by_id(folder, images)
-        files = find_of_ids(folder, masks, pictures)
-    except BenchError:
-        return None
-    return _Pair(images, masks, pictures, files) if any(files.values()) else None
+def _pair(
+    folder: Path, images: str, masks: str, ids: Mapping[str, str], own: Mapping[str, str]
+) -> _Pair:
+    """The files of each image, from what image each path (path → id) belongs to."""
+    pictures = {image_id: folder / name for name, image_id in ids.items()}
+    files: dict[str, list[Path]] = {image_id: [] for image_id in pictures}
+    for name, image_id in own.items():
+        files[image_id].append(folder / name)
+    return _Pair(images, masks, pictures, files)
 
 
 def _ways(listing: Listing, pair: _Pair) -> list[Recognised]:

@@ -174,7 +174,7 @@ def test_the_json_is_json(odd: Check) -> None:
 
 
 def test_tables_without_a_line_are_left_out(odd: Check, tmp_path: Path) -> None:
-    names = [section.name for section in sections(odd)]
+    names = [section.name for section in sections(odd) if section.name != "oddities"]
     assert names == ["counts", "unreadable", "findings", "sizes", "areas", "categories", "files",
                      "orientations"]  # fmt: skip
 
