@@ -12,7 +12,9 @@ import pytest
 
 from bench.config import RunConfig, load_configs
 from bench.plan import Plan, make_plan
+from bench.readers.manifest import load_manifest
 from bench.reading import open_dataset, pin_dataset, samples_of_runs
+from bench.report.selection import select
 from bench.run import run
 from bench.score_only import score_given
 from bench.store import ImageError, read_runs
@@ -197,6 +199,19 @@ def test_pictures_of_a_subset_are_read_again_without_its_manifest(folder: Path) 
     path.unlink()
     read_sample = samples_of_runs(folder.parent)
     assert len(read_sample(plan.runs["box"].store, plan.ids[0]).targets) == 2
+
+
+def test_a_report_says_that_a_part_was_drawn(folder: Path) -> None:
+    drawn = execute(configure(folder, RULE)).runs["box"].store
+    (note,) = select([drawn]).notes
+    assert note == (
+        "blobs: 3 images, drawn at random (seed 0) until 6 masks where there are more than 9."
+    )
+    (path,) = manifests(folder)
+    plan = execute(configure(folder, f"dataset.args.manifest={path}"))
+    (note,) = select([plan.runs["box"].store]).notes
+    assert note == f"blobs: 3 images, those of the manifest {load_manifest(path).sha256()[:12]}."
+    assert select([execute(configure(folder)).runs["box"].store]).notes == ()
 
 
 def test_given_masks_are_scored_on_a_subset(folder: Path, tmp_path: Path) -> None:
