@@ -5,12 +5,13 @@
     <datasets>/
       .fetched/
         <dataset>.json         what was fetched: addresses, sizes, sha256, when
-        <file>.part            a download that isn't finished; the next call goes on with it
+        <hash>-<file>.part     a download that isn't finished; the next call goes on with it
       <to>/…                   the dataset, where its reader looks for it
 """
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import logging
@@ -71,6 +72,11 @@ class Source:
         """The file's bare name."""
         return PurePosixPath(unquote(urlsplit(self.url).path)).name
 
+    @property
+    def part(self) -> str:
+        """The name of the unfinished download: another address has another."""
+        return f"{hashlib.sha256(self.url.encode()).hexdigest()[:8]}-{self.file}.part"
+
 
 def sources_of(about: Mapping[str, Any]) -> list[Source]:
     """What ``about.fetch`` lists, none where it is missing; raises ``BenchError``."""
@@ -123,23 +129,36 @@ def fetch_dataset(
 def _fetch_all(
     name: str, sources: Sequence[Source], datasets: Path, options: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    path = datasets / ASIDE / f"{name}.json"
-    records = _records(path)
+    aside = datasets / ASIDE
+    path = aside / f"{name}.json"
+    records = {record["url"]: record for record in (_records(path) if path.exists() else [])}
     for source in sources:
-        record = records.get(source.url)
-        if record and record["to"] == source.to and (datasets / source.to).exists():
+        record = _fetched_before(source, datasets)
+        if record is not None:
             log.info("%s: %s is there, fetched %s", name, source.file, record["fetched"])
-            continue
-        part = datasets / ASIDE / f"{source.file}.part"
-        sha256 = _received(source, part, options)
-        size = part.stat().st_size
-        files = _put(source, part, datasets)
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        found = {"size": size, "sha256": sha256, "files": files, "fetched": now}
-        records[source.url] = {**asdict(source), **found}
+        else:
+            part = aside / source.part
+            sha256 = _received(source, part, options)
+            size = part.stat().st_size
+            files = _put(source, part, datasets, aside / f"{name}.unpacked")
+            now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            found = {"size": size, "sha256": sha256, "files": files, "fetched": now}
+            record = {**asdict(source), **found}
+            log.info("%s: %s, %d files in %s", name, source.file, files, source.to)
+        records[source.url] = record
         _write(path, {"dataset": name, "fetched": list(records.values())})
-        log.info("%s: %s, sha256 %s, %d files in %s", name, source.file, sha256, files, source.to)
     return [records[source.url] for source in sources]
+
+
+def _fetched_before(source: Source, datasets: Path) -> dict[str, Any] | None:
+    """The record of the same file in the same place, of any dataset: pictures are often shared."""
+    if not (datasets / source.to).exists():
+        return None
+    for path in sorted((datasets / ASIDE).glob("*.json")):
+        for record in _records(path):
+            if (record.get("url"), record.get("to")) == (source.url, source.to):
+                return record
+    return None
 
 
 def _received(source: Source, part: Path, options: Mapping[str, Any]) -> str:
@@ -179,15 +198,18 @@ def _size_of(url: str, timeout: float) -> int:
     return int(said)
 
 
-def _put(source: Source, part: Path, datasets: Path) -> int:
-    """Moves the file, or what is in the archive, to its place; gives the number of files."""
+def _put(source: Source, part: Path, datasets: Path, unpacked: Path) -> int:
+    """Moves the file, or what is in the archive, to its place; gives the number of files.
+
+    ``unpacked`` is the folder to unpack in, of which an earlier call may have left a part.
+    """
     place = datasets / source.to
     if source.unpack is None:
         _refuse_others({place: part})
         place.parent.mkdir(parents=True, exist_ok=True)
         os.replace(part, place)
         return 1
-    unpacked = datasets / ASIDE / uuid.uuid4().hex
+    shutil.rmtree(unpacked, ignore_errors=True)
     try:
         log.info("%s: unpacking", source.file)
         try:
@@ -225,12 +247,10 @@ def _merge(source: Path, place: Path) -> None:
             os.replace(child, place / child.name)
 
 
-def _records(path: Path) -> dict[str, dict[str, Any]]:
-    """What was fetched before, by address; raises ``BenchError`` for a damaged record."""
+def _records(path: Path) -> list[dict[str, Any]]:
+    """What was fetched before; raises ``BenchError`` for a damaged record."""
     try:
-        return {str(one["url"]): one for one in json.loads(path.read_text("utf-8"))["fetched"]}
-    except FileNotFoundError:
-        return {}
+        return [dict(one) for one in json.loads(path.read_text("utf-8"))["fetched"]]
     except (ValueError, KeyError, TypeError) as error:
         raise BenchError(f"{path}: not a record of fetched files ({error}); delete it") from error
 

@@ -110,9 +110,9 @@ def test_a_resumed_download_of_another_file_starts_afresh(
 ) -> None:
     content = server.files["val.zip"]
     (tmp_path / ".fetched").mkdir()
-    (tmp_path / ".fetched" / "val.zip.part").write_bytes(b"x" * 1000)
     right = hashlib.sha256(content).hexdigest()
     source = Source(server.url("val.zip"), "set", "zip", len(content), right)
+    (tmp_path / ".fetched" / source.part).write_bytes(b"x" * 1000)
     fetched([source], tmp_path)
     assert below(tmp_path / "set") == IMAGES
     assert [span for _, span in server.gets()] == ["bytes=1000-", None]
@@ -123,6 +123,35 @@ def test_two_archives_share_a_folder(server: FileServer, tmp_path: Path) -> None
     names = ("val.zip", "more.zip")
     fetched([Source(server.url(name), "set", "zip") for name in names], tmp_path)
     assert below(tmp_path / "set") == {**IMAGES, "val/5.jpg": b"five"}
+
+
+def test_what_another_dataset_fetched_is_not_fetched_again(
+    server: FileServer, sources: list[Source], tmp_path: Path
+) -> None:
+    fetched(sources[:1], tmp_path)
+    server.asked.clear()
+    records = fetch_dataset("other", sources, tmp_path, tries=1, pause=0.0, timeout=5.0)
+    assert server.gets() == [("truth.json", None)]
+    written = json.loads((tmp_path / ".fetched" / "other.json").read_text())["fetched"]
+    assert written == records
+    assert len(records) == 2
+
+
+def test_what_a_killed_call_left_is_thrown_away(
+    server: FileServer, sources: list[Source], tmp_path: Path
+) -> None:
+    left = tmp_path / ".fetched" / "set.unpacked" / "val" / "stale.jpg"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    fetched(sources, tmp_path)
+    assert below(tmp_path / "set") == WHOLE
+    assert not left.exists()
+
+
+def test_files_of_one_name_have_parts_of_their_own() -> None:
+    one, other = (Source(f"https://{host}/train.zip", "a", "zip") for host in ("x", "y"))
+    assert one.part != other.part
+    assert one.part.endswith("-train.zip.part")
 
 
 def test_a_users_own_file_is_never_overwritten(
@@ -176,7 +205,7 @@ def test_a_folder_that_cant_be_written_is_one_line(sources: list[Source], tmp_pa
 
 
 def test_a_damaged_record_is_named(sources: list[Source], tmp_path: Path) -> None:
-    (tmp_path / ".fetched").mkdir()
+    fetched(sources, tmp_path)
     (tmp_path / ".fetched" / "set.json").write_text("{")
     with pytest.raises(BenchError, match=r"set\.json: not a record"):
         fetched(sources, tmp_path)
