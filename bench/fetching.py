@@ -37,6 +37,8 @@ from bench.unpacking import kinds, unpack
 log = logging.getLogger(__name__)
 
 ASIDE = ".fetched"
+_NAMES = 20
+"""How many names of an archive a record keeps, to see whether they are still there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +142,10 @@ def _fetch_all(
             part = aside / source.part
             sha256 = _received(source, part, options)
             size = part.stat().st_size
-            files = _put(source, part, datasets, aside / f"{name}.unpacked")
+            put = _put(source, part, datasets, aside / f"{name}.unpacked")
             now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-            found = {"size": size, "sha256": sha256, "files": files, "fetched": now}
-            record = {**asdict(source), **found}
-            log.info("%s: %s, %d files in %s", name, source.file, files, source.to)
+            record = {**asdict(source), "size": size, "sha256": sha256, **put, "fetched": now}
+            log.info("%s: %s, %d files in %s", name, source.file, record["files"], source.to)
         records[source.url] = record
         _write(path, {"dataset": name, "fetched": list(records.values())})
     return [records[source.url] for source in sources]
@@ -152,11 +153,11 @@ def _fetch_all(
 
 def _fetched_before(source: Source, datasets: Path) -> dict[str, Any] | None:
     """The record of the same file in the same place, of any dataset: pictures are often shared."""
-    if not (datasets / source.to).exists():
-        return None
     for path in sorted((datasets / ASIDE).glob("*.json")):
         for record in _records(path):
-            if (record.get("url"), record.get("to")) == (source.url, source.to):
+            same = (record.get("url"), record.get("to")) == (source.url, source.to)
+            places = [datasets / source.to / name for name in record.get("holds", ())]
+            if same and all(place.exists() for place in places or [datasets / source.to]):
                 return record
     return None
 
@@ -198,17 +199,18 @@ def _size_of(url: str, timeout: float) -> int:
     return int(said)
 
 
-def _put(source: Source, part: Path, datasets: Path, unpacked: Path) -> int:
-    """Moves the file, or what is in the archive, to its place; gives the number of files.
+def _put(source: Source, part: Path, datasets: Path, unpacked: Path) -> dict[str, Any]:
+    """Moves the file, or what is in the archive, to its place.
 
-    ``unpacked`` is the folder to unpack in, of which an earlier call may have left a part.
+    ``unpacked`` is the folder to unpack in, of which an earlier call may have left a part. Gives
+    the number of files, and the first names that the archive ``holds``.
     """
     place = datasets / source.to
     if source.unpack is None:
         _refuse_others({place: part})
         place.parent.mkdir(parents=True, exist_ok=True)
         os.replace(part, place)
-        return 1
+        return {"files": 1, "holds": []}
     shutil.rmtree(unpacked, ignore_errors=True)
     try:
         log.info("%s: unpacking", source.file)
@@ -220,11 +222,12 @@ def _put(source: Source, part: Path, datasets: Path, unpacked: Path) -> int:
         _refuse_others(
             {place / p.relative_to(unpacked): p for p in unpacked.rglob("*") if p.is_file()}
         )
+        holds = sorted(path.name for path in unpacked.iterdir())[:_NAMES]
         _merge(unpacked, place)
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
     part.unlink()
-    return files
+    return {"files": files, "holds": holds}
 
 
 def _refuse_others(moves: Mapping[Path, Path]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,6 +124,17 @@ def test_two_archives_share_a_folder(server: FileServer, tmp_path: Path) -> None
     names = ("val.zip", "more.zip")
     fetched([Source(server.url(name), "set", "zip") for name in names], tmp_path)
     assert below(tmp_path / "set") == {**IMAGES, "val/5.jpg": b"five"}
+
+
+def test_what_was_fetched_and_taken_away_is_fetched_again(
+    server: FileServer, sources: list[Source], tmp_path: Path
+) -> None:
+    fetched(sources, tmp_path)
+    shutil.rmtree(tmp_path / "set" / "val")
+    server.asked.clear()
+    fetched(sources, tmp_path)
+    assert below(tmp_path / "set") == WHOLE
+    assert server.gets() == [("val.zip", None)]
 
 
 def test_what_another_dataset_fetched_is_not_fetched_again(
