@@ -47,11 +47,18 @@ def open_dataset(
     name, where there are not as many images as ``about.expected`` says, and where the data isn't
     that of the manifest.
     """
-    rule, path = _subset(dataset, site)
+    _subset(dataset, site)  # what is wrong in the words is said before anything is opened
     whole = open_whole(dataset, site, allow_modules)
+    return chosen_images(dataset, whole, site, manifests=manifests)
+
+
+def chosen_images(
+    dataset: Part, whole: Reader, site: Site, *, manifests: Path | None = None
+) -> Reader:
+    """What ``open_dataset`` gives, where ``whole`` is open already."""
+    rule, path = _subset(dataset, site)
     if path is not None:
-        manifest = load_manifest(path)
-        reader: Reader = _named(path, manifest, dataset, whole)
+        reader: Reader = _named(path, load_manifest(path), dataset, whole)
     else:
         _refuse_other_number(dataset, whole)
         reader = whole if rule is None else _drawn(dataset, whole, rule, manifests)
