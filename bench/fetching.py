@@ -209,7 +209,10 @@ def _put(source: Source, part: Path, datasets: Path, unpacked: Path) -> dict[str
     if source.unpack is None:
         _refuse_others({place: part})
         place.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(part, place)
+        if place.exists():
+            part.unlink()
+        else:
+            os.replace(part, place)
         return {"files": 1, "holds": []}
     shutil.rmtree(unpacked, ignore_errors=True)
     try:

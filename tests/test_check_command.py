@@ -72,10 +72,15 @@ def test_a_manifest_of_what_can_be_read_lets_a_run_begin(
     assert "blobs" in capsys.readouterr().out
 
 
-def test_the_manifest_of_a_subsample_is_that_of_a_run(words: list[str], tmp_path: Path) -> None:
+def test_the_manifest_of_a_subsample_is_that_of_a_run(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "drawn.json"
     rule = "dataset.args.subsample={above: 8, masks: 5}"
     assert main(["check", *words, rule, "--manifest", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "15 masks in 5 of 5 images" in out, "the whole is checked"
+    assert "subsample takes 2 images, 6 masks." in out
     run = ["run", *words, "model=disk", "prompt=point_1", "runtime.device=cpu", rule]
     assert main(run) == 0
     (kept,) = (results(words) / "manifests").iterdir()

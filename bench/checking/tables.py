@@ -51,8 +51,9 @@ def sentences(check: Check) -> list[str]:
     if turned := sum(n for turn, n in check.orientations.items() if turn != 1):
         exif = check.dataset.args.get("exif", "ignore")
         said.append(
-            f"{turned:,} picture{'s' * (turned > 1)} should be turned by their EXIF orientation, "
-            f"which the dataset's setting exif: {exif} {'does' if exif == 'apply' else 'does not'}."
+            f"{turned:,} picture{'s have' if turned > 1 else ' has'} an EXIF orientation, and "
+            f"exif: {exif} {'turns' if exif == 'apply' else 'does not turn'} "
+            f"{'them' if turned > 1 else 'it'}."
         )
     return said
 

@@ -12,8 +12,9 @@ from bench.arguments import Commands, add_overrides
 from bench.types import BenchError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bench.checking.dataset import Check
-    from bench.parts import Part
     from bench.readers.manifest import Manifest
     from bench.types import Reader, Site
 
@@ -93,15 +94,20 @@ def check_data(options: argparse.Namespace) -> int:
 def _write(
     options: argparse.Namespace, check: Check, reader: Reader, site: Site, results: Path
 ) -> list[str]:
-    """Writes the manifest and the page that are asked for, and says where."""
-    said = []
-    if options.manifest is not None:
-        from bench.readers.manifest import save_manifest
+    """Says what a subset takes, writes the manifest and the page that are asked for."""
+    from bench.readers.manifest import save_manifest
+    from bench.readers.subset import draw
+    from bench.reading import subset_rule
 
-        manifest = _manifest(check, reader, site)
-        save_manifest(manifest, options.manifest)
-        number = f"{len(manifest.mask_counts):,} images, {manifest.masks:,} masks"
-        said.append(f"manifest: {options.manifest} ({number})")
+    said = []
+    counts = check.mask_counts
+    words = f"the images that could be read, {len(counts)} of {check.images}"
+    if rule := subset_rule(check.dataset, site):
+        counts, words = draw(reader, rule, counts), rule.words
+        said.append(f"subsample takes {len(counts):,} images, {sum(counts.values()):,} masks.")
+    if options.manifest is not None:
+        save_manifest(_manifest(check, reader, counts, words), options.manifest)
+        said.append(f"manifest: {options.manifest}")
     if options.report is not None:
         from bench.checking.page import write_check
 
@@ -110,19 +116,11 @@ def _write(
     return said
 
 
-def _manifest(check: Check, reader: Reader, site: Site) -> Manifest:
-    """The images that the dataset's subset takes, or all that could be read."""
+def _manifest(check: Check, reader: Reader, counts: Mapping[str, int], words: str) -> Manifest:
     from bench.readers.manifest import Manifest
-    from bench.readers.subset import draw
-    from bench.reading import subset_rule
 
-    part: Part = check.dataset
-    rule = subset_rule(part, site)
-    counts = check.mask_counts if rule is None else draw(reader, rule)
+    part = check.dataset
     if not counts:
         raise BenchError(f"{part.name}: no image could be read, a manifest would be empty")
-    words = f"the images that could be read, {len(counts)} of {check.images}"
     fingerprint = reader.fingerprint(list(counts))
-    return Manifest(
-        part.name, part.version, counts, fingerprint, words if rule is None else rule.words
-    )
+    return Manifest(part.name, part.version, counts, fingerprint, words)

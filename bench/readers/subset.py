@@ -75,19 +75,24 @@ class Subsample:
         return hashlib.sha256(f"{self.seed}/{image_id}".encode()).digest()
 
 
-def draw(reader: Reader, rule: Subsample) -> dict[str, int]:
+def draw(
+    reader: Reader, rule: Subsample, counts: Mapping[str, int] | None = None
+) -> dict[str, int]:
     """The images that the rule takes, id → number of masks, in the reader's order.
 
     Masks are the targets that are no crowd. Images are taken in the rule's order until they have
-    at least ``rule.masks`` masks, and all of them where no more than ``rule.above`` are there. A
-    reader that can count is asked (``CountsMasks``); with another, images are read in that order
-    until the answer is known. Raises ``BenchError`` where an image can't be read.
+    at least ``rule.masks`` masks, and all of them where no more than ``rule.above`` are there.
+    What isn't in ``counts`` a reader that can count is asked for (``CountsMasks``); with another,
+    images are read in that order until the answer is known. Raises ``BenchError`` where an image
+    can't be read.
     """
+    known = counts or {}
     taken: dict[str, int] = {}
     every: dict[str, int] = {}
     masks = 0
     for image_id in rule.order(reader.ids()):
-        every[image_id] = count = _count(reader, image_id)
+        count = known[image_id] if image_id in known else _count(reader, image_id)
+        every[image_id] = count
         if masks < rule.masks:
             taken[image_id] = count
         masks += count

@@ -102,6 +102,13 @@ def test_counting_by_reading_gives_the_same_and_stops_when_it_knows(tmp_path: Pa
     assert 60 < sum(COUNTS[int(i)] for i in reading.asked) <= 66
 
 
+def test_what_is_counted_already_is_not_read(tmp_path: Path) -> None:
+    reading = OnlyReads(coco_of(tmp_path, COUNTS))
+    rule = Subsample(above=100, masks=30)
+    assert draw(reading, rule, {str(i): n for i, n in COUNTS.items()}) == GOLDEN
+    assert reading.asked == []
+
+
 def test_an_image_that_cant_be_counted_is_named(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match=r"\.png: no such picture"):
         draw(OnlyReads(coco_of(tmp_path, COUNTS)), Subsample(above=60, masks=30))
