@@ -14,6 +14,7 @@ import yaml
 from PIL import Image
 
 from bench.cli import main
+from bench.config import load_configs
 from bench.recognise import Recognised, recognise
 from bench.recognise.patterns import id_in, image_ids, pattern_of
 from bench.types import BenchError
@@ -183,6 +184,19 @@ def test_a_coco_file_is_recognised_and_run(
     assert main(run) == 0
     assert main(new) == 2, "an existing YAML is not overwritten"
     assert "there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "${model.name}", "it's: #1 [x]", 'quo"te\\s'])
+def test_a_folder_of_any_name_is_written_so_that_it_is_read_again(
+    name: str, coco_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / name
+    coco_folder(images=2, masks=1).rename(folder)
+    conf = tmp_path / "conf"
+    assert main(["data", "new", "mine", "--folder", str(folder), "--config-dir", str(conf)]) == 0
+    (config,) = load_configs(["dataset=mine"], conf)
+    assert config.dataset.args["images"] == str(folder / "images")
+    assert main(["check", "--config-dir", str(conf), "dataset=mine"]) == 0
 
 
 def test_half_a_download_is_recognised_and_said(coco_folder: Callable[..., Path]) -> None:

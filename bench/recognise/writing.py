@@ -61,7 +61,7 @@ def to_yaml(name: str, way: Recognised) -> str:
         "  homepage: null",
         "  unknown: Recognised from the files; what was assumed stands in this file's head.",
     ]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return "\n".join(" ".join(line.splitlines()).rstrip() for line in lines) + "\n"
 
 
 def _quoted(value: object) -> str:
