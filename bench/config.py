@@ -132,15 +132,37 @@ def group_names(group: str, extra_dir: Path | None = None) -> list[str]:
     return sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
 
 
+def part_file(group: str, name: str, extra_dir: Path | None = None) -> Path:
+    """The YAML of a group's part, a user's own before that of the bench; raises ``BenchError``."""
+    folders = [*([extra_dir / group] if extra_dir else []), conf_dir() / group]
+    for folder in folders:
+        if (path := folder / f"{name}.yaml").is_file():
+            return path
+    names = group_names(group, extra_dir)
+    near = difflib.get_close_matches(name, names) or names
+    raise BenchError(f"no {group} is called {name!r}; there is {', '.join(near)}")
+
+
+def load_part(group: str, name: str, extra_dir: Path | None = None) -> Part:
+    """A part as its YAML says it, what is not set (``???``) as it stands there.
+
+    Raises ``BenchError`` for a name without a YAML and a YAML that is no part's.
+    """
+    path = part_file(group, name, extra_dir)
+    with _hydra_errors():
+        node = OmegaConf.create({group: OmegaConf.load(path)})
+        loaded = OmegaConf.to_container(node, resolve=True)
+    written = loaded.get(group) if isinstance(loaded, dict) else None
+    try:
+        return Part(**{str(key): value for key, value in dict(written or {}).items()})
+    except (TypeError, ValueError) as error:
+        raise BenchError(f"{path}: not the YAML of a {group} ({error})") from None
+
+
 def part_about(group: str, name: str, extra_dir: Path | None = None) -> str:
     """What a part's YAML says of itself in one line, such as that of ``model``, ``demo``."""
-    folders = [*([extra_dir / group] if extra_dir else []), conf_dir() / group]
-    path = next(path for folder in folders if (path := folder / f"{name}.yaml").is_file())
-    with _hydra_errors():
-        loaded = OmegaConf.to_container(OmegaConf.load(path))
-    about = loaded.get("about", {}) if isinstance(loaded, dict) else {}
-    said = [about.get("title"), about.get("what")] if isinstance(about, dict) else []
-    return ": ".join(str(words) for words in said if words)
+    about = load_part(group, name, extra_dir).about
+    return ": ".join(str(about[key]) for key in ("title", "what") if about.get(key))
 
 
 def run_key(
@@ -172,6 +194,8 @@ def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, s
         if not extra_dir.is_dir():
             raise BenchError(f"{extra_dir}: no such folder (--config-dir)")
         overrides.append(f"hydra.searchpath=[file://{extra_dir.resolve()}]")
+    # A dataset's arguments need not stand in its YAML: its class says what there is.
+    overrides = [f"++{word}" if word.startswith("dataset.args.") else word for word in overrides]
     ConfigStore.instance().store(name="run_schema", node=RunConfig)
     GlobalHydra.instance().clear()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):

@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.config import RunConfig, run_key
 from bench.parts import Part, load_class
 from bench.protocol import Protocol
+from bench.reading import open_dataset, pin_dataset
 from bench.store import RunStore, run_name
 from bench.types import BenchError, PromptStrategy, Reader, Site
 
@@ -28,8 +29,9 @@ class PromptRun:
 class Plan:
     """Everything a run needs but the model's weights.
 
-    ``model`` is the model's part as pinned: files replaced by hashes. ``ids`` are all images of
-    the dataset, ``todo`` those that some prompt still lacks, in order, up to the limit.
+    ``model`` is the model's part as pinned: files replaced by hashes; so is ``config.dataset``,
+    where it names a manifest. ``ids`` are all images of the dataset, or of the subset that is
+    asked for, ``todo`` those that some prompt still lacks, in order, up to the limit.
     """
 
     config: RunConfig
@@ -57,7 +59,9 @@ def make_plan(config: RunConfig) -> Plan:
         name: load_class(part, allowed)(**part.args, protocol=protocol)
         for name, part in config.prompts.items()
     }
-    reader: Reader = load_class(config.dataset, allowed)(**config.dataset.args, site=site)
+    manifests = Path(config.runtime.results).expanduser() / "manifests"
+    reader = open_dataset(config.dataset, site, allowed, manifests=manifests)
+    config = replace(config, dataset=pin_dataset(config.dataset, site))
     ids = tuple(reader.ids())
     if not ids:
         raise BenchError(f"{config.dataset.name}: the dataset holds no image")

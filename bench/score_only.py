@@ -17,6 +17,7 @@ from bench.metrics import boundary_iou, iou
 from bench.parts import Part, load_class
 from bench.predictions import Given, Predictions, read_predictions
 from bench.protocol import Protocol, chosen
+from bench.reading import open_dataset, pin_dataset
 from bench.store import SCHEMA_VERSION, ImageError, RunStore, run_name
 from bench.types import BenchError, Mask, Reader, Row, Sample, Site, Target
 
@@ -46,7 +47,9 @@ def score_given(
         raise BenchError("score takes the whole dataset: leave runtime.limit out")
     allowed = config.runtime.allow_modules
     site = Site(datasets=Path(config.runtime.datasets).expanduser())
-    reader: Reader = load_class(config.dataset, allowed)(**config.dataset.args, site=site)
+    manifests = Path(config.runtime.results).expanduser() / "manifests"
+    reader = open_dataset(config.dataset, site, allowed, manifests=manifests)
+    config = replace(config, dataset=pin_dataset(config.dataset, site))
     protocol: Protocol = load_class(config.protocol, allowed)(**config.protocol.args)
     ids = list(reader.ids())
     given = read_predictions(path, kind, ids)

@@ -17,6 +17,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -31,6 +32,8 @@ LabelArray: TypeAlias = npt.NDArray[np.int32]
 
 PIXEL_LIMIT = 89_478_485
 """The most pixels of a picture: where Pillow begins to suspect a decompression bomb."""
+
+_ORIENTATION = 0x0112
 
 # What Pillow's decoders raise on broken files.
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error)
@@ -96,6 +99,28 @@ def read_levels(path: Path, *, pixel_limit: int = PIXEL_LIMIT) -> LabelArray:
             return np.array(image).astype(np.int32)
         brightest: LabelArray = _rgb(image).max(axis=2).astype(np.int32)
         return brightest
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How a picture file stores its pixels.
+
+    ``kind`` is Pillow's format and mode, such as "JPEG RGB" or "PNG I;16"; ``orientation`` that of
+    EXIF, 1 to 8, and 1 (upright) where the file says none; ``shape`` is (H, W) as stored.
+    """
+
+    kind: str
+    orientation: int
+    shape: tuple[int, int]
+
+
+def look_at(path: Path) -> Stored:
+    """What the file's head says, nothing decoded; raises ``BenchError`` as ``read_picture``."""
+    with _opened(path, PIXEL_LIMIT) as image:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        known = isinstance(orientation, int) and 1 <= orientation <= 8
+        shape = image.height, image.width
+        return Stored(f"{image.format} {image.mode}", orientation if known else 1, shape)
 
 
 @contextmanager

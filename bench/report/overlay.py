@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -24,6 +25,9 @@ BOX = (255, 255, 255)
 SIDE = 288
 """The longer side of a picture, in pixels."""
 OVERVIEW = 112
+WHOLE = 512
+MANY = ((0, 214, 255), (255, 140, 0), (240, 228, 66), (255, 110, 180), (120, 230, 120))
+"""Outlines side by side."""
 _MARGIN = 0.2
 _LEAST_MARGIN = 6
 _SHARP = 4.0
@@ -126,6 +130,21 @@ def draw(
         _dashed_box(picture, view, prompt.box)
     for number, (point, label) in enumerate(zip(prompt.points, prompt.labels, strict=True), 1):
         _click(picture, view, float(point[0]), float(point[1]), int(label), str(number))
+    return picture
+
+
+def draw_all(image: ImageArray, masks: Sequence[Mask]) -> ImageArray:
+    """The whole picture, at most ``WHOLE`` pixels long, with every mask outlined.
+
+    Neighbours in the list differ in colour; a mask too small to be seen is still a dot.
+    """
+    height, width = image.shape[:2]
+    view = Window(0, 0, width - 1, height - 1, min(WHOLE / max(height, width), 2.0))
+    picture = resized(image, view)
+    for number, mask in enumerate(masks):
+        if mask.bits.size:
+            large = max(mask.bits.shape) * view.scale > 24
+            _outline(picture, magnified(mask, view), MANY[number % len(MANY)], 2 if large else 1)
     return picture
 
 

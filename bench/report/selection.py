@@ -90,7 +90,7 @@ def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Select
     rows = pd.concat([_reported(named[n], headers[n]) for n in named], ignore_index=True)
     _refuse_duplicates(rows, named)
     notes += _different_data(rows, named, headers, allow_partial)
-    notes += [*_failed(headers), *_skipped(rows, headers), *_carried(rows)]
+    notes += [*_subsets(headers), *_failed(headers), *_skipped(rows, headers), *_carried(rows)]
     notes += [str(note) for header in headers.values() for note in header.get("notes") or ()]
     return Selection(rows, _reading_order(rows), named, headers, tuple(notes))
 
@@ -188,6 +188,23 @@ def _different_data(
             )
         marks = ", ".join(sorted(str(mark) for mark in set(known.values())))
         yield f"The runs on {dataset} saw different data (fingerprints {marks})."
+
+
+def _subsets(headers: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
+    """One sentence per dataset of which not all images may be meant."""
+    seen: dict[str, None] = {}
+    for header in headers.values():
+        dataset = part(header, "dataset")
+        args = dataset.get("args") or {}
+        which = f"{dataset.get('name')}: {header.get('images', '?')} images"
+        if rule := args.get("subsample"):
+            seen[
+                f"{which}, drawn at random (seed {rule['seed']}) until {rule['masks']:,} masks "
+                f"where there are more than {rule['above']:,}."
+            ] = None
+        if manifest := args.get("manifest"):
+            seen[f"{which}, those of the manifest {manifest['sha256'][:12]}."] = None
+    return seen
 
 
 def _failed(headers: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:

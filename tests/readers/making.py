@@ -16,6 +16,7 @@ from bench.readers.coco import Coco
 from bench.readers.label_image import LabelImage
 from bench.readers.mask_folder import MaskFolder
 from bench.readers.shapes import Shapes
+from bench.readers.subset import Subset
 from bench.types import Reader, Site
 
 Bool = npt.NDArray[np.bool_]
@@ -160,6 +161,14 @@ def open_shapes(folder: Path) -> Shapes:
     return Shapes(count=3, seed=5, sizes=[[48, 64], [64, 40]], site=site(folder))
 
 
+def open_subset(folder: Path) -> Subset:
+    return Subset(open_mask_folder(folder), ["x", "10"])
+
+
+def change_subset(folder: Path) -> None:
+    save(folder / "set" / "x" / "masks" / "new.png", TRUTH["hole"].astype(np.uint8))
+
+
 def change_nothing(folder: Path) -> None:
     """Rendered scenes lie nowhere."""
 
@@ -181,5 +190,6 @@ KINDS: Mapping[str, Kind] = {
     "Coco": Kind(write_coco_set, change_coco, open_coco),
     "MaskFolder": Kind(write_mask_folder, change_mask_folder, open_mask_folder),
     "LabelImage": Kind(write_label_image, change_label_image, open_label_image),
+    "Subset": Kind(write_mask_folder, change_subset, open_subset),
     "Shapes": Kind(change_nothing, change_nothing, open_shapes),
 }

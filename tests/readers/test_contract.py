@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import bench.readers
+from bench.readers.abilities import CountsMasks, NamesPictures
 from bench.types import BenchError, Mask
 
 from .kinds import KINDS
@@ -30,6 +31,7 @@ def reader_classes():
                 and is_own
                 and hasattr(thing, "fingerprint")
                 and hasattr(thing, "read")
+                and hasattr(thing, "ids")
             ):
                 yield name
 
@@ -81,6 +83,16 @@ def test_pictures_and_masks_are_well_formed(kind, tmp_path):
                 assert target.mask.bits[:, -1].any()
     assert seen
     assert len(set(seen)) == len(seen), "a mask_id is unique in its dataset"
+
+
+def test_what_is_known_without_decoding_is_what_reading_finds(kind, tmp_path):
+    reader = kind.make(tmp_path)
+    for image_id in reader.ids():
+        if isinstance(reader, CountsMasks):
+            crowds = [target.crowd for target in reader.read(image_id).targets]
+            assert reader.mask_count(image_id) == crowds.count(False)
+        if isinstance(reader, NamesPictures):
+            assert reader.path(image_id).is_file()
 
 
 def test_an_unknown_id_is_a_clear_error(kind, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.readers.pictures import read_labels, read_levels, read_picture
+from bench.readers.pictures import Stored, look_at, read_labels, read_levels, read_picture
 from bench.types import BenchError
 
 from .making import picture, save
@@ -86,6 +86,33 @@ def test_sixteen_bit_big_endian_tiff(tmp_path):
 def test_cmyk(tmp_path):
     Image.new("CMYK", (W, H), (255, 0, 0, 0)).save(tmp_path / "a.tif")
     assert read_picture(tmp_path / "a.tif")[0, 0].tolist() == [0, 255, 255]
+
+
+def test_a_cmyk_jpeg_is_no_negative(tmp_path):
+    for ink, colour in (((255, 0, 0, 0), [0, 255, 255]), ((0, 0, 0, 255), [0, 0, 0])):
+        Image.new("CMYK", (W, H), ink).save(tmp_path / "a.jpg")
+        found = read_picture(tmp_path / "a.jpg")[2, 3].astype(int)
+        assert np.abs(found - colour).max() <= 3
+
+
+def test_sixteen_bit_colours_give_their_high_bytes(tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    values = picture(H, W).astype(np.uint16) * 256 + 200
+    cv2.imwrite(str(tmp_path / "a.png"), values[..., ::-1])
+    assert np.array_equal(read_picture(tmp_path / "a.png"), picture(H, W))
+
+
+def test_what_a_files_head_says(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    assert look_at(save(tmp_path / "a.jpg", picture(H, W), exif=exif)) == Stored(
+        "JPEG RGB", 8, (H, W)
+    )
+    assert look_at(save(tmp_path / "b.png", grey())) == Stored("PNG L", 1, (H, W))
+    exif[0x0112] = 99
+    assert look_at(save(tmp_path / "c.jpg", picture(H, W), exif=exif)).orientation == 1
+    with pytest.raises(BenchError, match=r"none\.png"):
+        look_at(tmp_path / "none.png")
 
 
 def test_colour_labels_are_packed(tmp_path):

@@ -16,8 +16,13 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
+from bench.checking.dataset import check_dataset
+from bench.checking.page import write_check
+from bench.parts import Part
+from bench.readers.shapes import Shapes
 from bench.report import write_report
 from bench.store import read_runs
+from bench.types import Site
 
 NASTY = "</script><img src=x onerror=document.title='hit'><script>document.title='hit'</script>"
 ROW = "tr => [tr.cells[0].textContent, tr.cells[1].textContent, Number(tr.cells[3].textContent)]"
@@ -308,3 +313,23 @@ def test_the_page_asks_no_network(opened, page):
     }
     assert page.as_uri() in asked
     assert {url for url in asked if not url.startswith("data:")} == {page.as_uri()}
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_the_page_of_a_check_fits_and_runs_no_text_of_the_data(chromium, tmp_path, width):
+    about = {"title": NASTY, "unknown": NASTY, "expected": {"images": 3, "masks": 29461}}
+    part = Part(NASTY, "1", "bench.readers.shapes.Shapes", {}, about)
+    check = check_dataset(part, Shapes(count=3, site=Site()), pictures=True)
+    chromium.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
+    )
+    chromium.get(write_check(check, tmp_path / "check").as_uri())
+    chromium.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert chromium.execute_script("return document.documentElement.scrollWidth") <= width
+    wide = "return [...document.querySelectorAll('.frame')].map(f => f.scrollWidth - f.clientWidth)"
+    assert max(chromium.execute_script(wide)) <= 1, "no table is cut off"
+    assert chromium.title.startswith("Check of </script>")
+    assert NASTY in chromium.execute_script("return document.body.textContent")
+    assert chromium.execute_script("return document.querySelectorAll('img').length") > 5
+    assert chromium.get_log("browser") == []

@@ -1,0 +1,1 @@
+"""Reads a whole dataset and says what is in it, beside what should be: ``sam-bench check``."""

@@ -1,0 +1,126 @@
+"""``sam-bench check``: reads a whole dataset and says whether it is what it should be."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import console
+from bench.arguments import Commands, add_overrides
+from bench.types import BenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.checking.dataset import Check
+    from bench.readers.manifest import Manifest
+    from bench.types import Reader, Site
+
+_HELP = """\
+Reads every image and mask of a dataset and counts: against what the YAML expects, empty, tiny,
+overlapping masks, pictures that can't be read, and more. The words are overrides, as those of
+`run`. The exit code is 1 where a count differs from an exact expectation or a file can't be read.
+
+  sam-bench check dataset=bbbc038 --report nuclei
+  sam-bench check dataset=coco dataset.args.annotations=mine.json dataset.args.images=pictures
+"""
+
+
+def add(commands: Commands) -> None:
+    """Adds the command."""
+    check = commands.add_parser(
+        "check",
+        help="is a dataset what it should be? counts, oddities, pictures",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    check.add_argument("--report", metavar="NAME", help="also a page, results/reports/NAME/")
+    check.add_argument(
+        "--manifest",
+        type=Path,
+        metavar="FILE",
+        help="write which images there are, or which dataset.args.subsample takes of them",
+    )
+    add_overrides(check, "dataset=bbbc038")
+    check.set_defaults(command=main)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Does the check that the first word names; without such a word it is that of a dataset."""
+    if words := [word for word in options.overrides if "=" not in word]:
+        raise BenchError(f"check takes dataset=NAME and other overrides, found {words[0]!r}")
+    return check_data(options)
+
+
+def check_data(options: argparse.Namespace) -> int:
+    """Reads the dataset and shows what is in it; 1 unless it is what it should be."""
+    from bench.checking.dataset import check_dataset
+    from bench.checking.tables import sections, sentences
+    from bench.config import load_configs
+    from bench.progress import RunProgress
+    from bench.reading import open_whole
+    from bench.types import Site
+
+    words = [re.split(r"[=.]", word)[0].lstrip("+~") for word in options.overrides]
+    if "dataset" not in words:
+        raise BenchError("say which dataset is to be checked: dataset=NAME")
+    configs = load_configs(options.overrides, options.config_dir)
+    if len(configs) > 1:
+        raise BenchError("check takes one dataset at a time")
+    runtime, dataset = configs[0].runtime, configs[0].dataset
+    site = Site(datasets=Path(runtime.datasets).expanduser())
+    reader = open_whole(dataset, site, runtime.allow_modules)
+    number = min(len(reader.ids()), runtime.limit or len(reader.ids()))
+    with RunProgress(f"check of {dataset.name}", number, console.errors()) as progress:
+        check = check_dataset(
+            dataset,
+            reader,
+            limit=runtime.limit,
+            threads=runtime.workers,
+            pictures=options.report is not None,
+            image_done=lambda: progress.image_done({}),
+        )
+    screen = console.output()
+    for section in sections(check):
+        screen.print(console.table_of(section))
+    said = [*sentences(check), *_write(options, check, reader, site, Path(runtime.results))]
+    for sentence in said:
+        screen.print(sentence, highlight=False, markup=False, soft_wrap=True)
+    return 0 if check.holds else 1
+
+
+def _write(
+    options: argparse.Namespace, check: Check, reader: Reader, site: Site, results: Path
+) -> list[str]:
+    """Says what a subset takes, writes the manifest and the page that are asked for."""
+    from bench.readers.manifest import save_manifest
+    from bench.readers.subset import draw
+    from bench.reading import subset_rule
+
+    said = []
+    counts = check.mask_counts
+    words = f"the images that could be read, {len(counts)} of {check.images}"
+    if rule := subset_rule(check.dataset, site):
+        counts, words = draw(reader, rule, counts), rule.words
+        said.append(f"subsample takes {len(counts):,} images, {sum(counts.values()):,} masks.")
+    if options.manifest is not None:
+        save_manifest(_manifest(check, reader, counts, words), options.manifest)
+        said.append(f"manifest: {options.manifest}")
+    if options.report is not None:
+        from bench.checking.page import write_check
+
+        out = results.expanduser() / "reports" / options.report
+        said.append(f"report: {write_check(check, out)}")
+    return said
+
+
+def _manifest(check: Check, reader: Reader, counts: Mapping[str, int], words: str) -> Manifest:
+    from bench.readers.manifest import Manifest
+
+    part = check.dataset
+    if not counts:
+        raise BenchError(f"{part.name}: no image could be read, a manifest would be empty")
+    fingerprint = reader.fingerprint(list(counts))
+    return Manifest(part.name, part.version, counts, fingerprint, words)

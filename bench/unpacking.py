@@ -1,0 +1,163 @@
+"""Unpacks archives of other people: nothing lands outside the folder, nothing grows without end."""
+
+from __future__ import annotations
+
+import lzma
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO, TypeAlias
+
+from bench.types import BenchError
+
+Member: TypeAlias = "tuple[str, Callable[[], IO[bytes]]]"
+"""A file's name in the archive, and how it is opened."""
+
+_CHUNK = 1 << 20
+_LEAST_LIMIT = 1 << 30
+_RATIO = 100
+"""How many times its own size an archive of data may unpack to; more is taken for a trap."""
+
+_JUNK = ("__MACOSX", ".DS_Store")
+
+# What the two libraries raise on damaged files, and on ways of packing that they don't know.
+_BROKEN = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
+
+
+def kinds() -> list[str]:
+    """The kinds of archive."""
+    return list(_OPENERS)
+
+
+def unpack(archive: Path, kind: str, folder: Path, limit: int | None = None) -> int:
+    """Unpacks all files of ``archive`` into the new or empty ``folder``, and gives their number.
+
+    ``kind`` is one of ``kinds()``; ``limit`` is the most bytes that may come out, by default 100
+    times the archive's size and 1 GiB at least. Files get this process's own permissions; what
+    macOS adds is left out.
+
+    Raises ``BenchError`` that names archive and member for absolute names, names with "..", drive
+    letters or backslashes, links, devices, encrypted files, a name that is there twice, too many
+    bytes, no room on the disk, and a damaged archive. Then the folder holds a part, and is to be
+    thrown away.
+    """
+    if kind not in _OPENERS:
+        raise BenchError(f"{archive}: unknown kind of archive {kind!r}; there are: {kinds()}")
+    most = limit or max(_LEAST_LIMIT, _RATIO * archive.stat().st_size)
+    left, files = most, 0
+    folder.mkdir(parents=True, exist_ok=True)
+    with _damage_named(archive), _OPENERS[kind](archive) as members:
+        for name, opened in members:
+            target = folder / _inside(archive, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                out = target.open("xb")
+            except FileExistsError:
+                raise BenchError(f"{archive}: {name!r} is there twice") from None
+            with out, opened() as source:
+                while chunk := source.read(_CHUNK):
+                    left -= len(chunk)
+                    if left < 0:
+                        raise BenchError(
+                            f"{archive}: unpacks to more than {most} bytes; if that is right, "
+                            "say how many in about.fetch, unpacked: BYTES"
+                        )
+                    out.write(chunk)
+            files += 1
+    return files
+
+
+@contextmanager
+def _zip(archive: Path) -> Iterator[Iterator[Member]]:
+    with zipfile.ZipFile(archive) as opened:
+        infos = [info for info in opened.infolist() if not info.is_dir()]
+        needed, free = sum(info.file_size for info in infos), _free(archive)
+        if needed > free:
+            raise BenchError(f"{archive}: unpacks to {needed} bytes, {free} are free")
+
+        def members() -> Iterator[Member]:
+            for info in infos:
+                if _is_junk(info.filename):
+                    continue
+                if info.flag_bits & 1:
+                    raise BenchError(f"{archive}: {info.filename!r} is encrypted")
+                mode = info.external_attr >> 16
+                if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+                    raise BenchError(f"{archive}: {info.filename!r} is a link or a device")
+                yield info.filename, lambda info=info: opened.open(info)  # type: ignore[misc]
+
+        yield members()
+
+
+@contextmanager
+def _tar(archive: Path) -> Iterator[Iterator[Member]]:
+    with tarfile.open(archive) as opened:
+
+        def members() -> Iterator[Member]:
+            for info in opened:
+                if info.isdir() or _is_junk(info.name):
+                    continue
+                if not info.isreg():
+                    raise BenchError(f"{archive}: {info.name!r} is a link or a device")
+                yield info.name, lambda info=info: _content(opened, info)  # type: ignore[misc]
+
+        yield members()
+
+
+_OPENERS: Mapping[str, Callable[[Path], AbstractContextManager[Iterator[Member]]]] = {
+    "zip": _zip,
+    "tar": _tar,
+}
+
+
+def _content(opened: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    content = opened.extractfile(info)
+    assert content is not None  # a regular file has one
+    return content
+
+
+def _inside(archive: Path, name: str) -> PurePosixPath:
+    """The name as a path below the folder; raises ``BenchError`` for one that isn't."""
+    path = PurePosixPath(name)
+    bad = (
+        not path.parts
+        or path.is_absolute()
+        or ".." in path.parts
+        or "\\" in name
+        or PureWindowsPath(name).drive != ""
+    )
+    if bad:
+        raise BenchError(f"{archive}: the name {name!r} would leave the folder; nothing is kept")
+    return path
+
+
+def _is_junk(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return bool(parts) and (parts[0] in _JUNK or parts[-1] in _JUNK)
+
+
+def _free(archive: Path) -> int:
+    return shutil.disk_usage(archive.parent).free
+
+
+@contextmanager
+def _damage_named(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except _BROKEN as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise BenchError(f"{archive}: can't be unpacked: {reason}") from error
