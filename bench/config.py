@@ -28,7 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from bench.parts import Part
-from bench.types import BenchError, Site
+from bench.types import MAX_PIXELS, BenchError, Site
 
 KEY_VERSION = 1
 
@@ -57,10 +57,18 @@ class Runtime:
     datasets: str = "datasets"
     checkpoints: str = "~/.cache/sam-bench/checkpoints"
     results: str = "results"
+    max_pixels: int = MAX_PIXELS
     allow_modules: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for name in ("workers", "image_batch", "prompt_batch", "part_images", "limit"):
+        for name in (
+            "workers",
+            "image_batch",
+            "prompt_batch",
+            "part_images",
+            "limit",
+            "max_pixels",
+        ):
             value = getattr(self, name)
             if isinstance(value, int) and value < 1:
                 raise BenchError(f"runtime.{name} must be at least 1, found {value}")
@@ -74,6 +82,7 @@ class Runtime:
             image_batch=self.image_batch,
             prompt_batch=self.prompt_batch,
             download=self.download,
+            max_pixels=self.max_pixels,
         )
 
 

@@ -23,7 +23,7 @@ def reader_of_run(store: RunStore, datasets: Path, allow_modules: Sequence[str] 
     module isn't among ``allow_modules``.
     """
     dataset = Part(**store.header()["dataset"])
-    target = load_class(dataset, allow_modules)
+    target = load_class(dataset, allow_modules, "dataset")
     reader: Reader = target(**dataset.args, site=Site(datasets=datasets.expanduser()))
     return reader
 

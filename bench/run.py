@@ -76,7 +76,7 @@ class Worker:
         self._on_cpu = torch.device(plan.site.device).type == "cpu"
         self._lanes = config.runtime.workers if self._on_cpu else 1
         self._use_one_thread()
-        model = load_class(config.model, config.runtime.allow_modules)
+        model = load_class(config.model, config.runtime.allow_modules, "model")
         self.segmenter: Segmenter = model(**config.model.args, site=plan.site)
         if config.runtime.canary:
             _ask_canary(self.segmenter, plan)

@@ -46,8 +46,10 @@ def score_given(
         raise BenchError("score takes the whole dataset: leave runtime.limit out")
     allowed = config.runtime.allow_modules
     site = Site(datasets=Path(config.runtime.datasets).expanduser())
-    reader: Reader = load_class(config.dataset, allowed)(**config.dataset.args, site=site)
-    protocol: Protocol = load_class(config.protocol, allowed)(**config.protocol.args)
+    reader: Reader = load_class(config.dataset, allowed, "dataset")(
+        **config.dataset.args, site=site
+    )
+    protocol: Protocol = load_class(config.protocol, allowed, "protocol")(**config.protocol.args)
     ids = list(reader.ids())
     given = read_predictions(path, kind, ids)
     args = {"predictions": _hash(path), "match": rule}

@@ -19,7 +19,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from bench.readers.files import hash_files, id_order, locate_file, locate_folder
+from bench.documents import parse_json
+from bench.readers.files import check_inside, hash_files, id_order, locate_file, locate_folder
 from bench.readers.pictures import Exif, read_picture
 from bench.readers.segmentation import decode_segmentation
 from bench.types import BenchError, ImageArray, Sample, Site, Target
@@ -61,6 +62,7 @@ class Coco:
         self._file = locate_file(annotations, site)
         self._folder = locate_folder(images, site)
         self._exif: Exif = exif
+        self._most = site.max_pixels
         written = self._file.read_bytes()
         self._content = hashlib.sha256(written).hexdigest()
         content = _parse(self._file, written)
@@ -74,6 +76,8 @@ class Coco:
             image_id: _file_name(self._file, image).removeprefix(strip)
             for image_id, image in self._images.items()
         }
+        for image_id, name in self._names.items():
+            check_inside(name, f"{self._file}: image {image_id}: 'file_name'")
         self._categories = _categories(self._file, content)
         self._annotations = self._by_image(content["annotations"])
         self._ids = sorted(self._images, key=id_order)
@@ -115,7 +119,7 @@ class Coco:
 
     def _picture(self, image_id: str) -> ImageArray:
         entry, path = self.entry(image_id), self.path(image_id)
-        image = read_picture(path, exif=self._exif)
+        image = read_picture(path, exif=self._exif, pixel_limit=self._most)
         height, width = image.shape[:2]
         said = entry.get("height", height), entry.get("width", width)
         if said != (height, width):
@@ -157,10 +161,20 @@ class Coco:
                     f"'images' does not list"
                 )
             category = annotation.get("category_id")
-            if self._categories and category is not None and category not in self._categories:
+            if (
+                self._categories
+                and category is not None
+                and (type(category) not in (int, str) or category not in self._categories)
+            ):
                 raise BenchError(
                     f"{self._file}: annotation {mask_id} refers to category {category}, which "
                     f"'categories' does not list"
+                )
+            crowd = annotation.get("iscrowd", 0)
+            if not isinstance(crowd, int) or crowd not in (0, 1):
+                raise BenchError(
+                    f"{self._file}: annotation {mask_id} has 'iscrowd' "
+                    f"{str(crowd)[:40]!r}, expected 0 or 1"
                 )
             found.setdefault(image_id, []).append(annotation)
         return found
@@ -178,7 +192,7 @@ class Coco:
 def _parse(file: Path, written: bytes) -> dict[str, Any]:
     """The JSON's top level, with its lists ``images`` and ``annotations``."""
     try:
-        content = json.loads(written)
+        content = parse_json(written)
     except ValueError as error:
         raise BenchError(f"{file}: not a JSON file: {error}") from None
     if not isinstance(content, dict):
@@ -220,10 +234,19 @@ def _file_name(file: Path, image: Entry) -> str:
 
 def _categories(file: Path, content: Entry) -> dict[Any, str]:
     """Names by id; empty where the file has no categories."""
-    try:
-        return {entry["id"]: str(entry["name"]) for entry in content.get("categories") or []}
-    except (KeyError, TypeError):
-        raise BenchError(f"{file}: every entry of 'categories' has 'id' and 'name'") from None
+    found: dict[Any, str] = {}
+    entries = content.get("categories") or []
+    for entry in entries if isinstance(entries, list) else [entries]:
+        own = entry.get("id") if isinstance(entry, dict) else None
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if type(own) not in (int, str) or type(name) not in (int, str):
+            raise BenchError(
+                f"{file}: every entry of 'categories' has 'id' and 'name', found {str(entry)[:80]}"
+            )
+        if own in found:
+            raise BenchError(f"{file}: the id {own} is in 'categories' more than once")
+        found[own] = str(name)
+    return found
 
 
 def _attributes(written: object) -> dict[str, str]:

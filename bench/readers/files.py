@@ -46,6 +46,20 @@ def check_pattern(name: str, pattern: str) -> None:
         raise BenchError(f"{name} must stay inside the folder, found {pattern!r}")
 
 
+def check_inside(name: str, where: str) -> None:
+    """Raises ``BenchError`` for a file name from a file that leads out of its folder.
+
+    Absolute names, ``..``, drives and NUL are refused whether or not there is such a file, so that
+    annotations can't show what lies elsewhere. Links inside a folder are its owner's, and followed.
+    """
+    parts = name.replace("\\", "/").split("/")
+    drive = re.match(r"[A-Za-z]:", name)
+    if drive or name.startswith(("/", "\\")) or ".." in parts or "\0" in name:
+        raise BenchError(
+            f"{where} {name[:80]!r} leads out of its folder; expected a name inside it"
+        )
+
+
 def find_by_id(folder: Path, pattern: str) -> dict[str, Path]:
     """The files that match a pattern, id → path, in ``id_order``.
 
@@ -59,6 +73,13 @@ def find_by_id(folder: Path, pattern: str) -> dict[str, Path]:
         match = shape.fullmatch(path.relative_to(folder).as_posix())
         if match is None:
             continue
+        try:
+            match["id"].encode()
+        except UnicodeEncodeError:
+            raise BenchError(
+                f"{folder}: the name of the file {str(path.name)!a} is not UTF-8 and so no id; "
+                f"rename it"
+            ) from None
         earlier = found.setdefault(match["id"], path)
         if earlier != path:
             raise BenchError(

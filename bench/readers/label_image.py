@@ -62,6 +62,7 @@ class LabelImage:
         self._split = split_components
         self._categories = {_number(k): str(v) for k, v in (categories or {}).items()}
         self._exif: Exif = exif
+        self._most = site.max_pixels
         self._labels = find_by_id(self._folder, labels)
         if not self._labels:
             raise BenchError(f"{self._folder}: no label image matches the pattern {labels!r}")
@@ -86,9 +87,9 @@ class LabelImage:
         """
         if image_id not in self._labels:
             raise BenchError(f"{self._folder}: there is no image with the id {image_id!r}")
-        image = read_picture(self._pictures[image_id], exif=self._exif)
+        image = read_picture(self._pictures[image_id], exif=self._exif, pixel_limit=self._most)
         file = self._labels[image_id]
-        labels = read_labels(file)
+        labels = read_labels(file, pixel_limit=self._most)
         if labels.shape != image.shape[:2]:
             raise BenchError(
                 f"{file}: the label image is {labels.shape[0]}×{labels.shape[1]} (H×W), its "

@@ -52,6 +52,7 @@ class MaskFolder:
         self._folder = locate_folder(folder, site)
         self._threshold = threshold
         self._exif: Exif = exif
+        self._most = site.max_pixels
         self._pictures = find_by_id(self._folder, images)
         if not self._pictures:
             raise BenchError(f"{self._folder}: no picture matches the pattern {images!r}")
@@ -73,7 +74,7 @@ class MaskFolder:
         if image_id not in self._pictures:
             raise BenchError(f"{self._folder}: there is no image with the id {image_id!r}")
         picture = self._pictures[image_id]
-        image = read_picture(picture, exif=self._exif)
+        image = read_picture(picture, exif=self._exif, pixel_limit=self._most)
         targets: dict[str, Target] = {}
         if not self._masks[image_id]:
             self._check_masks_folder(image_id)
@@ -100,7 +101,7 @@ class MaskFolder:
             raise BenchError(f"{self._folder / parent}: no such folder of masks")
 
     def _mask(self, path: Path, picture: Path, size: tuple[int, ...]) -> Mask:
-        levels = read_levels(path)
+        levels = read_levels(path, pixel_limit=self._most)
         if levels.shape != size:
             raise BenchError(
                 f"{path}: the mask is {levels.shape[0]}×{levels.shape[1]} (H×W), its picture "
