@@ -29,6 +29,7 @@ from yaml import YAMLError
 
 from bench.parts import Part
 from bench.types import MAX_PIXELS, BenchError, Site
+from bench.yaml_files import check_yaml, check_yamls
 
 KEY_VERSION = 1
 
@@ -41,7 +42,9 @@ class Runtime:
     threads read ahead and, on a CPU, score side by side: as many as there are cores, at most 8.
     ``part_images`` images make a part on disk. ``limit`` runs only the first images, for a try.
     ``strict`` stops at the first image that cannot be read. ``canary`` asks a checkpoint for known
-    masks before a run. Classes outside this package need their module in ``allow_modules``.
+    masks before a run. A picture of more than ``max_pixels`` is refused before it is decoded.
+    Classes outside this package need their module in ``allow_modules``, which only the command
+    line may set: a YAML may come from anyone.
     """
 
     device: str = "auto"
@@ -72,6 +75,11 @@ class Runtime:
             value = getattr(self, name)
             if isinstance(value, int) and value < 1:
                 raise BenchError(f"runtime.{name} must be at least 1, found {value}")
+        if isinstance(self.max_pixels, int) and self.max_pixels > 2 * MAX_PIXELS:
+            raise BenchError(
+                f"runtime.max_pixels must be at most {2 * MAX_PIXELS}, where Pillow refuses too, "
+                f"found {self.max_pixels}"
+            )
 
     def site(self) -> Site:
         """The same for the parts: paths expanded, the device chosen."""
@@ -118,14 +126,19 @@ def load_configs(overrides: Sequence[str], extra_dir: Path | None = None) -> lis
     """Every run that the overrides ask for: several where one of them sweeps (``model=a,b``).
 
     What the command line gives, one value or several, takes the place of an experiment's sweep of
-    the same name. ``extra_dir`` is a user's own folder of YAMLs, laid out as ``conf/``. Raises
-    ``BenchError`` with one line for anything that doesn't compose.
+    the same name. ``extra_dir`` is a user's own folder of YAMLs, laid out as ``conf/``.
+    What the overrides say is the user's; YAMLs may come from anyone, and neither call resolvers
+    nor allow modules. Raises ``BenchError`` with one line for anything that doesn't compose.
     """
+    if extra_dir is not None:
+        if not extra_dir.is_dir():
+            raise BenchError(f"{extra_dir}: no such folder (--config-dir)")
+        check_yamls(extra_dir)
     with _hydra_errors():
         fixed, swept = _split_sweeps(overrides)
         base = _compose(fixed, extra_dir, {name: values[0] for name, values in swept.items()})
         given = {str(word).partition("=")[0] for word in fixed}
-        own = {k: _as_list(v) for k, v in base.sweep.items() if k not in given}
+        own = {_sweepable(k): _as_list(v) for k, v in base.sweep.items() if k not in given}
         swept = {**own, **swept}
         if not swept:
             return [base]
@@ -145,6 +158,7 @@ def part_about(group: str, name: str, extra_dir: Path | None = None) -> str:
     """What a part's YAML says of itself in one line, such as that of ``model``, ``demo``."""
     folders = [*([extra_dir / group] if extra_dir else []), conf_dir() / group]
     path = next(path for folder in folders if (path := folder / f"{name}.yaml").is_file())
+    check_yaml(path)
     with _hydra_errors():
         loaded = OmegaConf.to_container(OmegaConf.load(path))
     about = loaded.get("about", {}) if isinstance(loaded, dict) else {}
@@ -178,8 +192,6 @@ def run_key(
 def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, str]) -> RunConfig:
     overrides = [*fixed, *(f"{name}={value}" for name, value in swept.items())]
     if extra_dir is not None:
-        if not extra_dir.is_dir():
-            raise BenchError(f"{extra_dir}: no such folder (--config-dir)")
         overrides.append(f"hydra.searchpath=[file://{extra_dir.resolve()}]")
     ConfigStore.instance().store(name="run_schema", node=RunConfig)
     GlobalHydra.instance().clear()
@@ -190,6 +202,12 @@ def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, s
     config = OmegaConf.to_object(composed)
     assert isinstance(config, RunConfig)
     _refuse_additions(config)
+    words = {word.partition("=")[0].lstrip("+") for word in fixed} | set(swept)
+    if config.runtime.allow_modules and "runtime.allow_modules" not in words:
+        raise BenchError(
+            f"a YAML sets runtime.allow_modules={config.runtime.allow_modules}, which only the "
+            f"command line may; if you trust them, give it there"
+        )
     return config
 
 
@@ -206,6 +224,17 @@ def _split_sweeps(overrides: Sequence[str]) -> tuple[list[str], dict[str, list[s
     return fixed, swept
 
 
+def _sweepable(name: object) -> str:
+    """The key of a YAML's sweep; raises ``BenchError`` for one that isn't a run's own."""
+    known = {each.name for each in fields(RunConfig)} - {"sweep"}
+    known |= {path.name for path in conf_dir().iterdir() if path.is_dir()} - {"experiment"}
+    top = str(name).partition(".")[0]
+    allows = str(name) == "runtime.allow_modules"
+    if allows or not re.fullmatch(r"\w+(\.\w+)*", str(name)) or top not in known:
+        raise BenchError(f"configuration: sweep: {_unknown_key(str(name))}")
+    return str(name)
+
+
 def _as_list(value: Any) -> list[str]:
     return [str(one) for one in value] if isinstance(value, list) else [str(value)]
 
@@ -215,7 +244,9 @@ def _hydra_errors() -> Iterator[None]:
     """Hydra's many-line complaints as one line that says what to do."""
     try:
         yield
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+    except RecursionError as error:
+        raise BenchError("configuration: it is nested too deeply, or names itself") from error
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
         raise BenchError(f"configuration: {_one_line(error)}") from error
 
 

@@ -80,10 +80,10 @@ _A_TEXT = ("a text", _text)
 _FACTS = ("an object", _mapping_of(_anything))
 
 _KINDS: Mapping[str, tuple[str, Check]] = {
-    **{key: _A_PART for key in ("model", "dataset", "prompt", "protocol")},
-    **{key: _A_COUNT for key in ("images", "images_done", "images_failed", "masks")},
-    **{key: _A_TEXT for key in ("name", "key", "task", "status")},
-    **{key: _FACTS for key in ("facts", "versions", "git", "machine")},
+    **dict.fromkeys(("model", "dataset", "prompt", "protocol"), _A_PART),
+    **dict.fromkeys(("images", "images_done", "images_failed", "masks"), _A_COUNT),
+    **dict.fromkeys(("name", "key", "task", "status"), _A_TEXT),
+    **dict.fromkeys(("facts", "versions", "git", "machine"), _FACTS),
     "report_steps": ("an object of steps from 1 and their labels", _steps),
     "skipped": ("an object of counts", _mapping_of(_count)),
     "seconds": ("an object of seconds", _mapping_of(_seconds)),

@@ -12,7 +12,7 @@ from bench.types import BenchError
 
 
 def sound_bytes(part: Path) -> bytes:
-    """A part's bytes; raises ``ValueError`` where they aren't those that its name holds the hash of.
+    """A part's bytes; raises ``ValueError`` where they aren't those that its name is of.
 
     Parquet itself notices some damage and misreads the rest. A name without a hash passes.
     """

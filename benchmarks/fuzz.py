@@ -37,7 +37,7 @@ PACKAGES = ("pillow", "torch", "pyarrow", "numpy", "hydra-core", "safetensors", 
 
 
 def work(seed: int) -> None:
-    """The process that runs cases: a line of JSON in, "start" and a line of JSON out."""
+    """The process that runs cases: a line of JSON in; "start", "judged", JSON out."""
     import logging
     import warnings
 
@@ -70,9 +70,12 @@ def work(seed: int) -> None:
             Path("/proc/self/clear_refs").write_text("5")
             print("start", flush=True)
             start = time.perf_counter()
-            why = ""
+            seconds, why = None, ""
             try:
-                judge()
+                verify = judge()
+                seconds, peak = time.perf_counter() - start, _status("VmHWM")
+                print("judged", flush=True)
+                verify()
                 outcome = "read"
             except BenchError as error:
                 outcome, why = "refused", str(error)
@@ -85,7 +88,8 @@ def work(seed: int) -> None:
                 outcome = "memory" if isinstance(error, MemoryError) else "traceback"
                 where = f"{Path(last.filename).name}:{last.lineno}"
                 why = f"{type(error).__name__} at {where}: {str(error)[:200]}"
-            seconds, peak = time.perf_counter() - start, _status("VmHWM")
+            if seconds is None:
+                seconds, peak = time.perf_counter() - start, _status("VmHWM")
         if outcome in ("read", "refused") and peak > BYTES:
             outcome, why = "memory", f"peak of {peak / 2**20:.0f} MB; {why}"
         said = {"outcome": outcome, "why": why[:300], "seconds": seconds, "peak": peak}
@@ -121,6 +125,7 @@ class Worker:
         line = self._line(180.0)
         if line == "start":
             line = self._line(SECONDS)
+            line = self._line(180.0) if line == "judged" else line
         if line and line.startswith("{"):
             found: dict[str, Any] = json.loads(line)
             return found

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from fuzzing.mutations import ODD, forged_document, forged_json
-from fuzzing.pictures import WrongError
+from fuzzing.pictures import Judge, Verify, WrongError
 from fuzzing.truth import rle_mask
 from PIL import Image
 from pycocotools import mask as coco_mask
@@ -18,8 +17,6 @@ from pycocotools import mask as coco_mask
 from bench.predictions import coco as results
 from bench.readers.coco import Coco
 from bench.types import BenchError, Site
-
-Judge = Callable[[], None]
 
 SIZES = ((9, 14), (12, 7))
 
@@ -60,7 +57,7 @@ def coco(rng: random.Random, folder: Path) -> Judge:
     data = forged_json(document, rng)
     (folder / "a.json").write_bytes(data)
 
-    def judge() -> None:
+    def judge() -> Verify:
         reader = Coco("a.json", "images", site=Site(datasets=folder))
         read: dict[str, Any] = {}
         refusals = []
@@ -70,6 +67,9 @@ def coco(rng: random.Random, folder: Path) -> Judge:
                 read[image_id] = reader.read(image_id)
             except BenchError as error:
                 refusals.append(error)
+        return lambda: verify(read, refusals)
+
+    def verify(read: dict[str, Any], refusals: list[BenchError]) -> None:
         _judge_rows(json.loads(data, object_pairs_hook=_without_twins), read)
         if refusals:
             raise refusals[0]
@@ -156,12 +156,12 @@ def rle(rng: random.Random, folder: Path) -> Judge:
         json.dumps([{"image_id": "a", "segmentation": segmentation}]).encode()
     )
 
-    def judge() -> None:
+    def judge() -> Verify:
         (given,) = results.read(folder / "r.json", ["a"])["a"]
         try:
             found = given.mask(height, width)
         except ValueError as error:
             raise BenchError(str(error)) from error
-        judge_mask(segmentation, found.dense())
+        return lambda: judge_mask(segmentation, found.dense())
 
     return judge

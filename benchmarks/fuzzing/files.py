@@ -10,7 +10,6 @@ import random
 import re
 import struct
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 import yaml
 from fuzzing.mutations import damaged, forged_document, forged_json
-from fuzzing.pictures import WrongError
+from fuzzing.pictures import Judge, Verify, WrongError
 from safetensors.torch import save
 from torch import nn
 
@@ -30,8 +29,6 @@ from bench.report.selection import select
 from bench.report.table import miou_table
 from bench.store import RunStore, find_runs, read_runs
 from bench.types import BenchError, Row
-
-Judge = Callable[[], None]
 
 
 class _Payload:
@@ -83,12 +80,15 @@ def checkpoint(rng: random.Random, folder: Path) -> Judge:
         data = bomb.getvalue()
     path.write_bytes(data)
 
-    def judge() -> None:
+    def judge() -> Verify:
         try:
             state = read_state(path)
             load_strict(network, state, str(path))
         finally:
             _check_mark(mark)
+        return lambda: verify(state)
+
+    def verify(state: dict[str, torch.Tensor]) -> None:
         for tensor in state.values():
             if tensor.numel() * tensor.element_size() > len(data):
                 raise WrongError("a tensor holds more than its file")
@@ -140,8 +140,11 @@ def parquet(rng: random.Random, folder: Path) -> Judge:
     path = rng.choice(store.parts())
     path.write_bytes(damaged(path.read_bytes(), rng))
 
-    def judge() -> None:
+    def judge() -> Verify:
         contents, after = store.content(), read_runs([store])
+        return lambda: verify(contents, after)
+
+    def verify(contents: Any, after: Any) -> None:
         if contents.masks != done.masks or set(contents.images) != set(done.images):
             raise WrongError("a damaged part says that other images are done")
         if before.to_json() != after.to_json():
@@ -158,9 +161,8 @@ def run_json(rng: random.Random, folder: Path) -> Judge:
     path.write_bytes(data)
     rows = read_runs([store])
 
-    def judge() -> None:
+    def judge() -> Verify:
         stores = find_runs(folder)
-        header = stores[0].header()
         table = miou_table(select(stores))
         for line in table.lines.to_dict("records"):
             if not np.isclose(line["miou"], rows["iou"].mean(), atol=1e-12):
@@ -170,8 +172,7 @@ def run_json(rng: random.Random, folder: Path) -> Judge:
             raise WrongError(f"a header opened {type(reader)}")
         reader.read(reader.ids()[0])
         stores[0].errors()
-        if "__mark__" in str(header):
-            raise WrongError("text was evaluated")
+        return lambda: None
 
     return judge
 
@@ -230,7 +231,7 @@ def config(rng: random.Random, folder: Path) -> Judge:
     (folder / "model" / "mine.yaml").write_bytes(data)
     secret = re.escape(os.environ.get("HOME", "?"))
 
-    def judge() -> None:
+    def judge() -> Verify:
         try:
             (found,) = load_configs(words, folder)
             if found.runtime.allow_modules:
@@ -240,6 +241,9 @@ def config(rng: random.Random, folder: Path) -> Judge:
                 raise WrongError(f"a model is {target}")
         finally:
             _check_mark(mark)
+        return lambda: verify(found)
+
+    def verify(found: Any) -> None:
         if re.search(f"'{secret}|{re.escape(os.environ['PATH'])}", str(found.model) + str(found)):
             if "~" not in str(found):
                 raise WrongError("the environment was read")
@@ -250,12 +254,3 @@ def config(rng: random.Random, folder: Path) -> Judge:
             raise WrongError(f"name is {found.model.name!r}, the file says {said['name']!r}")
 
     return judge
-
-
-def refused(judge: Judge) -> bool:
-    """Whether a judge ended in the one error that a user may see."""
-    try:
-        judge()
-    except BenchError:
-        return True
-    return False

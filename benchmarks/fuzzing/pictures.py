@@ -15,7 +15,9 @@ from PIL import Image
 
 from bench.readers.pictures import read_labels, read_levels, read_picture
 
-Judge = Callable[[], None]
+Verify = Callable[[], None]
+Judge = Callable[[], Verify]
+"""Reads a file, which is timed, and gives what compares it with the truth, which is not."""
 
 EXACT = ("PNG", "BMP", "PPM", "TIFF")
 LOSSY = ("JPEG", "WEBP")
@@ -47,8 +49,11 @@ def picture(rng: random.Random, folder: Path) -> Judge:
     path = folder / f"a.{kind.lower()}"
     path.write_bytes(data)
 
-    def judge() -> None:
+    def judge() -> Verify:
         found = read_picture(path)
+        return lambda: verify(found)
+
+    def verify(found: Array) -> None:
         first = np.asarray(Image.open(io.BytesIO(whole)).convert("RGB"))
         _compare(found, _by_cv2(data, kind), first, len(data) == len(whole), kind in LOSSY)
 
@@ -73,9 +78,11 @@ def mask(rng: random.Random, folder: Path) -> Judge:
     path = folder / "a.png"
     path.write_bytes(data)
 
-    def judge() -> None:
-        labels = read_labels(path)
-        levels = read_levels(path)
+    def judge() -> Verify:
+        labels, levels = read_labels(path), read_levels(path)
+        return lambda: verify(labels, levels)
+
+    def verify(labels: Array, levels: Array) -> None:
         same = len(data) == len(whole)
         _compare(labels, _labels_of(png_values(data)), _labels_of(png_values(whole)), same, False)
         _compare(levels, _levels_of(png_values(data)), _levels_of(png_values(whole)), same, False)
