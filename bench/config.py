@@ -42,9 +42,9 @@ class Runtime:
     threads read ahead and, on a CPU, score side by side: as many as there are cores, at most 8.
     ``part_images`` images make a part on disk. ``limit`` runs only the first images, for a try.
     ``strict`` stops at the first image that cannot be read. ``canary`` asks a checkpoint for known
-    masks before a run. A picture of more than ``max_pixels`` is refused before it is decoded.
-    Classes outside this package need their module in ``allow_modules``, which only the command
-    line may set: a YAML may come from anyone.
+    masks before a run. A picture of more than ``max_pixels`` is refused before it is decoded. A
+    model that answers nothing stops the run, unless ``allow_degenerate`` says why it may. Classes
+    outside this package need their module in ``allow_modules``, which no YAML may set.
     """
 
     device: str = "auto"
@@ -61,6 +61,7 @@ class Runtime:
     checkpoints: str = "~/.cache/sam-bench/checkpoints"
     results: str = "results"
     max_pixels: int = MAX_PIXELS
+    allow_degenerate: str | None = None
     allow_modules: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ by kind and number, and are the same for a seed; `--kind K --only N` runs one ag
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import platform
 import random
@@ -57,10 +58,8 @@ def work(seed: int) -> None:
     )  # fmt: skip
     for maker in makers.values():  # what is imported once and cached is no case's
         with tempfile.TemporaryDirectory() as folder:
-            try:
+            with contextlib.suppress(Exception):
                 maker(random.Random(0), Path(folder))()
-            except Exception:  # noqa: S110 (the first case is judged again below)
-                pass
     limit = _status("VmSize") + 2 * BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     for line in sys.stdin:
@@ -68,13 +67,13 @@ def work(seed: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             judge = makers[kind](random.Random(f"{seed}/{kind}/{number}"), Path(folder))
             Path("/proc/self/clear_refs").write_text("5")
-            print("start", flush=True)
+            _say("start")
             start = time.perf_counter()
             seconds, why = None, ""
             try:
                 verify = judge()
                 seconds, peak = time.perf_counter() - start, _status("VmHWM")
-                print("judged", flush=True)
+                _say("judged")
                 verify()
                 outcome = "read"
             except BenchError as error:
@@ -93,7 +92,12 @@ def work(seed: int) -> None:
         if outcome in ("read", "refused") and peak > BYTES:
             outcome, why = "memory", f"peak of {peak / 2**20:.0f} MB; {why}"
         said = {"outcome": outcome, "why": why[:300], "seconds": seconds, "peak": peak}
-        print(json.dumps({"kind": kind, "number": number} | said), flush=True)
+        _say(json.dumps({"kind": kind, "number": number} | said))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _status(name: str) -> int:

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fuzzing.mutations import ODD, forged_document, forged_json
-from fuzzing.pictures import Judge, Verify, WrongError
-from fuzzing.truth import rle_mask
 from PIL import Image
 from pycocotools import mask as coco_mask
 
 from bench.predictions import coco as results
 from bench.readers.coco import Coco
 from bench.types import BenchError, Site
+from fuzzing.mutations import ODD, forged_document, forged_json
+from fuzzing.pictures import Judge, Verify, WrongError
+from fuzzing.truth import rle_mask
 
 SIZES = ((9, 14), (12, 7))
 

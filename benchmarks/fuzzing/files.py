@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from fuzzing.mutations import damaged, forged_document, forged_json
-from fuzzing.pictures import Judge, Verify, WrongError
 from safetensors.torch import save
 from torch import nn
 
@@ -28,7 +26,9 @@ from bench.reading import reader_of_run
 from bench.report.selection import select
 from bench.report.table import miou_table
 from bench.store import RunStore, find_runs, read_runs
-from bench.types import BenchError, Row
+from bench.types import Row
+from fuzzing.mutations import damaged, forged_document, forged_json
+from fuzzing.pictures import Judge, Verify, WrongError
 
 
 class _Payload:
@@ -244,9 +244,8 @@ def config(rng: random.Random, folder: Path) -> Judge:
         return lambda: verify(found)
 
     def verify(found: Any) -> None:
-        if re.search(f"'{secret}|{re.escape(os.environ['PATH'])}", str(found.model) + str(found)):
-            if "~" not in str(found):
-                raise WrongError("the environment was read")
+        if re.search(f"{secret}/?'|{re.escape(os.environ['PATH'])}", str(found)):
+            raise WrongError("the environment was read")
         said = yaml.safe_load(data)
         if not isinstance(said, dict) or said.get("args", {}) != found.model.args:
             raise WrongError(f"args are {found.model.args}, the file says {str(said)[:60]}")

@@ -13,7 +13,8 @@ NUMBERS = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80\0\0\0",
 
 ODD: tuple[Any, ...] = (
     None, True, False, -1, 0, 1, 1.5, 2, 1e308, float("nan"), float("inf"), -float("inf"),
-    2**31, 2**32 + 5, 2**63, 2**64 + 1, -(2**63), 10**300, "", "0", "1", "no", "\0", "a\0b", "\ud800",
+    2**31, 2**32 + 5, 2**63, 2**64 + 1, -(2**63), 10**300, "",
+    "0", "1", "no", "\0", "a\0b", "\ud800",
     "../../../../etc/passwd", "/etc/passwd", "..", "<script>alert(1)</script>", "é" * 300,
     "{{7*7}}", "${oc.env:PATH}", "__import__('os').system('true')", [], {}, [[]], [{}], [None],
     [1, 2, 3], [0.5] * 7, {"a": 1}, {"size": [1, 1], "counts": [1]}, {"_target_": "os.system"},

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from fuzzing.mutations import damaged, forged_png
-from fuzzing.truth import Array, png_values
 from PIL import Image
 
 from bench.readers.pictures import read_labels, read_levels, read_picture
+from fuzzing.mutations import damaged, forged_png
+from fuzzing.truth import Array, png_values
 
 Verify = Callable[[], None]
 Judge = Callable[[], Verify]
@@ -93,16 +93,15 @@ def mask(rng: random.Random, folder: Path) -> Judge:
 def _compare(
     found: Array, truth: Array | None, first: Array | None, same_size: bool, lossy: bool
 ) -> None:
-    """Raises ``WrongError``; without a truth, another picture of the same size in bytes is wrong."""
+    """Raises ``WrongError``; without a truth, another picture in a file of that size is wrong."""
     if truth is not None:
         if truth.shape != found.shape:
             raise WrongError(f"read {found.shape}, an independent decoder {truth.shape}")
         away = np.abs(truth.astype(np.int64) - found.astype(np.int64))
         if away.mean() > (6.0 if lossy else 0.0):
             raise WrongError(f"{int((away > 0).sum())} values differ from an independent decoder's")
-    elif first is not None and same_size:
-        if first.shape != found.shape or not np.array_equal(first, found):
-            raise WrongError("an independent decoder refuses it, its fingerprint is unchanged")
+    elif first is not None and same_size and not np.array_equal(first, found):
+        raise WrongError("an independent decoder refuses it, its fingerprint is unchanged")
 
 
 def _noise(rng: random.Random, channels: int) -> Array:
@@ -117,8 +116,7 @@ def _by_cv2(data: bytes, kind: str) -> Array | None:
         stored = png_values(data)
         if stored is None or stored[1] not in (0, 2, 4, 6) or stored[0].max(initial=0) > 255:
             return None
-        colours = stored[0][..., :3] if stored[1] in (2, 6) else stored[0][..., :1].repeat(3, 2)
-        return colours
+        return stored[0][..., :3] if stored[1] in (2, 6) else stored[0][..., :1].repeat(3, 2)
     if kind == "GIF" or data.startswith(POSTSCRIPT[:4]):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Independent decoders, slow and strict: what a file says, or ``None`` where it says nothing sure."""
+"""Independent decoders, slow and strict: what a file says, ``None`` where nothing is sure."""
 
 from __future__ import annotations
 
