@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import platform
 import random
 import resource
@@ -57,9 +58,8 @@ def work(seed: int) -> None:
         )
     )  # fmt: skip
     for maker in makers.values():  # what is imported once and cached is no case's
-        with tempfile.TemporaryDirectory() as folder:
-            with contextlib.suppress(Exception):
-                maker(random.Random(0), Path(folder))()
+        with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Exception):
+            maker(random.Random(0), Path(folder))()
     limit = _status("VmSize") + 2 * BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     for line in sys.stdin:
@@ -113,10 +113,12 @@ class Worker:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._process: subprocess.Popen[str] | None = None
+        self._heard = ""
 
     def run(self, kind: str, number: int) -> dict[str, Any]:
         """One case's outcome."""
         if self._process is None or self._process.poll() is not None:
+            self._heard = ""
             self._process = subprocess.Popen(
                 [sys.executable, __file__, "--worker", "--seed", str(self._seed)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
@@ -145,8 +147,17 @@ class Worker:
         """The next line; none where it doesn't come in time, empty where the process ended."""
         assert self._process is not None
         assert self._process.stdout is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], seconds)
-        return self._process.stdout.readline().strip() if ready else None
+        until = time.monotonic() + seconds
+        while "\n" not in self._heard:
+            left = max(0.0, until - time.monotonic())
+            if not select.select([self._process.stdout], [], [], left)[0]:
+                return None
+            heard = os.read(self._process.stdout.fileno(), 1 << 16).decode()
+            if not heard:
+                return ""
+            self._heard += heard
+        line, _, self._heard = self._heard.partition("\n")
+        return line
 
     def close(self) -> None:
         """Ends the process."""

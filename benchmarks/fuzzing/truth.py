@@ -36,7 +36,7 @@ def png_values(data: bytes) -> tuple[Array, int] | None:
     deep = depth in (1, 2, 4) and kind in (0, 3)
     if interlaced or kind not in _CHANNELS or not (deep or depth == 8 or (depth == 16 != kind * 5)):
         return None
-    if width == 0 or height == 0 or width * height > 4_000_000 or (kind == 3 and depth == 16):
+    if width == 0 or height == 0 or width * height > 60_000 or (kind == 3 and depth == 16):
         return None
     try:
         raw = zlib.decompress(packed)
