@@ -75,6 +75,7 @@ def evaluate(
     (['1 point'], [2])
     """
     from bench.config import load_configs
+    from bench.disk_space import check_disk_space
     from bench.plan import make_plan
     from bench.progress import run_plan
     from bench.report.selection import select
@@ -90,6 +91,7 @@ def evaluate(
     ]  # fmt: skip
     configs = load_configs(words, None if config_dir is None else Path(config_dir))
     plans = [make_plan(config) for config in configs]
+    check_disk_space(plans)
     failed = [error for plan in plans for error in run_plan(plan)]
     stores = {each.store.folder: each.store for plan in plans for each in plan.runs.values()}
     partial = any(config.runtime.limit is not None for config in configs)

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from bench.demo.scenes import render_scene
+from bench.documents import parse_json
 from bench.mask import Mask
 from bench.metrics import iou
 from bench.scoring import upscale
@@ -27,6 +28,8 @@ from bench.types import BenchError, BoolArray, ImageArray, Prompt, Segmenter
 
 LEAST_IOU = 0.98
 """How alike a mask must be to the recorded one; other processors move single pixels."""
+
+_MOST_PIXELS = 1 << 22
 
 _SCENES = ((7_001, (128, 96)), (7_002, (96, 128)), (7_003, (128, 112)))
 
@@ -93,9 +96,9 @@ def save(cases: Sequence[Case], path: Path) -> None:
 def load(path: Path) -> list[Case]:
     """The cases of a canary file; raises ``BenchError`` where it isn't one."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_bytes())
         return [_case(plain) for plain in content["cases"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SyntaxError, OverflowError) as error:
         raise BenchError(f"{path}: not a canary file ({error})") from error
 
 
@@ -114,7 +117,10 @@ def _answer(segmenter: Segmenter, image: ImageArray, prompt: Prompt, multimask: 
 
 
 def _case(plain: Mapping[str, Any]) -> Case:
-    image = np.array(Image.open(io.BytesIO(base64.b64decode(plain["image_png"]))).convert("RGB"))
+    with Image.open(io.BytesIO(base64.b64decode(plain["image_png"])), formats=["PNG"]) as picture:
+        if picture.width * picture.height > _MOST_PIXELS:
+            raise ValueError(f"a picture of {picture.width}×{picture.height} is no canary's")
+        image = np.array(picture.convert("RGB"))
     prompt = Prompt(
         points=np.array(plain["points"], dtype=np.float32).reshape(-1, 2),
         labels=np.array(plain["labels"], dtype=np.int64),

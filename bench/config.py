@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from bench.parts import Part
-from bench.types import BenchError, Site
+from bench.types import MAX_PIXELS, BenchError, Site
+from bench.yaml_files import check_yaml, check_yamls
 
 KEY_VERSION = 1
 
@@ -41,7 +42,9 @@ class Runtime:
     threads read ahead and, on a CPU, score side by side: as many as there are cores, at most 8.
     ``part_images`` images make a part on disk. ``limit`` runs only the first images, for a try.
     ``strict`` stops at the first image that cannot be read. ``canary`` asks a checkpoint for known
-    masks before a run. Classes outside this package need their module in ``allow_modules``.
+    masks before a run. A picture of more than ``max_pixels`` is refused before it is decoded. A
+    model that answers nothing stops the run, unless ``allow_degenerate`` says why it may. Classes
+    outside this package need their module in ``allow_modules``, which no YAML may set.
     """
 
     device: str = "auto"
@@ -57,24 +60,42 @@ class Runtime:
     datasets: str = "datasets"
     checkpoints: str = "~/.cache/sam-bench/checkpoints"
     results: str = "results"
+    max_pixels: int = MAX_PIXELS
+    allow_degenerate: str | None = None
     allow_modules: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for name in ("workers", "image_batch", "prompt_batch", "part_images", "limit"):
+        for name in (
+            "workers",
+            "image_batch",
+            "prompt_batch",
+            "part_images",
+            "limit",
+            "max_pixels",
+        ):
             value = getattr(self, name)
             if isinstance(value, int) and value < 1:
                 raise BenchError(f"runtime.{name} must be at least 1, found {value}")
+        if isinstance(self.max_pixels, int) and self.max_pixels > 2 * MAX_PIXELS:
+            raise BenchError(
+                f"runtime.max_pixels must be at most {2 * MAX_PIXELS}, where Pillow refuses too, "
+                f"found {self.max_pixels}"
+            )
 
     def site(self) -> Site:
         """The same for the parts: paths expanded, the device chosen."""
-        return Site(
+        return replace(
+            self.reading_site(),
             device=_usable_device(self.device),
-            datasets=Path(self.datasets).expanduser(),
             checkpoints=Path(self.checkpoints).expanduser(),
             image_batch=self.image_batch,
             prompt_batch=self.prompt_batch,
             download=self.download,
         )
+
+    def reading_site(self) -> Site:
+        """The same for what only reads: no device is looked for."""
+        return Site(datasets=Path(self.datasets).expanduser(), max_pixels=self.max_pixels)
 
 
 @dataclass
@@ -109,14 +130,19 @@ def load_configs(overrides: Sequence[str], extra_dir: Path | None = None) -> lis
     """Every run that the overrides ask for: several where one of them sweeps (``model=a,b``).
 
     What the command line gives, one value or several, takes the place of an experiment's sweep of
-    the same name. ``extra_dir`` is a user's own folder of YAMLs, laid out as ``conf/``. Raises
-    ``BenchError`` with one line for anything that doesn't compose.
+    the same name. ``extra_dir`` is a user's own folder of YAMLs, laid out as ``conf/``.
+    What the overrides say is the user's; YAMLs may come from anyone, and neither call resolvers
+    nor allow modules. Raises ``BenchError`` with one line for anything that doesn't compose.
     """
+    if extra_dir is not None:
+        if not extra_dir.is_dir():
+            raise BenchError(f"{extra_dir}: no such folder (--config-dir)")
+        check_yamls(extra_dir)
     with _hydra_errors():
         fixed, swept = _split_sweeps(overrides)
         base = _compose(fixed, extra_dir, {name: values[0] for name, values in swept.items()})
         given = {str(word).partition("=")[0] for word in fixed}
-        own = {k: _as_list(v) for k, v in base.sweep.items() if k not in given}
+        own = {_sweepable(k): _as_list(v) for k, v in base.sweep.items() if k not in given}
         swept = {**own, **swept}
         if not swept:
             return [base]
@@ -149,6 +175,7 @@ def load_part(group: str, name: str, extra_dir: Path | None = None) -> Part:
     Raises ``BenchError`` for a name without a YAML and a YAML that is no part's.
     """
     path = part_file(group, name, extra_dir)
+    check_yaml(path)
     with _hydra_errors():
         node = OmegaConf.create({group: OmegaConf.load(path)})
         loaded = OmegaConf.to_container(node, resolve=True)
@@ -191,8 +218,6 @@ def run_key(
 def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, str]) -> RunConfig:
     overrides = [*fixed, *(f"{name}={value}" for name, value in swept.items())]
     if extra_dir is not None:
-        if not extra_dir.is_dir():
-            raise BenchError(f"{extra_dir}: no such folder (--config-dir)")
         overrides.append(f"hydra.searchpath=[file://{extra_dir.resolve()}]")
     # A dataset's arguments need not stand in its YAML: its class says what there is.
     overrides = [f"++{word}" if word.startswith("dataset.args.") else word for word in overrides]
@@ -205,6 +230,12 @@ def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, s
     config = OmegaConf.to_object(composed)
     assert isinstance(config, RunConfig)
     _refuse_additions(config)
+    words = {word.partition("=")[0].lstrip("+") for word in fixed} | set(swept)
+    if config.runtime.allow_modules and "runtime.allow_modules" not in words:
+        raise BenchError(
+            f"a YAML sets runtime.allow_modules={config.runtime.allow_modules}, which only the "
+            f"command line may; if you trust them, give it there"
+        )
     return config
 
 
@@ -221,6 +252,17 @@ def _split_sweeps(overrides: Sequence[str]) -> tuple[list[str], dict[str, list[s
     return fixed, swept
 
 
+def _sweepable(name: object) -> str:
+    """The key of a YAML's sweep; raises ``BenchError`` for one that isn't a run's own."""
+    known = {each.name for each in fields(RunConfig)} - {"sweep"}
+    known |= {path.name for path in conf_dir().iterdir() if path.is_dir()} - {"experiment"}
+    top = str(name).partition(".")[0]
+    allows = str(name) == "runtime.allow_modules"
+    if allows or not re.fullmatch(r"\w+(\.\w+)*", str(name)) or top not in known:
+        raise BenchError(f"configuration: sweep: {_unknown_key(str(name))}")
+    return str(name)
+
+
 def _as_list(value: Any) -> list[str]:
     return [str(one) for one in value] if isinstance(value, list) else [str(value)]
 
@@ -230,7 +272,9 @@ def _hydra_errors() -> Iterator[None]:
     """Hydra's many-line complaints as one line that says what to do."""
     try:
         yield
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+    except RecursionError as error:
+        raise BenchError("configuration: it is nested too deeply, or names itself") from error
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
         raise BenchError(f"configuration: {_one_line(error)}") from error
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, SupportsInt, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -67,7 +67,12 @@ class Mask:
         ``counts`` is a compressed string or bytes, or a list of run lengths in column-major order.
         Raises ``ValueError`` for a damaged string and where the runs don't fill the size.
         """
-        height, width = (int(n) for n in rle["size"])
+        size = rle["size"]
+        if not isinstance(size, Sequence | np.ndarray) or len(size) != 2:
+            raise ValueError(f"an RLE's size is [H, W], found {str(size)[:40]}")
+        if any(isinstance(n, bool | str) or not isinstance(n, SupportsInt) for n in size):
+            raise ValueError(f"an RLE's size is two whole numbers, found {str(size)[:40]}")
+        height, width = (int(n) for n in size)
         if height <= 0 or width <= 0:
             raise ValueError(f"an RLE's size must be positive, found {height}×{width}")
         columns, x0 = columns_of(read_counts(rle["counts"]), height, width)

@@ -9,7 +9,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.hints import fits, hints_of, said
 from bench.types import BenchError, Segmenter, Site
+
+ROOMS: Mapping[str, str] = {
+    "model": "bench.models",
+    "dataset": "bench.readers",
+    "prompt": "bench.prompts",
+    "protocol": "bench.protocol",
+}
+"""Where each group's classes are: a YAML or a run's header can name no other of the bench."""
 
 
 @dataclass
@@ -27,41 +36,67 @@ class Part:
     about: dict[str, Any] = field(default_factory=dict)
 
 
-def load_class(part: Part, allow_modules: Sequence[str] = ()) -> type[Any]:
+def load_class(
+    part: Part, allow_modules: Sequence[str] = (), group: str | None = None
+) -> type[Any]:
     """The class that a part names, its arguments checked against the constructor's.
 
-    Raises ``BenchError`` for a module that is neither the bench's nor allowed, a name that isn't
-    a class, and unknown, missing or unset (``???``) arguments.
+    ``group`` is ``model``, ``dataset``, ``prompt`` or ``protocol``: only classes that are written
+    in its room (``ROOMS``; in any of them without a group) or found in an allowed module are
+    loaded, so that a file from a stranger calls nothing else. Nothing is imported before that is
+    sure. ``allow_modules`` must come from the user's own words, never from a file.
+
+    Raises ``BenchError`` for another module, a name that isn't a class, unknown, missing or unset
+    (``???``) arguments, and arguments of another type than the constructor's annotations say.
     """
-    module_name, _, class_name = part.target.rpartition(".")
-    roots = ("bench", *allow_modules)
-    if not any(module_name == root or module_name.startswith(f"{root}.") for root in roots):
+    module_name, _, class_name = str(part.target).rpartition(".")
+    rooms = [ROOMS[group]] if group else sorted(ROOMS.values())
+    users = _within(module_name, allow_modules)
+    if not users and not _within(module_name, rooms):
         raise BenchError(
             f"{part.name}: target {part.target!r} lies outside the allowed modules "
-            f"({', '.join(roots)}); allow it with runtime.allow_modules=[{module_name}]"
+            f"({', '.join((*rooms, *allow_modules))}); if it is yours, allow it on the command "
+            f"line: runtime.allow_modules=[{module_name}], or --allow-module {module_name}"
         )
     try:
         target = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise BenchError(f"{part.name}: no class {part.target!r} ({error})") from error
     if not inspect.isclass(target):
         raise BenchError(f"{part.name}: target {part.target!r} is not a class")
+    if not users and not _within(target.__module__, rooms):
+        raise BenchError(
+            f"{part.name}: target {part.target!r} is written in {target.__module__}, "
+            f"expected in {' or '.join(rooms)}"
+        )
     with suppress(ValueError):  # a class written in C may have no signature to check
-        _check_args(part, inspect.signature(target).parameters)
+        _check_args(part, inspect.signature(target).parameters, hints_of(target))
     found: type[Any] = target
     return found
 
 
-def _check_args(part: Part, parameters: Mapping[str, inspect.Parameter]) -> None:
+def _within(module: str, roots: Sequence[str]) -> bool:
+    return any(module == root or module.startswith(f"{root}.") for root in roots)
+
+
+def _check_args(
+    part: Part, parameters: Mapping[str, inspect.Parameter], hints: Mapping[str, Any]
+) -> None:
     takes = {n for n, p in parameters.items() if n not in ("site", "protocol")}
     needs = {n for n in takes if parameters[n].default is inspect.Parameter.empty}
-    if unknown := sorted(set(part.args) - takes):
+    if unknown := sorted(set(map(str, part.args)) - takes):
         raise BenchError(
             f"{part.name}: unknown argument {', '.join(unknown)}; "
             f"{part.target} takes {', '.join(sorted(takes)) or 'none'}"
         )
     if missing := sorted(needs - set(part.args)):
         raise BenchError(f"{part.name}: {part.target} needs the argument {', '.join(missing)}")
+    for name, value in part.args.items():
+        if name in hints and not fits(value, hints[name]):
+            raise BenchError(
+                f"{part.name}: the argument {name} must be {said(hints[name])}, "
+                f"found {str(value)[:60]!r}"
+            )
 
 
 def load_model(model: type[Any], part: Part, site: Site) -> Segmenter:

@@ -54,9 +54,9 @@ def make_plan(config: RunConfig) -> Plan:
     site, allowed = config.runtime.site(), config.runtime.allow_modules
     if not config.prompts:
         raise BenchError("no prompt is chosen: give prompt=[point_1,point_3,box]")
-    protocol: Protocol = load_class(config.protocol, allowed)(**config.protocol.args)
+    protocol: Protocol = load_class(config.protocol, allowed, "protocol")(**config.protocol.args)
     strategies: dict[str, PromptStrategy] = {
-        name: load_class(part, allowed)(**part.args, protocol=protocol)
+        name: load_class(part, allowed, "prompt")(**part.args, protocol=protocol)
         for name, part in config.prompts.items()
     }
     manifests = Path(config.runtime.results).expanduser() / "manifests"
@@ -65,7 +65,7 @@ def make_plan(config: RunConfig) -> Plan:
     ids = tuple(reader.ids())
     if not ids:
         raise BenchError(f"{config.dataset.name}: the dataset holds no image")
-    segmenter = load_class(config.model, allowed)
+    segmenter = load_class(config.model, allowed, "model")
     for name, strategy in strategies.items():
         feeds_back = protocol.feeds_back() and strategy.steps > 1
         needs = strategy.prompt_kinds | ({"mask_logits"} if feeds_back else set())

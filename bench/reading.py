@@ -74,7 +74,7 @@ def open_whole(dataset: Part, site: Site, allow_modules: Sequence[str] = ()) -> 
     """
     args = {name: value for name, value in dataset.args.items() if name not in _SUBSET}
     part = replace(dataset, args=args)
-    reader: Reader = load_class(part, allow_modules)(**args, site=site)
+    reader: Reader = load_class(part, allow_modules, "dataset")(**args, site=site)
     return reader
 
 

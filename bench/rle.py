@@ -14,6 +14,9 @@ from pycocotools import mask as coco_mask
 
 Runs: TypeAlias = npt.NDArray[np.int64]
 
+MOST_PIXELS = 1 << 28
+"""The most pixels of a mask, above those of any picture that is read: a false size costs memory."""
+
 _LONGEST = 7  # characters of a run length in a compressed string: 35 bits
 
 
@@ -26,10 +29,12 @@ def read_counts(counts: str | bytes | Sequence[int]) -> Runs:
         counts = counts.encode("ascii", errors="replace")
     if isinstance(counts, bytes):
         return _decompressed(counts)
-    runs = np.asarray(counts)
-    if runs.ndim != 1 or (runs.size and not np.issubdtype(runs.dtype, np.integer)):
+    if not isinstance(counts, Sequence) or any(type(n) is not int for n in counts):
         raise ValueError("an RLE's counts are a string or a list of whole numbers")
-    return runs.astype(np.int64)
+    try:
+        return np.array(counts, dtype=np.int64)
+    except OverflowError:
+        raise ValueError("an RLE's counts hold a number beyond 64 bits") from None
 
 
 def write_counts(runs: Runs, height: int, width: int) -> str:
@@ -44,11 +49,14 @@ def columns_of(runs: Runs, height: int, width: int) -> tuple[npt.NDArray[np.bool
 
     w is 0 for an empty mask. Raises ``ValueError`` for runs that don't fill the image.
     """
+    if height * width > MOST_PIXELS:
+        raise ValueError(f"an RLE of {height}×{width} is beyond the {MOST_PIXELS} pixels of a mask")
     if runs.size and runs.min() < 0:
         raise ValueError(f"a run length of the {height}×{width} RLE is negative")
-    if runs.sum() != height * width:
+    total = sum(runs.tolist())  # Python's whole numbers: a sum of 64 bits may wrap around
+    if total != height * width:
         raise ValueError(
-            f"the RLE's runs sum to {runs.sum()}, the image has {height}×{width} = "
+            f"the RLE's runs sum to {total}, the image has {height}×{width} = "
             f"{height * width} pixels"
         )
     ends = np.cumsum(runs)

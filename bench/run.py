@@ -14,6 +14,7 @@ import torch
 
 from bench import canary, provenance
 from bench.config import conf_dir
+from bench.health import Health
 from bench.parts import load_class
 from bench.pipeline import in_order
 from bench.plan import Plan, PromptRun
@@ -76,8 +77,10 @@ class Worker:
         self._on_cpu = torch.device(plan.site.device).type == "cpu"
         self._lanes = config.runtime.workers if self._on_cpu else 1
         self._use_one_thread()
-        model = load_class(config.model, config.runtime.allow_modules)
+        model = load_class(config.model, config.runtime.allow_modules, "model")
         self.segmenter: Segmenter = model(**config.model.args, site=plan.site)
+        self._health = Health(config.runtime.allow_degenerate)
+        self._where = ", ".join(str(run.store.folder) for run in plan.runs.values())
         if config.runtime.canary:
             _ask_canary(self.segmenter, plan)
         self._task = PromptedMasks(
@@ -124,6 +127,7 @@ class Worker:
             lacking = {n: r.strategy for n, r in runs.items() if sample.image_id in r.missing}
             targets, skipped = self._plan.protocol.sort_out(sample.targets)
             rows = self._task.score_image(sample, targets, embedding, lacking, self._watch)
+            self._health.look(sample, embedding, rows, self._where)
             self._finished[sample.image_id] = _ScoredImage(sample.image_id, rows, skipped)
 
     def _use_one_thread(self) -> None:

@@ -19,7 +19,7 @@ from bench.predictions import Given, Predictions, read_predictions
 from bench.protocol import Protocol, chosen
 from bench.reading import open_dataset, pin_dataset
 from bench.store import SCHEMA_VERSION, ImageError, RunStore, run_name
-from bench.types import BenchError, Mask, Reader, Row, Sample, Site, Target
+from bench.types import BenchError, Mask, Reader, Row, Sample, Target
 
 TASK = "given_masks"
 
@@ -46,11 +46,11 @@ def score_given(
     if config.runtime.limit is not None:
         raise BenchError("score takes the whole dataset: leave runtime.limit out")
     allowed = config.runtime.allow_modules
-    site = Site(datasets=Path(config.runtime.datasets).expanduser())
+    site = config.runtime.reading_site()
     manifests = Path(config.runtime.results).expanduser() / "manifests"
     reader = open_dataset(config.dataset, site, allowed, manifests=manifests)
     config = replace(config, dataset=pin_dataset(config.dataset, site))
-    protocol: Protocol = load_class(config.protocol, allowed)(**config.protocol.args)
+    protocol: Protocol = load_class(config.protocol, allowed, "protocol")(**config.protocol.args)
     ids = list(reader.ids())
     given = read_predictions(path, kind, ids)
     args = {"predictions": _hash(path), "match": rule}

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.readers.pictures import read_picture
 from bench.scoring import upscale
-from bench.types import BenchError, BoolArray, ImageArray, Prompt, Segmenter
+from bench.types import MAX_PIXELS, BenchError, BoolArray, ImageArray, Prompt, Segmenter
 
 _MASK_COLOR = np.array([30, 144, 255], dtype=np.float32)
 _FOREGROUND, _BACKGROUND, _RIM = (40, 200, 80), (230, 50, 60), (255, 255, 255)
@@ -67,10 +67,15 @@ def parse_prompt(
 
 
 def segment(
-    segmenter: Segmenter, image_path: Path, prompt: Prompt, multimask: bool, out: Path
+    segmenter: Segmenter,
+    image_path: Path,
+    prompt: Prompt,
+    multimask: bool,
+    out: Path,
+    pixel_limit: int = MAX_PIXELS,
 ) -> list[SegmentedMask]:
     """Asks the model and writes a mask and an overlay PNG per candidate, the surest first."""
-    image = read_picture(image_path)
+    image = read_picture(image_path, pixel_limit=pixel_limit)
     embedding = segmenter.embed([image])[0]
     prediction = segmenter.predict([embedding], [prompt], multimask)
     masks = (upscale(prediction.logits.float(), prediction.frames[0]) > 0)[0].cpu().numpy()

@@ -4,7 +4,8 @@
 
     results/runs/<dataset>-<model>-<prompt>-<key>/
       run.json               header: identity, config, status, counts, seconds, versions, device
-      parts/<uuid>.parquet   rows of whole images; written aside, then renamed
+      parts/<uuid>-<hash>.parquet
+                             rows of whole images; written aside, then renamed
       errors.jsonl           images that could not be read or scored
 
 A part names in its metadata the images that it completes, those without a row too, so that a
@@ -15,7 +16,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
 import uuid
 from collections import Counter
@@ -27,6 +27,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.documents import parse_json
+from bench.headers import check_header
+from bench.part_file import digest, sound_bytes
+from bench.part_file import write_aside as write_aside
 from bench.types import BenchError, Row
 
 SCHEMA_VERSION = 1
@@ -111,14 +115,11 @@ class RunStore:
         """
         path = self.folder / "run.json"
         try:
-            header = json.loads(path.read_text(encoding="utf-8"))
+            return check_header(parse_json(path.read_bytes()))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            raise BenchError(f"{path}: not a readable run header ({error})") from error
-        if not isinstance(header, dict):
-            raise BenchError(f"{path}: expected a JSON object, found {type(header).__name__}")
-        return header
+            raise BenchError(f"{path}: not a readable run header: {error}") from error
 
     def write_header(self, header: Mapping[str, Any]) -> None:
         """Replaces ``run.json`` in one move."""
@@ -147,7 +148,8 @@ class RunStore:
         schema = SCHEMA.with_metadata(dict(SCHEMA.metadata) | {_CONTENT: text})
         sink = pa.BufferOutputStream()
         pq.write_table(pa.table(columns, schema=schema), sink, compression="zstd")
-        write_aside(self._parts / f"{uuid.uuid4().hex}.parquet", sink.getvalue())
+        part = sink.getvalue().to_pybytes()
+        write_aside(self._parts / f"{uuid.uuid4().hex}-{digest(part)}.parquet", part)
 
     def parts(self) -> list[Path]:
         """The finished parts, sorted by name."""
@@ -180,7 +182,12 @@ class RunStore:
             lines = self._errors.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return []
-        return [ImageError(**json.loads(line)) for line in lines]
+        except ValueError as error:
+            raise BenchError(f"{self._errors}: not a list of failed images: {error}") from error
+        try:
+            return [ImageError(**{k: str(v) for k, v in parse_json(x).items()}) for x in lines]
+        except (ValueError, TypeError, AttributeError) as error:
+            raise BenchError(f"{self._errors}: not a list of failed images: {error}") from error
 
 
 def run_name(dataset: str, model: str, prompt: str, key: str) -> str:
@@ -241,11 +248,11 @@ def _read_run(store: RunStore, columns: Sequence[str] | None) -> pd.DataFrame:
     wanted = None if columns is None else list(dict.fromkeys([*_KEY, *columns]))
     tables = [SCHEMA.empty_table() if wanted is None else SCHEMA.empty_table().select(wanted)]
     for part in store.parts():
-        _content_of(part)
         try:
-            tables.append(pq.read_table(part, columns=wanted))
-        except (OSError, pa.ArrowException) as error:
-            raise BenchError(f"{part}: damaged part ({error})") from error
+            _content_of(part)
+            tables.append(pq.read_table(pa.BufferReader(sound_bytes(part)), columns=wanted))
+        except _DAMAGE as error:
+            raise _damaged(part, error) from error
     table = pa.concat_tables([t.replace_schema_metadata(None) for t in tables])
     frame: pd.DataFrame = table.to_pandas(maps_as_pydicts="strict")
     frame = frame.sort_values(_KEY, ignore_index=True)
@@ -261,33 +268,26 @@ def _read_run(store: RunStore, columns: Sequence[str] | None) -> pd.DataFrame:
 
 def _content_of(part: Path) -> Content:
     try:
-        metadata = pq.read_schema(part).metadata or {}
-    except (OSError, pa.ArrowException) as error:
-        raise BenchError(
-            f"{part}: damaged part ({error}); move it away and run the same command again"
-        ) from error
-    version = metadata.get(_VERSION, b"none").decode()
-    if version != str(SCHEMA_VERSION):
-        raise BenchError(
-            f"{part}: rows of schema version {version}, this release reads {SCHEMA_VERSION}"
-        )
-    content = Content(**json.loads(metadata[_CONTENT]))
-    return dataclasses.replace(content, images=tuple(content.images))
+        metadata = pq.read_schema(pa.BufferReader(sound_bytes(part))).metadata or {}
+        version = metadata.get(_VERSION, b"none").decode(errors="replace")
+        if version != str(SCHEMA_VERSION):
+            raise BenchError(
+                f"{part}: rows of schema version {version}, this release reads {SCHEMA_VERSION}"
+            )
+        content = Content(**parse_json(metadata[_CONTENT]))
+        return dataclasses.replace(content, images=tuple(content.images))
+    except _DAMAGE as error:
+        raise _damaged(part, error) from error
+
+
+_DAMAGE = (OSError, ValueError, TypeError, KeyError, MemoryError, pa.ArrowException)
+"""What reading a broken Parquet file raises."""
+
+
+def _damaged(part: Path, error: Exception) -> BenchError:
+    said = " ".join(str(error).split())[:300]
+    return BenchError(f"{part}: damaged part ({said}); move it away and run the same command again")
 
 
 def _cell(value: Any) -> Any:
     return list(value.items()) if isinstance(value, Mapping) else value
-
-
-def write_aside(path: Path, content: bytes) -> None:
-    """Writes to a hidden neighbour, flushes it to disk, then renames it over ``path``."""
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with open(aside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise BenchError(f"{path}: cannot be written ({error})") from error

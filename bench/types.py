@@ -30,6 +30,11 @@ FloatArray: TypeAlias = npt.NDArray[np.float32]
 ImageArray: TypeAlias = npt.NDArray[np.uint8]
 
 
+MAX_PIXELS = 89_478_485
+"""The most pixels of a picture, unless told otherwise: where Pillow begins to suspect a
+decompression bomb."""
+
+
 class BenchError(Exception):
     """A user's mistake or a broken input: shown as one clear line, exit code 2."""
 
@@ -40,7 +45,8 @@ class Site:
 
     ``device`` is a torch device; ``datasets`` and ``checkpoints`` are the folders that relative
     paths start from; ``image_batch`` and ``prompt_batch`` are the most images and prompts that a
-    model may answer at once; without ``download`` nothing is fetched.
+    model may answer at once; without ``download`` nothing is fetched. A picture or mask file of
+    more than ``max_pixels`` is refused before it is decoded.
     """
 
     device: str = "cpu"
@@ -49,6 +55,7 @@ class Site:
     image_batch: int = 1
     prompt_batch: int = 64
     download: bool = True
+    max_pixels: int = MAX_PIXELS
 
 
 @dataclass(frozen=True, slots=True)

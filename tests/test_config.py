@@ -147,9 +147,9 @@ def test_every_yaml_names_a_class_that_takes_its_arguments(group: str) -> None:
     [
         (Part("x", "1", "os.path.join"), "outside the allowed modules"),
         (Part("x", "1", "benchmark.Thing"), "outside the allowed modules"),
-        (Part("x", "1", "bench.nowhere.Thing"), "no class 'bench.nowhere.Thing'"),
+        (Part("x", "1", "bench.models.no.Thing"), "no class 'bench.models.no.Thing'"),
         (Part("x", "1", "bench.models.disk.Nothing"), "no class"),
-        (Part("x", "1", "bench.parts.load_class"), "is not a class"),
+        (Part("x", "1", "bench.prompts.clicks.add_click"), "is not a class"),
         (Part("x", "1", "bench.models.disk.Disk", {"radios": 1}), "unknown argument radios"),
         (Part("x", "1", "bench.prompts.clicks.Clicks"), "needs the argument clicks"),
     ],

@@ -52,7 +52,7 @@ def test_values_know_nothing() -> None:
 
 def test_rooms_know_the_values_and_not_each_other() -> None:
     allowed("prompts", *VALUES, "bench.protocol")
-    allowed("readers", *VALUES, "bench.demo")
+    allowed("readers", *VALUES, "bench.demo", "bench.documents")
     allowed("models", *VALUES, "bench.demo")
     allowed("scoring.py", *VALUES, "bench.metrics", "bench.protocol")
     allowed("tasks", *VALUES, "bench.protocol", "bench.scoring", "bench.stopwatch")
@@ -60,7 +60,7 @@ def test_rooms_know_the_values_and_not_each_other() -> None:
 
 def test_a_report_sees_rows_only() -> None:
     allowed("report", *VALUES, "bench.store", "bench.stats", "bench.reference")
-    allowed("store.py", *VALUES)
+    allowed("store.py", *VALUES, "bench.part_file", "bench.headers", "bench.documents")
 
 
 def test_only_the_door_knows_hydra() -> None:

@@ -28,7 +28,7 @@ def main(options: argparse.Namespace) -> int:
 
     config = load_configs(options.overrides, options.config_dir)[0]
     site = config.runtime.site()
-    model = load_class(config.model, config.runtime.allow_modules)
+    model = load_class(config.model, config.runtime.allow_modules, "model")
     segmenter = load_model(model, config.model, site)
     sha256 = segmenter.facts.get("checkpoint_sha256")
     if sha256 is None:

@@ -61,7 +61,6 @@ def check_data(options: argparse.Namespace) -> int:
     from bench.config import load_configs
     from bench.progress import RunProgress
     from bench.reading import open_whole
-    from bench.types import Site
 
     words = [re.split(r"[=.]", word)[0].lstrip("+~") for word in options.overrides]
     if "dataset" not in words:
@@ -70,7 +69,7 @@ def check_data(options: argparse.Namespace) -> int:
     if len(configs) > 1:
         raise BenchError("check takes one dataset at a time")
     runtime, dataset = configs[0].runtime, configs[0].dataset
-    site = Site(datasets=Path(runtime.datasets).expanduser())
+    site = runtime.reading_site()
     reader = open_whole(dataset, site, runtime.allow_modules)
     number = min(len(reader.ids()), runtime.limit or len(reader.ids()))
     with RunProgress(f"check of {dataset.name}", number, console.errors()) as progress:

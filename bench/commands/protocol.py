@@ -142,5 +142,5 @@ def _protocol(name: str, options: argparse.Namespace) -> Part:
     from bench.parts import load_class
 
     part = load_configs([f"protocol={name}"], options.config_dir)[0].protocol
-    load_class(part)(**part.args)  # an unknown choice is refused here
+    load_class(part, group="protocol")(**part.args)  # an unknown choice is refused here
     return part

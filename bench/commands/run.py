@@ -43,6 +43,7 @@ def add(commands: Commands) -> None:
 def main(options: argparse.Namespace) -> int:
     """Runs what is missing, shows the table, and says which images failed."""
     from bench.config import load_configs
+    from bench.disk_space import check_disk_space
     from bench.plan import make_plan
     from bench.progress import run_plan
 
@@ -53,6 +54,7 @@ def main(options: argparse.Namespace) -> int:
 
         check_figure(figure)
     plans = [make_plan(config) for config in configs]
+    check_disk_space(plans)
     failed = [error for plan in plans for error in run_plan(plan)]
     stores = [run.store for plan in plans for run in plan.runs.values()]
     stores = list({store.folder: store for store in stores}.values())

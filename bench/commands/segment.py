@@ -37,12 +37,13 @@ def main(options: argparse.Namespace) -> int:
     from bench.readers.pictures import read_picture
     from bench.segment import parse_prompt, segment
 
-    shape = read_picture(options.image_path).shape[:2]
+    config = load_configs(options.overrides, options.config_dir)[0]
+    most = config.runtime.max_pixels
+    shape = read_picture(options.image_path, pixel_limit=most).shape[:2]
     words = (options.input_point, options.input_label, options.input_box)
     prompt = parse_prompt(*words, shape=shape)
-    config = load_configs(options.overrides, options.config_dir)[0]
     site = config.runtime.site()
-    model = load_class(config.model, config.runtime.allow_modules)
+    model = load_class(config.model, config.runtime.allow_modules, "model")
     if beyond := prompt.kinds - model.prompt_kinds:
         raise BenchError(
             f"model {config.model.name} understands {', '.join(sorted(model.prompt_kinds))}, "
@@ -52,7 +53,7 @@ def main(options: argparse.Namespace) -> int:
     if multimask is None:
         multimask = first_click_only(prompt)
     segmenter = load_model(model, config.model, site)
-    masks = segment(segmenter, options.image_path, prompt, multimask, options.output_dir)
+    masks = segment(segmenter, options.image_path, prompt, multimask, options.output_dir, most)
     for one in masks:
         sys.stdout.write(
             f"predicted IoU {one.predicted_iou:.3f}, {int(one.mask.sum())} pixels: "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +17,9 @@ from bench.types import BenchError
 WRAPPINGS = ("model", "state_dict")
 SHOWN = 3
 
+SMALL = 1 << 20
+"""Bytes that are no matter however they are packed."""
+
 
 def read_state(path: Path) -> dict[str, Tensor]:
     """The tensors of a ``.safetensors`` file or of one written by ``torch.save``, on the CPU.
@@ -25,12 +30,11 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         try:
             return dict(load_file(path, device="cpu"))
-        except (SafetensorError, ValueError) as error:
+        except (SafetensorError, ValueError, OSError, KeyError, TypeError) as error:
             raise BenchError(f"{path} is not a safetensors file: {_first_line(error)}") from error
+    _refuse_packed(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, MemoryError):
-        raise
     except Exception as error:  # broken bytes make the unpickler raise almost anything
         raise BenchError(
             # torch's own words advise to load it unsafely: they stay in the traceback
@@ -44,12 +48,32 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, Mapping) or not content:
         raise BenchError(f"{path} holds no state dict but {_kind(content)}")
     strange = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
+    packed = sum(t.numel() * t.element_size() for t in content.values() if isinstance(t, Tensor))
+    if not strange and packed > 2 * path.stat().st_size + SMALL:
+        raise BenchError(
+            f"{path} holds tensors of {packed} bytes in a file of {path.stat().st_size}: they "
+            "share memory as no checkpoint's do"
+        )
     if strange:
         raise BenchError(
             f"{path} holds no state dict: {len(strange)} of its {len(content)} entries are no "
             f"tensors, {_some(strange)}"
         )
     return {str(key): value for key, value in content.items()}
+
+
+def _refuse_packed(path: Path) -> None:
+    """Refuses a file that unfolds when it is read: torch stores its tensors as they are."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            full = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, struct.error):
+        return  # not of torch's present form, or broken: torch.load says so
+    if full > 2 * path.stat().st_size + SMALL:
+        raise BenchError(
+            f"{path} is compressed, {full} bytes in {path.stat().st_size}; torch.save writes no "
+            "such file"
+        )
 
 
 def load_strict(

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.documents import parse_json
 from bench.predictions import Given, Predictions
 from bench.readers.segmentation import decode_segmentation
 from bench.types import BenchError
@@ -20,7 +20,7 @@ from bench.types import BenchError
 def read(path: Path, image_ids: Sequence[str]) -> Predictions:
     """The results of each image; an image without a result is left out."""
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise BenchError(f"{path}: not a readable JSON file ({error})") from error
     if isinstance(content, dict) and isinstance(content.get("annotations"), list):

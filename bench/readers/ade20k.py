@@ -54,6 +54,7 @@ class Ade20k:
         site: Site,
         parts: bool = True,
     ) -> None:
+        self._most = site.max_pixels
         self._pairs = Pairs(folder, images, labels, site=site)
         self._parts: dict[str, list[Path]] = {
             image_id: _part_files(file) if parts else []
@@ -71,10 +72,10 @@ class Ade20k:
         naming the file that can't be read or isn't of the picture's size.
         """
         picture, file = self._pairs.of(image_id)
-        image = read_picture(picture)
+        image = read_picture(picture, pixel_limit=self._most)
         targets: list[Target] = []
         for level, path in enumerate([file, *self._parts[image_id]]):
-            labels = _codes(path)
+            labels = _codes(read_labels(path, pixel_limit=self._most))
             check_sizes(image, picture, (labels.shape[0], labels.shape[1]), path)
             names = _names(picture, labels, level)
             attributes = {"level": "part" if level else "object"}
@@ -116,9 +117,8 @@ def _part_files(file: Path) -> list[Path]:
         found.append(file.parent / name)
 
 
-def _codes(path: Path) -> LabelArray:
+def _codes(packed: LabelArray) -> LabelArray:
     """Class · 256 + B of each pixel, (H, W) int32; 0 for black."""
-    packed = read_labels(path)
     red, green, blue = packed >> 16, packed >> 8 & 255, packed & 255
     codes: LabelArray = ((red // 10 * 256 + green) << 8 | blue).astype(np.int32)
     return codes
@@ -150,7 +150,7 @@ def _names_of_classes(file: Path, level: int) -> dict[int, str]:
             for thing in content["annotation"]["object"]
             if int(thing["parts"]["part_level"]) == level
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BenchError(
             f"{file}: expected annotation.object[] with name, name_ndx and parts.part_level; "
             f"{type(error).__name__}: {error}"
@@ -162,6 +162,6 @@ def _names_by_number(file: Path, level: int) -> dict[int, str]:
     names: dict[int, str] = {}
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         fields = [field.strip() for field in line.split("#")]
-        if len(fields) >= 4 and fields[0].isdigit() and fields[1] == str(level):
+        if len(fields) >= 4 and fields[0].isdecimal() and fields[1] == str(level):
             names[int(fields[0])] = fields[3]
     return names

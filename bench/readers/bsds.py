@@ -46,6 +46,7 @@ class Bsds:
         site: Site,
     ) -> None:
         self._io = need_matlab("BSDS500")
+        self._most = site.max_pixels
         self._pairs = Pairs(folder, images, annotations, site=site)
 
     def ids(self) -> Sequence[str]:
@@ -59,8 +60,8 @@ class Bsds:
         can't be read or isn't of the picture's size.
         """
         picture, file = self._pairs.of(image_id)
-        image = read_picture(picture)
-        people = np.ravel(load_variable(self._io, file, "groundTruth"))
+        image = read_picture(picture, pixel_limit=self._most)
+        people = np.ravel(load_variable(self._io, file, "groundTruth", image.shape[:2]))
         if people.size == 0:
             raise BenchError(f"{file}: 'groundTruth' is empty, nobody segmented the picture")
         targets = []

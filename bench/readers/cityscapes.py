@@ -79,6 +79,7 @@ class Cityscapes:
         site: Site,
         stuff: bool = True,
     ) -> None:
+        self._most = site.max_pixels
         self._pairs = Pairs(folder, images, labels, site=site)
         self._stuff = stuff
 
@@ -93,8 +94,8 @@ class Cityscapes:
         has a value that is no class.
         """
         picture, file = self._pairs.of(image_id)
-        image = read_picture(picture)
-        labels = read_labels(file)
+        image = read_picture(picture, pixel_limit=self._most)
+        labels = read_labels(file, pixel_limit=self._most)
         check_sizes(image, picture, (labels.shape[0], labels.shape[1]), file)
         targets = []
         for value, mask in masks_of_values(labels, skip=sorted(IGNORED)):

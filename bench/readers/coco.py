@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from bench.readers.coco_file import CocoFile, Entry, attributes_of
 from bench.readers.files import (
+    check_inside,
     hash_files,
     id_order,
     locate_file,
@@ -85,6 +86,7 @@ class Coco:
             raise BenchError(f"annotations: files of different names are needed, found {paths}")
         self._folder = locate_folder(images, site)
         self._exif: Exif = exif
+        self._most = site.max_pixels
         self._fill: Fill = fill
         self._files = [CocoFile(path) for path in files]
         self._images: dict[str, _Image] = {}
@@ -92,8 +94,9 @@ class Coco:
             prefix = f"{file.path.stem}/" if len(files) > 1 else ""
             for own_id, entry in file.images.items():
                 name = _file_name(file, entry, file_key).removeprefix(strip)
-                image = _Image(file, own_id, prefix, name if last is None else name[-last:])
-                self._images[prefix + own_id] = image
+                name = name if last is None else name[-last:]
+                check_inside(name, f"{file.path}: image {own_id}: {file_key!r}")
+                self._images[prefix + own_id] = _Image(file, own_id, prefix, name)
         self._ids = sorted(self._images, key=id_order)
         require_some(self._folder, [self._images[i].name for i in self._ids], files[0].name)
 
@@ -159,7 +162,7 @@ class Coco:
 
     def _picture(self, found: _Image, image_id: str) -> ImageArray:
         path, entry = self._folder / found.name, found.file.images[found.own_id]
-        image = read_picture(path, exif=self._exif)
+        image = read_picture(path, exif=self._exif, pixel_limit=self._most)
         height, width = image.shape[:2]
         said = entry.get("height", height), entry.get("width", width)
         if said != (height, width):
@@ -219,7 +222,10 @@ def _file_name(file: CocoFile, image: Entry, key: str) -> str:
     name = image.get(key)
     if not isinstance(name, str) or not name:
         raise BenchError(f"{file.path}: image {image['id']} has no {key!r}")
-    return urlsplit(name).path.lstrip("/") if "://" in name else name
+    try:
+        return urlsplit(name).path.lstrip("/") if "://" in name else name
+    except ValueError as error:
+        raise BenchError(f"{file.path}: image {image['id']}: {key!r}: {error}") from None
 
 
 def _hash_of(texts: Sequence[str]) -> str:

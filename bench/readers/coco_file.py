@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from bench.readers.json_lists import decode_json, entry_at, read_object
+from bench.documents import decode_json, value_at
+from bench.readers.json_lists import read_object
 from bench.types import BenchError
 
 Entry: TypeAlias = Mapping[str, Any]
@@ -55,7 +56,7 @@ class CocoFile:
         """The image's annotations, in the file's order; ``BenchError`` for broken numbers."""
         for place in self._places.get(image_id, ()):
             try:
-                yield entry_at(self._text, place)[0]
+                yield value_at(self._text, place)[0]
             except ValueError as error:
                 raise BenchError(f"{self.path}: not a JSON file: {error}") from None
 
@@ -95,8 +96,14 @@ class CocoFile:
             self._places[image_id] = array("q")
             self._first_of_image[image_id] = mask_id
         self._places[image_id].append(place)
+        crowd = annotation.get("iscrowd", 0)
+        if not isinstance(crowd, int) or crowd not in (0, 1):
+            raise BenchError(
+                f"{self.path}: annotation {mask_id} has 'iscrowd' {str(crowd)[:40]!r}, "
+                f"expected 0 or 1"
+            )
         category = annotation.get("category_id")
-        if category is not None and not isinstance(category, (int, str)):
+        if category is not None and type(category) not in (int, str):
             raise BenchError(
                 f"{self.path}: annotation {mask_id} has the category_id {category!r}; it is a "
                 f"number or a text"
@@ -151,7 +158,16 @@ def attributes_of(annotation: Entry) -> dict[str, str]:
 
 def _categories(path: Path, content: Entry) -> dict[Any, str]:
     """Names by id; empty where the file has no categories."""
-    try:
-        return {entry["id"]: str(entry["name"]) for entry in content.get("categories") or []}
-    except (KeyError, TypeError):
-        raise BenchError(f"{path}: every entry of 'categories' has 'id' and 'name'") from None
+    found: dict[Any, str] = {}
+    entries = content.get("categories") or []
+    for entry in entries if isinstance(entries, list) else [entries]:
+        own = entry.get("id") if isinstance(entry, dict) else None
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if type(own) not in (int, str) or type(name) not in (int, str):
+            raise BenchError(
+                f"{path}: every entry of 'categories' has 'id' and 'name', found {str(entry)[:80]}"
+            )
+        if own in found:
+            raise BenchError(f"{path}: the id {own} is in 'categories' more than once")
+        found[own] = str(name)
+    return found

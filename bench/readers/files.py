@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import json
+import re
 from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bench.documents import parse_json
 from bench.types import BenchError, ImageArray, Site
 
 _TRIED = 20  # pictures that are looked for before the whole folder is called wrong
@@ -45,7 +46,7 @@ def id_order(image_id: str) -> tuple[int, int, str]:
 def read_json(path: Path) -> Any:
     """What a JSON file holds; ``BenchError`` naming the file where it's missing or broken."""
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(path.read_bytes())
     except FileNotFoundError:
         raise BenchError(f"{path}: no such file") from None
     except ValueError as error:
@@ -61,6 +62,20 @@ def need_package(name: str, what: str) -> ModuleType:
             f"{what} needs {name.partition('.')[0]}, which is not installed ({error}); "
             f"install it with: pip install 'sam-bench[datasets]'"
         ) from error
+
+
+def check_inside(name: str, where: str) -> None:
+    """Raises ``BenchError`` for a file name from a file that leads out of its folder.
+
+    Absolute names, ``..``, drives and NUL are refused whether or not there is such a file, so that
+    annotations can't show what lies elsewhere. Links inside a folder are its owner's, and followed.
+    """
+    parts = name.replace("\\", "/").split("/")
+    drive = re.match(r"[A-Za-z]:", name)
+    if drive or name.startswith(("/", "\\")) or ".." in parts or "\0" in name:
+        raise BenchError(
+            f"{where} {name[:80]!r} leads out of its folder; expected a name inside it"
+        )
 
 
 def check_sizes(image: ImageArray, picture: Path, size: tuple[int, int], file: Path) -> None:

@@ -49,6 +49,7 @@ class Hypersim:
         without: Sequence[int] = (),
     ) -> None:
         self._h5py = need_package("h5py", "Hypersim")
+        self._most = site.max_pixels
         self._pairs = Pairs(folder, images, labels, site=site)
         out = {f"ai_{volume:03d}_" for volume in without}
         self._ids = [i for i in self._pairs.ids() if i[:7] not in out]
@@ -69,7 +70,7 @@ class Hypersim:
         if image_id not in self._known:
             raise BenchError(f"{self._pairs.folder}: there is no image with the id {image_id!r}")
         picture, file = self._pairs.of(image_id)
-        image = read_picture(picture)
+        image = read_picture(picture, pixel_limit=self._most)
         labels = self._labels(file)
         check_sizes(image, picture, (labels.shape[0], labels.shape[1]), file)
         targets = [
@@ -97,8 +98,12 @@ class Hypersim:
         """The (H, W) int32 numbers of a file."""
         try:
             with self._h5py.File(file, "r") as opened:
-                values: Any = np.asarray(opened["dataset"])
-        except (OSError, KeyError) as error:
+                stored = opened["dataset"]
+                if stored.size > self._most:
+                    raise ValueError(f"{stored.size} numbers, more than {self._most} pixels")
+                values: Any = np.asarray(stored)
+        # What h5py raises on broken files; it documents none of it.
+        except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
             raise BenchError(f"{file}: not an HDF5 file with a 'dataset': {error}") from None
         if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer):
             raise BenchError(f"{file}: expected whole numbers (H, W), found {values.shape}")

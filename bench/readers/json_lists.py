@@ -11,18 +11,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from bench.documents import check_characters, has_escaped_halves, parse_json, value_at
+
 Visit: TypeAlias = Callable[[int, Any], None]
 """Takes an entry's place in the text and the entry."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _TO_BRACE = re.compile(r'[^{}"]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^{}"]*)*', re.DOTALL)
 _NUMBERS = r"\[[\[\]0-9eE+\-.,\s]*\]"
-_DECODER = json.JSONDecoder()
-
-
-def decode_json(written: bytes) -> str:
-    """The text of a JSON file; raises ``ValueError`` where it isn't in a Unicode encoding."""
-    return written.decode(json.detect_encoding(written))
 
 
 def read_object(
@@ -33,8 +29,8 @@ def read_object(
     A list whose key is in ``visits`` isn't kept: each of its entries is handed to its visitor, and
     an empty list stands for it. In entries that are objects an empty list also stands for a list
     of numbers alone, however deep, whose key is in ``hollow``: to parse the polygons of a large
-    file takes most of the time. Raises ``ValueError`` for what isn't JSON, but for such numbers,
-    and gives the value itself under the key "" where it isn't an object.
+    file takes most of the time. Raises ``ValueError`` for what ``parse_json`` refuses, but for such
+    numbers, and gives the value itself under the key "" where it isn't an object.
 
     >>> read_object('{"a": [1, [2]], "b": [3]}', {"a": lambda place, entry: print(place, entry)})
     7 1
@@ -43,44 +39,43 @@ def read_object(
     """
     place = _skip(text, 0)
     if text[place : place + 1] != "{":
-        return {"": json.loads(text)}
+        return {"": parse_json(text)}
+    if has_escaped_halves(text):
+        visits = {key: _checked(visit) for key, visit in visits.items()}
     found: dict[str, Any] = {}
     numbers = re.compile(f'("(?:{"|".join(hollow)})"\\s*:\\s*){_NUMBERS}') if hollow else None
     place = _skip(text, place + 1)
     if text[place : place + 1] == "}":
         return _ended(text, place, found)
     while True:
-        key, place = entry_at(text, place)
+        key, place = value_at(text, place)
         if not isinstance(key, str):
             raise json.JSONDecodeError("a key is a text", text, place)
+        if key in found:
+            raise ValueError(f"the key {key!r} is there twice in one object")
         place = _skip(text, _past(text, place, ":"))
         if key in visits and text[place : place + 1] == "[":
             place, found[key] = _visit_list(text, place, visits[key], numbers), []
         else:
-            found[key], place = entry_at(text, place)
+            found[key], place = value_at(text, place)
         place = _skip(text, place)
         if text[place : place + 1] == "}":
             return _ended(text, place, found)
         place = _skip(text, _past(text, place, ","))
 
 
-def entry_at(text: str, place: int) -> tuple[Any, int]:
-    """The JSON value that begins at ``place`` and where it ends."""
-    return _DECODER.raw_decode(text, place)
-
-
 def _visit_list(text: str, place: int, visit: Visit, numbers: re.Pattern[str] | None) -> int:
     """Hands on the entries of the list that begins at ``place``; gives the place behind it."""
-    skip, decode = _SPACE.match, _DECODER.raw_decode
+    skip = _SPACE.match
     place = _skip(text, place + 1)
     if text[place : place + 1] == "]":
         return place + 1
     while True:
         if numbers is not None and text[place : place + 1] == "{":
             end = _end_of_object(text, place)
-            entry = decode(numbers.sub(r"\1[]", text[place:end]))[0]
+            entry = value_at(numbers.sub(r"\1[]", text[place:end]), 0)[0]
         else:
-            entry, end = decode(text, place)
+            entry, end = value_at(text, place)
         visit(place, entry)
         space = skip(text, end)
         end = space.end() if space else end
@@ -118,4 +113,16 @@ def _past(text: str, place: int, mark: str) -> int:
 def _ended(text: str, place: int, found: dict[str, Any]) -> dict[str, Any]:
     if _skip(text, place + 1) != len(text):
         raise json.JSONDecodeError("extra data", text, place + 1)
+    if has_escaped_halves(text):
+        check_characters(found)
     return found
+
+
+def _checked(visit: Visit) -> Visit:
+    """The visit of entries without halves of characters; raises ``ValueError`` for others."""
+
+    def check(place: int, entry: Any) -> None:
+        check_characters(entry)
+        visit(place, entry)
+
+    return check

@@ -73,6 +73,7 @@ class LabelImage:
         self._split = split_components
         self._categories = {_number(k): str(v) for k, v in (categories or {}).items()}
         self._exif: Exif = exif
+        self._most = site.max_pixels
         self._others: Others = others
         self._patterns = images, labels
         self._labels = find_chosen("label image", self._folder, labels, listed, keep, site)
@@ -97,9 +98,9 @@ class LabelImage:
         """
         if image_id not in self._labels:
             raise BenchError(f"{self._folder}: there is no image with the id {image_id!r}")
-        image = read_picture(self._pictures[image_id], exif=self._exif)
+        image = read_picture(self._pictures[image_id], exif=self._exif, pixel_limit=self._most)
         file = self._labels[image_id]
-        labels = read_labels(file)
+        labels = read_labels(file, pixel_limit=self._most)
         if labels.shape != image.shape[:2]:
             raise BenchError(
                 f"{file}: the label image is {labels.shape[0]}×{labels.shape[1]} (H×W), its "

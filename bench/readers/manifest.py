@@ -22,12 +22,12 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from bench.documents import parse_json
 from bench.types import BenchError
 
 FORMAT = 1
@@ -95,7 +95,7 @@ def save_manifest(manifest: Manifest, path: Path) -> None:
 def load_manifest(path: Path) -> Manifest:
     """What the file says; raises ``BenchError`` where it is missing or no manifest."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_twins)
+        content = parse_json(path.read_bytes())
     except FileNotFoundError:
         raise BenchError(f"{path}: no such manifest") from None
     except (OSError, ValueError) as error:
@@ -127,12 +127,3 @@ def load_manifest(path: Path) -> Manifest:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _without_twins(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"{key!r} is there twice")
-        found[key] = value
-    return found

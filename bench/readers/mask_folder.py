@@ -70,6 +70,7 @@ class MaskFolder:
         self._folder = locate_folder(folder, site)
         self._threshold = threshold
         self._exif: Exif = exif
+        self._most = site.max_pixels
         self._ignore = list(ignore)
         self._patterns = images, masks
         self._pictures = find_chosen("picture", self._folder, images, listed, keep, site)
@@ -95,7 +96,7 @@ class MaskFolder:
         if image_id not in self._pictures:
             raise BenchError(f"{self._folder}: there is no image with the id {image_id!r}")
         picture = self._pictures[image_id]
-        image = read_picture(picture, exif=self._exif)
+        image = read_picture(picture, exif=self._exif, pixel_limit=self._most)
         targets: dict[str, Target] = {}
         ignored = np.zeros(image.shape[:2], dtype=bool)
         if not self._masks[image_id]:
@@ -155,7 +156,7 @@ class MaskFolder:
             raise BenchError(f"{self._folder / parent}: no such folder of masks")
 
     def _levels(self, path: Path, picture: Path, size: tuple[int, ...]) -> LabelArray:
-        levels = read_levels(path)
+        levels = read_levels(path, pixel_limit=self._most)
         if levels.shape != size:
             raise BenchError(
                 f"{path}: the mask is {levels.shape[0]}×{levels.shape[1]} (H×W), its picture "

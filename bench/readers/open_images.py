@@ -25,7 +25,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bench.readers.files import hash_files, locate_file, locate_folder, require_some
+from bench.readers.files import check_inside, hash_files, locate_file, locate_folder, require_some
 from bench.readers.oddities import Oddity, Tally
 from bench.readers.pictures import read_levels, read_picture
 from bench.types import BenchError, ImageArray, Mask, Sample, Site, Target
@@ -63,6 +63,7 @@ class OpenImages:
         miap: str | None = None,
         margin: float = 0.01,
     ) -> None:
+        self._most = site.max_pixels
         self._file = locate_file(annotations, site)
         self._miap = None if miap is None else locate_file(miap, site)
         self._folder = locate_folder(images, site)
@@ -101,12 +102,12 @@ class OpenImages:
         """
         if image_id not in self._rows:
             raise BenchError(f"{self._file}: there is no image with the id {image_id!r}")
-        image = read_picture(self._folder / f"{image_id}.jpg")
+        image = read_picture(self._folder / f"{image_id}.jpg", pixel_limit=self._most)
         targets = []
         for row in self._rows[image_id]:
             if row.path not in self._files:
                 raise BenchError(f"{self._mask_folder / row.path}: no such mask file")
-            mask = _mask(self._files[row.path], image)
+            mask = _mask(self._files[row.path], image, self._most)
             stem = Path(row.path).stem
             targets.append(Target(stem, mask, row.label, attributes=dict(row.attributes)))
         return Sample(image_id, image, targets)
@@ -170,6 +171,8 @@ def _rows(file: Path, labels: set[str]) -> Iterator[_Row]:
     for line in _lines(file, names):
         if not labels or line["LabelName"] in labels:
             path, image_id, label = (line[name] for name in names[:3])
+            check_inside(path, f"{file}: MaskPath")
+            check_inside(image_id, f"{file}: ImageID")
             yield _Row(path, image_id, label, _box(file, line, names[3:]))
 
 
@@ -199,14 +202,20 @@ def _match(row: _Row, people: Sequence[_Person], margin: float) -> _Person | Non
 
 
 def _lines(file: Path, names: Sequence[str]) -> Iterator[Mapping[str, str]]:
-    with file.open(newline="", encoding="utf-8") as opened:
-        lines = csv.DictReader(opened)
-        missing = [name for name in names if name not in (lines.fieldnames or ())]
-        if missing:
-            raise BenchError(
-                f"{file}: it has no column {missing[0]!r}; found {lines.fieldnames or 'none'}"
-            )
-        yield from lines
+    try:
+        with file.open(newline="", encoding="utf-8") as opened:
+            lines = csv.DictReader(opened)
+            missing = [name for name in names if name not in (lines.fieldnames or ())]
+            if missing:
+                raise BenchError(
+                    f"{file}: it has no column {missing[0]!r}; found {lines.fieldnames or 'none'}"
+                )
+            for line in lines:
+                if any(line[name] is None for name in names):
+                    raise BenchError(f"{file}: line {lines.line_num} ends too early")
+                yield line
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise BenchError(f"{file}: not a CSV file: {error}") from None
 
 
 def _box(
@@ -219,9 +228,9 @@ def _box(
     return x0, y0, x1, y1
 
 
-def _mask(file: Path, image: ImageArray) -> Mask:
+def _mask(file: Path, image: ImageArray, most: int) -> Mask:
     """The mask at its picture's size."""
-    levels: Any = (read_levels(file) > 0).astype(np.uint8)
+    levels: Any = (read_levels(file, pixel_limit=most) > 0).astype(np.uint8)
     height, width = image.shape[:2]
     if levels.shape != (height, width):
         aspect = levels.shape[1] / levels.shape[0] / (width / height)

@@ -20,7 +20,7 @@ def points_of(written: object) -> npt.NDArray[np.float64]:
     """
     try:
         points = np.asarray(written, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"a polygon is a list [[x, y], …], found {str(written)[:60]}") from None
     if points.size == 0:
         return np.zeros((0, 2))
@@ -36,13 +36,17 @@ def draw_outlines(outlines: Sequence[npt.NDArray[np.float64]], height: int, widt
 
     Coordinates are cut to whole pixels, as the official scripts of WoodScape and VISOR do; a
     pixel is inside where it lies in an odd number of polygons, or on an outline. Polygons of
-    fewer than three points enclose nothing; what lies outside of the picture is cut off.
+    fewer than three points enclose nothing; what lies outside of the picture is cut off. Raises
+    ``ValueError`` for coordinates that aren't finite.
 
     >>> square = np.array([[1, 1], [3, 1], [3, 2.9], [1, 2.9]])
     >>> draw_outlines([square], 4, 6).box
     (1, 1, 3, 2)
     """
-    drawn = [outline.astype(np.int32) for outline in outlines if len(outline) >= 3]
+    kept = [outline for outline in outlines if len(outline) >= 3]
+    if not all(np.all(np.abs(outline) <= COORDINATE_LIMIT) for outline in kept):  # NaN neither
+        raise ValueError(f"a polygon's coordinate is not finite, or beyond ±{COORDINATE_LIMIT}")
+    drawn = [outline.astype(np.int32) for outline in kept]
     if not drawn:
         return Mask(height, width, 0, 0, np.zeros((0, 0), dtype=bool))
     corners = np.concatenate(drawn)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from bench.readers.files import id_order, locate_file
+from bench.readers.files import check_inside, id_order, locate_file
 from bench.types import BenchError, Site
 
 _WORD = re.compile(r"\{([a-z_]+)\}")
@@ -53,6 +53,7 @@ def find_by_id(folder: Path, pattern: str) -> dict[str, Path]:
         if match is None:
             continue
         image_id = "/".join(match[word] for word in _words(pattern))
+        _check_name(path)
         earlier = found.setdefault(image_id, path)
         if earlier != path:
             raise BenchError(
@@ -83,6 +84,7 @@ def find_of_ids(folder: Path, pattern: str, ids: Iterable[str]) -> dict[str, lis
                 break
             if shape.fullmatch(name) is None:
                 continue
+            _check_name(folder / name)
             other = owners.setdefault(name, image_id)
             if other != image_id:
                 raise BenchError(
@@ -161,12 +163,17 @@ def listed_ids(listed: str, folder: Path, pattern: str, site: Site) -> list[str]
     file = locate_file(str(folder / listed), site)
     shape = _regex(pattern)
     ids: dict[str, None] = {}
-    for line in file.read_text(encoding="utf-8").splitlines():
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise BenchError(f"{file}: not a list of ids in UTF-8: {error}") from None
+    for line in lines:
         if not line.strip():
             continue
         match = shape.fullmatch(line.split()[0].lstrip("/"))
         words = _words(pattern)
         image_id = "/".join(match[word] for word in words) if match else line.strip()
+        check_inside(image_id, f"{file}: the id")
         if image_id in ids:
             raise BenchError(f"{file}: {image_id!r} is there twice")
         ids[image_id] = None
@@ -193,6 +200,16 @@ def _files(folder: Path, pattern: str) -> Iterator[Path]:
     for path in sorted(folder.glob(pattern.replace("[", "[[]"))):
         if not path.name.startswith(".") and path.is_file():
             yield path
+
+
+def _check_name(path: Path) -> None:
+    """Raises ``BenchError`` for a file name that isn't text, and so can't be an id."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise BenchError(
+            f"{str(path)!a}: the name of the file is not UTF-8 and so no id; rename it"
+        ) from None
 
 
 def _words(pattern: str) -> list[str]:

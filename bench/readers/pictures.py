@@ -25,18 +25,26 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from bench.types import BenchError, ImageArray
+from bench.readers.png import check_png
+from bench.types import MAX_PIXELS, BenchError, ImageArray
 
 Exif: TypeAlias = Literal["ignore", "apply"]
 LabelArray: TypeAlias = npt.NDArray[np.int32]
 
-PIXEL_LIMIT = 89_478_485
-"""The most pixels of a picture: where Pillow begins to suspect a decompression bomb."""
+PIXEL_LIMIT = MAX_PIXELS
+"""The most pixels of a picture, unless told otherwise: ``runtime.max_pixels``."""
+
+FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""What is read, whatever a file's name says. Of Pillow's many others some run a program on the file
+(EPS is PostScript), and few have ever been attacked in earnest."""
 
 _ORIENTATION = 0x0112
 
 # What Pillow's decoders raise on broken files.
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error)
+_BROKEN = (
+    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError,
+    ArithmeticError, AssertionError, NotImplementedError, MemoryError, struct.error,
+)  # fmt: skip
 
 
 def read_picture(
@@ -80,8 +88,11 @@ def read_labels(path: Path, *, pixel_limit: int = PIXEL_LIMIT) -> LabelArray:
         if image.mode in ("LA", "PA"):
             return np.array(image)[..., 0].astype(np.int32)
         if image.mode in ("RGB", "RGBA"):
-            channels = np.array(image).astype(np.int32)
-            packed: LabelArray = channels[..., 0] << 16 | channels[..., 1] << 8 | channels[..., 2]
+            channels = np.asarray(image)
+            packed: LabelArray = channels[..., 0].astype(np.int32)
+            for channel in (1, 2):  # in place: a large picture would stand in memory five times
+                packed <<= 8
+                packed |= channels[..., channel]
             return packed
         raise ValueError(f"a label image of mode {image.mode!r} is not supported")
 
@@ -116,7 +127,7 @@ class Stored:
 
 def look_at(path: Path) -> Stored:
     """What the file's head says, nothing decoded; raises ``BenchError`` as ``read_picture``."""
-    with _opened(path, PIXEL_LIMIT) as image:
+    with _opened(path, 2 * PIXEL_LIMIT, decoded=False) as image:
         orientation = image.getexif().get(_ORIENTATION, 1)
         known = isinstance(orientation, int) and 1 <= orientation <= 8
         shape = image.height, image.width
@@ -124,22 +135,29 @@ def look_at(path: Path) -> Stored:
 
 
 @contextmanager
-def _opened(path: Path, pixel_limit: int) -> Iterator[ImageFile.ImageFile]:
+def _opened(path: Path, pixel_limit: int, *, decoded: bool = True) -> Iterator[ImageFile.ImageFile]:
     """The file opened, not yet decoded; whatever breaks while it is used names the file."""
     try:
-        with Image.open(path) as image:
+        with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > pixel_limit:
                 raise ValueError(
                     f"{image.width}×{image.height} pixels (W×H) are more than the limit of "
-                    f"{pixel_limit}"
+                    f"{pixel_limit}; if they are meant, raise runtime.max_pixels"
                 )
+            if decoded:
+                check_png(file)
             yield image
     except FileNotFoundError:
         raise BenchError(f"{path}: no such picture file") from None
     except UnidentifiedImageError:
-        raise BenchError(f"{path}: not a picture in a format that Pillow knows") from None
-    except (*_BROKEN, zlib.error, Image.DecompressionBombError) as error:
-        raise BenchError(f"{path}: the picture can't be read: {error}") from error
+        raise BenchError(f"{path}: not a picture of a known kind ({', '.join(FORMATS)})") from None
+    except Image.DecompressionBombError as error:
+        raise BenchError(
+            f"{path}: the picture can't be read: its pixels are more than twice the default limit "
+            f"of {PIXEL_LIMIT}, beyond which none is read; cut it into tiles"
+        ) from error
+    except (*_BROKEN, zlib.error) as error:
+        raise BenchError(f"{path}: the picture can't be read: {_words(error)}") from error
 
 
 def _rgb(image: Image.Image) -> ImageArray:
@@ -147,7 +165,7 @@ def _rgb(image: Image.Image) -> ImageArray:
     if image.mode == "F":
         raise ValueError("floating-point values have no fixed range; convert it to 8 or 16 bits")
     if image.mode.startswith("I"):
-        values = np.array(image).astype(np.int64)
+        values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise ValueError("32-bit values beyond 0–65535 have no fixed range; convert it")
         grey = (values >> 8).astype(np.uint8)
@@ -161,3 +179,8 @@ def _raw_bits(image: ImageFile.ImageFile) -> int:
     """16 where the file stores 16 bits a channel; Pillow tells it only before decoding."""
     raw_modes = [str(tile[3]) for tile in image.tile]
     return 16 if any(";16" in raw for raw in raw_modes) else 8
+
+
+def _words(error: Exception) -> str:
+    """What an error says, in one line; its kind where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

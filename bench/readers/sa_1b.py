@@ -46,6 +46,7 @@ class Sa1b:
         *,
         site: Site,
     ) -> None:
+        self._most = site.max_pixels
         self._pairs = Pairs(folder, images, annotations, site=site)
 
     def ids(self) -> Sequence[str]:
@@ -59,7 +60,7 @@ class Sa1b:
         another picture or is of another size.
         """
         picture, file = self._pairs.of(image_id)
-        image = read_picture(picture)
+        image = read_picture(picture, pixel_limit=self._most)
         height, width = image.shape[:2]
         content = _content(file)
         said = content["image"]

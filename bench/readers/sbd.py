@@ -56,6 +56,7 @@ class Sbd:
         listed: str | None = "val.txt",
     ) -> None:
         self._io = need_matlab("SBD")
+        self._most = site.max_pixels
         self._pairs = Pairs(folder, images, annotations, site=site, listed=listed)
 
     def ids(self) -> Sequence[str]:
@@ -68,8 +69,8 @@ class Sbd:
         Raises ``BenchError`` naming the file that can't be read or isn't of the picture's size.
         """
         picture, file = self._pairs.of(image_id)
-        image = read_picture(picture)
-        truth = np.ravel(load_variable(self._io, file, "GTinst"))[0]
+        image = read_picture(picture, pixel_limit=self._most)
+        truth = np.ravel(load_variable(self._io, file, "GTinst", image.shape[:2]))[0]
         labels = labels_of(file, truth, "Segmentation")
         check_sizes(image, picture, (labels.shape[0], labels.shape[1]), file)
         classes = _classes(file, truth)

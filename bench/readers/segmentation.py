@@ -21,6 +21,10 @@ COORDINATE_LIMIT = 1_000_000
 """The largest coordinate of a polygon; pycocotools' memory grows with the outline's length."""
 
 
+OUTLINE_LIMIT = 4_000_000
+"""The longest outline of a mask's polygons in pixels, however large the image."""
+
+
 def decode_segmentation(
     segmentation: object, height: int, width: int, *, fill: Fill = "union"
 ) -> Mask:
@@ -80,6 +84,7 @@ def _from_polygons(polygons: Sequence[Any], height: int, width: int, fill: Fill)
     drawn: Any = [polygon for polygon in map(_checked_polygon, polygons) if polygon.size >= 6]
     if not drawn:
         return _empty(height, width)
+    _check_outline(drawn, height, width)
     parts = coco_mask.frPyObjects(drawn, height, width)
     if fill == "even_odd":
         return Mask.from_dense(np.logical_xor.reduce([Mask.from_rle(p).dense() for p in parts]))
@@ -89,12 +94,12 @@ def _from_polygons(polygons: Sequence[Any], height: int, width: int, fill: Fill)
 
 def _checked_polygon(polygon: object) -> npt.NDArray[np.float64]:
     """The polygon as (2P,) float64, its x and y by turns."""
+    if not isinstance(polygon, Sequence) or any(type(n) not in (int, float) for n in polygon):
+        raise ValueError(f"a polygon is a list [x0, y0, x1, y1, …], found {_shown(polygon)}")
     try:
-        points = np.asarray(polygon, dtype=np.float64)
-    except (TypeError, ValueError):
-        points = None
-    if points is None or points.ndim != 1:
-        raise ValueError(f"a polygon is a list [x0, y0, x1, y1, …], found {str(polygon)[:60]}")
+        points = np.array(polygon, dtype=np.float64)
+    except OverflowError:
+        raise ValueError(f"a polygon's coordinate is beyond ±{COORDINATE_LIMIT}") from None
     if points.size % 2:
         raise ValueError(f"a polygon has as many x as y, found {points.size} numbers")
     if not np.all(np.abs(points) <= COORDINATE_LIMIT):  # false for NaN too
@@ -102,15 +107,39 @@ def _checked_polygon(polygon: object) -> npt.NDArray[np.float64]:
     return points
 
 
+def _check_outline(polygons: Sequence[npt.NDArray[np.float64]], height: int, width: int) -> None:
+    """Refuses outlines so long that drawing them would take gigabytes: they enclose nothing sane.
+
+    One that doesn't cross itself and stays in its image is shorter than twice its pixels.
+    """
+    limit = max(100_000, min(4 * height * width, OUTLINE_LIMIT))
+    length = 0.0
+    for polygon in polygons:
+        corners = polygon.reshape(-1, 2)
+        length += float(np.abs(np.diff(corners, axis=0, append=corners[:1])).max(axis=1).sum())
+    if length > limit:
+        raise ValueError(
+            f"the polygons' outline is {length:.0f} pixels long, beyond the {limit} that are drawn "
+            f"in an image of {height}×{width}"
+        )
+
+
 def _from_rle(rle: Mapping[str, Any], height: int, width: int) -> Mask:
     if "size" not in rle or "counts" not in rle:
-        raise ValueError(f"an RLE has 'size' and 'counts', found {sorted(map(str, rle))}")
+        raise ValueError(f"an RLE has 'size' and 'counts', found {_shown(sorted(map(str, rle)))}")
     size = rle["size"]
-    if list(size) != [height, width]:
+    if not isinstance(size, list) or any(type(n) is not int for n in size):
+        raise ValueError(f"an RLE's size is [H, W], found {_shown(size)}")
+    if size != [height, width]:
         raise ValueError(
-            f"the RLE is of {'×'.join(map(str, size))}, the image of {height}×{width} (H×W)"
+            f"the RLE is of {'×'.join(map(str, size))[:40]}, the image of {height}×{width} (H×W)"
         )
     return Mask.from_rle(rle)
+
+
+def _shown(value: object) -> str:
+    """The beginning of a value, for an error."""
+    return repr(value)[:60]
 
 
 def _empty(height: int, width: int) -> Mask:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.readers.files import (
+    check_inside,
     hash_files,
     id_order,
     locate_file,
@@ -70,6 +71,7 @@ class Via:
             raise BenchError(f"as many annotations as images are needed: {files} and {folders}")
         self._category = category
         self._exif: Exif = exif
+        self._most = site.max_pixels
         self._images: dict[str, _Image] = {}
         self._files = [locate_file(file, site) for file in files]
         self._folders = [locate_folder(folder, site) for folder in folders]
@@ -96,7 +98,7 @@ class Via:
         if image_id not in self._images:
             raise BenchError(f"{self._files[0]}: there is no image with the id {image_id!r}")
         found = self._images[image_id]
-        image = read_picture(found.folder / found.name, exif=self._exif)
+        image = read_picture(found.folder / found.name, exif=self._exif, pixel_limit=self._most)
         height, width = image.shape[:2]
         targets = []
         for key, region in found.regions:
@@ -167,10 +169,13 @@ def _images(file: Path, folder: Path) -> Iterator[_Image]:
         if not isinstance(entry, dict) or not isinstance(entry.get("filename"), str):
             raise BenchError(f"{file}: the entry {key!r} has no 'filename'")
         name = entry["filename"]
+        check_inside(name, f"{file}: 'filename'")
         if name in seen:
             raise BenchError(f"{file}: the picture {name!r} is there twice")
         seen.add(name)
         written = entry.get("regions") or []
+        if not isinstance(written, dict | list):
+            raise BenchError(f"{file}: {name}: 'regions' is a list or an object")
         pairs = written.items() if isinstance(written, dict) else enumerate(written)
         regions = [(str(number), region or {}) for number, region in pairs]
         for number, region in regions:
@@ -189,6 +194,8 @@ def _outline(region: Mapping[str, Any]) -> list[float]:
     Raises ``ValueError`` for an unknown shape, missing numbers, or more x than y.
     """
     shape = region.get("shape_attributes") or {}
+    if not isinstance(shape, dict):
+        raise ValueError("its 'shape_attributes' is no object")
     kind = shape.get("name")
     if kind in (None, "", "point"):
         return []
@@ -205,7 +212,7 @@ def _outline(region: Mapping[str, Any]) -> list[float]:
             ry = rx if kind == "circle" else float(shape["ry"])
             turn = float(shape.get("theta", 0))
             return _ellipse(cx, cy, rx, ry, turn)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"its {kind} lacks a number: {error}") from None
     raise ValueError(f"the shape {kind!r} is unknown")
 

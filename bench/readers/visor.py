@@ -13,18 +13,22 @@ A JSON is ``{"video_annotations": [{"image": {"name", "video", …}, "annotation
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.readers.files import hash_files, id_order, locate_folder, require_some
-from bench.readers.json_lists import decode_json, entry_at, read_object
+from bench.documents import decode_json, value_at
+from bench.readers.files import check_inside, hash_files, id_order, locate_folder, require_some
+from bench.readers.json_lists import read_object
 from bench.readers.oddities import Oddity, Tally
 from bench.readers.outlines import draw_outlines, points_of
 from bench.readers.pictures import read_picture
 from bench.types import BenchError, Sample, Site, Target
 
+_WORD = re.compile(r"\{(participant|video|name)\}")
+_NAME = re.compile(rf"(?:[^{{}}]|{_WORD.pattern})*")
 _ATTRIBUTES = ("class_id", "exhaustive", "in_contact_object", "on_which_hand")
 
 
@@ -53,6 +57,11 @@ class Visor:
     ) -> None:
         folder = locate_folder(annotations, site)
         self._folder = locate_folder(frames, site)
+        self._most = site.max_pixels
+        if not _NAME.fullmatch(name):
+            raise BenchError(
+                f"name may have {{participant}}, {{video}} and {{name}}, found {name!r}"
+            )
         self._files = sorted(folder.glob("*.json"))
         if not self._files:
             raise BenchError(f"{folder}: no JSON file is here; is this the right folder?")
@@ -78,16 +87,16 @@ class Visor:
         if image_id not in self._frames:
             raise BenchError(f"{self._files[0].parent}: there is no frame {image_id!r}")
         frame = self._frames[image_id]
-        image = read_picture(self._folder / frame.path)
+        image = read_picture(self._folder / frame.path, pixel_limit=self._most)
         height, width = image.shape[:2]
         targets = []
         for number, annotation in enumerate(self._annotations(frame)):
             try:
                 outlines = [points_of(polygon) for polygon in annotation.get("segments") or ()]
+                mask = draw_outlines(outlines, height, width)
             except ValueError as error:
                 file = self._files[frame.file]
                 raise BenchError(f"{file}: {image_id}, annotation {number}: {error}") from None
-            mask = draw_outlines(outlines, height, width)
             attributes = {
                 key: str(annotation[key])
                 for key in _ATTRIBUTES
@@ -141,12 +150,8 @@ class Visor:
             image_id = Path(name).stem
             if image_id in self._frames:
                 raise BenchError(f"{file}: the frame {image_id!r} is listed twice")
-            try:
-                path = pattern.format(**words)
-            except (KeyError, ValueError, IndexError):
-                raise BenchError(
-                    f"name may have {{participant}}, {{video}} and {{name}}, found {pattern!r}"
-                ) from None
+            path = _WORD.sub(lambda match: words[match[1]], pattern)
+            check_inside(path, f"{file}: the frame")
             self._frames[image_id] = _Frame(number, place, path)
 
         try:
@@ -159,11 +164,20 @@ class Visor:
         return text
 
     def _annotations(self, frame: _Frame) -> Sequence[Mapping[str, Any]]:
-        entry = entry_at(self._texts[frame.file], frame.place)[0]
+        entry = value_at(self._texts[frame.file], frame.place)[0]
         annotations = entry.get("annotations") or []
-        if not all(isinstance(annotation, dict) for annotation in annotations):
-            raise BenchError(f"{self._files[frame.file]}: an annotation is no object")
-        return list(annotations)
+        if not isinstance(annotations, list) or not all(map(_is_annotation, annotations)):
+            raise BenchError(
+                f"{self._files[frame.file]}: 'annotations' are objects whose 'segments' are lists"
+            )
+        return annotations
+
+
+def _is_annotation(written: object) -> bool:
+    if not isinstance(written, dict):
+        return False
+    segments = written.get("segments") or []
+    return isinstance(segments, list) and all(isinstance(each, list) for each in segments)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from bench.readers.oddities import Oddity
 from bench.readers.outlines import draw_outlines, points_of
 from bench.readers.pairs import Pairs
 from bench.readers.pictures import read_picture
+from bench.readers.segmentation import COORDINATE_LIMIT
 from bench.types import BenchError, BoolArray, Mask, Sample, Site, Target
 
 
@@ -49,6 +50,7 @@ class WoodScape:
         tags: Sequence[str] | None = None,
         keep: Sequence[str] = (),
     ) -> None:
+        self._most = site.max_pixels
         self._pairs = Pairs(folder, images, annotations, site=site, keep=keep)
         self._occlude = occlude
         self._tags = None if tags is None else set(tags)
@@ -64,7 +66,7 @@ class WoodScape:
         ``BenchError`` naming the file that can't be read.
         """
         picture, file = self._pairs.of(image_id)
-        image = read_picture(picture)
+        image = read_picture(picture, pixel_limit=self._most)
         height, width = image.shape[:2]
         covered: BoolArray = np.zeros((height, width), dtype=bool)
         targets: dict[int, Target] = {}
@@ -74,9 +76,9 @@ class WoodScape:
         for number, thing in sorted(objects, key=lambda o: (o[1].get("z_order", 0), o[0]))[::-1]:
             try:
                 outline = points_of(thing["segmentation"]) * scale
+                mask = draw_outlines([outline], height, width)
             except ValueError as error:
                 raise BenchError(f"{file}: object {number}: {error}") from None
-            mask = draw_outlines([outline], height, width)
             if self._occlude:
                 mask = _uncovered(mask, covered)
             tag = str(thing["tags"][0])
@@ -132,7 +134,7 @@ def _content(file: Path) -> Mapping[str, Any]:
 
 def _size(file: Path, content: Mapping[str, Any], side: str) -> float:
     size = content.get(f"image_{side}")
-    if not isinstance(size, int | float) or size <= 0:
+    if not isinstance(size, int | float) or not 1 <= size <= COORDINATE_LIMIT:
         raise BenchError(f"{file}: image_{side} is a number of pixels, found {size!r}")
     return float(size)
 
@@ -141,4 +143,8 @@ def _objects(file: Path, content: Mapping[str, Any]) -> Iterator[tuple[int, Mapp
     for number, thing in enumerate(content["annotation"]):
         if not isinstance(thing, dict) or not {"tags", "segmentation"} <= set(thing):
             raise BenchError(f"{file}: object {number} needs 'tags' and 'segmentation'")
+        if not isinstance(thing["tags"], list) or type(thing.get("z_order", 0)) not in (int, float):
+            raise BenchError(f"{file}: object {number}: 'tags' is a list, 'z_order' a number")
+        if not isinstance(thing["segmentation"], list | None):
+            raise BenchError(f"{file}: object {number}: 'segmentation' is a list of corners")
         yield number, thing

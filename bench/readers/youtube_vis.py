@@ -18,7 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.readers.coco_file import CocoFile, Entry, Keys, attributes_of
-from bench.readers.files import hash_files, id_order, locate_file, locate_folder, require_some
+from bench.readers.files import (
+    check_inside,
+    hash_files,
+    id_order,
+    locate_file,
+    locate_folder,
+    require_some,
+)
 from bench.readers.oddities import Oddity, Tally
 from bench.readers.pictures import read_picture
 from bench.readers.segmentation import decode_segmentation
@@ -42,6 +49,7 @@ class YoutubeVis:
     def __init__(self, annotations: str, images: str, *, site: Site) -> None:
         path = locate_file(annotations, site)
         self._folder = locate_folder(images, site)
+        self._most = site.max_pixels
         self._file = CocoFile(path, _KEYS)
         self._frames: dict[str, _Frame] = {}
         for video_id, video in self._file.images.items():
@@ -49,6 +57,7 @@ class YoutubeVis:
             if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
                 raise BenchError(f"{path}: video {video_id} has no list 'file_names'")
             for number, name in enumerate(names):
+                check_inside(name, f"{path}: video {video_id}: 'file_names'")
                 image_id = Path(name).with_suffix("").as_posix()
                 if image_id in self._frames:
                     raise BenchError(f"{path}: the frame {name!r} is listed twice")
@@ -72,7 +81,7 @@ class YoutubeVis:
             raise BenchError(f"{self._file.path}: there is no frame with the id {image_id!r}")
         frame = self._frames[image_id]
         video, picture = self._file.images[frame.video], self._folder / frame.name
-        image = read_picture(picture)
+        image = read_picture(picture, pixel_limit=self._most)
         height, width = image.shape[:2]
         said = video.get("height", height), video.get("width", width)
         if said != (height, width):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.documents import parse_json
 from bench.readers.pictures import look_at
 from bench.recognise import Listing, Recognised
 from bench.types import BenchError
@@ -35,7 +35,7 @@ def find(listing: Listing) -> Sequence[Recognised]:
 def _coco(path: Path) -> dict[str, Any] | None:
     """The file's content, where it is a COCO file with masks."""
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
     except (ValueError, OSError):
         return None
     lists = ("images", "annotations")

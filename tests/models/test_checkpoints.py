@@ -1,9 +1,12 @@
 """Finding and fetching checkpoints, against a server on this machine that can misbehave."""
 
 import hashlib
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -51,6 +54,14 @@ class Handler(BaseHTTPRequestHandler):
         if isinstance(fault, int):
             self.send_error(fault)
             return
+        if isinstance(fault, dict):  # a status with headers of its own
+            headers = dict(fault)
+            self.send_response(headers.pop("status"))
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         start = 0
         if asked and server.ranges:
             start = int(asked.removeprefix("bytes=").removesuffix("-"))
@@ -69,6 +80,17 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if isinstance(fault, tuple):
             body = body[: fault[1]]
+        if fault == "stall":
+            self.wfile.write(body[:70_000])
+            self.wfile.flush()
+            time.sleep(0.5)
+            return
+        if fault == "crawl":
+            for place in range(20):
+                self.wfile.write(body[place : place + 1])
+                self.wfile.flush()
+                time.sleep(0.03)
+            return
         self.wfile.write(body)
 
 
@@ -165,6 +187,67 @@ def test_a_passing_fault_is_tried_again(server, published, tmp_path, status):
     assert quickly(published, tmp_path).read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_says_when_to_come_back_is_heard(server, published, tmp_path, status):
+    server.faults = [{"status": status, "Retry-After": "1"}]
+    before = time.monotonic()
+    assert quickly(published, tmp_path).read_bytes() == CONTENT
+    assert time.monotonic() - before >= 1
+
+
+def test_a_date_to_come_back_at_is_heard_and_nonsense_is_not(server, published, tmp_path):
+    server.faults = [
+        {"status": 503, "Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"},
+        {"status": 503, "Retry-After": "soon"},
+    ]
+    assert quickly(published, tmp_path).read_bytes() == CONTENT
+    later = formatdate(time.time() + 4000, usegmt=True)
+    server.faults = [{"status": 503, "Retry-After": later}]
+    with pytest.raises(BenchError, match=r"asks to come back in (399|400)\d s"):
+        quickly(published, tmp_path / "other")
+
+
+def test_a_redirection_keeps_the_range_and_stays_on_the_web(server, published, tmp_path):
+    server.faults = [("break", 100_000), {"status": 302, "Location": server.url}]
+    assert quickly(published, tmp_path).read_bytes() == CONTENT
+    assert server.asked == [None, "bytes=100000-", "bytes=100000-"]
+    for place in ("file:///etc/passwd", "ftp://127.0.0.1/w.pth"):
+        server.faults = [{"status": 302, "Location": place}]
+        with pytest.raises(BenchError, match=f"leads to '{place}'|HTTP 302"):
+            quickly(published, tmp_path / "other")
+
+
+def test_a_server_that_leads_in_circles_is_given_up(server, published, tmp_path):
+    server.faults = [{"status": 302, "Location": server.url}] * 50
+    with pytest.raises(BenchError, match="HTTP 302"):
+        quickly(published, tmp_path)
+
+
+def test_a_stalled_connection_is_gone_on_with(server, published, tmp_path):
+    server.faults = ["stall"]
+    found = fetch(published, tmp_path, pause=0.0, timeout=0.2, tries=3)
+    assert found.read_bytes() == CONTENT
+    assert server.asked == [None, "bytes=70000-"]
+
+
+def test_a_crawling_connection_is_begun_again(server, published, tmp_path):
+    server.faults = ["crawl"]
+    found = fetch(published, tmp_path, pause=0.0, timeout=0.2, tries=3)
+    assert found.read_bytes() == CONTENT
+    assert len(server.asked) == 2
+
+
+def test_an_address_that_is_none_is_one_line(tmp_path):
+    with pytest.raises(BenchError, match="is no address"):
+        download("http://[::1", tmp_path / "x.part", 4)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(server, tmp_path):
+    (tmp_path / "x.part").mkdir()
+    with pytest.raises(BenchError, match="cannot be written"):
+        download(server.url, tmp_path / "x.part", len(CONTENT))
+
+
 @pytest.mark.parametrize("status", [404, 403])
 def test_a_lasting_fault_is_not(server, published, tmp_path, status):
     server.faults = [status] * 9
@@ -255,6 +338,39 @@ def test_two_at_a_time_fetch_once(server, published, tmp_path):
         thread.join(20)
     assert found == [CONTENT] * 3
     assert server.asked == [None]
+
+
+FETCH = """
+import sys
+from pathlib import Path
+from bench.models.checkpoints import Published, fetch
+url, size, sha256, folder = sys.argv[1:]
+print(fetch(Published("w.pth", url, int(size), sha256), Path(folder), pause=0.0).stat().st_size)
+"""
+
+
+def test_two_processes_fetch_once(server, published, tmp_path):
+    server.delay = 0.5
+    words = [published.url, str(published.size), published.sha256, str(tmp_path)]
+    running = [
+        subprocess.Popen([sys.executable, "-c", FETCH, *words], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    assert [one.communicate(timeout=120)[0].strip() for one in running] == [str(len(CONTENT))] * 2
+    assert server.asked == [None]
+    assert (tmp_path / "w.pth").read_bytes() == CONTENT
+
+
+def test_a_process_that_died_while_it_fetched_holds_nobody_up(server, published, tmp_path):
+    server.delay = 30.0
+    words = [published.url, str(published.size), published.sha256, str(tmp_path)]
+    first = subprocess.Popen([sys.executable, "-c", FETCH, *words])
+    while not server.asked:
+        time.sleep(0.05)
+    first.kill()
+    first.wait()
+    server.delay = 0.0
+    assert quickly(published, tmp_path).read_bytes() == CONTENT
 
 
 def test_a_full_disk_is_seen_before_the_first_byte(server, tmp_path):

@@ -1,0 +1,74 @@
+"""JSON from files that anyone may have written: parsed strictly, or refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def parse_json(written: bytes | str) -> Any:
+    r"""What a JSON text says.
+
+    Raises ``ValueError``, and nothing else, for bytes that aren't Unicode, for what isn't JSON, is
+    nested too deeply, has a key twice in one object (parsers disagree on which of them counts) or
+    holds half a character.
+
+    >>> parse_json(b'{"a": [1, null]}')
+    {'a': [1, None]}
+    >>> parse_json('{"a": 1, "a": 2}')
+    Traceback (most recent call last):
+    ValueError: the key 'a' is there twice in one object
+    """
+    text = written if isinstance(written, str) else decode_json(written)
+    try:
+        content = _DECODER.decode(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if has_escaped_halves(text):
+        check_characters(content)
+    return content
+
+
+def decode_json(written: bytes) -> str:
+    """The text of a JSON file; raises ``ValueError`` where it isn't in a Unicode encoding."""
+    return written.decode(json.detect_encoding(written))
+
+
+def value_at(text: str, place: int) -> tuple[Any, int]:
+    """The JSON value that begins at ``place``, and where it ends.
+
+    Raises ``ValueError`` as ``parse_json`` does, but for halves of characters: who reads a text
+    piece by piece asks ``has_escaped_halves`` once, and ``check_characters`` only then.
+    """
+    try:
+        return _DECODER.raw_decode(text, place)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def has_escaped_halves(text: str) -> bool:
+    """Whether a JSON text may hold halves of characters: few do, and the search is fast."""
+    return _SURROGATE.search(text) is not None
+
+
+def check_characters(content: Any) -> None:
+    """Raises ``ValueError`` for half a character in a text of a JSON value."""
+    try:
+        json.dumps(content, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [key for key, _ in pairs]
+        twice = next(key for place, key in enumerate(names) if key in names[:place])
+        raise ValueError(f"the key {twice!r} is there twice in one object")
+    return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)

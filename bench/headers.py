@@ -1,0 +1,95 @@
+"""What a run's header may hold: looked over when it is read, for it may come from anyone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+Check: TypeAlias = Callable[[Any], bool]
+
+LONGEST = 10_000
+"""The most characters of a name or an id."""
+
+
+def check_header(header: object) -> dict[str, Any]:
+    """The header, when each key that it has is of the right kind; keys may be missing.
+
+    Texts, counts and parts are checked, not whether they are true. Keys that this release doesn't
+    know are let through. Raises ``ValueError`` naming the key, what is expected and what is there.
+    """
+    if not isinstance(header, dict):
+        raise ValueError(f"expected a JSON object, found {type(header).__name__}")
+    for key, value in header.items():
+        expected, right = _KINDS.get(key, ("anything", _anything))
+        if not right(value):
+            raise ValueError(f"{key!r} must be {expected}, found {str(value)[:60]!r}")
+    return header
+
+
+def _anything(value: object) -> bool:
+    return True
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= LONGEST
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53
+
+
+def _seconds(value: object) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return 0 <= value < 1e12  # false for NaN
+
+
+def _mapping_of(right: Check) -> Check:
+    def check(value: object) -> bool:
+        return isinstance(value, Mapping) and all(right(each) for each in value.values())
+
+    return check
+
+
+def _step(value: str) -> bool:
+    return value.isascii() and value.isdigit() and 0 < len(value) < 6 and int(value) > 0
+
+
+def _steps(value: object) -> bool:
+    return isinstance(value, Mapping) and all(_step(k) and _text(v) for k, v in value.items())
+
+
+_PART: Mapping[str, Check] = {
+    "name": _text,
+    "version": lambda value: _text(value) or _count(value),
+    "target": _text,
+    "args": lambda value: isinstance(value, Mapping),
+    "about": lambda value: isinstance(value, Mapping),
+}
+
+
+def _part(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        key in _PART and _PART[key](each) for key, each in value.items()
+    )
+
+
+_A_PART = ("a part: name, version, target, args, about", _part)
+_A_COUNT = ("a whole number from 0", _count)
+_A_TEXT = ("a text", _text)
+_FACTS = ("an object", _mapping_of(_anything))
+
+_KINDS: Mapping[str, tuple[str, Check]] = {
+    **dict.fromkeys(("model", "dataset", "prompt", "protocol"), _A_PART),
+    **dict.fromkeys(("images", "images_done", "images_failed", "masks"), _A_COUNT),
+    **dict.fromkeys(("name", "key", "task", "status"), _A_TEXT),
+    **dict.fromkeys(("facts", "versions", "git", "machine"), _FACTS),
+    "report_steps": ("an object of steps from 1 and their labels", _steps),
+    "skipped": ("an object of counts", _mapping_of(_count)),
+    "seconds": ("an object of seconds", _mapping_of(_seconds)),
+    "notes": (
+        "a list of sentences",
+        lambda value: value is None or (isinstance(value, list) and all(map(_text, value))),
+    ),
+    "dataset_fingerprint": ("a text", lambda value: value is None or _text(value)),
+}
