@@ -44,8 +44,9 @@ def fits(value: object, hint: Any) -> bool:
             fits(k, key) and fits(v, item) for k, v in value.items()
         )
     if isinstance(origin, type) and issubclass(origin, Sequence) and origin is not tuple:
-        is_list = isinstance(value, Sequence) and not isinstance(value, str | bytes)
-        return is_list and all(fits(each, inner[0]) for each in value) if inner else is_list
+        if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+            return False
+        return not inner or all(fits(each, inner[0]) for each in value)
     return True
 
 

@@ -26,7 +26,8 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -166,15 +167,20 @@ class Worker:
             self._process.wait()
 
 
-def fuzz(kinds: Sequence[str], count: int, seed: int) -> Iterator[dict[str, Any]]:
+def fuzz(kinds: Sequence[str], count: int, seed: int, jobs: int = 1) -> list[dict[str, Any]]:
     """The outcome of every case, ``count`` of them in all, as many of each kind."""
-    worker = Worker(seed)
-    try:
-        for kind in kinds:
-            for number in range(-(-count // len(kinds))):
-                yield worker.run(kind, number)
-    finally:
-        worker.close()
+
+    def of_kind(kind: str) -> list[dict[str, Any]]:
+        worker = Worker(seed)
+        try:
+            found = [worker.run(kind, number) for number in range(-(-count // len(kinds)))]
+        finally:
+            worker.close()
+        sys.stderr.write(f"{summary(found)[0]}\n")
+        return found
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return [one for found in pool.map(of_kind, kinds) for one in found]
 
 
 def summary(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -220,6 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=10_000, help="of cases, over all kinds")
     parser.add_argument("--kind", action="append", choices=KINDS, help="one kind alone")
     parser.add_argument("--only", type=int, help="one case of a kind by its number")
+    parser.add_argument("--jobs", type=int, default=1, help="kinds at the same time")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--name", default="fuzz", help="of the files in benchmarks/results")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
@@ -234,7 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         worker.close()
         return 0
     start = time.perf_counter()
-    found = list(fuzz(kinds, chosen.count, chosen.seed))
+    found = fuzz(kinds, chosen.count, chosen.seed, chosen.jobs)
     head = {
         "command": f"python benchmarks/fuzz.py --count {chosen.count} --seed {chosen.seed}",
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
