@@ -21,7 +21,7 @@ _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4),
 def check_png(file: BinaryIO) -> None:
     """Raises ``ValueError`` where a chunk that pixels come from is cut off or fails its checksum.
 
-    So it does where the pixels are fewer than the header says, or lack their palette. Nothing is kept, so it takes little
+    So it does where pixels or their palette are missing. Nothing is kept, so it takes little
     memory, and less time than decoding. What is no PNG file passes, as do damaged chunks of words,
     dates and the like, and what follows the end. The file is left where it was.
     """
