@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.parts import Part, load_class
 from bench.store import RunStore
-from bench.types import Reader, Sample, Site
+from bench.types import BenchError, Reader, Sample, Site
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -22,7 +22,10 @@ def reader_of_run(store: RunStore, datasets: Path, allow_modules: Sequence[str] 
     Raises ``BenchError`` where the data is missing, or the class lies outside the bench and its
     module isn't among ``allow_modules``.
     """
-    dataset = Part(**store.header()["dataset"])
+    header = store.header()
+    if "dataset" not in header:
+        raise BenchError(f"{store.folder}: its run.json names no dataset to read pictures from")
+    dataset = Part(**header["dataset"])
     target = load_class(dataset, allow_modules, "dataset")
     reader: Reader = target(**dataset.args, site=Site(datasets=datasets.expanduser()))
     return reader
@@ -33,7 +36,7 @@ def samples_of_runs(datasets: Path, allow_modules: Sequence[str] = ()) -> ReadSa
     readers: dict[str, Reader] = {}
 
     def read_sample(store: RunStore, image_id: str) -> Sample:
-        key = store.header()["key"]
+        key = str(store.header().get("key", store.folder))
         if key not in readers:
             readers[key] = reader_of_run(store, datasets, allow_modules)
         return readers[key].read(image_id)

@@ -4,8 +4,9 @@
 
 A case is good where the file is read as an independent decoder reads it, or refused with a
 ``BenchError``. It fails on any other exception, a wrong value, code that ran, a crash, more than
-10 s of the processor, or more than 2 GB. Cases run in a process of their own with a limit on its memory, are named
-by kind and number, and are the same for a seed; `--kind K --only N` runs one again. Writes
+10 s of the processor, or more than 2 GB. Cases run in a process of their own with a limit on its
+memory, are named by kind and number, and are the same for a seed; `--kind K --only N` runs one
+again. Writes
 ``benchmarks/results/<name>.json`` and ``.md``.
 """
 
