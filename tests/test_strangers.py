@@ -43,7 +43,7 @@ MODULES = "runtime: {allow_modules: [subprocess]}\n"
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (MODULES, "only the command line may"),
+        (MODULES, "only you may, on the command line"),
         ("sweep: {runtime.allow_modules: ['[subprocess]']}\n", "sweep: nothing is called"),
         ("sweep: {hydra.searchpath: ['[file:///tmp]']}\n", "sweep: nothing is called"),
         ("sweep: {+model.x: [1]}\n", "sweep: nothing is called"),
@@ -90,6 +90,21 @@ def test_a_yaml_that_unfolds_is_refused_before_it_is_composed(
     with pytest.raises(BenchError, match=says) as caught:
         check_yaml(tmp_path / "a.yaml")
     assert str(tmp_path / "a.yaml") in str(caught.value)
+
+
+def test_a_resolver_in_a_file_that_another_names_is_refused_too(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "evil.yaml").write_text("# @package _global_\nfigure: '${oc.env:HOME}'\n")
+    text = "# @package _global_\ndefaults: [/../far/evil]\n"
+    with pytest.raises(BenchError):
+        one("experiment=theirs", folder=theirs(tmp_path / "conf", text))
+
+
+def test_the_command_line_may_call_a_resolver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_FIGURE", "fig9c")
+    assert one("figure=${oc.env:MY_FIGURE}", folder=tmp_path).figure == "fig9c"
 
 
 def test_anchors_and_references_to_other_keys_are_fine(tmp_path: Path) -> None:
