@@ -11,6 +11,7 @@ import importlib
 import logging
 import pkgutil
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 
 from rich.console import Console
@@ -42,6 +43,8 @@ def _log_to(errors: Console) -> None:
     handler.setFormatter(logging.Formatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("bench").setLevel(logging.INFO)
+    # Pillow's suspicion of large pictures; beyond the limit the bench refuses in its own words.
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
 
 
 def _parser() -> Parser:

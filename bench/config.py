@@ -29,7 +29,7 @@ from yaml import YAMLError
 
 from bench.parts import Part
 from bench.types import MAX_PIXELS, BenchError, Site
-from bench.yaml_files import check_yaml, check_yamls
+from bench.yaml_files import check_yaml, check_yamls, refuse_calls
 
 KEY_VERSION = 1
 
@@ -225,16 +225,17 @@ def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, s
     GlobalHydra.instance().clear()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
         composed = compose("run", overrides=overrides)
+    refuse_calls(OmegaConf.to_container(composed, resolve=False), overrides)
     if missing := sorted(OmegaConf.missing_keys(composed)):
         raise BenchError(f"{missing[0]} is not set: give {missing[0]}=… on the command line")
     config = OmegaConf.to_object(composed)
     assert isinstance(config, RunConfig)
     _refuse_additions(config)
-    words = {word.partition("=")[0].lstrip("+") for word in fixed} | set(swept)
-    if config.runtime.allow_modules and "runtime.allow_modules" not in words:
+    given = {word.partition("=")[0].lstrip("+") for word in fixed} | set(swept)
+    if config.runtime.allow_modules and "runtime.allow_modules" not in given:
         raise BenchError(
-            f"a YAML sets runtime.allow_modules={config.runtime.allow_modules}, which only the "
-            f"command line may; if you trust them, give it there"
+            f"a YAML sets runtime.allow_modules={config.runtime.allow_modules}; only you may, on "
+            "the command line"
         )
     return config
 
@@ -254,8 +255,7 @@ def _split_sweeps(overrides: Sequence[str]) -> tuple[list[str], dict[str, list[s
 
 def _sweepable(name: object) -> str:
     """The key of a YAML's sweep; raises ``BenchError`` for one that isn't a run's own."""
-    known = {each.name for each in fields(RunConfig)} - {"sweep"}
-    known |= {path.name for path in conf_dir().iterdir() if path.is_dir()} - {"experiment"}
+    known = {each.name for each in fields(RunConfig)} | {path.name for path in conf_dir().iterdir()}
     top = str(name).partition(".")[0]
     allows = str(name) == "runtime.allow_modules"
     if allows or not re.fullmatch(r"\w+(\.\w+)*", str(name)) or top not in known:

@@ -41,7 +41,7 @@ def _count(value: object) -> bool:
 def _seconds(value: object) -> bool:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
-    return 0 <= value < 1e12  # false for NaN
+    return 0 <= value < 1e12  # false for NaN too
 
 
 def _mapping_of(right: Check) -> Check:

@@ -98,7 +98,10 @@ def reader_of_run(store: RunStore, datasets: Path, allow_modules: Sequence[str] 
 
     It reads all images: a run names its own. Raises ``BenchError`` as ``open_whole`` does.
     """
-    dataset = Part(**store.header()["dataset"])
+    header = store.header()
+    if "dataset" not in header:
+        raise BenchError(f"{store.folder}: its run.json names no dataset to read pictures from")
+    dataset = Part(**header["dataset"])
     return open_whole(dataset, Site(datasets=datasets.expanduser()), allow_modules)
 
 
@@ -107,7 +110,7 @@ def samples_of_runs(datasets: Path, allow_modules: Sequence[str] = ()) -> ReadSa
     readers: dict[str, Reader] = {}
 
     def read_sample(store: RunStore, image_id: str) -> Sample:
-        key = store.header()["key"]
+        key = str(store.header().get("key", store.folder))
         if key not in readers:
             readers[key] = reader_of_run(store, datasets, allow_modules)
         return readers[key].read(image_id)

@@ -7,7 +7,7 @@ neither, so neither is composed. Nothing here knows what the keys mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -47,6 +47,24 @@ def check_yaml(path: Path) -> None:
     except (OSError, ValueError, yaml.YAMLError) as error:
         said = " ".join(str(error).split())
         raise BenchError(f"configuration: {path}: {said}") from error
+
+
+def refuse_calls(composed: object, words: Sequence[str]) -> None:
+    """Raises ``BenchError`` for a resolver anywhere in a composed configuration, not yet resolved.
+
+    Wherever it was read from: a YAML may name others. ``words`` are the command line's, which may.
+    """
+    if isinstance(composed, Mapping):
+        for value in composed.values():
+            refuse_calls(value, words)
+    elif isinstance(composed, list):
+        for value in composed:
+            refuse_calls(value, words)
+    elif isinstance(composed, str) and _calls(composed) and not any(composed in w for w in words):
+        raise BenchError(
+            f"configuration: {composed[:60]!r} calls a resolver, which only the command line may; "
+            "write the value itself"
+        )
 
 
 def _count(node: yaml.Node, known: dict[int, int], above: set[int]) -> int:

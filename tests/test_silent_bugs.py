@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
+from finished import change_annotations, disk_run
 from oddities import random_blob
+from PIL import Image
 
 from bench.mask import Mask
 from bench.prompts import placement
-from bench.types import BoolArray
+from bench.readers.coco import Coco
+from bench.readers.pictures import read_labels
+from bench.store import read_runs
+from bench.types import BenchError, BoolArray, Site
 
 
 def test_equal_depths_are_equal_wherever_the_region_lies() -> None:
@@ -54,3 +62,42 @@ def test_a_click_is_no_other_pixel_in_a_larger_image() -> None:
             found = placement.larger_error_distance_max(*masks, None, none, rng)
             clicks.append(found and (found[0][0] - 2 * shift, found[0][1] - shift, found[1]))
         assert clicks[0] == clicks[1]
+
+
+def test_runs_that_wrap_around_do_not_fill_an_image() -> None:
+    """Four runs of 2^62 sum to 0 in 64 bits: an RLE of nonsense was a mask of the image's size."""
+    with pytest.raises(ValueError, match="runs sum to 18446744073709551742"):
+        Mask.from_rle({"size": [9, 14], "counts": [2**62] * 4 + [126]})
+
+
+def test_a_png_with_a_flipped_bit_in_its_pixels_is_no_other_mask(tmp_path: Path) -> None:
+    """Pillow reads the checksum of no chunk of pixels, and zlib's own is behind the last row."""
+    path = tmp_path / "mask.png"
+    values = np.random.default_rng(5).integers(0, 3, (40, 60), dtype=np.uint8)
+    Image.fromarray(values).save(path, compress_level=0)
+    whole = path.read_bytes()
+    place = whole.index(b"IDAT") + 100
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    with pytest.raises(BenchError, match="its checksum does not hold"):
+        read_labels(path)
+
+
+def test_a_part_with_a_flipped_bit_gives_no_other_rows(coco_folder: Callable[..., Path]) -> None:
+    """Parquet has no checksum of its pages unless asked: a changed IoU was read without a word."""
+    store = disk_run(coco_folder(images=2, masks=2), "point_1")
+    (part,) = store.parts()
+    whole = part.read_bytes()
+    for place in range(4, len(whole), 97):
+        part.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with pytest.raises(BenchError, match="damaged part"):
+            read_runs([store])
+
+
+def test_a_crowd_is_what_the_file_says_and_not_what_python_takes_for_true(
+    coco_folder: Callable[..., Path],
+) -> None:
+    """``"iscrowd": "0"`` was a crowd, and the mask was left out."""
+    folder = coco_folder(images=1, masks=1)
+    change_annotations(folder, lambda document: document["annotations"][0].update(iscrowd="0"))
+    with pytest.raises(BenchError, match="'iscrowd' '0', expected 0 or 1"):
+        Coco("annotations.json", "images", site=Site(datasets=folder))

@@ -38,13 +38,14 @@ def png_values(data: bytes) -> tuple[Array, int] | None:
         return None
     if width == 0 or height == 0 or width * height > 60_000 or (kind == 3 and depth == 16):
         return None
+    stream = zlib.decompressobj()
     try:
-        raw = zlib.decompress(packed)
+        raw = stream.decompress(packed)
     except zlib.error:
         return None
     channels = _CHANNELS[kind]
     stride, step = -(-width * channels * depth // 8), max(1, channels * depth // 8)
-    if len(raw) != height * (stride + 1):
+    if len(raw) < height * (stride + 1):
         return None
     rows = _unfiltered(raw, height, stride, step)
     if rows is None:

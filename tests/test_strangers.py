@@ -1,0 +1,273 @@
+"""Configurations, headers and checkpoints from strangers run no code and read no secrets."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from finished import disk_run, one_line
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bench.cli import main
+from bench.config import RunConfig, load_configs
+from bench.headers import check_header
+from bench.hints import fits
+from bench.models.weights import read_state
+from bench.parts import Part, load_class
+from bench.store import RunStore
+from bench.types import BenchError
+from bench.yaml_files import check_yaml
+
+
+def theirs(folder: Path, text: str, group: str = "experiment") -> Path:
+    path = folder / group / "theirs.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return folder
+
+
+def one(*words: str, folder: Path) -> RunConfig:
+    return load_configs(["model=disk", *words], folder)[0]
+
+
+MODULES = "runtime: {allow_modules: [subprocess]}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (MODULES, "only you may, on the command line"),
+        ("sweep: {runtime.allow_modules: ['[subprocess]']}\n", "sweep: nothing is called"),
+        ("sweep: {hydra.searchpath: ['[file:///tmp]']}\n", "sweep: nothing is called"),
+        ("sweep: {+model.x: [1]}\n", "sweep: nothing is called"),
+        ("runtime: {results: '${oc.env:HOME}'}\n", "theirs.yaml: line 2: .* calls a resolver"),
+        ("figure: '${oc.${task}:HOME}'\n", "calls a resolver"),
+        ("figure: '${oc.create:1}'\n", "calls a resolver"),
+        ("figure: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
+    ],
+)
+def test_an_experiment_from_a_stranger_opens_no_door(tmp_path: Path, text: str, says: str) -> None:
+    folder = theirs(tmp_path, f"# @package _global_\n{text}")
+    with pytest.raises(BenchError, match=says) as caught:
+        one("experiment=theirs", folder=folder)
+    assert "\n" not in str(caught.value)
+    assert os.environ.get("HOME", "/root") not in str(caught.value).replace(str(tmp_path), "")
+
+
+def test_the_command_line_may_allow_what_a_file_may_not(tmp_path: Path) -> None:
+    folder = theirs(tmp_path, f"# @package _global_\n{MODULES}")
+    mine = one("experiment=theirs", "runtime.allow_modules=[mine]", folder=folder)
+    assert mine.runtime.allow_modules == ["mine"], "the user's word replaces the file's"
+    assert one("runtime.allow_modules=[a,b]", folder=folder).runtime.allow_modules == ["a", "b"]
+
+
+BOMB = "a0: &a0 [x, x]\n" + "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f"about:\n  {BOMB.replace(chr(10), chr(10) + '  ')}", "unfolds into more than"),
+        ("about: {x: &a [1, *a]}\n", "lies inside itself"),
+        ("about: " + "[" * 5000 + "]" * 5000, "nested too deeply"),
+        ("about: 'x" + "x" * (1 << 20), "at most 1048576"),
+        ("about: '\udcff'", "invalid|codec"),
+    ],
+)
+def test_a_yaml_that_unfolds_is_refused_before_it_is_composed(
+    tmp_path: Path, text: str, says: str
+) -> None:
+    (tmp_path / "a.yaml").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(BenchError, match=says) as caught:
+        check_yaml(tmp_path / "a.yaml")
+    assert str(tmp_path / "a.yaml") in str(caught.value)
+
+
+def test_a_resolver_in_a_file_that_another_names_is_refused_too(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "evil.yaml").write_text("# @package _global_\nfigure: '${oc.env:HOME}'\n")
+    text = "# @package _global_\ndefaults: [/../far/evil]\n"
+    with pytest.raises(BenchError):
+        one("experiment=theirs", folder=theirs(tmp_path / "conf", text))
+
+
+def test_the_command_line_may_call_a_resolver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_FIGURE", "fig9c")
+    assert one("figure=${oc.env:MY_FIGURE}", folder=tmp_path).figure == "fig9c"
+
+
+def test_anchors_and_references_to_other_keys_are_fine(tmp_path: Path) -> None:
+    text = "# @package _global_\nseed: &s 3\nfigure: '${model.name}: ${task}'\n"
+    assert one("experiment=theirs", folder=theirs(tmp_path, text)).figure == "disk: prompted_masks"
+
+
+@pytest.mark.parametrize(
+    ("target", "group", "says"),
+    [
+        ("bench.models.segment_anything.SegmentAnything", "dataset", "outside the allowed"),
+        ("bench.readers.coco.Coco", "model", "outside the allowed modules"),
+        ("bench.demo.train.Recipe", None, "outside the allowed modules"),
+        ("bench.commands.run.main", None, "outside the allowed modules"),
+        ("bench.store.RunStore", "dataset", "outside the allowed modules"),
+        ("bench.modelsx.Thing", "model", "outside the allowed modules"),
+        ("bench.models.disk.BenchError", "model", r"is written in bench\.types, expected in"),
+        ("bench.models.checkpoints.Path", "model", "is written in pathlib"),
+        ("bench.models.disk.np.ndarray", "model", "no class"),
+        ("", None, "outside the allowed modules"),
+        ("bench.models..Disk", "model", "no class"),
+    ],
+)
+def test_a_part_names_a_class_of_its_groups_own_room(
+    target: str, group: str | None, says: str
+) -> None:
+    with pytest.raises(BenchError, match=says):
+        load_class(Part("x", "1", target), group=group)
+
+
+def test_nothing_is_imported_before_it_is_allowed(tmp_path: Path) -> None:
+    with pytest.raises(BenchError):
+        load_class(Part("x", "1", "antigravity.Thing"))
+    import sys
+
+    assert "antigravity" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ({"count": "5"}, "count must be int, found '5'"),
+        ({"count": True}, "count must be int"),
+        ({"bank": "other"}, "bank must be Literal"),
+        ({"sizes": [[1, "x"]]}, "sizes must be Sequence"),
+        ({"seed": None}, "seed must be int"),
+    ],
+)
+def test_arguments_are_of_the_constructors_types(args: dict[str, Any], says: str) -> None:
+    with pytest.raises(BenchError, match=says):
+        load_class(Part("x", "1", "bench.readers.shapes.Shapes", args), group="dataset")
+
+
+def test_annotations_of_every_kind_are_understood() -> None:
+    assert fits(None, int | None)
+    assert fits({"a": 1}, dict[str, int])
+    assert not fits({"a": "1"}, dict[str, int])
+    assert not fits("abc", Sequence[str])
+    assert fits(object(), Any)
+
+
+def forge(store: RunStore, change: Callable[[dict[str, Any]], None]) -> None:
+    path = store.folder / "run.json"
+    header = json.loads(path.read_text())
+    change(header)
+    path.write_text(json.dumps(header))
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("subprocess.Popen", "outside the allowed modules"),
+        ("bench.models.segment_anything.SegmentAnything", "outside the allowed modules"),
+        ("bench.readers.coco.Path", "is written in pathlib"),
+    ],
+)
+def test_a_header_from_a_stranger_opens_no_other_class(
+    coco_folder: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+    target: str,
+    said: str,
+) -> None:
+    store = disk_run(coco_folder(images=2, masks=1), "point_1")
+    capsys.readouterr()
+
+    def change(header: dict[str, Any]) -> None:
+        header["dataset"]["target"] = target
+        header["runtime"] = {"allow_modules": ["subprocess"]}
+
+    forge(store, change)
+    results = str(store.folder.parents[1])
+    assert main(["rescore", store.folder.name, "--metric", "dice", "--results", results]) == 2
+    assert said in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        [],
+        {"dataset": {"name": 3}},
+        {"dataset": {"name": "x", "more": 1}},
+        {"model": "demo"},
+        {"report_steps": {"one": "1 point"}},
+        {"report_steps": {"0": "1 point"}},
+        {"report_steps": {"1": 5}},
+        {"images": -1},
+        {"images": True},
+        {"masks": 1.5},
+        {"seconds": {"total": float("nan")}},
+        {"skipped": {"crowd": "many"}},
+        {"notes": "one"},
+        {"status": None},
+    ],
+)
+def test_a_header_of_other_kinds_is_refused(header: Any) -> None:
+    with pytest.raises(ValueError, match=r"must be|expected a JSON object"):
+        check_header(header)
+
+
+def test_keys_that_are_not_known_or_missing_are_no_mistake() -> None:
+    assert check_header({"new": [1], "status": "complete"})
+    assert check_header({}) == {}
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.binary(max_size=60) | st.text(max_size=40).map(str.encode))
+def test_any_bytes_as_a_header_are_one_error(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "run.json").write_bytes(data)
+    said = "run.json"
+    try:
+        RunStore(tmp_path).header()
+    except BenchError as error:
+        said = str(error)
+    assert "run.json" in said
+    assert "\n" not in said
+
+
+class Payload:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {self.mark}",)
+
+
+def test_a_checkpoint_runs_nothing(tmp_path: Path) -> None:
+    mark, path = tmp_path / "mark", tmp_path / "w.pth"
+    torch.save({"a": Payload(mark)}, path)
+    with pytest.raises(BenchError, match="no checkpoint that can be read safely"):
+        read_state(path)
+    assert not mark.exists()
+    torch.load(path, weights_only=False)
+    assert mark.exists(), "read unsafely it does"
+
+
+def test_a_checkpoint_that_unfolds_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("w/data/0", bytes(50_000_000))
+    with pytest.raises(BenchError, match=r"w\.pth is compressed, 50000000 bytes in"):
+        read_state(path)
+    torch.save({"a": torch.zeros(1).expand(30_000, 30_000)}, path)
+    with pytest.raises(BenchError, match="share memory"):
+        read_state(path)
