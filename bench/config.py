@@ -34,17 +34,35 @@ KEY_VERSION = 1
 
 
 @dataclass
+class RaySettings:
+    """How ``runtime=ray`` spreads: ``address`` of a running cluster, none for one on this machine.
+
+    ``actors`` workers, by default as many as fit, each with its share of CPUs and GPUs; the
+    default are one GPU where the cluster has any, and one CPU.
+    """
+
+    address: str | None = None
+    actors: int | None = None
+    cpus_per_actor: float = 1.0
+    gpus_per_actor: float | None = None
+
+
+@dataclass
 class Runtime:
     """Where and how to run: may change the speed, never a number.
 
-    ``device`` is ``auto`` or a torch device. Folders are relative to the current one. ``workers``
-    threads read ahead and, on a CPU, score side by side: as many as there are cores, at most 8.
+    ``target`` is the class of ``bench.runtime`` that drives the workers. ``devices``, ``all`` or
+    a list such as ``[cuda:0,cuda:1]``, gives each a process of its own. ``device`` is ``auto`` or
+    a torch device. Folders are relative to the current one. ``workers`` threads read ahead and, on
+    a CPU, score side by side: as many as there are cores, at most 8; several processes share them.
     ``part_images`` images make a part on disk. ``limit`` runs only the first images, for a try.
     ``strict`` stops at the first image that cannot be read. ``canary`` asks a checkpoint for known
     masks before a run. Classes outside this package need their module in ``allow_modules``.
     """
 
+    target: str = "bench.runtime.local.Local"
     device: str = "auto"
+    devices: Any = None
     workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
     image_batch: int = 1
     prompt_batch: int = 64
@@ -58,12 +76,18 @@ class Runtime:
     checkpoints: str = "~/.cache/sam-bench/checkpoints"
     results: str = "results"
     allow_modules: list[str] = field(default_factory=list)
+    ray: RaySettings = field(default_factory=RaySettings)
 
     def __post_init__(self) -> None:
         for name in ("workers", "image_batch", "prompt_batch", "part_images", "limit"):
             value = getattr(self, name)
             if isinstance(value, int) and value < 1:
                 raise BenchError(f"runtime.{name} must be at least 1, found {value}")
+        if self.devices is not None and self.devices != "all" and not _are_names(self.devices):
+            raise BenchError(
+                "runtime.devices must be all or a list such as [cuda:0,cuda:1], "
+                f"found {self.devices!r}"
+            )
 
     def site(self) -> Site:
         """The same for the parts: paths expanded, the device chosen."""
@@ -195,6 +219,10 @@ def _split_sweeps(overrides: Sequence[str]) -> tuple[list[str], dict[str, list[s
         else:
             fixed.append(str(override.input_line))
     return fixed, swept
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, str) for v in value)
 
 
 def _as_list(value: Any) -> list[str]:

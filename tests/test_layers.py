@@ -60,7 +60,11 @@ def test_rooms_know_the_values_and_not_each_other() -> None:
 
 def test_a_report_sees_rows_only() -> None:
     allowed("report", *VALUES, "bench.store", "bench.stats", "bench.reference")
-    allowed("store.py", *VALUES)
+    allowed("store.py", *VALUES, "bench.part_file", "bench.part_folder", "bench.schema")
+    allowed("part_folder.py", *VALUES, "bench.part_file")
+    allowed("part_file.py", *VALUES, "bench.schema")
+    allowed("compaction.py", "bench.part_file", "bench.store")
+    allowed("run_lock.py", *VALUES, "bench.part_file")
 
 
 def test_only_the_door_knows_hydra() -> None:
