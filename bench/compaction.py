@@ -23,6 +23,9 @@ SMALL = 4 << 20
 LARGE = 16 << 20
 """Bytes of small parts that go into one."""
 
+MOST_AT_ONCE = 1024
+"""So many parts are merged in one go, so that a run that begins with a heap begins soon."""
+
 
 def compact(store: RunStore) -> int:
     """Merges the small parts where there are too many, and gives how many were merged.
@@ -34,7 +37,7 @@ def compact(store: RunStore) -> int:
     if len(small) <= MOST_SMALL:
         return 0
     merged = 0
-    for group in _groups(small):
+    for group in _groups(small[:MOST_AT_ONCE]):
         tables = [read_table(part.path) for part in group]
         contents = [content for part in group for content in part.contents]
         names = [part.path.name for part in group]

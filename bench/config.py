@@ -83,6 +83,11 @@ class Runtime:
             value = getattr(self, name)
             if isinstance(value, int) and value < 1:
                 raise BenchError(f"runtime.{name} must be at least 1, found {value}")
+        if "://" in self.results:
+            raise BenchError(
+                f"runtime.results must be a folder that every worker sees, found {self.results!r}; "
+                "mount the bucket (URLs are not supported)"
+            )
         if self.devices is not None and self.devices != "all" and not _are_names(self.devices):
             raise BenchError(
                 "runtime.devices must be all or a list such as [cuda:0,cuda:1], "

@@ -70,7 +70,7 @@ def part_bytes(table: pa.Table, contents: Sequence[Content], replaces: Sequence[
     if replaces:
         said[_REPLACES] = json.dumps(list(replaces))
     sink = pa.BufferOutputStream()
-    table = table.replace_schema_metadata(dict(SCHEMA.metadata) | said)
+    table = table.combine_chunks().replace_schema_metadata(dict(SCHEMA.metadata) | said)
     pq.write_table(table, sink, compression="zstd")
     written: bytes = sink.getvalue().to_pybytes()
     return written

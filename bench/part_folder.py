@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from bench.types import BenchError
 
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{32}")
 _ATTEMPTS = 10
+
+THREADS = 4
+"""Parts that are opened at once: most of that is spent outside of Python."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,22 +112,27 @@ class PartFolder:
     def _open_all(self) -> tuple[list[PartFile], dict[Path, str]]:
         """Every readable part and the damaged ones; again where one was compacted meanwhile."""
         for _ in range(_ATTEMPTS):
-            files: list[PartFile] = []
             damaged: dict[Path, str] = {}
             opened: dict[tuple[str, int, int], PartFile] = {}
             try:
-                for key in self._listed():
-                    path = self.path / key[0]
-                    try:
-                        opened[key] = self._opened.get(key) or open_part(path)
-                        files.append(opened[key])
-                    except DamagedPartError as error:
-                        damaged[path] = str(error)
+                with ThreadPoolExecutor(THREADS) as pool:
+                    listed = self._listed()
+                    for key, found in zip(listed, pool.map(self._open, listed), strict=True):
+                        if isinstance(found, DamagedPartError):
+                            damaged[self.path / key[0]] = str(found)
+                        else:
+                            opened[key] = found
             except FileNotFoundError:
                 continue
             self._opened = opened
-            return files, damaged
+            return list(opened.values()), damaged
         raise BenchError(f"{self.path}: parts come and go while they are read; try again")
+
+    def _open(self, key: tuple[str, int, int]) -> PartFile | DamagedPartError:
+        try:
+            return self._opened.get(key) or open_part(self.path / key[0])
+        except DamagedPartError as error:
+            return error
 
     def _listed(self) -> list[tuple[str, int, int]]:
         """Name, bytes and time of every part, sorted: of two listings in a row that are equal.

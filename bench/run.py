@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 import torch
@@ -51,14 +51,22 @@ def run(plan: Plan, progress: Progress) -> list[ImageError]:
         try:
             with findings.watch("total"):
                 _do(plan, token, progress, findings)
-        finally:
-            for name in unfinished:
-                _mend(plan.runs[name].store)
-                keep_errors(plan.runs[name].store, findings.errors)
-                _write_header(plan, name, None, started, findings)
+        except BaseException:
+            with suppress(BenchError):  # on a full disk, say: what ended the run comes first
+                _close(plan, unfinished, started, findings)
+            raise
+        _close(plan, unfinished, started, findings)
         for name in unfinished:
             compact(plan.runs[name].store)
     return findings.errors
+
+
+def _close(plan: Plan, names: Sequence[str], started: str, findings: Findings) -> None:
+    """Says of the runs what was done, as found on the disk."""
+    for name in names:
+        _mend(plan.runs[name].store)
+        keep_errors(plan.runs[name].store, findings.errors)
+        _write_header(plan, name, None, started, findings)
 
 
 def _do(plan: Plan, token: str, progress: Progress, findings: Findings) -> None:

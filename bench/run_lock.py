@@ -75,6 +75,8 @@ def hold(folders: Sequence[Path]) -> Iterator[str]:
 
 @contextmanager
 def _held(folder: Path, token: str) -> Iterator[None]:
+    if not folder.is_dir():  # or the lock would make one, on the empty place of a lost mount
+        raise BenchError(f"{folder}: the run's folder is gone")
     lock = FileLock(folder / ".lock", timeout=0)
     try:
         lock.acquire()

@@ -19,6 +19,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ import pyarrow as pa
 from bench.part_file import Content as Content
 from bench.part_file import DamagedPartError, part_bytes, read_table
 from bench.part_file import write_aside as write_aside
-from bench.part_folder import PartFolder, Survey
+from bench.part_folder import THREADS, PartFolder, Survey
 from bench.schema import SCHEMA as SCHEMA
 from bench.schema import SCHEMA_VERSION as SCHEMA_VERSION
 from bench.types import BenchError, Row
@@ -234,8 +235,9 @@ def _tables(store: RunStore, columns: Sequence[str] | None) -> list[pa.Table]:
     while True:
         survey = store.survey()
         _refuse_damaged(survey)
-        with suppress(FileNotFoundError):
-            return [read_table(p.path, columns) for p in (*survey.sound, *survey.doubled)]
+        paths = [part.path for part in (*survey.sound, *survey.doubled)]
+        with suppress(FileNotFoundError), ThreadPoolExecutor(THREADS) as pool:
+            return list(pool.map(lambda path: read_table(path, columns), paths))
 
 
 def _refuse_damaged(survey: Survey) -> None:

@@ -25,6 +25,8 @@ class Ledger:
         self._in_hand: dict[Hashable, list[Task]] = {}
         self._deaths: Counter[str] = Counter()
         self._workers, self._most = workers, most
+        self.batches = 0
+        """How many came back."""
 
     @property
     def done(self) -> bool:
@@ -49,6 +51,7 @@ class Ledger:
     def returned(self, worker: Hashable) -> None:
         """The worker's batch is on disk or has failed."""
         self._in_hand.pop(worker, None)
+        self.batches += 1
 
     def lost(self, worker: Hashable, left: Sequence[Task]) -> list[Task]:
         """The worker died: ``left`` of its batch isn't on disk. Gives those given up for good."""

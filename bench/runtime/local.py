@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+
 from bench.findings import Findings, Progress
 from bench.plan import Plan, Task
 from bench.run import Worker
 from bench.runtime.processes import drive
 from bench.runtime.telling import Telling
 from bench.stopping import asked_to_stop
+from bench.types import BenchError
 
 
 class Local:
@@ -31,10 +34,19 @@ class Local:
 
 
 def _devices(plan: Plan) -> list[str] | None:
-    """The devices of the processes; ``all`` is every CUDA device, or one CPU process."""
-    given = plan.config.runtime.devices
-    if given != "all":
-        return None if given is None else [str(name) for name in given]
-    import torch
+    """The devices of the processes; ``all`` is every CUDA device, or one CPU process.
 
-    return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cpu"]
+    Raises ``BenchError`` for a device that isn't there, without touching those that are.
+    """
+    given = plan.config.runtime.devices
+    if given is None:
+        return None
+    cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if given == "all":
+        return cuda or ["cpu"]
+    for name in given:
+        if name.startswith("cuda") and name not in cuda:
+            raise BenchError(
+                f"runtime.devices: there is no {name} here; there are {', '.join(cuda) or 'none'}"
+            )
+    return list(given)

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bench.compaction import MOST_SMALL, compact
 from bench.config import RunConfig
 from bench.plan import Plan, PromptRun, Task, open_parts
 from bench.run_lock import Fence
@@ -78,6 +79,14 @@ def still_lacking(plan: Plan, tasks: Sequence[Task]) -> list[Task]:
         for task in tasks
     ]
     return [task for task in left if task.prompts]
+
+
+def tidy(plan: Plan, batches: int) -> None:
+    """Compacts the parts of held runs once in a while, as batches come back."""
+    if batches % MOST_SMALL == 0:
+        for each in plan.runs.values():
+            if isinstance(each.store.guard, Fence):
+                compact(each.store)
 
 
 def _absolute(path: str) -> str:

@@ -7,6 +7,7 @@ at the wrong moment.
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from bench.findings import Findings, Progress
 from bench.plan import Plan, Task
 from bench.runtime import messages
 from bench.runtime.ledger import Ledger
-from bench.runtime.order import Order, order_for, still_lacking
+from bench.runtime.order import Order, order_for, still_lacking, tidy
 from bench.runtime.telling import Telling
 from bench.stopping import asked_to_stop
 from bench.store import ImageError
@@ -125,7 +126,8 @@ class _Crew:
         ours, theirs = context.Pipe()
         order = order_for(self._plan, device, self._share)
         process = context.Process(target=work, args=(order, theirs), name=device, daemon=True)
-        process.start()
+        with _signals_held():
+            process.start()
         theirs.close()  # else the pipe stays open when the process dies
         self._hands.append(_Hand(device, process, ours))
 
@@ -144,6 +146,7 @@ class _Crew:
         elif isinstance(message, messages.Returned):
             self._findings.watch.add(message.seconds)
             self._ledger.returned(hand)
+            tidy(self._plan, self._ledger.batches)
         elif isinstance(message, messages.Refused):
             self._ledger.returned(hand)
             if not self._stopping:
@@ -182,9 +185,21 @@ class _Crew:
             self._start(hand.device)
 
 
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Holds Ctrl-C back, so that a process born meanwhile never hears it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def work(order: Order, pipe: Connection) -> None:
     """What each process does: loads the model, then batch after batch until the pipe closes."""
-    import signal
     import traceback
 
     from bench.run import Worker
