@@ -27,6 +27,10 @@ _REPLACES = b"bench.replaces"
 _NAME = re.compile(r"[0-9a-f]{32}-([0-9a-f]{16})\.parquet")
 
 
+_DAMAGE = (OSError, ValueError, TypeError, KeyError, MemoryError, pa.ArrowException)
+"""What reading a broken Parquet file raises."""
+
+
 class DamagedPartError(BenchError):
     """A part whose bytes are not those that were written."""
 
@@ -78,7 +82,7 @@ def part_bytes(table: pa.Table, contents: Sequence[Content], replaces: Sequence[
 
 def part_name(content: bytes) -> str:
     """A new name for a part of these bytes."""
-    return f"{uuid.uuid4().hex}-{_digest(content)}.parquet"
+    return f"{uuid.uuid4().hex}-{digest(content)}.parquet"
 
 
 def open_part(path: Path) -> PartFile:
@@ -90,7 +94,7 @@ def open_part(path: Path) -> PartFile:
     data = _sound_bytes(path)
     try:
         metadata = pq.read_schema(pa.BufferReader(data)).metadata or {}
-    except (OSError, pa.ArrowException) as error:
+    except _DAMAGE as error:
         raise _damaged(path, str(error)) from error
     version = metadata.get(VERSION_KEY, b"none").decode(errors="replace")
     if version not in map(str, READABLE):
@@ -102,7 +106,7 @@ def open_part(path: Path) -> PartFile:
         said = json.loads(metadata[_CONTENT])
         contents = [Content(**one) for one in (said if isinstance(said, list) else [said])]
         replaces = tuple(str(name) for name in json.loads(metadata.get(_REPLACES, b"[]")))
-    except (KeyError, TypeError, ValueError) as error:
+    except _DAMAGE as error:
         raise _damaged(path, f"its account of its images: {error}") from error
     contents = [dataclasses.replace(one, images=tuple(one.images)) for one in contents]
     return PartFile(path, len(data), tuple(contents), replaces)
@@ -115,7 +119,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         file = pq.ParquetFile(pa.BufferReader(data))
         wanted = None if columns is None else list(columns)
         return file.read(columns=wanted, use_threads=False).replace_schema_metadata(None)
-    except (OSError, pa.ArrowException) as error:
+    except _DAMAGE as error:
         raise _damaged(path, str(error)) from error
 
 
@@ -168,16 +172,18 @@ def _sound_bytes(path: Path) -> bytes:
     except OSError as error:
         raise BenchError(f"{path}: cannot be read ({error})") from error
     named = _NAME.fullmatch(path.name)
-    if named and named[1] != (found := _digest(data)):
+    if named and named[1] != (found := digest(data)):
         raise _damaged(path, f"expected hash {named[1]}, found {found}")
     return data
 
 
 def _damaged(path: Path, why: str) -> DamagedPartError:
+    said = " ".join(why.split())[:300]
     return DamagedPartError(
-        f"{path}: damaged part ({why}); the same command again sets it aside and redoes its images"
+        f"{path}: damaged part ({said}); the same command again sets it aside and redoes its images"
     )
 
 
-def _digest(data: bytes) -> str:
+def digest(data: bytes) -> str:
+    """The hash of a part, as it stands in its name."""
     return hashlib.blake2b(data, digest_size=8).hexdigest()

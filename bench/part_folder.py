@@ -93,13 +93,17 @@ class PartFolder:
         for file in survey.doubled:
             said.append(f"{file.path}: images done twice; set aside in doubled/")
             self._set_aside(file.path, "doubled")
-        for path in survey.replaced:
-            path.unlink(missing_ok=True)
-        for folder in (self.path, self.path.parent):
-            for path in folder.iterdir():
-                if _ASIDE.fullmatch(path.name):
-                    path.unlink(missing_ok=True)
+        try:
+            for path in (*survey.replaced, *self._leftovers()):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise BenchError(f"{self.path}: cannot be tidied ({error})") from error
         return said
+
+    def _leftovers(self) -> list[Path]:
+        """Files of writes that never ended."""
+        folders = (self.path, self.path.parent)
+        return [path for f in folders for path in f.iterdir() if _ASIDE.fullmatch(path.name)]
 
     def _set_aside(self, path: Path, where: str) -> None:
         folder = self.path.parent / where
