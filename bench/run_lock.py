@@ -9,6 +9,7 @@ takes the run over when it is old. Each writer looks into it before it puts a fi
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -31,6 +32,10 @@ STALE_SECONDS = 60.0
 
 CONFIRM_SECONDS = 2.0
 """How long a run taken over from another machine is watched for a third that does the same."""
+
+
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+"""What a file system says that knows no locks; then only signs of life count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +83,17 @@ def _held(folder: Path, token: str) -> Iterator[None]:
     if not folder.is_dir():  # or the lock would make one, on the empty place of a lost mount
         raise BenchError(f"{folder}: the run's folder is gone")
     lock = FileLock(folder / ".lock", timeout=0)
+    certain = True
     try:
         lock.acquire()
     except Timeout as error:
         raise _taken(folder, _read(folder), "") from error
-    except OSError as error:
-        raise BenchError(f"{folder}: the run cannot be locked ({error})") from error
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            raise BenchError(f"{folder}: the run cannot be locked ({error})") from error
+        certain = False
     try:
-        _take_over(folder, token)
+        _take_over(folder, token, certain)
         try:
             yield
         finally:
@@ -97,16 +105,19 @@ def _held(folder: Path, token: str) -> Iterator[None]:
             lock.release()
 
 
-def _take_over(folder: Path, token: str) -> None:
-    """Writes the new owner, once the old one is known to be dead."""
+def _take_over(folder: Path, token: str, certain: bool) -> None:
+    """Writes the new owner, once the old one is known to be dead.
+
+    ``certain`` says that no other command on this machine can hold the run.
+    """
     ours = Owner(token, _machine(), socket.gethostname(), os.getpid())
     before = _read(folder)
-    elsewhere = before is not None and before.machine != ours.machine
-    if elsewhere and (age := _age(folder)) < STALE_SECONDS:
-        wait = f"; if that machine is gone, try again in {STALE_SECONDS - age:.0f} s"
+    doubtful = before is not None and not (certain and before.machine == ours.machine)
+    if doubtful and (age := _age(folder)) < STALE_SECONDS:
+        wait = f"; if it is gone, try again in {STALE_SECONDS - age:.0f} s"
         raise _taken(folder, before, wait)
     write_aside(_path(folder), json.dumps(asdict(ours)).encode())
-    if elsewhere:
+    if doubtful:
         time.sleep(CONFIRM_SECONDS)
         Fence(folder, token)()
 

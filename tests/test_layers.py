@@ -74,6 +74,13 @@ def test_only_the_door_knows_hydra() -> None:
             assert file.name == "config.py", f"{file} knows Hydra"
 
 
+def test_a_worker_does_not_know_who_drives_it() -> None:
+    for file in ROOT.rglob("*.py"):
+        inside = file.parent.name == "runtime"
+        assert inside or not any(n.startswith("bench.runtime") for n in imports_of(file)), file
+        assert file.name == "ray_actors.py" or "import ray" not in file.read_text(), file
+
+
 def loaded_by(statement: str) -> set[str]:
     command = f"{statement}; import sys; print(' '.join(sys.modules))"
     done = subprocess.run(

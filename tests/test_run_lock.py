@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -82,7 +83,7 @@ def test_another_machine_is_believed_while_it_shows_signs_of_life(
 ) -> None:
     monkeypatch.setattr(run_lock, "CONFIRM_SECONDS", 0.01)
     as_if_elsewhere(tmp_path, age=20)
-    says = r"process 11 on node7\); if that machine is gone, try again in (39|40) s"
+    says = r"process 11 on node7\); if it is gone, try again in (39|40) s"
     with pytest.raises(BenchError, match=says), hold([tmp_path]):
         pass
     as_if_elsewhere(tmp_path, age=70)
@@ -96,6 +97,23 @@ def test_of_two_that_take_over_at_once_one_gives_way(
     as_if_elsewhere(tmp_path, age=70)
     monkeypatch.setattr("time.sleep", lambda _: as_if_elsewhere(tmp_path, age=0))
     with pytest.raises(BenchError, match="no longer holds"), hold([tmp_path]):
+        pass
+
+
+@pytest.mark.parametrize("error", [NotImplementedError(), OSError(errno.ENOLCK, "no locks")])
+def test_without_locks_in_the_file_system_signs_of_life_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("filelock.FileLock.acquire", unknown)
+    monkeypatch.setattr(run_lock, "CONFIRM_SECONDS", 0.01)
+    with hold([tmp_path]):
+        says = r"try again in (59|60) s"
+        with pytest.raises(BenchError, match=says), hold([tmp_path]):
+            pass
+    with hold([tmp_path]):
         pass
 
 

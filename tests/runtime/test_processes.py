@@ -39,25 +39,33 @@ def test_two_processes_give_the_rows_of_one(folder: Path) -> None:
 
 
 class Stop(Silent):
-    """Presses Ctrl-C as the third image is done."""
+    """Presses Ctrl-C, or sends what a cluster does, as the third image is done."""
 
-    def __init__(self) -> None:
-        self.done = 0
+    def __init__(self, number: int) -> None:
+        self._number, self.done = number, 0
 
     def image_done(self, ious: Mapping[str, Sequence[float]]) -> None:
         self.done += 1
         if self.done == 3:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), self._number)
 
 
-@pytest.mark.parametrize("words", [TWO, [PROMPTS, "runtime.workers=1"]], ids=["two", "one"])
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [
+        (TWO, signal.SIGINT),
+        ([PROMPTS, "runtime.workers=1"], signal.SIGINT),
+        ([PROMPTS, "runtime.workers=1"], signal.SIGTERM),
+    ],
+    ids=["two processes", "this process", "SIGTERM"],
+)
 def test_ctrl_c_stops_after_the_image_in_hand_and_the_rest_is_done_later(
-    coco_folder: Callable[..., Path], words: list[str]
+    coco_folder: Callable[..., Path], words: list[str], number: int
 ) -> None:
     folder = coco_folder(images=30, masks=1)
     plan = make_plan(configure(folder, *words, "runtime.part_images=30"))
     with pytest.raises(KeyboardInterrupt):
-        run(plan, Stop())
+        run(plan, Stop(number))
     header = plan.runs["box"].store.header()
     assert header["status"] == "partial"
     assert 3 <= header["images_done"] < 30
