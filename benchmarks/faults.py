@@ -47,6 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("experiments", nargs="*", metavar="NAME", help=", ".join(EXPERIMENTS))
     parser.add_argument("--times", type=int, help="how often, instead of the default")
+    parser.add_argument("--work", type=Path, help="a folder for the runs, which is kept")
     parser.add_argument("--out", type=Path, default=ROOT / "results")
     options = parser.parse_args()
     if unknown := set(options.experiments) - set(EXPERIMENTS):
@@ -54,19 +55,20 @@ def main() -> None:
     options.out.mkdir(exist_ok=True)
     for name in options.experiments or EXPERIMENTS:
         with tempfile.TemporaryDirectory(prefix="faults_") as work:
-            found = EXPERIMENTS[name](Path(work), options.times)
+            found = EXPERIMENTS[name](options.work or Path(work), options.times)
         sys.stdout.write(f"{name}: {json.dumps(found)}\n")
-        _keep(options.out, name, found)
+        times = [] if options.times is None else ["--times", str(options.times)]
+        _keep(options.out, name, " ".join(["python benchmarks/faults.py", name, *times]), found)
 
 
-def _keep(out: Path, name: str, found: Mapping[str, Any]) -> None:
+def _keep(out: Path, name: str, command: str, found: Mapping[str, Any]) -> None:
     from bench import provenance
 
     path = out / "faults.json"
     before = json.loads(path.read_text()) if path.is_file() else {}
-    command = f"python benchmarks/faults.py {name}"
     before[name] = {
         "command": command,
+        "load_average": [round(load, 1) for load in os.getloadavg()],
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": {**provenance.machine(), "cores": os.cpu_count(), "kernel": platform.release()},
         "versions": provenance.versions(),

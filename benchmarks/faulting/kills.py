@@ -18,6 +18,7 @@ from faulting.setting import (
     make_dataset,
     rows_of,
     start,
+    wait_for_a_part,
     words_for,
 )
 
@@ -100,20 +101,25 @@ def _state(results: Path) -> str:
 
 
 def killed_workers(context: ForkServerContext, work: Path, kills: int, seed: int) -> dict[str, Any]:
-    """Commands of two processes, of which one is killed again and again."""
+    """Commands of two processes, of which one is killed again and again.
+
+    A kill comes up to a second after a part has appeared, and hits a process at work or one that
+    still loads.
+    """
     rng = random.Random(seed)
     dataset, log = work / "workers", work / "workers.log"
-    make_dataset(dataset, images=600)
+    make_dataset(dataset, images=150)
     began = time.monotonic()
     assert finish(context, words_for(dataset, work / "workers_whole"), log) == 0
     reference = rows_of(work / "workers_whole")
     done, runs, equal, codes = 0, 0, 0, Counter[int]()
     while done < kills:
         results = work / f"workers_{runs}"
-        words = words_for(dataset, results, "runtime.devices=[cpu,cpu]", "runtime.part_images=8")
+        words = words_for(dataset, results, "runtime.devices=[cpu,cpu]")
         process = start(context, words, log)
         while process.is_alive() and done < kills:
-            process.join(rng.uniform(0.5, 6))
+            wait_for_a_part(process, results)
+            process.join(rng.uniform(0, 1))
             victims = children_of(process.pid or 0)
             if process.is_alive() and victims:
                 try:

@@ -126,6 +126,13 @@ def all_complete(results: Path) -> bool:
     return all(store.header()["status"] == "complete" for store in find_runs(results))
 
 
+def wait_for_a_part(process: ForkServerProcess, results: Path) -> None:
+    """Returns once a new part has appeared in the runs, or the process is over."""
+    before = set(results.glob("runs/*/parts/*.parquet"))
+    while process.is_alive() and before.issuperset(results.glob("runs/*/parts/*.parquet")):
+        process.join(0.02)
+
+
 def children_of(pid: int) -> list[int]:
     """The worker processes below a process, by the words of their command (Linux)."""
     found = []
