@@ -7,6 +7,7 @@
       parts/<…>.parquet      rows of whole images; written aside, then renamed
       errors.jsonl           images that could not be read or scored
       damaged/ doubled/      parts set aside: not as they were written, or of images done twice
+      .lock owner.json       who holds the run, see bench.run_lock
 
 A part says which images it completes (``bench.part_file``), so that a resumed run knows what is
 missing. Only who holds the run (``bench.run_lock``) may write into it.

@@ -76,13 +76,21 @@ def _keep(out: Path, name: str, command: str, found: Mapping[str, Any]) -> None:
         "found": found,
     }
     path.write_text(json.dumps(before, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    lines = ["# Faults", "", "Written by `benchmarks/faults.py`; all figures: `faults.json`.", ""]
-    for each, entry in before.items():
-        lines += [f"## {each}", "", f"`{entry['command']}`, {entry['date']}", ""]
+    (out / "faults.md").write_text(_markdown(before), encoding="utf-8")
+
+
+def _markdown(entries: Mapping[str, Any]) -> str:
+    lines = [
+        "# Faults",
+        "",
+        "Written by `benchmarks/faults.py`; machine and versions: `faults.json`.",
+    ]
+    for name, entry in entries.items():
+        load = f", load average {entry['load_average'][0]}" if "load_average" in entry else ""
+        lines += ["", f"## {name}", "", f"`{entry['command']}`, {entry['date']}{load}", ""]
         lines += ["| | |", "|---|---|"]
         lines += [f"| {key} | {_cell(value)} |" for key, value in entry["found"].items()]
-        lines += [""]
-    (out / "faults.md").write_text("\n".join(lines), encoding="utf-8")
+    return "\n".join(lines) + "\n"
 
 
 def _cell(value: Any) -> str:
