@@ -10,11 +10,10 @@ import difflib
 import hashlib
 import itertools
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,74 +27,12 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from bench.parts import Part
-from bench.types import MAX_PIXELS, BenchError, Site
+from bench.settings import RaySettings as RaySettings
+from bench.settings import Runtime as Runtime
+from bench.types import BenchError
 from bench.yaml_files import check_yaml, check_yamls, refuse_calls
 
 KEY_VERSION = 1
-
-
-@dataclass
-class Runtime:
-    """Where and how to run: may change the speed, never a number.
-
-    ``device`` is ``auto`` or a torch device. Folders are relative to the current one. ``workers``
-    threads read ahead and, on a CPU, score side by side: as many as there are cores, at most 8.
-    ``part_images`` images make a part on disk. ``limit`` runs only the first images, for a try.
-    ``strict`` stops at the first image that cannot be read. ``canary`` asks a checkpoint for known
-    masks before a run. A picture of more than ``max_pixels`` is refused before it is decoded. A
-    model that answers nothing stops the run, unless ``allow_degenerate`` says why it may. Classes
-    outside this package need their module in ``allow_modules``, which no YAML may set.
-    """
-
-    device: str = "auto"
-    workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
-    image_batch: int = 1
-    prompt_batch: int = 64
-    part_images: int = 32
-    limit: int | None = None
-    keep_masks: bool = True
-    strict: bool = False
-    canary: bool = True
-    download: bool = True
-    datasets: str = "datasets"
-    checkpoints: str = "~/.cache/sam-bench/checkpoints"
-    results: str = "results"
-    max_pixels: int = MAX_PIXELS
-    allow_degenerate: str | None = None
-    allow_modules: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        for name in (
-            "workers",
-            "image_batch",
-            "prompt_batch",
-            "part_images",
-            "limit",
-            "max_pixels",
-        ):
-            value = getattr(self, name)
-            if isinstance(value, int) and value < 1:
-                raise BenchError(f"runtime.{name} must be at least 1, found {value}")
-        if isinstance(self.max_pixels, int) and self.max_pixels > 2 * MAX_PIXELS:
-            raise BenchError(
-                f"runtime.max_pixels must be at most {2 * MAX_PIXELS}, where Pillow refuses too, "
-                f"found {self.max_pixels}"
-            )
-
-    def site(self) -> Site:
-        """The same for the parts: paths expanded, the device chosen."""
-        return replace(
-            self.reading_site(),
-            device=_usable_device(self.device),
-            checkpoints=Path(self.checkpoints).expanduser(),
-            image_batch=self.image_batch,
-            prompt_batch=self.prompt_batch,
-            download=self.download,
-        )
-
-    def reading_site(self) -> Site:
-        """The same for what only reads: no device is looked for."""
-        return Site(datasets=Path(self.datasets).expanduser(), max_pixels=self.max_pixels)
 
 
 @dataclass
@@ -311,17 +248,3 @@ def _refuse_additions(node: object, path: str = "") -> None:
         for child in children:
             if is_dataclass(child):
                 _refuse_additions(child, f"{path}{name}.")
-
-
-def _usable_device(name: str) -> str:
-    """The torch device of that name, the best there is for ``auto``; raises ``BenchError``."""
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=torch.device(name))
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = (str(error).strip().splitlines() or ["not there"])[0]
-        raise BenchError(f"runtime.device={name} cannot be used: {reason}") from error
-    return name

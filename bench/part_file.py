@@ -1,42 +1,190 @@
-"""The bytes of a part: written whole or not at all, and known again by the hash in their name."""
+"""A part: the rows of whole images in one Parquet file that is never changed.
+
+Its metadata names the images that it completes, those without a row too. Its name ends in the hash
+of its bytes (``<uuid>-<16 hexadecimal digits>.parquet``), so a flipped bit anywhere in it, its
+metadata included, is noticed; parts of schema version 1 have no hash in their name.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 import os
 import re
 import uuid
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.documents import parse_json
+from bench.schema import READABLE, SCHEMA, VERSION_KEY
 from bench.types import BenchError
 
+_CONTENT = b"bench.content"
+_REPLACES = b"bench.replaces"
+_NAME = re.compile(r"[0-9a-f]{32}-([0-9a-f]{16})\.parquet")
 
-def sound_bytes(part: Path) -> bytes:
-    """A part's bytes; raises ``ValueError`` where they aren't those that its name is of.
 
-    Parquet itself notices some damage and misreads the rest. A name without a hash passes.
+_DAMAGE = (OSError, ValueError, TypeError, KeyError, MemoryError, pa.ArrowException)
+"""What reading a broken Parquet file raises."""
+
+
+class DamagedPartError(BenchError):
+    """A part whose bytes are not those that were written."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Content:
+    """What a part holds: the images that it completes, how many masks, and skipped targets.
+
+    ``fingerprint`` is the reader's, of these images as they were read.
     """
-    data = part.read_bytes()
-    named = re.fullmatch(r"[0-9a-f]{32}-([0-9a-f]{16})", part.stem)
-    if named and named[1] != (found := digest(data)):
-        raise ValueError(f"expected hash {named[1]}, found {found}")
-    return data
+
+    images: tuple[str, ...] = ()
+    masks: int = 0
+    skipped: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    fingerprint: str = ""
 
 
-def digest(data: bytes) -> str:
-    """The hash of a part, as it stands in its name."""
-    return hashlib.blake2b(data, digest_size=8).hexdigest()
+@dataclasses.dataclass(frozen=True, slots=True)
+class PartFile:
+    """A part that was read and found sound.
+
+    A compacted part has several ``contents``, those of the parts that it ``replaces`` by name.
+    ``size`` is in bytes.
+    """
+
+    path: Path
+    size: int
+    contents: tuple[Content, ...]
+    replaces: tuple[str, ...] = ()
+
+    @property
+    def images(self) -> list[str]:
+        """The images that it completes."""
+        return [image_id for content in self.contents for image_id in content.images]
 
 
-def write_aside(path: Path, content: bytes) -> None:
-    """Writes to a hidden neighbour, flushes it to disk, then renames it over ``path``."""
+def part_bytes(table: pa.Table, contents: Sequence[Content], replaces: Sequence[str] = ()) -> bytes:
+    """The Parquet file of a table that fits ``SCHEMA``."""
+    plain = [dataclasses.asdict(content) for content in contents]
+    said = {_CONTENT: json.dumps(plain if replaces else plain[0], ensure_ascii=False)}
+    if replaces:
+        said[_REPLACES] = json.dumps(list(replaces))
+    sink = pa.BufferOutputStream()
+    table = table.combine_chunks().replace_schema_metadata(dict(SCHEMA.metadata) | said)
+    pq.write_table(table, sink, compression="zstd")
+    written: bytes = sink.getvalue().to_pybytes()
+    return written
+
+
+def part_name(content: bytes) -> str:
+    """A new name for a part of these bytes."""
+    return f"{uuid.uuid4().hex}-{digest(content)}.parquet"
+
+
+def open_part(path: Path) -> PartFile:
+    """What a part holds, by its own account.
+
+    Raises ``DamagedPartError`` where its bytes are not those that were written, ``BenchError`` for
+    another schema version, and ``FileNotFoundError``.
+    """
+    data = _sound_bytes(path)
+    try:
+        metadata = pq.read_schema(pa.BufferReader(data)).metadata or {}
+    except _DAMAGE as error:
+        raise _damaged(path, str(error)) from error
+    version = metadata.get(VERSION_KEY, b"none").decode(errors="replace")
+    if version not in map(str, READABLE):
+        raise BenchError(
+            f"{path}: rows of schema version {version}, this release reads "
+            f"{' and '.join(map(str, READABLE))}"
+        )
+    try:
+        said = parse_json(metadata[_CONTENT])
+        contents = [Content(**one) for one in (said if isinstance(said, list) else [said])]
+        contents = [dataclasses.replace(one, images=tuple(one.images)) for one in contents]
+        replaces = tuple(str(name) for name in parse_json(metadata.get(_REPLACES, b"[]")))
+    except _DAMAGE as error:
+        raise _damaged(path, f"its account of its images: {error}") from error
+    return PartFile(path, len(data), tuple(contents), replaces)
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of a part, all columns or some; raises as ``open_part`` does."""
+    data = _sound_bytes(path)
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data))
+        wanted = None if columns is None else list(columns)
+        return file.read(columns=wanted, use_threads=False).replace_schema_metadata(None)
+    except _DAMAGE as error:
+        raise _damaged(path, str(error)) from error
+
+
+def write_aside(path: Path, content: bytes, guard: Callable[[], None] = lambda: None) -> None:
+    """Writes to a hidden neighbour, flushes it to disk, then renames it over ``path``.
+
+    ``guard`` is asked right before the rename and raises where it must not happen.
+    """
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with open(aside, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        guard()
         os.replace(aside, path)
-    except OSError as error:
+        _flush_folder(path.parent)
+    except BaseException as error:
+        _forget(aside)
+        if isinstance(error, OSError):
+            raise BenchError(
+                f"{path}: cannot be written ({error}); the same command goes on once it can"
+            ) from error
+        raise
+
+
+def _flush_folder(folder: Path) -> None:
+    """Makes a rename outlast a power cut, where the system can."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _forget(aside: Path) -> None:
+    try:
         aside.unlink(missing_ok=True)
-        raise BenchError(f"{path}: cannot be written ({error})") from error
+    except OSError:
+        return  # the folder is gone; whoever holds the run next sweeps it
+
+
+def _sound_bytes(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be read ({error})") from error
+    named = _NAME.fullmatch(path.name)
+    if named and named[1] != (found := digest(data)):
+        raise _damaged(path, f"expected hash {named[1]}, found {found}")
+    return data
+
+
+def _damaged(path: Path, why: str) -> DamagedPartError:
+    said = " ".join(why.split())[:300]
+    return DamagedPartError(
+        f"{path}: damaged part ({said}); the same command again sets it aside and redoes its images"
+    )
+
+
+def digest(data: bytes) -> str:
+    """The hash of a part, as it stands in its name."""
+    return hashlib.blake2b(data, digest_size=8).hexdigest()

@@ -17,6 +17,7 @@ ROOMS: Mapping[str, str] = {
     "dataset": "bench.readers",
     "prompt": "bench.prompts",
     "protocol": "bench.protocol",
+    "runtime": "bench.runtime",
 }
 """Where each group's classes are: a YAML or a run's header can name no other of the bench."""
 
@@ -41,7 +42,7 @@ def load_class(
 ) -> type[Any]:
     """The class that a part names, its arguments checked against the constructor's.
 
-    ``group`` is ``model``, ``dataset``, ``prompt`` or ``protocol``: only classes that are written
+    ``group`` is one of ``ROOMS``, such as ``model``: only classes that are written
     in its room (``ROOMS``; in any of them without a group) or found in an allowed module are
     loaded, so that a file from a stranger calls nothing else. Nothing is imported before that is
     sure. ``allow_modules`` must come from the user's own words, never from a file.

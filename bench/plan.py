@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,19 +11,34 @@ from bench.config import RunConfig, run_key
 from bench.parts import Part, load_class
 from bench.protocol import Protocol
 from bench.reading import open_dataset, pin_dataset
+from bench.run_lock import Fence
 from bench.store import RunStore, run_name
 from bench.types import BenchError, PromptStrategy, Reader, Site
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class PromptRun:
-    """One prompt's run: its identity, its folder, and the images it still lacks."""
+    """One prompt's run: its identity, its folder, and the images it still lacks.
+
+    ``unsound`` says that parts of it are damaged or done twice, which holding the run mends.
+    """
 
     part: Part
     strategy: PromptStrategy
     key: str
     store: RunStore
     missing: frozenset[str]
+    unsound: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One image and the prompts that lack it."""
+
+    image_id: str
+    prompts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +60,13 @@ class Plan:
     todo: tuple[str, ...]
     fingerprint: str
 
+    def tasks(self) -> list[Task]:
+        """What is to do, in order."""
+        return [
+            Task(i, tuple(name for name, run in self.runs.items() if i in run.missing))
+            for i in self.todo
+        ]
+
 
 def make_plan(config: RunConfig) -> Plan:
     """Opens the dataset, finds the checkpoint, and looks up what earlier runs have left to do.
@@ -54,11 +77,7 @@ def make_plan(config: RunConfig) -> Plan:
     site, allowed = config.runtime.site(), config.runtime.allow_modules
     if not config.prompts:
         raise BenchError("no prompt is chosen: give prompt=[point_1,point_3,box]")
-    protocol: Protocol = load_class(config.protocol, allowed, "protocol")(**config.protocol.args)
-    strategies: dict[str, PromptStrategy] = {
-        name: load_class(part, allowed, "prompt")(**part.args, protocol=protocol)
-        for name, part in config.prompts.items()
-    }
+    protocol, strategies = open_parts(config)
     manifests = Path(config.runtime.results).expanduser() / "manifests"
     reader = open_dataset(config.dataset, site, allowed, manifests=manifests)
     config = replace(config, dataset=pin_dataset(config.dataset, site))
@@ -81,9 +100,48 @@ def make_plan(config: RunConfig) -> Plan:
         name: _prompt_run(config, model, part, strategies[name], reader, ids)
         for name, part in config.prompts.items()
     }
-    limited = ids[: config.runtime.limit]
-    todo = tuple(i for i in limited if any(i in run.missing for run in runs.values()))
+    todo = _todo(config, ids, runs)
     return Plan(config, site, reader, protocol, model, runs, ids, todo, fingerprint)
+
+
+def held(plan: Plan, token: str) -> Plan:
+    """The plan anew once its unfinished runs are held under the token: mended, what is left to do.
+
+    Another command may have done some of it since the plan was made. Raises ``BenchError``.
+    """
+    runs = dict(plan.runs)
+    for name, run in plan.runs.items():
+        if not finished(run):
+            store = RunStore(run.store.folder, Fence(run.store.folder, token))
+            for words in store.mend():
+                log.warning("%s", words)
+            missing, unsound = _missing(plan.config, store, plan.reader, plan.ids)
+            runs[name] = replace(run, store=store, missing=missing, unsound=unsound)
+    return replace(plan, runs=runs, todo=_todo(plan.config, plan.ids, runs))
+
+
+def finished(run: PromptRun) -> bool:
+    """Whether nothing is left to do or to say of a run."""
+    complete = run.store.header().get("status") == "complete"
+    return complete and not run.missing and not run.unsound
+
+
+def open_parts(config: RunConfig) -> tuple[Protocol, dict[str, PromptStrategy]]:
+    """The protocol and the strategies by name that a configuration asks for."""
+    allowed = config.runtime.allow_modules
+    protocol: Protocol = load_class(config.protocol, allowed, "protocol")(**config.protocol.args)
+    strategies: dict[str, PromptStrategy] = {
+        name: load_class(part, allowed, "prompt")(**part.args, protocol=protocol)
+        for name, part in config.prompts.items()
+    }
+    return protocol, strategies
+
+
+def _todo(
+    config: RunConfig, ids: tuple[str, ...], runs: Mapping[str, PromptRun]
+) -> tuple[str, ...]:
+    limited = ids[: config.runtime.limit]
+    return tuple(i for i in limited if any(i in run.missing for run in runs.values()))
 
 
 def _prompt_run(
@@ -104,8 +162,17 @@ def _prompt_run(
     )
     name = run_name(config.dataset.name, model.name, part.name, key)
     store = RunStore.create(Path(config.runtime.results).expanduser(), name)
+    missing, unsound = _missing(config, store, reader, ids)
+    return PromptRun(part, strategy, key, store, missing, unsound)
+
+
+def _missing(
+    config: RunConfig, store: RunStore, reader: Reader, ids: tuple[str, ...]
+) -> tuple[frozenset[str], bool]:
+    """The images that no sound part holds, and whether other parts than sound ones lie there."""
     known, done = set(ids), set[str]()
-    for content in store.contents():
+    survey = store.survey()
+    for content in (content for part in survey.sound for content in part.contents):
         done.update(content.images)
         if not known.issuperset(content.images) or (
             reader.fingerprint(content.images) != content.fingerprint
@@ -114,4 +181,4 @@ def _prompt_run(
                 f"{store.folder}: dataset {config.dataset.name} has changed since this run began; "
                 "bring the old data back, or raise its version in the YAML to start a new run"
             )
-    return PromptRun(part, strategy, key, store, frozenset(known - done))
+    return frozenset(known - done), survey.needs_mending

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -18,8 +19,11 @@ from bench.parts import Part, load_class
 from bench.predictions import Given, Predictions, read_predictions
 from bench.protocol import Protocol, chosen
 from bench.reading import open_dataset, pin_dataset
+from bench.run_lock import Fence, hold
 from bench.store import SCHEMA_VERSION, ImageError, RunStore, run_name
 from bench.types import BenchError, Mask, Reader, Row, Sample, Target
+
+log = logging.getLogger(__name__)
 
 TASK = "given_masks"
 
@@ -190,47 +194,51 @@ def _write(
     key = run_key(task=TASK, seed=0, prompt=prompt, **identity)
     results = Path(config.runtime.results).expanduser()
     store = RunStore.create(results, run_name(config.dataset.name, model.name, prompt.name, key))
-    lost = {error.image_id for error in failed}
-    done = [image_id for image_id in ids if image_id not in lost]
-    fingerprint = reader.fingerprint(done)
-    before = store.contents()
-    if any(c.fingerprint != fingerprint or set(c.images) != set(done) for c in before):
-        raise BenchError(
-            f"{store.folder}: dataset {config.dataset.name} has changed since this was scored; "
-            "bring the old data back, or raise its version in the YAML"
-        )
-    if not before:
-        store.write_part(rows, done, made.skipped, fingerprint)
-    store.write_errors(failed)
-    label = "given masks, best match" if made.rule == "best" else "given masks"
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    header: Mapping[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "name": store.folder.name,
-        "key": key,
-        "task": TASK,
-        "seed": 0,
-        **{name: asdict(part) for name, part in identity.items()},
-        "prompt": asdict(prompt),
-        "report_steps": {"1": label},
-        "status": "complete",
-        "images": len(ids),
-        "images_done": len(done),
-        "images_failed": len(failed),
-        "masks": made.masks,
-        "skipped": dict(made.skipped),
-        "notes": made.notes(model.name),
-        "dataset_fingerprint": reader.fingerprint(),
-        "seconds": {},
-        "device": "none",
-        "facts": {},
-        "versions": provenance.versions(),
-        "git": provenance.commit(),
-        "machine": provenance.machine(),
-        "created": store.header().get("created", now),
-        "finished": now,
-    }
-    store.write_header(header)
+    with hold([store.folder]) as token:
+        store = RunStore(store.folder, Fence(store.folder, token))
+        for words in store.mend():
+            log.warning("%s", words)
+        lost = {error.image_id for error in failed}
+        done = [image_id for image_id in ids if image_id not in lost]
+        fingerprint = reader.fingerprint(done)
+        before = store.contents()
+        if any(c.fingerprint != fingerprint or set(c.images) != set(done) for c in before):
+            raise BenchError(
+                f"{store.folder}: dataset {config.dataset.name} has changed since this was scored; "
+                "bring the old data back, or raise its version in the YAML"
+            )
+        if not before:
+            store.write_part(rows, done, made.skipped, fingerprint)
+        store.write_errors(failed)
+        label = "given masks, best match" if made.rule == "best" else "given masks"
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        header: Mapping[str, Any] = {
+            "schema_version": SCHEMA_VERSION,
+            "name": store.folder.name,
+            "key": key,
+            "task": TASK,
+            "seed": 0,
+            **{name: asdict(part) for name, part in identity.items()},
+            "prompt": asdict(prompt),
+            "report_steps": {"1": label},
+            "status": "complete",
+            "images": len(ids),
+            "images_done": len(done),
+            "images_failed": len(failed),
+            "masks": made.masks,
+            "skipped": dict(made.skipped),
+            "notes": made.notes(model.name),
+            "dataset_fingerprint": reader.fingerprint(),
+            "seconds": {},
+            "device": "none",
+            "facts": {},
+            "versions": provenance.versions(),
+            "git": provenance.commit(),
+            "machine": provenance.machine(),
+            "created": store.header().get("created", now),
+            "finished": now,
+        }
+        store.write_header(header)
     return store
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 
@@ -22,6 +22,16 @@ class Stopwatch:
         try:
             yield
         finally:
-            passed = time.perf_counter() - start
-            with self._lock:
+            self.add({name: time.perf_counter() - start})
+
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Adds seconds that were measured elsewhere, by name."""
+        with self._lock:
+            for name, passed in seconds.items():
                 self.seconds[name] = self.seconds.get(name, 0.0) + passed
+
+    def take(self) -> dict[str, float]:
+        """Gives what has been added up and starts again from nothing."""
+        with self._lock:
+            taken, self.seconds = self.seconds, {}
+        return taken

@@ -4,12 +4,13 @@
 
     results/runs/<dataset>-<model>-<prompt>-<key>/
       run.json               header: identity, config, status, counts, seconds, versions, device
-      parts/<uuid>-<hash>.parquet
-                             rows of whole images; written aside, then renamed
+      parts/<…>.parquet      rows of whole images; written aside, then renamed
       errors.jsonl           images that could not be read or scored
+      damaged/ doubled/      parts set aside: not as they were written, or of images done twice
+      .lock owner.json       who holds the run, see bench.run_lock
 
-A part names in its metadata the images that it completes, those without a row too, so that a
-resumed run knows what is missing.
+A part says which images it completes (``bench.part_file``), so that a resumed run knows what is
+missing. Only who holds the run (``bench.run_lock``) may write into it.
 """
 
 from __future__ import annotations
@@ -17,56 +18,25 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from bench.documents import parse_json
 from bench.headers import check_header
-from bench.part_file import digest, sound_bytes
+from bench.part_file import Content as Content
+from bench.part_file import DamagedPartError, part_bytes, read_table
 from bench.part_file import write_aside as write_aside
+from bench.part_folder import THREADS, PartFolder, Survey
+from bench.schema import SCHEMA as SCHEMA
+from bench.schema import SCHEMA_VERSION as SCHEMA_VERSION
 from bench.types import BenchError, Row
-
-SCHEMA_VERSION = 1
-
-_CONTENT = b"bench.content"
-_VERSION = b"bench.schema_version"
-
-SCHEMA = pa.schema(
-    [
-        ("dataset", pa.string()),
-        ("image_id", pa.string()),
-        ("mask_id", pa.string()),
-        ("category", pa.string()),
-        ("attributes", pa.map_(pa.string(), pa.string())),
-        ("height", pa.int32()),
-        ("width", pa.int32()),
-        ("area", pa.int64()),
-        ("model", pa.string()),
-        ("prompt", pa.string()),
-        ("protocol", pa.string()),
-        ("step", pa.int16()),
-        ("n_points", pa.int16()),
-        ("point_coords", pa.list_(pa.list_(pa.float32(), 2))),
-        ("point_labels", pa.list_(pa.int8())),
-        ("box", pa.list_(pa.float32())),
-        ("iou", pa.float64()),
-        ("iou_oracle", pa.float64()),
-        ("ious", pa.list_(pa.float64())),
-        ("predicted_ious", pa.list_(pa.float32())),
-        ("selected", pa.int8()),
-        ("multimask", pa.bool_()),
-        ("boundary_iou", pa.float64()),
-        ("mask_rle", pa.string()),
-    ],
-    metadata={_VERSION: str(SCHEMA_VERSION)},
-)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,25 +47,17 @@ class ImageError:
     reason: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Content:
-    """What a part holds: the images that it completes, how many masks, and skipped targets.
+class RunStore:
+    """One run's folder: writes parts, knows which images are done.
 
-    ``fingerprint`` is the reader's, of these images as they were read.
+    ``guard`` is asked before each file is put in place, and raises where another command has
+    taken the run over.
     """
 
-    images: tuple[str, ...] = ()
-    masks: int = 0
-    skipped: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    fingerprint: str = ""
-
-
-class RunStore:
-    """One run's folder: writes parts, knows which images are done."""
-
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, guard: Callable[[], None] = lambda: None) -> None:
         self.folder = folder
-        self._parts = folder / "parts"
+        self.guard = guard
+        self._parts = PartFolder(folder / "parts", guard)
         self._errors = folder / "errors.jsonl"
 
     @classmethod
@@ -103,7 +65,7 @@ class RunStore:
         """The store of a run called ``name``, its folders made where they are missing."""
         store = cls(results / "runs" / name)
         try:
-            store._parts.mkdir(parents=True, exist_ok=True)
+            store._parts.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BenchError(f"{store.folder}: cannot make the run's folder: {error}") from error
         return store
@@ -124,7 +86,7 @@ class RunStore:
     def write_header(self, header: Mapping[str, Any]) -> None:
         """Replaces ``run.json`` in one move."""
         text = json.dumps(header, indent=2, ensure_ascii=False) + "\n"
-        write_aside(self.folder / "run.json", text.encode())
+        write_aside(self.folder / "run.json", text.encode(), self.guard)
 
     def write_part(
         self,
@@ -144,20 +106,33 @@ class RunStore:
         columns = {name: [_cell(getattr(row, name)) for row in rows] for name in SCHEMA.names}
         masks = len({(row.image_id, row.mask_id) for row in rows})
         content = Content(tuple(image_ids), masks, dict(skipped or {}), fingerprint)
-        text = json.dumps(dataclasses.asdict(content), ensure_ascii=False)
-        schema = SCHEMA.with_metadata(dict(SCHEMA.metadata) | {_CONTENT: text})
-        sink = pa.BufferOutputStream()
-        pq.write_table(pa.table(columns, schema=schema), sink, compression="zstd")
-        part = sink.getvalue().to_pybytes()
-        write_aside(self._parts / f"{uuid.uuid4().hex}-{digest(part)}.parquet", part)
+        self._parts.add(part_bytes(pa.table(columns, schema=SCHEMA), [content]))
+
+    def replace_parts(self, data: bytes, names: Sequence[str]) -> None:
+        """Puts a compacted part in place of those that it names as replaced."""
+        self._parts.replace(data, names)
+
+    def survey(self) -> Survey:
+        """The parts sorted out; raises ``BenchError`` for one of another schema version."""
+        return self._parts.survey()
+
+    def mend(self) -> list[str]:
+        """Sets aside what is damaged or done twice, and says so; only for who holds the run."""
+        return self._parts.mend()
 
     def parts(self) -> list[Path]:
-        """The finished parts, sorted by name."""
-        return sorted(self._parts.glob("*.parquet"))
+        """The finished parts, sorted by name, but for those that a compacted one replaces."""
+        survey = self.survey()
+        return sorted([*survey.damaged, *(p.path for p in (*survey.sound, *survey.doubled))])
 
     def contents(self) -> list[Content]:
-        """What each finished part holds, by its own account."""
-        return [_content_of(part) for part in self.parts()]
+        """What the finished parts hold, by their own account, an image once.
+
+        Raises ``BenchError`` for a damaged part.
+        """
+        survey = self.survey()
+        _refuse_damaged(survey)
+        return [content for part in survey.sound for content in part.contents]
 
     def content(self) -> Content:
         """What all finished parts hold together, without a fingerprint."""
@@ -172,7 +147,7 @@ class RunStore:
         """Replaces ``errors.jsonl``: the images that failed in the latest attempt."""
         lines = [json.dumps(dataclasses.asdict(e), ensure_ascii=False) + "\n" for e in errors]
         if lines:
-            write_aside(self._errors, "".join(lines).encode())
+            write_aside(self._errors, "".join(lines).encode(), self.guard)
         else:
             self._errors.unlink(missing_ok=True)
 
@@ -182,7 +157,7 @@ class RunStore:
             lines = self._errors.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return []
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise BenchError(f"{self._errors}: not a list of failed images: {error}") from error
         try:
             return [ImageError(**{k: str(v) for k, v in parse_json(x).items()}) for x in lines]
@@ -246,47 +221,33 @@ _KEY = ["image_id", "mask_id", "step"]
 
 def _read_run(store: RunStore, columns: Sequence[str] | None) -> pd.DataFrame:
     wanted = None if columns is None else list(dict.fromkeys([*_KEY, *columns]))
-    tables = [SCHEMA.empty_table() if wanted is None else SCHEMA.empty_table().select(wanted)]
-    for part in store.parts():
-        try:
-            _content_of(part)
-            tables.append(pq.read_table(pa.BufferReader(sound_bytes(part)), columns=wanted))
-        except _DAMAGE as error:
-            raise _damaged(part, error) from error
-    table = pa.concat_tables([t.replace_schema_metadata(None) for t in tables])
+    empty = SCHEMA.empty_table() if wanted is None else SCHEMA.empty_table().select(wanted)
+    table = pa.concat_tables([empty.replace_schema_metadata(None), *_tables(store, wanted)])
     frame: pd.DataFrame = table.to_pandas(maps_as_pydicts="strict")
     frame = frame.sort_values(_KEY, ignore_index=True)
     if (twice := frame.duplicated(_KEY)).any():
         image_id, mask_id, step = frame.loc[twice, _KEY].iloc[0]
         raise BenchError(
             f"{store.folder}: mask {mask_id} of image {image_id} stands twice at step {step} "
-            f"({int(twice.sum())} such rows); run the same command into an empty results folder"
+            f"({int(twice.sum())} such rows); the same `run` command again mends it"
         )
     frame.insert(0, "run", store.folder.name)
     return frame
 
 
-def _content_of(part: Path) -> Content:
-    try:
-        metadata = pq.read_schema(pa.BufferReader(sound_bytes(part))).metadata or {}
-        version = metadata.get(_VERSION, b"none").decode(errors="replace")
-        if version != str(SCHEMA_VERSION):
-            raise BenchError(
-                f"{part}: rows of schema version {version}, this release reads {SCHEMA_VERSION}"
-            )
-        content = Content(**parse_json(metadata[_CONTENT]))
-        return dataclasses.replace(content, images=tuple(content.images))
-    except _DAMAGE as error:
-        raise _damaged(part, error) from error
+def _tables(store: RunStore, columns: Sequence[str] | None) -> list[pa.Table]:
+    """The rows of every part; again from the start where parts were compacted meanwhile."""
+    while True:
+        survey = store.survey()
+        _refuse_damaged(survey)
+        paths = [part.path for part in (*survey.sound, *survey.doubled)]
+        with suppress(FileNotFoundError), ThreadPoolExecutor(THREADS) as pool:
+            return list(pool.map(lambda path: read_table(path, columns), paths))
 
 
-_DAMAGE = (OSError, ValueError, TypeError, KeyError, MemoryError, pa.ArrowException)
-"""What reading a broken Parquet file raises."""
-
-
-def _damaged(part: Path, error: Exception) -> BenchError:
-    said = " ".join(str(error).split())[:300]
-    return BenchError(f"{part}: damaged part ({said}); move it away and run the same command again")
+def _refuse_damaged(survey: Survey) -> None:
+    for why in survey.damaged.values():
+        raise DamagedPartError(why)
 
 
 def _cell(value: Any) -> Any:

@@ -204,7 +204,7 @@ def measure(case: Case, chosen: argparse.Namespace) -> Figures:
 
 
 def _model(config: RunConfig, plan: Plan) -> Any:
-    model = load_class(config.model, config.runtime.allow_modules)
+    model = load_class(config.model, config.runtime.allow_modules, "model")
     return model(**config.model.args, site=plan.site)
 
 

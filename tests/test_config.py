@@ -98,6 +98,15 @@ def user_model(folder: Path, text: str) -> Path:
 MINE = 'name: mine\nversion: "1"\ntarget: bench.models.disk.Disk\nargs: {radius: 0.3}\n'
 
 
+@pytest.mark.parametrize("runtime", group_names("runtime"))
+def test_every_runtime_names_a_class_and_refuses_typos(runtime: str) -> None:
+    settings = one(f"runtime={runtime}").runtime
+    assert callable(load_class(Part("runtime", "1", settings.target))())
+    for word in ("runtime.ray.adress=auto", "+runtime.ray.adress=auto", "runtime.devises=all"):
+        with pytest.raises(BenchError, match=r"adress|devises"):
+            one(f"runtime={runtime}", word)
+
+
 def test_a_users_own_folder_adds_names(tmp_path: Path) -> None:
     extra = user_model(tmp_path, MINE + "about: {title: Mine, what: a disc}\n")
     assert one("model=mine", extra=extra).model.args == {"radius": 0.3}

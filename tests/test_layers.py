@@ -54,13 +54,18 @@ def test_rooms_know_the_values_and_not_each_other() -> None:
     allowed("prompts", *VALUES, "bench.protocol")
     allowed("readers", *VALUES, "bench.demo", "bench.documents")
     allowed("models", *VALUES, "bench.demo")
-    allowed("scoring.py", *VALUES, "bench.metrics", "bench.protocol")
+    allowed("scoring.py", *VALUES, "bench.foreground", "bench.metrics", "bench.protocol")
     allowed("tasks", *VALUES, "bench.protocol", "bench.scoring", "bench.stopwatch")
 
 
 def test_a_report_sees_rows_only() -> None:
     allowed("report", *VALUES, "bench.store", "bench.stats", "bench.reference")
-    allowed("store.py", *VALUES, "bench.part_file", "bench.headers", "bench.documents")
+    parts = ("bench.part_file", "bench.part_folder", "bench.schema")
+    allowed("store.py", *VALUES, *parts, "bench.headers", "bench.documents")
+    allowed("part_folder.py", *VALUES, "bench.part_file")
+    allowed("part_file.py", *VALUES, "bench.schema", "bench.documents")
+    allowed("compaction.py", "bench.part_file", "bench.store")
+    allowed("run_lock.py", *VALUES, "bench.part_file")
 
 
 def test_only_the_door_knows_hydra() -> None:
@@ -68,6 +73,13 @@ def test_only_the_door_knows_hydra() -> None:
         text = file.read_text()
         if "import hydra" in text or "from hydra" in text or "omegaconf" in text:
             assert file.name == "config.py", f"{file} knows Hydra"
+
+
+def test_a_worker_does_not_know_who_drives_it() -> None:
+    for file in ROOT.rglob("*.py"):
+        inside = file.parent.name == "runtime"
+        assert inside or not any(n.startswith("bench.runtime") for n in imports_of(file)), file
+        assert file.name == "ray_actors.py" or "import ray" not in file.read_text(), file
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -84,6 +85,10 @@ class Shapes:
 
         The scene is in it so that a change of the renderer, or of a library below it, is noticed.
         """
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         scene = self._scene(0)
         arguments = (self._count, self._seed, self._bank, self._sizes, self._objects)
         digest = hashlib.sha256(repr(arguments).encode())

@@ -1,0 +1,164 @@
+"""The folder of a run's parts: which of them count, and what to do with those that don't."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.part_file import DamagedPartError, PartFile, open_part, part_name, write_aside
+from bench.types import BenchError
+
+_ASIDE = re.compile(r"\..+\.[0-9a-f]{32}")
+_ATTEMPTS = 10
+
+THREADS = 4
+"""Parts that are opened at once: most of that is spent outside of Python."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The parts of a run, sorted out, each group in order of the names.
+
+    Those that count are ``sound``. ``damaged`` ones are not as they were written, by path with the
+    reason; ``doubled`` ones complete an image that a sound one completes too (two writers each
+    thought the other dead); ``replaced`` ones have gone into a compacted part.
+    """
+
+    sound: tuple[PartFile, ...] = ()
+    damaged: Mapping[Path, str] = field(default_factory=dict)
+    doubled: tuple[PartFile, ...] = ()
+    replaced: tuple[Path, ...] = ()
+
+    @property
+    def needs_mending(self) -> bool:
+        """Whether parts are to be set aside, so that some images are to be done again."""
+        return bool(self.damaged or self.doubled)
+
+
+class PartFolder:
+    """Parts in ``path``; ``guard`` is asked before one is put in place and raises to prevent it."""
+
+    def __init__(self, path: Path, guard: Callable[[], None] = lambda: None) -> None:
+        self.path = path
+        self._guard = guard
+        self._opened: dict[tuple[str, int, int], PartFile] = {}  # by name, bytes and time
+
+    def add(self, data: bytes) -> None:
+        """Puts a part in place."""
+        write_aside(self.path / part_name(data), data, self._guard)
+
+    def replace(self, data: bytes, names: Sequence[str]) -> None:
+        """Puts a compacted part in place, then deletes the parts that it names as replaced."""
+        self.add(data)
+        for name in names:
+            (self.path / name).unlink(missing_ok=True)
+
+    def survey(self) -> Survey:
+        """Sorts out the parts as they lie there at one moment.
+
+        Raises ``BenchError`` for a part of another schema version and for what can't be read.
+        """
+        files, damaged = self._open_all()
+        gone = {name for file in files for name in file.replaces}
+        sound: list[PartFile] = []
+        doubled: list[PartFile] = []
+        seen: set[str] = set()
+        live = [file for file in files if file.path.name not in gone]
+        for file in sorted(live, key=lambda file: (-len(file.images), file.path.name)):
+            if seen.isdisjoint(file.images):
+                sound.append(file)
+                seen.update(file.images)
+            else:
+                doubled.append(file)
+        return Survey(
+            tuple(sorted(sound, key=lambda file: file.path.name)),
+            {path: why for path, why in damaged.items() if path.name not in gone},
+            tuple(sorted(doubled, key=lambda file: file.path.name)),
+            tuple(self.path / name for name in sorted(gone) if (self.path / name).exists()),
+        )
+
+    def mend(self) -> list[str]:
+        """Sets damaged and doubled parts aside, deletes replaced ones and leftovers of writes.
+
+        Says of each part set aside why, a line each. Only for who holds the run.
+        """
+        survey, said = self.survey(), []
+        for path, why in survey.damaged.items():
+            said.append(f"{why.partition(';')[0]}; set aside in damaged/, its images are redone")
+            self._set_aside(path, "damaged")
+        for file in survey.doubled:
+            said.append(f"{file.path}: images done twice; set aside in doubled/")
+            self._set_aside(file.path, "doubled")
+        try:
+            for path in (*survey.replaced, *self._leftovers()):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise BenchError(f"{self.path}: cannot be tidied ({error})") from error
+        return said
+
+    def _leftovers(self) -> list[Path]:
+        """Files of writes that never ended."""
+        folders = (self.path, self.path.parent)
+        return [path for f in folders for path in f.iterdir() if _ASIDE.fullmatch(path.name)]
+
+    def _set_aside(self, path: Path, where: str) -> None:
+        folder = self.path.parent / where
+        try:
+            folder.mkdir(exist_ok=True)
+            os.replace(path, folder / path.name)
+        except OSError as error:
+            raise BenchError(f"{path}: cannot be moved into {folder} ({error})") from error
+
+    def _open_all(self) -> tuple[list[PartFile], dict[Path, str]]:
+        """Every readable part and the damaged ones; again where one was compacted meanwhile."""
+        for _ in range(_ATTEMPTS):
+            damaged: dict[Path, str] = {}
+            opened: dict[tuple[str, int, int], PartFile] = {}
+            try:
+                with ThreadPoolExecutor(THREADS) as pool:
+                    listed = self._listed()
+                    for key, found in zip(listed, pool.map(self._open, listed), strict=True):
+                        if isinstance(found, DamagedPartError):
+                            damaged[self.path / key[0]] = str(found)
+                        else:
+                            opened[key] = found
+            except FileNotFoundError:
+                continue
+            self._opened = opened
+            return list(opened.values()), damaged
+        raise BenchError(f"{self.path}: parts come and go while they are read; try again")
+
+    def _open(self, key: tuple[str, int, int]) -> PartFile | DamagedPartError:
+        try:
+            return self._opened.get(key) or open_part(self.path / key[0])
+        except DamagedPartError as error:
+            return error
+
+    def _listed(self) -> list[tuple[str, int, int]]:
+        """Name, bytes and time of every part, sorted: of two listings in a row that are equal.
+
+        One listing alone might be drawn up while a compacted part appears and those that it
+        replaces go, and hold neither.
+        """
+        before = sorted(self._scan())
+        while (now := sorted(self._scan())) != before:
+            before = now
+        return now
+
+    def _scan(self) -> Iterator[tuple[str, int, int]]:
+        try:
+            with os.scandir(self.path) as entries:
+                for entry in entries:
+                    if entry.name.endswith(".parquet") and not entry.name.startswith("."):
+                        status = entry.stat()
+                        yield entry.name, status.st_size, status.st_mtime_ns
+        except FileNotFoundError:
+            if not self.path.exists():
+                return
+            raise
+        except OSError as error:
+            raise BenchError(f"{self.path}: cannot be listed ({error})") from error

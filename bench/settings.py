@@ -1,0 +1,121 @@
+"""Where and how to run, as ``runtime:`` in the configuration says it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bench.types import MAX_PIXELS, BenchError, Site
+
+
+@dataclass
+class RaySettings:
+    """How ``runtime=ray`` spreads: ``address`` of a running cluster, none for one on this machine.
+
+    ``actors`` workers, by default as many as fit, each with its share of CPUs and GPUs; the
+    default are one GPU where the cluster has any, and one CPU.
+    """
+
+    address: str | None = None
+    actors: int | None = None
+    cpus_per_actor: float = 1.0
+    gpus_per_actor: float | None = None
+
+
+@dataclass
+class Runtime:
+    """Where and how to run: may change the speed, never a number.
+
+    ``target`` is the class of ``bench.runtime`` that drives the workers. ``devices``, ``all`` or
+    a list such as ``[cuda:0,cuda:1]``, gives each a process of its own. ``device`` is ``auto`` or
+    a torch device. Folders are relative to the current one. ``workers`` threads read ahead and, on
+    a CPU, score side by side: as many as there are cores, at most 8; several processes share them.
+    ``part_images`` images make a part on disk. ``limit`` runs only the first images, for a try.
+    ``strict`` stops at the first image that cannot be read. ``canary`` asks a checkpoint for known
+    masks before a run. A picture of more than ``max_pixels`` is refused before it is decoded. A
+    model that answers nothing stops the run, unless ``allow_degenerate`` says why it may. Classes
+    outside this package need their module in ``allow_modules``, which no YAML may set.
+    """
+
+    target: str = "bench.runtime.local.Local"
+    device: str = "auto"
+    devices: Any = None
+    workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
+    image_batch: int = 1
+    prompt_batch: int = 64
+    part_images: int = 32
+    limit: int | None = None
+    keep_masks: bool = True
+    strict: bool = False
+    canary: bool = True
+    download: bool = True
+    datasets: str = "datasets"
+    checkpoints: str = "~/.cache/sam-bench/checkpoints"
+    results: str = "results"
+    max_pixels: int = MAX_PIXELS
+    allow_degenerate: str | None = None
+    allow_modules: list[str] = field(default_factory=list)
+    ray: RaySettings = field(default_factory=RaySettings)
+
+    def __post_init__(self) -> None:
+        for name in (
+            "workers",
+            "image_batch",
+            "prompt_batch",
+            "part_images",
+            "limit",
+            "max_pixels",
+        ):
+            value = getattr(self, name)
+            if isinstance(value, int) and value < 1:
+                raise BenchError(f"runtime.{name} must be at least 1, found {value}")
+        if isinstance(self.max_pixels, int) and self.max_pixels > 2 * MAX_PIXELS:
+            raise BenchError(
+                f"runtime.max_pixels must be at most {2 * MAX_PIXELS}, where Pillow refuses too, "
+                f"found {self.max_pixels}"
+            )
+        if "://" in self.results:
+            raise BenchError(
+                f"runtime.results must be a folder that every worker sees, found {self.results!r}; "
+                "mount the bucket (URLs are not supported)"
+            )
+        if self.devices is not None and self.devices != "all" and not _are_names(self.devices):
+            raise BenchError(
+                "runtime.devices must be all or a list such as [cuda:0,cuda:1], "
+                f"found {self.devices!r}"
+            )
+
+    def site(self) -> Site:
+        """The same for the parts: paths expanded, the device chosen."""
+        return replace(
+            self.reading_site(),
+            device=_usable_device(self.device),
+            checkpoints=Path(self.checkpoints).expanduser(),
+            image_batch=self.image_batch,
+            prompt_batch=self.prompt_batch,
+            download=self.download,
+        )
+
+    def reading_site(self) -> Site:
+        """The same for what only reads: no device is looked for."""
+        return Site(datasets=Path(self.datasets).expanduser(), max_pixels=self.max_pixels)
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, str) for v in value)
+
+
+def _usable_device(name: str) -> str:
+    """The torch device of that name, the best there is for ``auto``; raises ``BenchError``."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=torch.device(name))
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).strip().splitlines() or ["not there"])[0]
+        raise BenchError(f"runtime.device={name} cannot be used: {reason}") from error
+    return name

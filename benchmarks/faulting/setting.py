@@ -1,0 +1,149 @@
+"""What the experiments share: a small dataset, commands in processes, and rows to compare."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Sequence
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+PRELOAD = ["bench.config", "bench.plan", "bench.progress", "bench.run", "bench.runtime.local",
+           "bench.models.disk", "bench.readers.coco", "bench.prompts.clicks",
+           "bench.prompts.box"]  # fmt: skip
+
+
+def make_dataset(
+    folder: Path, images: int, masks: int = 3, size: tuple[int, int] = (96, 128)
+) -> None:
+    """A COCO dataset of noise with ellipses as masks: ``annotations.json`` and ``images/``."""
+    rng = np.random.default_rng(images)
+    (folder / "images").mkdir(parents=True)
+    document: dict[str, list[object]] = {
+        "images": [], "annotations": [], "categories": [{"id": 1, "name": "ellipse"}]
+    }  # fmt: skip
+    height, width = size
+    y, x = np.mgrid[:height, :width]
+    for image_id in range(images):
+        name = f"{image_id:05d}.png"
+        pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / name)
+        document["images"].append(
+            {"id": image_id, "file_name": name, "height": height, "width": width}
+        )
+        for place in range(masks):
+            a, b = rng.uniform(6, 30, 2)
+            cx, cy = rng.uniform(0, width), rng.uniform(0, height)
+            dense = ((x - cx) / a) ** 2 + ((y - cy) / b) ** 2 <= 1
+            rle = coco_mask.encode(np.asfortranarray(dense, dtype=np.uint8))
+            document["annotations"].append(
+                {
+                    "id": image_id * masks + place + 1,
+                    "image_id": image_id,
+                    "category_id": 1,
+                    "iscrowd": 0,
+                    "segmentation": {"size": rle["size"], "counts": rle["counts"].decode()},
+                }
+            )
+    (folder / "annotations.json").write_text(json.dumps(document))
+
+
+def words_for(dataset: Path, results: Path, *more: str) -> list[str]:
+    """The words of ``sam-bench run`` for the dataset and the model ``disk``."""
+    return [
+        "model=disk",
+        "dataset=coco",
+        "prompt=[point_3,box]",
+        f"dataset.args.annotations={dataset}/annotations.json",
+        f"dataset.args.images={dataset}/images",
+        f"runtime.results={results}",
+        "runtime.device=cpu",
+        "runtime.workers=2",
+        "runtime.part_images=2",
+        *more,
+    ]
+
+
+def server() -> ForkServerContext:
+    """Processes that start at once, forked from one in which the libraries are imported."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    return context
+
+
+def start(context: ForkServerContext, words: Sequence[str], log: Path) -> ForkServerProcess:
+    """A process that does what ``sam-bench run`` does, up to the table; its words go to ``log``."""
+    process = context.Process(target=command, args=(list(words), str(log)))
+    process.start()
+    return process
+
+
+def command(words: list[str], log: str) -> None:
+    """Plans and runs, with the exit codes of the command line."""
+    from bench.config import load_configs
+    from bench.plan import make_plan
+    from bench.progress import run_plan
+    from bench.types import BenchError
+
+    opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(opened, 1)
+    os.dup2(opened, 2)
+    try:
+        plans = [make_plan(config) for config in load_configs(words)]
+        failed = [error for plan in plans for error in run_plan(plan)]
+        sys.exit(3 if failed else 0)
+    except BenchError as error:
+        os.write(2, f"sam-bench: {error}\n".encode())
+        sys.exit(2)
+
+
+def finish(context: ForkServerContext, words: Sequence[str], log: Path) -> int:
+    """The command, undisturbed; gives its exit code."""
+    process = start(context, words, log)
+    process.join()
+    return int(process.exitcode or 0)
+
+
+def rows_of(results: Path) -> list[str]:
+    """Every row of the runs as text, exact to the bit, sorted; raises for one that stands twice."""
+    from bench.store import find_runs, read_runs
+
+    frame = read_runs(find_runs(results))
+    plain = frame.map(lambda cell: cell.tolist() if isinstance(cell, np.ndarray) else cell)
+    return sorted(json.dumps(row, default=str) for row in plain.to_dict("records"))
+
+
+def all_complete(results: Path) -> bool:
+    """Whether every run's header says that it is complete."""
+    from bench.store import find_runs
+
+    return all(store.header()["status"] == "complete" for store in find_runs(results))
+
+
+def wait_for_a_part(process: ForkServerProcess, results: Path) -> None:
+    """Returns once a new part has appeared in the runs, or the process is over."""
+    before = set(results.glob("runs/*/parts/*.parquet"))
+    while process.is_alive() and before.issuperset(results.glob("runs/*/parts/*.parquet")):
+        process.join(0.02)
+
+
+def children_of(pid: int) -> list[int]:
+    """The worker processes below a process, by the words of their command (Linux)."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            said = (folder / "cmdline").read_bytes()
+        except (OSError, ValueError, IndexError):
+            continue
+        if parent == pid and b"spawn_main" in said:
+            found.append(int(folder.name))
+    return found

@@ -1,0 +1,74 @@
+"""Runs on a Ray cluster on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_run import Silent, comparable, execute, small_sam_config
+
+from bench.config import RaySettings
+from bench.plan import make_plan
+from bench.run import run
+from bench.runtime.ray_actors import _spread
+from bench.types import BenchError
+
+ray = pytest.importorskip("ray")
+
+PROMPTS = "prompt=[point_3,box]"
+HERE = str(Path(__file__).resolve().parent.parent)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Ray with two CPUs; tests share it, and what is run uses it as it is."""
+    ray.init(
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": f"{Path.cwd()}:{HERE}"}},
+    )
+    yield ray
+    ray.shutdown()
+
+
+@pytest.fixture
+def folder(coco_folder: Callable[..., Path]) -> Path:
+    return coco_folder(images=9, masks=2)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_actors_give_the_rows_of_one_process_and_say_what_failed(folder: Path) -> None:
+    (folder / "images" / "004.png").write_bytes(b"")
+    words = [PROMPTS, "runtime=ray", "runtime.part_images=2"]
+    reference = comparable(execute(small_sam_config(folder, PROMPTS)))
+    plan = make_plan(small_sam_config(folder, *words, results="other"))
+    (error,) = run(plan, Silent())
+    assert (error.image_id, "004.png" in error.reason) == ("4", True)
+    assert comparable(plan) == reference
+    header = plan.runs["box"].store.header()
+    assert (header["status"], header["device"]) == ("complete", "2 Ray actors, cpu")
+    assert (header["images_done"], header["images_failed"]) == (8, 1)
+    assert header["facts"]["dtype"] == "float32"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
+def test_what_a_worker_refuses_is_one_line(folder: Path) -> None:
+    (folder / "images" / "004.png").write_bytes(b"")
+    words = [PROMPTS, "runtime=ray", "runtime.strict=true"]
+    with pytest.raises(BenchError, match=r"image 4: .*004\.png.*strict"):
+        run(make_plan(small_sam_config(folder, *words)), Silent())
+    again = make_plan(small_sam_config(folder, PROMPTS, "runtime=ray"))
+    assert len(again.todo) < 9, "what was done before is kept"
+
+
+def test_actors_are_as_many_as_fit() -> None:
+    assert _spread({"CPU": 6.0, "GPU": 2.0}, RaySettings()) == (1.0, 2)
+    assert _spread({"CPU": 6.0}, RaySettings(cpus_per_actor=2)) == (0.0, 3)
+    assert _spread({"CPU": 6.0, "GPU": 2.0}, RaySettings(gpus_per_actor=0.5)) == (0.5, 4)
+    assert _spread({"CPU": 6.0, "GPU": 2.0}, RaySettings(gpus_per_actor=0, actors=4)) == (0, 4)
+    with pytest.raises(BenchError, match="needs 1 GPU, the cluster has 0 GPU and 6 CPU"):
+        _spread({"CPU": 6.0}, RaySettings(gpus_per_actor=1))
