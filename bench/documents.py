@@ -20,7 +20,7 @@ def parse_json(written: bytes | str) -> Any:
     {'a': [1, None]}
     >>> parse_json('{"a": 1, "a": 2}')
     Traceback (most recent call last):
-    ValueError: the key 'a' is there twice in one object
+    ValueError: the key 'a' stands twice in one object
     """
     text = written if isinstance(written, str) else decode_json(written)
     try:
@@ -67,7 +67,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         names = [key for key, _ in pairs]
         twice = next(key for place, key in enumerate(names) if key in names[:place])
-        raise ValueError(f"the key {twice!r} is there twice in one object")
+        raise ValueError(f"the key {twice!r} stands twice in one object")
     return found
 
 

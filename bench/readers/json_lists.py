@@ -40,19 +40,20 @@ def read_object(
     place = _skip(text, 0)
     if text[place : place + 1] != "{":
         return {"": parse_json(text)}
-    if has_escaped_halves(text):
+    halves = has_escaped_halves(text)
+    if halves:
         visits = {key: _checked(visit) for key, visit in visits.items()}
     found: dict[str, Any] = {}
     numbers = re.compile(f'("(?:{"|".join(hollow)})"\\s*:\\s*){_NUMBERS}') if hollow else None
     place = _skip(text, place + 1)
     if text[place : place + 1] == "}":
-        return _ended(text, place, found)
+        return _ended(text, place, found, halves)
     while True:
         key, place = value_at(text, place)
         if not isinstance(key, str):
             raise json.JSONDecodeError("a key is a text", text, place)
         if key in found:
-            raise ValueError(f"the key {key!r} is there twice in one object")
+            raise ValueError(f"the key {key!r} stands twice in one object")
         place = _skip(text, _past(text, place, ":"))
         if key in visits and text[place : place + 1] == "[":
             place, found[key] = _visit_list(text, place, visits[key], numbers), []
@@ -60,7 +61,7 @@ def read_object(
             found[key], place = value_at(text, place)
         place = _skip(text, place)
         if text[place : place + 1] == "}":
-            return _ended(text, place, found)
+            return _ended(text, place, found, halves)
         place = _skip(text, _past(text, place, ","))
 
 
@@ -110,10 +111,10 @@ def _past(text: str, place: int, mark: str) -> int:
     return place + 1
 
 
-def _ended(text: str, place: int, found: dict[str, Any]) -> dict[str, Any]:
+def _ended(text: str, place: int, found: dict[str, Any], halves: bool) -> dict[str, Any]:
     if _skip(text, place + 1) != len(text):
         raise json.JSONDecodeError("extra data", text, place + 1)
-    if has_escaped_halves(text):
+    if halves:
         check_characters(found)
     return found
 

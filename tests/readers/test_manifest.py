@@ -44,7 +44,7 @@ def test_golden_hash_of_the_ids_alone() -> None:
         ('{"manifest": 1, "dataset": "d", "version": "1", "mask_counts": {"a": true}}', "'mask_co"),
         ('{"manifest": 1, "dataset": "d", "version": 1, "mask_counts": {"a": 1}}', "'version'"),
         ('{"manifest": 1, "version": "1", "mask_counts": {"a": 1}}', "'dataset'"),
-        ('{"manifest": 1, "mask_counts": {"a": 1, "a": 2}}', "'a' is there twice"),
+        ('{"manifest": 1, "mask_counts": {"a": 1, "a": 2}}', "'a' stands twice"),
         (
             '{"manifest": 1, "dataset": "d", "version": "1", "fingerprint": 3, '
             '"mask_counts": {"a": 1}}',
