@@ -28,11 +28,7 @@ if TYPE_CHECKING:
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 ImageArray: TypeAlias = npt.NDArray[np.uint8]
-
-
-MAX_PIXELS = 89_478_485
-"""The most pixels of a picture, unless told otherwise: where Pillow begins to suspect a
-decompression bomb."""
+MAX_PIXELS = 89_478_485  # of a picture, unless told otherwise: Pillow's own first limit
 
 
 class BenchError(Exception):
@@ -45,8 +41,7 @@ class Site:
 
     ``device`` is a torch device; ``datasets`` and ``checkpoints`` are the folders that relative
     paths start from; ``image_batch`` and ``prompt_batch`` are the most images and prompts that a
-    model may answer at once; without ``download`` nothing is fetched. A picture or mask file of
-    more than ``max_pixels`` is refused before it is decoded.
+    model may answer at once; ``download`` allows fetching; larger pictures than ``max_pixels`` are refused.
     """
 
     device: str = "cpu"
