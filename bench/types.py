@@ -41,7 +41,7 @@ class Site:
 
     ``device`` is a torch device; ``datasets`` and ``checkpoints`` are the folders that relative
     paths start from; ``image_batch`` and ``prompt_batch`` are the most images and prompts that a
-    model may answer at once; ``download`` allows fetching; larger pictures than ``max_pixels`` are refused.
+    model may answer at once; ``download`` allows fetching; ``max_pixels`` limits pictures.
     """
 
     device: str = "cpu"
