@@ -13,9 +13,6 @@ from bench.rle import columns_of, read_counts, runs_of, write_counts
 
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
-MAX_PIXELS = 89_478_485
-"""The most pixels of a picture, unless told otherwise: where Pillow begins to suspect a bomb."""
-
 
 @dataclass(frozen=True, slots=True)
 class Mask:

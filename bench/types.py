@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from bench.mask import MAX_PIXELS as MAX_PIXELS
 from bench.mask import BoolArray as BoolArray
 from bench.mask import Mask as Mask
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 ImageArray: TypeAlias = npt.NDArray[np.uint8]
+MAX_PIXELS = 89_478_485  # of a picture, unless told otherwise: Pillow's own first limit
 
 
 class BenchError(Exception):
@@ -39,9 +39,9 @@ class BenchError(Exception):
 class Site:
     """Where and how a run happens. It may change the speed, never a number.
 
-    ``device`` is a torch device; relative paths start from ``datasets`` and ``checkpoints``; a
-    model answers at most ``image_batch`` images and ``prompt_batch`` prompts at once; without
-    ``download`` nothing is fetched; what has more than ``max_pixels`` is refused undecoded.
+    ``device`` is a torch device; ``datasets`` and ``checkpoints`` are the folders that relative
+    paths start from; ``image_batch`` and ``prompt_batch`` are the most images and prompts that a
+    model may answer at once; ``download`` allows fetching; ``max_pixels`` limits pictures.
     """
 
     device: str = "cpu"

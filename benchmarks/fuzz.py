@@ -261,7 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start = time.perf_counter()
     found = fuzz(kinds, chosen.count, chosen.seed, chosen.jobs)
     head = {
-        "command": f"python benchmarks/fuzz.py --count {chosen.count} --seed {chosen.seed}",
+        "command": " ".join(["python benchmarks/fuzz.py", *(arguments or sys.argv[1:])]),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

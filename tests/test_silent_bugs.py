@@ -78,7 +78,7 @@ def test_a_png_with_a_flipped_bit_in_its_pixels_is_no_other_mask(tmp_path: Path)
     whole = path.read_bytes()
     place = whole.index(b"IDAT") + 100
     path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-    with pytest.raises(BenchError, match="its checksum does not hold"):
+    with pytest.raises(BenchError, match="damaged"):
         read_labels(path)
 
 
