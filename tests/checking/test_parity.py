@@ -72,7 +72,7 @@ def test_one_pixel_in_large_masks_is_safe_and_counted_as_changed(
     before = [square(20) for _ in range(12)]
     dense = square(20).dense()
     dense[5, 10] = False
-    after = [Mask.from_dense(dense)] + before[1:]
+    after = [Mask.from_dense(dense), *before[1:]]
     found = judged(tmp_path, truth, before, list(after))
     line = found.section.lines.iloc[0]
     assert line["changed"] == pytest.approx(1 / 12)
