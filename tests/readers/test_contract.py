@@ -29,7 +29,7 @@ def reader_classes():
                 inspect.isclass(thing)
                 and is_own
                 and hasattr(thing, "fingerprint")
-                and hasattr(thing, "ids")
+                and hasattr(thing, "read")
             ):
                 yield name
 
