@@ -72,10 +72,14 @@ def open_whole(dataset: Part, site: Site, allow_modules: Sequence[str] = ()) -> 
     Raises ``BenchError`` where the data is missing, or the class lies outside the bench and its
     module isn't among ``allow_modules``.
     """
-    args = {name: value for name, value in dataset.args.items() if name not in _SUBSET}
-    part = replace(dataset, args=args)
-    reader: Reader = load_class(part, allow_modules, "dataset")(**args, site=site)
+    part = replace(dataset, args=reader_args(dataset))
+    reader: Reader = load_class(part, allow_modules, "dataset")(**part.args, site=site)
     return reader
+
+
+def reader_args(dataset: Part) -> dict[str, Any]:
+    """The dataset's arguments that are its reader's: those of a subset left out."""
+    return {name: value for name, value in dataset.args.items() if name not in _SUBSET}
 
 
 def pin_dataset(dataset: Part, site: Site) -> Part:
@@ -85,7 +89,7 @@ def pin_dataset(dataset: Part, site: Site) -> Part:
     missing manifest and a rule that is none.
     """
     rule, path = _subset(dataset, site)
-    args: dict[str, Any] = {n: v for n, v in dataset.args.items() if n not in _SUBSET}
+    args = reader_args(dataset)
     if rule is not None:
         args["subsample"] = asdict(rule)
     if path is not None:
@@ -191,8 +195,13 @@ def _drawn(dataset: Part, whole: Reader, rule: Subsample, manifests: Path | None
 
 def _manifest_name(dataset: Part, whole: Reader, rule: Subsample) -> str:
     """A file name that tells apart what a draw depends on: the data and the rule."""
-    pinned = {n: v for n, v in dataset.args.items() if n not in _SUBSET}
-    depends = [dataset.name, dataset.version, pinned, asdict(rule), whole.fingerprint()]
+    depends = [
+        dataset.name,
+        dataset.version,
+        reader_args(dataset),
+        asdict(rule),
+        whole.fingerprint(),
+    ]
     text = json.dumps(json.loads(json.dumps(depends)), sort_keys=True)
     return f"{dataset.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
 

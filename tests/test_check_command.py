@@ -93,7 +93,7 @@ def test_the_manifest_of_a_subsample_is_that_of_a_run(
         ([], "say which dataset"),
         (["model=disk"], "say which dataset"),
         (["dataset=shapes,photos"], "one dataset at a time"),
-        (["parity"], "found 'parity'"),
+        (["parities"], "found 'parities'"),
         (["dataset=nothing"], "nothing"),
         (["dataset=bbbc038", "runtime.datasets=/nowhere"], "/nowhere"),
     ],

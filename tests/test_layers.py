@@ -54,6 +54,7 @@ def test_rooms_know_the_values_and_not_each_other() -> None:
     allowed("prompts", *VALUES, "bench.protocol")
     allowed("readers", *VALUES, "bench.demo", "bench.documents")
     allowed("models", *VALUES, "bench.demo")
+    allowed("foreground.py", *VALUES)
     allowed("scoring.py", *VALUES, "bench.foreground", "bench.metrics", "bench.protocol")
     allowed("tasks", *VALUES, "bench.protocol", "bench.scoring", "bench.stopwatch")
 

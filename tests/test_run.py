@@ -121,7 +121,7 @@ def test_what_several_prompts_ask_alike_is_asked_once(
 
 def test_scores_are_those_of_the_stored_masks(folder: Path) -> None:
     rows = rows_of(execute(small_sam_config(folder)))
-    reader = Coco(folder / "annotations.json", folder / "images", site=Site())
+    reader = Coco(str(folder / "annotations.json"), str(folder / "images"), site=Site())
     targets = {t.mask_id: t.mask for i in reader.ids() for t in reader.read(i).targets}
     for row in rows.itertuples():
         predicted = Mask.from_rle({"size": [row.height, row.width], "counts": row.mask_rle})

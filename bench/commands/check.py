@@ -1,4 +1,4 @@
-"""``sam-bench check``: reads a whole dataset and says whether it is what it should be."""
+"""``sam-bench check``: whether a dataset is what it should be, and a model's faster mode safe."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ overlapping masks, pictures that can't be read, and more. The words are override
 
   sam-bench check dataset=bbbc038 --report nuclei
   sam-bench check dataset=coco dataset.args.annotations=mine.json dataset.args.images=pictures
+
+`check parity` runs a model as it is and in another mode, and compares them mask by mask. The exit
+code is 1 unless the mode is shown to be safe.
+
+  sam-bench check parity model=sam_vit_b dataset=bbbc038 --mode dtype=bfloat16 runtime.limit=50
 """
 
 
@@ -32,7 +37,7 @@ def add(commands: Commands) -> None:
     """Adds the command."""
     check = commands.add_parser(
         "check",
-        help="is a dataset what it should be? counts, oddities, pictures",
+        help="is a dataset what it should be, is a faster mode safe?",
         description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -43,15 +48,60 @@ def add(commands: Commands) -> None:
         metavar="FILE",
         help="write which images there are, or which dataset.args.subsample takes of them",
     )
+    check.add_argument(
+        "--mode",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of check parity: what differs in model.args, such as dtype=bfloat16",
+    )
     add_overrides(check, "dataset=bbbc038")
     check.set_defaults(command=main)
 
 
 def main(options: argparse.Namespace) -> int:
     """Does the check that the first word names; without such a word it is that of a dataset."""
+    if "parity" in options.overrides:
+        options.overrides.remove("parity")
+        return check_parity(options)
     if words := [word for word in options.overrides if "=" not in word]:
-        raise BenchError(f"check takes dataset=NAME and other overrides, found {words[0]!r}")
+        raise BenchError(
+            f"check takes dataset=NAME and other overrides, or parity; found {words[0]!r}"
+        )
     return check_data(options)
+
+
+def check_parity(options: argparse.Namespace) -> int:
+    """Runs the model as it is and in the mode, and shows how they differ; 1 unless it is safe."""
+    from bench.checking.parity import parity
+    from bench.config import load_configs
+    from bench.disk_space import check_disk_space
+    from bench.plan import make_plan
+    from bench.progress import run_plan
+
+    if not options.mode:
+        raise BenchError("say which mode is to be checked: --mode dtype=bfloat16")
+    changes = [f"model.args.{word}" for word in options.mode]
+    both = [
+        load_configs([*options.overrides, *words], options.config_dir) for words in ([], changes)
+    ]
+    plans = [[make_plan(config) for config in configs] for configs in both]
+    if all(a.model.args == b.model.args for a, b in zip(*plans, strict=True)):
+        raise BenchError(f"--mode {' '.join(options.mode)} is what the model does anyway")
+    check_disk_space([plan for side in plans for plan in side])
+    for plan in (plan for side in plans for plan in side):
+        if failed := run_plan(plan):
+            raise BenchError(f"image {failed[0].image_id}: {failed[0].reason}")
+    sides = [[run.store for plan in side for run in plan.runs.values()] for side in plans]
+    limited = any(config.runtime.limit is not None for config in both[0])
+    names = ", ".join(dict.fromkeys(plan.model.name for plan in plans[0]))
+    named = f"{names} with {', '.join(options.mode)}"
+    found = parity(sides[0], sides[1], named, allow_partial=limited)
+    screen = console.output()
+    screen.print(console.table_of(found.section))
+    for sentence in found.sentences:
+        screen.print(sentence, highlight=False, markup=False)
+    return 0 if found.safe else 1
 
 
 def check_data(options: argparse.Namespace) -> int:

@@ -92,6 +92,7 @@ def ablate_protocols(options: argparse.Namespace) -> int:
     from bench.ablate import ablation, swaps
     from bench.commands.run import say_failed
     from bench.config import load_configs
+    from bench.disk_space import check_disk_space
     from bench.plan import make_plan
     from bench.progress import run_plan
 
@@ -110,6 +111,7 @@ def ablate_protocols(options: argparse.Namespace) -> int:
         configs = {"A": first, "B": second}
         configs |= {swap.choice: replace(first, protocol=swap.protocol) for swap in found}
         grids.append((first, found, {side: make_plan(each) for side, each in configs.items()}))
+    check_disk_space([plan for *_, plans in grids for plan in plans.values()])
     failed = [error for *_, plans in grids for plan in plans.values() for error in run_plan(plan)]
     sections: list[Section] = []
     for config, found, plans in grids:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from bench.parts import Part
+from bench.reading import open_whole
 from bench.types import Reader
 
 from .making import KINDS as MADE
@@ -33,11 +35,8 @@ def official_kind(name: str) -> Kind:
 def open_official(name: str, folder: Path, /, **changed: Any) -> Reader:
     """The reader of a dataset's YAML, some of its arguments changed."""
     conf = Path(__file__).parents[2] / "conf" / "dataset" / f"{name}.yaml"
-    part = yaml.safe_load(conf.read_text(encoding="utf-8"))
-    module, _, kind = part["target"].rpartition(".")
-    made = getattr(importlib.import_module(module), kind)
-    reader: Reader = made(**{**part["args"], **changed}, site=site(folder))
-    return reader
+    part = Part(**yaml.safe_load(conf.read_text(encoding="utf-8")))
+    return open_whole(replace(part, args={**part.args, **changed}), site(folder))
 
 
 KINDS: Mapping[str, Kind] = {
