@@ -156,5 +156,21 @@ def test_what_a_run_will_write_is_reckoned_and_compared_with_the_disk(
     check_disk_space([done])  # nothing to write needs no room
 
 
+def test_a_damaged_part_does_not_keep_a_run_from_being_mended(
+    coco_folder: Callable[..., Path],
+) -> None:
+    folder = coco_folder(images=4, masks=2)
+    words = ["model=disk", "prompt=[point_1]", *dataset_words(folder)]
+    assert main(["run", *words, "runtime.part_images=2"]) == 0
+    (store,) = find_runs(folder.parent / "results")
+    part = store.parts()[0]
+    part.write_bytes(part.read_bytes()[:-9] + b"\0" * 9)
+    plan = make_plan(load_configs(words)[0])
+    assert len(plan.todo) == 2
+    assert bytes_needed(plan) > 0
+    assert main(["run", *words]) == 0
+    assert not make_plan(load_configs(words)[0]).todo
+
+
 def test_sizes_are_said_in_whole_megabytes() -> None:
     assert megabytes(1) == "1 MB"

@@ -98,7 +98,11 @@ class Hypersim:
         """The (H, W) int32 numbers of a file."""
         try:
             with self._h5py.File(file, "r") as opened:
+                if isinstance(opened.get("dataset", getlink=True), self._h5py.ExternalLink):
+                    raise ValueError("it leads to another file")
                 stored = opened["dataset"]
+                if stored.external or stored.is_virtual:
+                    raise ValueError("its numbers lie in another file")
                 if stored.size > self._most:
                     raise ValueError(f"{stored.size} numbers, more than {self._most} pixels")
                 values: Any = np.asarray(stored)

@@ -129,3 +129,29 @@ def test_a_name_in_a_file_does_not_leave_the_folder(
     assert changed
     with pytest.raises(BenchError, match="leads out of its folder"):
         kind.open(tmp_path)
+
+
+def test_numbers_of_another_file_are_not_read(tmp_path: Path) -> None:
+    kind = official_kind("hypersim")
+    reader = kind.make(tmp_path)
+    image_id = reader.ids()[0]
+    labels = next(tmp_path.rglob("ai_001*/**/*.hdf5"))
+    size = making.HEIGHT, making.WIDTH
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(2 * making.HEIGHT * making.WIDTH))
+    with h5py.File(tmp_path / "secret.hdf5", "w") as opened:
+        opened["dataset"] = np.zeros(size, dtype=np.int16)
+    with h5py.File(labels, "w") as opened:
+        opened["dataset"] = h5py.ExternalLink(str(tmp_path / "secret.hdf5"), "dataset")
+    with pytest.raises(BenchError, match="leads to another file"):
+        reader.read(image_id)
+    with h5py.File(labels, "w") as opened:
+        opened.create_dataset("dataset", size, "i2", external=[(str(secret), 0, 1 << 12)])
+    with pytest.raises(BenchError, match="lie in another file"):
+        reader.read(image_id)
+    layout = h5py.VirtualLayout(size, dtype="i2")
+    layout[:] = h5py.VirtualSource(str(tmp_path / "secret.hdf5"), "dataset", shape=size)
+    with h5py.File(labels, "w") as opened:
+        opened.create_virtual_dataset("dataset", layout)
+    with pytest.raises(BenchError, match="lie in another file"):
+        reader.read(image_id)

@@ -38,6 +38,17 @@ def test_two_processes_give_the_rows_of_one(folder: Path) -> None:
     assert set(header["seconds"]) >= {"load", "read", "embed", "predict", "score", "write", "total"}
 
 
+def test_two_processes_score_the_images_of_a_subset(folder: Path) -> None:
+    drawn = "dataset.args.subsample={above: 6, masks: 6, seed: 1}"
+    plan = execute(small_sam_config(folder, PROMPTS, drawn))
+    reference = comparable(plan)
+    assert len(plan.ids) == 3
+    assert comparable(execute(small_sam_config(folder, *TWO, drawn, results="other"))) == reference
+    (manifest,) = folder.parent.rglob("results/manifests/*.json")
+    named = f"dataset.args.manifest={manifest}"
+    assert comparable(execute(small_sam_config(folder, *TWO, named, results="named"))) == reference
+
+
 class Stop(Silent):
     """Presses Ctrl-C, or sends what a cluster does, as the third image is done."""
 
