@@ -70,7 +70,7 @@ class Coco:
 
     def __init__(
         self,
-        annotations: str | Sequence[str],
+        annotations: str | Path | Sequence[str],
         images: str,
         *,
         site: Site,
@@ -80,7 +80,7 @@ class Coco:
         file_key: str = "file_name",
         fill: Fill = "union",
     ) -> None:
-        paths = [annotations] if isinstance(annotations, str) else list(annotations)
+        paths = [str(annotations)] if isinstance(annotations, (str, Path)) else list(annotations)
         files = [locate_file(path, site) for path in paths]
         if not files or len({file.stem for file in files}) < len(files):
             raise BenchError(f"annotations: files of different names are needed, found {paths}")
