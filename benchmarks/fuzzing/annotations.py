@@ -103,7 +103,7 @@ def _judge_rows(document: dict[str, Any], read: dict[str, Any]) -> None:
             if crowd not in (0, 1) or type(crowd) not in (int, bool) or target.crowd != bool(crowd):
                 raise WrongError(f"'iscrowd' {crowd!r} was read as {target.crowd}")
             if names and one.get("category_id") is not None:
-                category = names[one["category_id"]]
+                category = str(names[one["category_id"]])  # a number for a name is its text
                 if target.category != category or isinstance(one["category_id"], bool | float):
                     raise WrongError(f"category {category!r} was read as {target.category!r}")
             judge_mask(one["segmentation"], target.mask.dense())
