@@ -70,7 +70,14 @@ def coco(rng: random.Random, folder: Path) -> Judge:
         return lambda: verify(read, refusals)
 
     def verify(read: dict[str, Any], refusals: list[BenchError]) -> None:
-        _judge_rows(json.loads(data, object_pairs_hook=_without_twins), read)
+        try:
+            document = json.loads(data, object_pairs_hook=_without_twins)
+        except json.JSONDecodeError:
+            # Numbers of a polygon are parsed when they are used: they refuse their image alone.
+            if not refusals:
+                raise WrongError("what is no JSON was read") from None
+            raise refusals[0] from None
+        _judge_rows(document, read)
         if refusals:
             raise refusals[0]
 
