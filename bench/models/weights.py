@@ -20,6 +20,10 @@ SHOWN = 3
 SMALL = 1 << 20
 """Bytes that are no matter however they are packed."""
 
+LARGEST = 3 << 30
+"""Bytes of the largest known checkpoint, rounded up. Tensors that share memory take none until they
+are copied, which is into a network of their own shapes; beyond this they are refused at once."""
+
 
 def read_state(path: Path) -> dict[str, Tensor]:
     """The tensors of a ``.safetensors`` file or of one written by ``torch.save``, on the CPU.
@@ -49,7 +53,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise BenchError(f"{path} holds no state dict but {_kind(content)}")
     strange = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
     packed = sum(t.numel() * t.element_size() for t in content.values() if isinstance(t, Tensor))
-    if not strange and packed > 2 * path.stat().st_size + SMALL:
+    if not strange and packed > max(2 * path.stat().st_size + SMALL, LARGEST):
         raise BenchError(
             f"{path} holds tensors of {packed} bytes in a file of {path.stat().st_size}: they "
             "share memory as no checkpoint's do"
