@@ -105,8 +105,8 @@ class CocoFile:
         category = annotation.get("category_id")
         if category is not None and type(category) not in (int, str):
             raise BenchError(
-                f"{self.path}: annotation {mask_id} refers to category {str(category)[:40]}; a "
-                f"category_id is a number or a text"
+                f"{self.path}: annotation {mask_id} has the category_id {str(category)[:40]}; what "
+                f"refers to category or image is a number or a text"
             )
         if category is not None:
             self._first_of_category.setdefault(category, mask_id)
