@@ -172,3 +172,12 @@ def test_answer_for_a_single_line(bench, row):
     selection = select([bench.run(prompt="point_1", rows=[row(iou=0.5)])])
     table = miou_table(selection, samples=50)
     assert answer(selection, table, []) == ["With 1 point, sam_b reaches 50.0 mIoU on shapes."]
+
+
+def test_answer_tells_of_points_also_where_a_box_does_better(bench):
+    clicked = bench.run(prompt="points", images=8)
+    selection = select([clicked, bench.run(prompt="box", images=8, skill=40.0)])
+    table = miou_table(selection, samples=100)
+    _, points, box = answer(selection, table, [], samples=100)
+    assert points.startswith("9 points beat 1 point by ")
+    assert box.startswith("Box beats 1 point by ")
