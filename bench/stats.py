@@ -3,7 +3,7 @@
 Masks of one image are alike (same scene, light and annotator), so an interval that treats them as
 independent is too narrow. Here whole images are drawn with replacement, each with all its masks:
 the cluster bootstrap, in its studentised form (bootstrap-t; Efron and Tibshirani 1993, chapter
-12.5). benchmarks/coverage.py shows how often the intervals hold the truth.
+12.5). benchmarks/interval_coverage.py shows how often the intervals hold the truth.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def clustered_draws_together(
     errors, put back on the mean's. So the
     percentiles of the draws are the bounds of the bootstrap-t interval, which holds the truth
     more often than the percentile interval does where images are few or differ much in their
-    number of masks (benchmarks/coverage.py). No draw leaves the range of the values. The same
+    number of masks (benchmarks/interval_coverage.py). No draw leaves the range of the values. The same
     arguments, in any order of rows, give the same draws. One cluster gives an empty (0, K).
     Raises ``ValueError`` for no values, values that are not finite, or lengths that differ.
     """

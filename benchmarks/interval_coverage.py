@@ -1,6 +1,6 @@
 """How often the 95 % intervals hold what they should: simulated experiments with a known truth.
 
-    python benchmarks/coverage.py --experiments 2000
+    python benchmarks/interval_coverage.py --experiments 2000
 
 Each experiment draws images with 1 to 40 masks (most few). Masks of one image are alike: the IoU
 of a mask is a beta variable whose mean is its image's, and that varies between images. Two models
