@@ -65,11 +65,11 @@ def clustered_draws_together(
     it is drawn in as many draws as there are images, and has the mean m* of the so weighted masks
     and its standard error s* (of a ratio of sums over I images; at least 0.4 s). A draw is
     m − s √(I / (I − 1)) (m* − m) / s*: the error of the resampled mean, in its own standard
-    errors, put back on the mean's. So the
-    percentiles of the draws are the bounds of the bootstrap-t interval, which holds the truth
-    more often than the percentile interval does where images are few or differ much in their
-    number of masks (benchmarks/interval_coverage.py). No draw leaves the range of the values. The same
-    arguments, in any order of rows, give the same draws. One cluster gives an empty (0, K).
+    errors, put back on the mean's. So the percentiles of the draws are the bounds of the
+    bootstrap-t interval, which holds the truth more often than the percentile interval does where
+    images are few or differ much in their number of masks (benchmarks/interval_coverage.py). No
+    draw leaves the range of the values. The same arguments, in any order of rows, give the same
+    draws. One cluster gives an empty (0, K).
     Raises ``ValueError`` for no values, values that are not finite, or lengths that differ.
     """
     sums, counts = _per_cluster(columns, clusters)
