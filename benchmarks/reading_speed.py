@@ -142,8 +142,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.stdout.write(json.dumps(open_annotations(options.open)))
         return
     lines = [
-        "| annotation file | size | opens in | peak memory | one image |",
-        "|---|--:|--:|--:|--:|",
+        "| annotation file | size | opens in | of CPU | peak memory | one image |",
+        "|---|--:|--:|--:|--:|--:|",
     ]
     sizes: dict[str, tuple[int, int]] = {"COCO": SMALL}
     if not options.skip_large:
