@@ -336,7 +336,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.cases) - set(names):
         parser.error(f"no case {', '.join(sorted(unknown))}; there are {', '.join(names)}")
-    found, notes = [], []
+    found: list[Figures] = []
+    notes: list[str] = []
+    text = ""
     for case in CASES:
         if chosen.cases and case.name not in chosen.cases:
             continue
@@ -347,10 +349,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found.append(measure(case, chosen))
         except BenchError as error:
             notes.append(f"{case.name} not measured: {error}")
+        text = _write(found, notes, chosen)  # after each case: a long one may be ended
+    sys.stdout.write(text)
+    return 1 if any(one.differing_rows for one in found) else 0
+
+
+def _write(found: Sequence[Figures], notes: Sequence[str], chosen: argparse.Namespace) -> str:
+    """Write the figures so far as Markdown and JSON; return the Markdown."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     head = f"{date.today()}, {device}, {os.cpu_count()} cores; words: {chosen.override or 'none'}"
     text = f"{head}\n\n{table(found)}" + "".join(f"\n{note}\n" for note in notes)
-    sys.stdout.write(text)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{chosen.name}.md").write_text(text)
     content = {
@@ -367,7 +375,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ],
     }
     (RESULTS / f"{chosen.name}.json").write_text(json.dumps(content, indent=2) + "\n")
-    return 1 if any(one.differing_rows for one in found) else 0
+    return text
 
 
 if __name__ == "__main__":
