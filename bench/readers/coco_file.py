@@ -43,10 +43,13 @@ class CocoFile:
         self._first_of_image: dict[str, str] = {}
         self._first_of_category: dict[Any, str] = {}
         self._seen: set[str] = set()
+        self._twice: list[str] = []
         content = self._parse(written)
+        self._refuse_twins("annotations")
         self._seen.clear()
         listed = content[keys.images]
         self.images: dict[str, Entry] = {self._own_id(keys.images, one): one for one in listed}
+        self._refuse_twins(keys.images)
         if not self.images:
             raise BenchError(f"{path}: {keys.images!r} is empty, there is nothing to measure")
         self.categories = _categories(path, content)
@@ -112,12 +115,20 @@ class CocoFile:
             self._first_of_category.setdefault(category, mask_id)
 
     def _own_id(self, key: str, entry: Any) -> str:
-        """An entry's own id as text, another one than those before it in the list."""
+        """An entry's own id as text; one that came before in the list is noted."""
         own = self._id(key, entry, "id")
         if own in self._seen:
-            raise BenchError(f"{self.path}: the id {own} is in {key!r} more than once")
+            self._twice.append(own)
         self._seen.add(own)
         return own
+
+    def _refuse_twins(self, key: str) -> None:
+        """Raises ``BenchError`` with the number of entries whose id came before."""
+        if self._twice:
+            raise BenchError(
+                f"{self.path}: the id {self._twice[0]} is in {key!r} more than once "
+                f"({_counted(len(self._twice), 'such entry', 'such entries')})"
+            )
 
     def _id(self, key: str, entry: Any, name: str) -> str:
         """An id as text; it must be a whole number or a text that isn't empty."""
@@ -130,18 +141,24 @@ class CocoFile:
         return str(own)
 
     def _check_references(self) -> None:
-        for image_id, mask_id in self._first_of_image.items():
-            if image_id not in self.images:
-                raise BenchError(
-                    f"{self.path}: annotation {mask_id} refers to image {image_id}, which "
-                    f"{self._keys.images!r} does not list"
-                )
+        unknown = [image_id for image_id in self._first_of_image if image_id not in self.images]
+        if unknown:
+            count = sum(len(self._places[image_id]) for image_id in unknown)
+            raise BenchError(
+                f"{self.path}: annotation {self._first_of_image[unknown[0]]} refers to image "
+                f"{unknown[0]}, which {self._keys.images!r} does not list "
+                f"({_counted(count, 'such annotation', 'such annotations')})"
+            )
         for category, mask_id in self._first_of_category.items() if self.categories else ():
             if category not in self.categories:
                 raise BenchError(
                     f"{self.path}: annotation {mask_id} refers to category {category}, which "
                     f"'categories' does not list"
                 )
+
+
+def _counted(count: int, one: str, several: str) -> str:
+    return f"{count:,} {one if count == 1 else several}"
 
 
 def attributes_of(annotation: Entry) -> dict[str, str]:

@@ -199,3 +199,15 @@ def test_the_fingerprint_notices_another_picture(tmp_path):
     assert open_coco(tmp_path).fingerprint() != before
     (tmp_path / "images" / "b.png").unlink()
     assert open_coco(tmp_path).fingerprint() != before
+
+
+def test_twins_and_strays_are_counted_where_they_are_refused(tmp_path, content):
+    twins, strays = copy.deepcopy(content), copy.deepcopy(content)
+    for annotation in twins["annotations"]:
+        annotation["id"] = 1
+    with pytest.raises(BenchError, match=rf"\({len(twins['annotations']) - 1} such entries\)$"):
+        opened(tmp_path / "twins", twins)
+    for annotation in strays["annotations"][:2]:
+        annotation["image_id"] = 77
+    with pytest.raises(BenchError, match=r"does not list \(2 such annotations\)$"):
+        opened(tmp_path / "strays", strays)
