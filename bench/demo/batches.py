@@ -30,8 +30,9 @@ class Recipe:
     `first_scene` is the seed of the first scene, `scenes` how many different ones there are before
     they come again (0: each is seen once). `init` is the SHA-256 of the checkpoint that the run
     starts from, "" for random weights; then the balanced loss at the start is not needed.
-    `area_power` says how much more often large things are asked for: area to that power.
-    `box_share` of the prompts begin with a box, `tight_share` of these without noise;
+    `box_share` of the prompts begin with a box, `tight_share` of these without noise, the others
+    with a click. `box_area_power` and `click_area_power` say how much more often large things are
+    asked for: area to that power.
     `random_first` and `random_next` are the shares of clicks that are random pixels.
     """
 
@@ -51,11 +52,12 @@ class Recipe:
     focal_from: int = 800
     clip: float = 1.0
     ema: float = 0.9985
-    area_power: float = 0.1
-    box_share: float = 0.42
-    tight_share: float = 0.5
+    click_area_power: float = 0.15
+    box_area_power: float = 0.35
+    box_share: float = 0.46
+    tight_share: float = 0.6
     random_first: float = 0.25
-    random_next: float = 0.2
+    random_next: float = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +98,22 @@ def draw_batch(recipe: Recipe, step: int, rank: int) -> Batch:
         seed = recipe.first_scene + number
         scene = render_scene(seed, bank="train", size=size)
         scenes.append(scene)
-        areas = np.array([thing.mask.sum() for thing in scene.objects], np.float64)
-        wanted = areas**recipe.area_power
-        number = len(scene.objects)
-        chosen = rng.choice(
-            number, recipe.prompts, replace=number < recipe.prompts, p=wanted / wanted.sum()
-        )
-        for which in chosen:
-            thing = scene.objects[int(which)]
-            start = _start(rng, recipe, thing, size)
-            questions.append(Question(padded(thing.mask), index, start))
+        boxes = int(rng.binomial(recipe.prompts, recipe.box_share))
+        for thing in _drawn(rng, scene, boxes, recipe.box_area_power):
+            questions.append(Question(padded(thing.mask), index, _box(rng, recipe, thing, size)))
+        for thing in _drawn(rng, scene, recipe.prompts - boxes, recipe.click_area_power):
+            questions.append(Question(padded(thing.mask), index, _click(rng, recipe, thing)))
     return Batch(scenes, questions)
+
+
+def _drawn(
+    rng: np.random.Generator, scene: Scene, wanted: int, area_power: float
+) -> list[SceneObject]:
+    """Return so many things of the scene, different ones where there are enough."""
+    weights = np.array([thing.mask.sum() for thing in scene.objects], np.float64) ** area_power
+    number = len(scene.objects)
+    chosen = rng.choice(number, wanted, replace=number < wanted, p=weights / weights.sum())
+    return [scene.objects[int(which)] for which in chosen]
 
 
 @contextmanager
@@ -143,16 +150,18 @@ def rounds_of_step(recipe: Recipe, step: int) -> Rounds:
     the rounds between need no backward pass, which is two thirds of the cost.
     """
     rng = np.random.default_rng(np.random.SeedSequence([recipe.seed, step, 99]))
-    number = int(rng.choice([1, 2, 3, 5, 9], p=[0.34, 0.26, 0.18, 0.12, 0.10]))
+    number = int(rng.choice([1, 2, 3, 5, 9], p=[0.33, 0.24, 0.22, 0.11, 0.10]))
     return Rounds(number, frozenset({0, max(0, number - 2), number - 1}))
 
 
-def _start(
+def _box(
     rng: np.random.Generator, recipe: Recipe, thing: SceneObject, size: tuple[int, int]
 ) -> Start:
-    if rng.random() < recipe.box_share:
-        noise = 0.0 if rng.random() < recipe.tight_share else float(rng.uniform(0.0, 0.1))
-        return noisy_box(rng, thing.mask, noise, size)
+    noise = 0.0 if rng.random() < recipe.tight_share else float(rng.uniform(0.0, 0.1))
+    return noisy_box(rng, thing.mask, noise, size)
+
+
+def _click(rng: np.random.Generator, recipe: Recipe, thing: SceneObject) -> Start:
     if rng.random() < recipe.random_first:
         return random_point(rng, thing.mask)
     return deepest_point(thing.mask)
