@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from bench.part_file import DamagedPartError, PartFile, open_part, part_name, wr
 from bench.types import BenchError
 
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{32}")
-_ATTEMPTS = 10
+_PATIENCE = 60.0
+"""Seconds that a reader tries to see the parts while others write and compact them."""
 
 THREADS = 4
 """Parts that are opened at once: most of that is spent outside of Python."""
@@ -115,7 +117,8 @@ class PartFolder:
 
     def _open_all(self) -> tuple[list[PartFile], dict[Path, str]]:
         """Every readable part and the damaged ones; again where one was compacted meanwhile."""
-        for _ in range(_ATTEMPTS):
+        give_up = time.monotonic() + _PATIENCE
+        while time.monotonic() < give_up:
             damaged: dict[Path, str] = {}
             opened: dict[tuple[str, int, int], PartFile] = {}
             try:
@@ -127,6 +130,7 @@ class PartFolder:
                         else:
                             opened[key] = found
             except FileNotFoundError:
+                self._opened |= opened
                 continue
             self._opened = opened
             return list(opened.values()), damaged
