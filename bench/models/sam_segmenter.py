@@ -12,6 +12,8 @@ from segment_anything.modeling import Sam
 from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor
 
+from bench.models.attention import with_quick_attention
+from bench.models.decoding import decoder_of
 from bench.models.numerics import Numerics
 from bench.types import BenchError, FloatArray, Frame, ImageArray, Prediction, Prompt, Site
 
@@ -81,8 +83,10 @@ class SamSegmenter:
         self._image_batch = max(1, site.image_batch) if batched else 1
         self._prompt_batch = max(1, site.prompt_batch) if batched else 1
         self._checkpoint_sha256 = checkpoint_sha256
-        self._encode = self._numerics.faster(self._sam.image_encoder.forward)
-        self._decode_masks = self._numerics.faster(self._sam.mask_decoder.forward)
+        exact = not self._numerics.identity()
+        encoder = with_quick_attention(self._sam.image_encoder, self._device, exact)
+        self._encode = self._numerics.faster(encoder.forward)
+        self._decode_masks = self._numerics.faster(decoder_of(self._sam))
 
     @classmethod
     def pin(cls, args: Mapping[str, Any], site: Site) -> dict[str, Any]:
@@ -182,17 +186,9 @@ class SamSegmenter:
         if first.mask_logits is not None:
             masks = self._tensor([p.mask_logits for p in prompts], torch.float32)[:, None]
         sparse, dense = self._sam.prompt_encoder(points=points, boxes=boxes, masks=masks)
-        features = torch.stack([e.features for e in embeddings])
-        # The decoder repeats one image for all its prompts and then adds `dense`. Given zeros for
-        # the image and the features within `dense` it makes the same sum, also for many images.
+        features = _features(embeddings) + dense
         with self._numerics.products(self._device):
-            logits, predicted_iou = self._decode_masks(
-                image_embeddings=torch.zeros_like(features[:1]),
-                image_pe=self._sam.prompt_encoder.get_dense_pe(),
-                sparse_prompt_embeddings=sparse,
-                dense_prompt_embeddings=features + dense,
-                multimask_output=multimask,
-            )
+            logits, predicted_iou = self._decode_masks(features, sparse, multimask)
         return logits.float(), predicted_iou.float()
 
     def _check(self, prompt: Prompt) -> None:
@@ -223,6 +219,14 @@ class SamSegmenter:
 
     def _tensor(self, arrays: Sequence[Any], dtype: torch.dtype) -> Tensor:
         return torch.as_tensor(np.stack(arrays), dtype=dtype, device=self._device)
+
+
+def _features(embeddings: Sequence[SamEmbedding]) -> Tensor:
+    """(N, C, h, w), or (1, C, h, w) where all are of one image."""
+    first = embeddings[0]
+    if all(each is first for each in embeddings):
+        return first.features[None]
+    return torch.stack([each.features for each in embeddings])
 
 
 def _box(prompt: Prompt) -> FloatArray:
