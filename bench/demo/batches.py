@@ -99,10 +99,13 @@ def draw_batch(recipe: Recipe, step: int, rank: int) -> Batch:
         scene = render_scene(seed, bank="train", size=size)
         scenes.append(scene)
         boxes = int(rng.binomial(recipe.prompts, recipe.box_share))
-        for thing in _drawn(rng, scene, boxes, recipe.box_area_power):
-            questions.append(Question(padded(thing.mask), index, _box(rng, recipe, thing, size)))
-        for thing in _drawn(rng, scene, recipe.prompts - boxes, recipe.click_area_power):
-            questions.append(Question(padded(thing.mask), index, _click(rng, recipe, thing)))
+        boxed = _drawn(rng, scene, boxes, recipe.box_area_power)
+        clicked = _drawn(rng, scene, recipe.prompts - boxes, recipe.click_area_power)
+        starts: list[tuple[SceneObject, Start]] = [
+            *((thing, _box(rng, recipe, thing, size)) for thing in boxed),
+            *((thing, _click(rng, recipe, thing)) for thing in clicked),
+        ]
+        questions += [Question(padded(thing.mask), index, start) for thing, start in starts]
     return Batch(scenes, questions)
 
 

@@ -8,13 +8,16 @@ tokens do. The modules and the order of the sums are the decoder's own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from segment_anything.modeling import MaskDecoder, Sam, TwoWayTransformer
-from torch import Tensor, nn
+from torch import Tensor
+
+Function = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,37 +49,58 @@ class Decode(Protocol):
         """
 
 
-def decoder_of(sam: Sam) -> Decode:
-    """The mask decoder of a Sam; one that is no ``MaskDecoder`` of SAM's own is asked as it is."""
+def decoder_of(
+    sam: Sam, faster: Callable[[Function], Function] = lambda function: function
+) -> Decode:
+    """The mask decoder of a Sam; one that is no ``MaskDecoder`` of SAM's own is asked as it is.
+
+    ``faster`` may compile what does the work.
+    """
     encoding = sam.prompt_encoder.get_dense_pe()
     decoder = sam.mask_decoder
     own = type(decoder) is MaskDecoder and type(decoder.transformer) is TwoWayTransformer
     if not own:
-        return partial(_ask, decoder, encoding)
-    return partial(_decode, decoder, _Positions.of(encoding))
+        return partial(_ask, faster(decoder.forward), encoding)
+    return partial(_wanted, faster(partial(_decode, decoder, _Positions.of(encoding))))
 
 
 def _ask(
-    decoder: nn.Module, encoding: Tensor, features: Tensor, sparse: Tensor, multimask: bool
+    forward: Callable[..., tuple[Tensor, Tensor]],
+    encoding: Tensor,
+    features: Tensor,
+    sparse: Tensor,
+    multimask: bool,
 ) -> tuple[Tensor, Tensor]:
     """Asks a decoder that repeats one image for all its prompts, then adds dense embeddings.
 
     Given zeros for the image and the features within the dense embeddings it makes the same sum,
     also for many images.
     """
-    logits, predicted_iou = decoder(
+    return forward(
         image_embeddings=torch.zeros_like(features[:1]),
         image_pe=encoding,
         sparse_prompt_embeddings=sparse,
         dense_prompt_embeddings=features,
         multimask_output=multimask,
     )
-    return logits, predicted_iou
+
+
+def _wanted(
+    decode: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    features: Tensor,
+    sparse: Tensor,
+    multimask: bool,
+) -> tuple[Tensor, Tensor]:
+    """The three masks for an ambiguous prompt, or the one before them."""
+    logits, predicted_iou = decode(features, sparse)
+    wanted = slice(1, None) if multimask else slice(0, 1)
+    return logits[:, wanted], predicted_iou[:, wanted]
 
 
 def _decode(
-    decoder: MaskDecoder, positions: _Positions, features: Tensor, sparse: Tensor, multimask: bool
+    decoder: MaskDecoder, positions: _Positions, features: Tensor, sparse: Tensor
 ) -> tuple[Tensor, Tensor]:
+    """All four masks of each prompt, and their predicted IoU."""
     own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight], dim=0)
     tokens = torch.cat([own.unsqueeze(0).expand(len(sparse), -1, -1), sparse], dim=1)
     found, image = _attend(decoder.transformer, features, positions, tokens)
@@ -86,8 +110,7 @@ def _decode(
         [mlp(found[:, 1 + i]) for i, mlp in enumerate(decoder.output_hypernetworks_mlps)], dim=1
     )
     logits = (weights @ fine.flatten(2)).unflatten(2, fine.shape[2:])
-    wanted = slice(1, None) if multimask else slice(0, 1)
-    return logits[:, wanted], predicted_iou[:, wanted]
+    return logits, predicted_iou
 
 
 def _attend(
