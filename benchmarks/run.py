@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from reference_loop import loop_over_masks
 
 from bench import provenance
 from bench.config import RunConfig, load_configs
+from bench.models.numerics import Numerics
 from bench.parts import load_class
 from bench.plan import Plan, make_plan
 from bench.progress import run_plan
@@ -51,6 +52,7 @@ RESULTS = Path(__file__).parent / "results"
 _KEY = ["prompt", "image_id", "mask_id", "step"]
 _EXACT = ["n_points", "point_coords", "point_labels", "box", "iou", "ious", "predicted_ious",
           "selected", "boundary_iou", "mask_rle"]  # fmt: skip
+_MODE = tuple(each.name for each in fields(Numerics))
 _PHASES = ("read", "wait", "embed", "prompt", "predict", "score", "write")
 
 
@@ -209,7 +211,9 @@ def _model(config: RunConfig, plan: Plan) -> Any:
 
 
 def _time_loop(config: RunConfig, plan: Plan, figures: Figures) -> pd.DataFrame:
-    predictor = SamPredictor(_model(config, plan)._sam)
+    reference = {key: v for key, v in config.model.args.items() if key not in _MODE}
+    model = replace(config.model, args=reference)
+    predictor = SamPredictor(_model(replace(config, model=model), plan)._sam)
     memory = PeakMemory()
     with memory(), torch.inference_mode():
         start = time.perf_counter()
