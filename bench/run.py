@@ -149,8 +149,17 @@ class Worker:
         Whatever ends it, images that are finished or in hand are kept. Raises
         ``KeyboardInterrupt`` after the image in hand once ``stop`` says so.
         """
-        reader = self._plan.reader
-        pending = {name: Pending(each.store, reader) for name, each in self._plan.runs.items()}
+        with ThreadPoolExecutor(1, "write") as writer:
+            pending = {
+                name: Pending(each.store, self._plan.reader, writer, self._watch)
+                for name, each in self._plan.runs.items()
+            }
+            self._do(tasks, stop, pending)
+        return sum(part.rows_written for part in pending.values())
+
+    def _do(
+        self, tasks: Sequence[Task], stop: Callable[[], bool], pending: Mapping[str, Pending]
+    ) -> None:
         scored = in_order(self._score, self._groups(tasks), self._lanes, "score")
         try:
             for chosen, future in scored:
@@ -162,12 +171,11 @@ class Worker:
                     raise KeyboardInterrupt
         finally:
             scored.close()  # waits for what is in hand
-            for image_id in list(self._finished):
-                self._keep(self._finished.pop(image_id), pending)
-            with self._watch("write"), ExitStack() as each_in_turn:  # one that fails stops no other
+            with ExitStack() as each_in_turn:  # one that fails stops no other
                 for part in pending.values():
-                    each_in_turn.callback(part.flush)
-        return sum(part.rows_written for part in pending.values())
+                    each_in_turn.callback(part.finish)
+                for image_id in list(self._finished):
+                    self._keep(self._finished.pop(image_id), pending)
 
     def _score(self, group: Sequence[tuple[Task, Sample]]) -> None:
         """Embeds the samples and scores them together, each under the prompts that lack it."""
@@ -193,10 +201,9 @@ class Worker:
             torch.set_num_threads(1)
 
     def _keep(self, image: _ScoredImage, pending: Mapping[str, Pending]) -> None:
-        with self._watch("write"):
-            for name, rows in image.rows.items():
-                pending[name].add(image.image_id, rows, image.skipped)
-                pending[name].flush(at=self._plan.config.runtime.part_images)
+        for name, rows in image.rows.items():
+            pending[name].add(image.image_id, rows, image.skipped)
+            pending[name].flush(at=self._plan.config.runtime.part_images)
         runs = self._plan.runs
         self._progress.image_done(
             {
