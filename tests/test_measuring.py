@@ -15,6 +15,7 @@ from bench.types import BoolArray, FloatArray, Frame, Mask, Prediction
 from bench.upscaling import upscale
 from bench.windows import Window
 
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 THRESHOLDS = (0.0, -0.040005334613699206, 0.5, -1.0)
 
 
@@ -24,7 +25,7 @@ def best(predicted_ious: FloatArray) -> int:
 
 def whole_masks(logits: torch.Tensor, frame: Frame, threshold: float) -> list[BoolArray]:
     """(K, h, w) logits: the masks, each upscaled by the kernel on the whole picture."""
-    return [(upscale(one[None, None], frame) > threshold)[0, 0].numpy() for one in logits]
+    return [(upscale(one[None, None], frame) > threshold)[0, 0].cpu().numpy() for one in logits]
 
 
 def check(
@@ -39,11 +40,11 @@ def check(
         masks = whole_masks(prediction.logits[i], prediction.frames[i], threshold)
         if (ignore := ignores[i]) is not None:
             masks = [mask & ~ignore for mask in masks]
-        assert one.selected == best(prediction.predicted_iou[i].numpy())
+        assert one.selected == best(prediction.predicted_iou[i].cpu().numpy())
         assert one.areas.tolist() == [mask.sum() for mask in masks]
         assert one.shared.tolist() == [(mask & targets[i].dense()).sum() for mask in masks]
         assert np.array_equal(one.mask.dense(), masks[one.selected])
-        logits = prediction.logits[i, one.selected].numpy()
+        logits = prediction.logits[i, one.selected].cpu().numpy()
         assert np.array_equal(one.mask_logits, logits, equal_nan=True)
     return found
 
@@ -67,8 +68,9 @@ def random_logits(rng: np.random.Generator, shape: tuple[int, ...]) -> FloatArra
     return kinds[rng.integers(len(kinds))].astype(np.float32)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("seed", range(4))
-def test_random_batches_of_many_frames_equal_the_whole_picture(seed: int) -> None:
+def test_random_batches_of_many_frames_equal_the_whole_picture(seed: int, device: str) -> None:
     rng = np.random.default_rng(seed)
     for _ in range(150):
         n, k = int(rng.integers(1, 6)), int(rng.choice([1, 3]))
@@ -79,12 +81,14 @@ def test_random_batches_of_many_frames_equal_the_whole_picture(seed: int) -> Non
         targets = [Mask.from_dense(rng.random(frame.image) < 0.3) for frame in frames]
         ignores = [None if rng.random() < 0.5 else rng.random(f.image) < 0.3 for f in frames]
         threshold = float(rng.choice(THRESHOLDS))
-        check(Prediction(logits, predicted, frames), targets, ignores, threshold)
+        prediction = Prediction(logits.to(device), predicted.to(device), frames)
+        check(prediction, targets, ignores, threshold)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("threshold", THRESHOLDS)
 def test_blobs_on_large_pictures_equal_the_whole_picture(
-    threshold: float, monkeypatch: pytest.MonkeyPatch
+    threshold: float, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Window] = []
     straight = measuring.chunks
@@ -101,7 +105,8 @@ def test_blobs_on_large_pictures_equal_the_whole_picture(
     predicted = torch.rand(30, 3, generator=torch.Generator().manual_seed(0))
     rng = np.random.default_rng(1)
     targets = [Mask.from_dense(rng.random(frame.image) < 0.5) for frame in frames]
-    check(Prediction(stacked, predicted, frames), targets, [None] * 30, threshold)
+    prediction = Prediction(stacked.to(device), predicted.to(device), frames)
+    check(prediction, targets, [None] * 30, threshold)
     assert sum(not window.whole for window in seen) > 60, "the windows are what is tested"
 
 

@@ -138,3 +138,38 @@ def test_scoring_that_finds_no_memory_is_done_in_halves(monkeypatch: pytest.Monk
     task = task_of(MODELS["small_sam"](), Protocol())
     assert rows_by_group(task, 5) == expected
     assert task.batches.now <= 3
+
+
+def test_batches_within_the_model_that_find_no_memory_are_halved_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on CUDA, whose batches are the decoder's own: there equal up to rounding."""
+
+    def batched() -> SmallSam:
+        segmenter = SmallSam(site=Site())
+        segmenter._prompt_batch = 8
+        return segmenter
+
+    expected = rows_by_group(task_of(batched(), Protocol(), batch=8), 5)
+    segmenter = batched()
+    straight, sizes = segmenter._decode_masks, []
+
+    def cramped(**given: Any) -> Any:
+        sizes.append(len(given["sparse_prompt_embeddings"]))
+        if sizes[-1] > 3:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return straight(**given)
+
+    monkeypatch.setattr(segmenter, "_decode_masks", cramped)
+    task = task_of(segmenter, Protocol(), batch=8)
+    found = rows_by_group(task, 5)
+    assert task.batches.now == 2
+    assert max(sizes) == 8
+    pairs = zip(map(json.loads, expected), map(json.loads, found), strict=True)
+    same = [
+        a["mask_rle"] == b["mask_rle"]
+        for one, other in pairs
+        for name in one
+        for a, b in zip(one[name], other[name], strict=True)
+    ]
+    assert np.mean(same) > 0.95
