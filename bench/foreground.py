@@ -10,7 +10,7 @@ applied to the cut, and where rounding could decide a sign the whole picture is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -150,7 +150,7 @@ class _Taps:
         return _Taps(int(inside[0]), first, second, self.weight[kept])
 
 
-@cache
+@lru_cache(maxsize=128)  # 100 KB each for large pictures, and datasets have thousands of sizes
 def _taps(size: int, enlarged: int) -> _Taps:
     """How ``F.interpolate`` mixes ``size`` inputs into ``enlarged`` outputs along one side.
 

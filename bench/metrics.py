@@ -40,17 +40,17 @@ def dice(prediction: Mask, target: Mask) -> float:
     >>> dice(a, b)
     0.5
     """
-    return _ratio(2 * _shared(prediction, target), prediction.area + target.area)
+    return _ratio(2 * shared_pixels(prediction, target), prediction.area + target.area)
 
 
 def precision(prediction: Mask, target: Mask) -> float:
     """The share of the predicted pixels that are the target's, in [0, 1]; 0 where none is."""
-    return _ratio(_shared(prediction, target), prediction.area)
+    return _ratio(shared_pixels(prediction, target), prediction.area)
 
 
 def recall(prediction: Mask, target: Mask) -> float:
     """The share of the target's pixels that are predicted, in [0, 1]; 0 for an empty target."""
-    return _ratio(_shared(prediction, target), target.area)
+    return _ratio(shared_pixels(prediction, target), target.area)
 
 
 def band_width(shape: tuple[int, int], ratio: float = 0.02) -> int:
@@ -81,7 +81,7 @@ METRICS: Mapping[str, Callable[[Mask, Mask], float]] = {
 
 
 def _overlap(a: Mask, b: Mask) -> float:
-    shared = _shared(a, b)
+    shared = shared_pixels(a, b)
     return _ratio(shared, a.area + b.area - shared)
 
 
@@ -89,7 +89,7 @@ def _ratio(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
 
-def _shared(a: Mask, b: Mask) -> int:
+def shared_pixels(a: Mask, b: Mask) -> int:
     """The number of pixels set in both; raises ``ValueError`` for masks of two sizes."""
     if a.shape != b.shape:
         raise ValueError(f"masks of {a.shape} and {b.shape} (H, W) cannot be compared")

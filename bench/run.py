@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from bench import canary
 from bench.compaction import compact
 from bench.config import conf_dir
 from bench.findings import Findings, Progress, Runtime
+from bench.halving import Halving, Room
 from bench.health import Health
 from bench.parts import Part, load_class
 from bench.pending import Pending
@@ -22,7 +24,7 @@ from bench.run_header import header_of, keep_errors, now
 from bench.run_lock import hold
 from bench.stopwatch import Stopwatch
 from bench.store import ImageError, RunStore
-from bench.tasks.prompted_masks import PromptedMasks
+from bench.tasks.prompted_masks import WAVE_BYTES, Case, PromptedMasks
 from bench.types import BenchError, Row, Sample, Segmenter
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,15 @@ log = logging.getLogger(__name__)
 
 _ROUNDS = 3
 """How often images are done again whose parts turned out to be damaged or done twice."""
+
+_LANES = 2
+"""Groups of images under way on an accelerator: it answers one as another's clicks are placed."""
+
+_GROUP = 8
+"""Images of a group on an accelerator, at least: their prompts fill batches together."""
+
+_GROUP_PIXELS = 1 << 25
+"""Pixels of images that a group takes at most, unless it is of one."""
 
 
 def run(plan: Plan, progress: Progress) -> list[ImageError]:
@@ -107,23 +118,29 @@ class Worker:
         # On a CPU images are scored side by side, each on one thread: torch's own threads would
         # gain less, and their number would change the order of summation and so the last bits.
         self._on_cpu = torch.device(plan.site.device).type == "cpu"
-        self._lanes = config.runtime.workers if self._on_cpu else 1
+        runtime = config.runtime
+        self._lanes = runtime.workers if self._on_cpu else _LANES
+        self._group = runtime.image_batch if self._on_cpu else max(_GROUP, runtime.image_batch)
         self._use_one_thread()
-        model = load_class(config.model, config.runtime.allow_modules, "model")
+        model = load_class(config.model, runtime.allow_modules, "model")
         self.segmenter: Segmenter = model(**config.model.args, site=plan.site)
-        self._health = Health(config.runtime.allow_degenerate)
+        self._health = Health(runtime.allow_degenerate)
         self._where = ", ".join(str(run.store.folder) for run in plan.runs.values())
-        if config.runtime.canary:
+        if runtime.canary:
             _ask_canary(self.segmenter, plan)
+        room = Room()
+        self._embed = Halving(runtime.image_batch, "runtime.image_batch", room)
         self._task = PromptedMasks(
             dataset=config.dataset.name,
             model=config.model.name,
             protocol_name=config.protocol.name,
             protocol=plan.protocol,
             segmenter=self.segmenter,
+            batches=Halving(runtime.prompt_batch, "runtime.prompt_batch", room),
             seed=config.seed,
-            batch=config.runtime.prompt_batch,
-            keep_masks=config.runtime.keep_masks,
+            keep_masks=runtime.keep_masks,
+            wave_bytes=WAVE_BYTES // self._lanes,
+            each=map if self._on_cpu else ThreadPoolExecutor(runtime.workers, "host").map,
         )
 
     def __call__(self, tasks: Sequence[Task], stop: Callable[[], bool] = lambda: False) -> int:
@@ -132,9 +149,18 @@ class Worker:
         Whatever ends it, images that are finished or in hand are kept. Raises
         ``KeyboardInterrupt`` after the image in hand once ``stop`` says so.
         """
-        reader = self._plan.reader
-        pending = {name: Pending(each.store, reader) for name, each in self._plan.runs.items()}
-        scored = in_order(self._score, self._batches(tasks), self._lanes, "score")
+        with ThreadPoolExecutor(1, "write") as writer:
+            pending = {
+                name: Pending(each.store, self._plan.reader, writer, self._watch)
+                for name, each in self._plan.runs.items()
+            }
+            self._do(tasks, stop, pending)
+        return sum(part.rows_written for part in pending.values())
+
+    def _do(
+        self, tasks: Sequence[Task], stop: Callable[[], bool], pending: Mapping[str, Pending]
+    ) -> None:
+        scored = in_order(self._score, self._groups(tasks), self._lanes, "score")
         try:
             for chosen, future in scored:
                 with self._watch("wait"):
@@ -145,24 +171,29 @@ class Worker:
                     raise KeyboardInterrupt
         finally:
             scored.close()  # waits for what is in hand
-            for image_id in list(self._finished):
-                self._keep(self._finished.pop(image_id), pending)
-            with self._watch("write"), ExitStack() as each_in_turn:  # one that fails stops no other
+            with ExitStack() as each_in_turn:  # one that fails stops no other
                 for part in pending.values():
-                    each_in_turn.callback(part.flush)
-        return sum(part.rows_written for part in pending.values())
+                    each_in_turn.callback(part.finish)
+                for image_id in list(self._finished):
+                    self._keep(self._finished.pop(image_id), pending)
 
-    def _score(self, batch: Sequence[tuple[Task, Sample]]) -> None:
-        """Embeds the samples together and scores each under the prompts that lack it."""
+    def _score(self, group: Sequence[tuple[Task, Sample]]) -> None:
+        """Embeds the samples and scores them together, each under the prompts that lack it."""
         self._use_one_thread()
         with self._watch("embed"):
-            embeddings = self.segmenter.embed([sample.image for _, sample in batch])
-        for (task, sample), embedding in zip(batch, embeddings, strict=True):
+            images = [sample.image for _, sample in group]
+            embeddings = [one for some in self._embed(self.segmenter.embed, images) for one in some]
+        cases, skipped = [], []
+        for (task, sample), embedding in zip(group, embeddings, strict=True):
             lacking = {name: self._plan.runs[name].strategy for name in task.prompts}
-            targets, skipped = self._plan.protocol.sort_out(sample.targets)
-            rows = self._task.score_image(sample, targets, embedding, lacking, self._watch)
-            self._health.look(sample, embedding, rows, self._where)
-            self._finished[sample.image_id] = _ScoredImage(sample.image_id, rows, skipped)
+            targets, left_out = self._plan.protocol.sort_out(sample.targets)
+            cases.append(Case(sample, targets, embedding, lacking))
+            skipped.append(left_out)
+        scored = self._task.score_images(cases, self._watch)
+        for case, rows, left_out in zip(cases, scored, skipped, strict=True):
+            self._health.look(case.sample, case.embedding, rows, self._where)
+            image_id = case.sample.image_id
+            self._finished[image_id] = _ScoredImage(image_id, rows, left_out)
 
     def _use_one_thread(self) -> None:
         """Keeps torch to the calling thread, for which alone the setting holds."""
@@ -170,10 +201,9 @@ class Worker:
             torch.set_num_threads(1)
 
     def _keep(self, image: _ScoredImage, pending: Mapping[str, Pending]) -> None:
-        with self._watch("write"):
-            for name, rows in image.rows.items():
-                pending[name].add(image.image_id, rows, image.skipped)
-                pending[name].flush(at=self._plan.config.runtime.part_images)
+        for name, rows in image.rows.items():
+            pending[name].add(image.image_id, rows, image.skipped)
+            pending[name].flush(at=self._plan.config.runtime.part_images)
         runs = self._plan.runs
         self._progress.image_done(
             {
@@ -182,22 +212,29 @@ class Worker:
             }
         )
 
-    def _batches(self, tasks: Sequence[Task]) -> Iterator[list[tuple[Task, Sample]]]:
+    def _groups(self, tasks: Sequence[Task]) -> Iterator[list[tuple[Task, Sample]]]:
         """The readable samples, a few at a time."""
-        batch: list[tuple[Task, Sample]] = []
+        group: list[tuple[Task, Sample]] = []
+        pixels = 0
         workers = self._plan.config.runtime.workers
         for task, future in in_order(self._read, tasks, workers, "read"):
             try:
                 with self._watch("wait"):
-                    batch.append((task, future.result()))
+                    sample = future.result()
             except (BenchError, ValueError, OSError) as error:
                 self._fail(ImageError(task.image_id, str(error)))
                 continue
-            if len(batch) == self._plan.config.runtime.image_batch:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
+            size = sample.shape[0] * sample.shape[1]
+            if group and pixels + size > _GROUP_PIXELS:
+                yield group
+                group, pixels = [], 0
+            group.append((task, sample))
+            pixels += size
+            if len(group) == self._group:
+                yield group
+                group, pixels = [], 0
+        if group:
+            yield group
 
     def _read(self, task: Task) -> Sample:
         with self._watch("read"):

@@ -32,9 +32,10 @@ class Runtime:
     a list such as ``[cuda:0,cuda:1]``, gives each a process of its own. ``device`` is ``auto`` or
     a torch device. Folders are relative to the current one. ``workers`` threads read ahead and, on
     a CPU, score side by side: as many as there are cores, at most 8; several processes share them.
-    ``part_images`` images make a part on disk. ``limit`` runs only the first images, for a try.
-    ``strict`` stops at the first image that cannot be read. ``canary`` asks a checkpoint for known
-    masks before a run. A picture of more than ``max_pixels`` is refused before it is decoded. A
+    ``image_batch`` images are encoded and ``prompt_batch`` prompts decoded together, fewer once
+    memory has run out. ``part_images`` images make a part on disk, fewer where masks are large.
+    ``limit`` runs only the first images, for a try. ``strict`` stops at the first image that cannot
+    be read. ``canary`` asks a checkpoint for known masks before a run. A picture of more than ``max_pixels`` is refused before it is decoded. A
     model that answers nothing stops the run, unless ``allow_degenerate`` says why it may. Classes
     outside this package need their module in ``allow_modules``, which no YAML may set.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,8 +15,8 @@ from segment_anything.modeling import (
     TwoWayTransformer,
 )
 
-from bench.models.sam_segmenter import SamSegmenter
-from bench.types import Site
+from bench.models.sam_segmenter import SamEmbedding, SamSegmenter
+from bench.types import ImageArray, Prediction, Prompt, Site
 
 
 class SmallSam(SamSegmenter):
@@ -65,3 +65,25 @@ def build_small_sam(side: int = 128, dim: int = 32) -> Sam:
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.2)
     return sam.eval()
+
+
+class CrampedSam(SmallSam):
+    """The same where memory is short: more than ``images`` or ``prompts`` at once find none."""
+
+    def __init__(self, images: int, prompts: int, *, site: Site) -> None:
+        super().__init__(site=site)
+        self._most = {"images": images, "prompts": prompts}
+
+    def embed(self, images: Sequence[ImageArray]) -> list[SamEmbedding]:
+        self._need(len(images), "images")
+        return super().embed(images)
+
+    def predict(
+        self, embeddings: Sequence[Any], prompts: Sequence[Prompt], multimask: bool
+    ) -> Prediction:
+        self._need(len(prompts), "prompts")
+        return super().predict(embeddings, prompts, multimask)
+
+    def _need(self, count: int, kind: str) -> None:
+        if count > self._most[kind]:
+            raise torch.cuda.OutOfMemoryError(f"CUDA out of memory: {count} {kind}")

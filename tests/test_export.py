@@ -12,11 +12,12 @@ from finished import disk_run, one_line
 from pycocotools import mask as coco_mask
 
 from bench.cli import main
+from bench.metrics import iou
 from bench.models.disk import Disk
 from bench.reading import samples_of_runs
-from bench.scoring import candidate_ious, upscale
+from bench.scoring import upscale
 from bench.store import read_runs
-from bench.types import Prompt, Site
+from bench.types import Mask, Prompt, Site
 
 
 @pytest.fixture
@@ -53,8 +54,8 @@ def test_exported_prompts_asked_again_give_the_same_ious(folder: Path, prompt: s
                 found = model.predict([embedding], [prompt_again], line["multimask"] == "true")
                 chosen = int(found.predicted_iou[0].argmax())
                 logits = found.logits[0, chosen].numpy()
-                masks = upscale(found.logits, found.frames[0])[0] > 0
-                ious = candidate_ious(masks, target)
+                masks = (upscale(found.logits, found.frames[0])[0] > 0).numpy()
+                ious = np.array([iou(Mask.from_dense(mask), target) for mask in masks])
                 before = question
             assert ious.tolist() == list(row["ious"])
             assert ious[chosen] == row["iou"]

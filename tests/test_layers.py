@@ -55,8 +55,14 @@ def test_rooms_know_the_values_and_not_each_other() -> None:
     allowed("readers", *VALUES, "bench.demo", "bench.documents")
     allowed("models", *VALUES, "bench.demo")
     allowed("foreground.py", *VALUES)
-    allowed("scoring.py", *VALUES, "bench.foreground", "bench.metrics", "bench.protocol")
-    allowed("tasks", *VALUES, "bench.protocol", "bench.scoring", "bench.stopwatch")
+    allowed("upscaling.py", *VALUES)
+    allowed("windows.py", *VALUES, "bench.upscaling")
+    allowed("measuring.py", *VALUES, "bench.upscaling", "bench.windows")
+    masks = ("bench.foreground", "bench.measuring", "bench.upscaling")
+    allowed("scoring.py", *VALUES, *masks, "bench.metrics", "bench.protocol")
+    allowed("halving.py", *VALUES)
+    flow = ("bench.halving", "bench.protocol", "bench.scoring", "bench.stopwatch")
+    allowed("tasks", *VALUES, *flow)
 
 
 def test_a_report_sees_rows_only() -> None:

@@ -386,3 +386,32 @@ def test_a_header_says_what_the_number_was_made_with(folder: Path) -> None:
     assert header["facts"]["dtype"] == "float32"
     assert header["dataset"]["args"]["images"].endswith("images")
     assert set(SCHEMA.names) >= {"iou", "mask_rle"}
+
+
+def cramped_config(folder: Path, images: int, prompts: int, results: str) -> RunConfig:
+    words = ["runtime.image_batch=4", "runtime.prompt_batch=16", "runtime.workers=1"]
+    config = small_sam_config(folder, *words, results=results)
+    config.model.target = "small_sam.CrampedSam"
+    config.model.args = {"images": images, "prompts": prompts}
+    return config
+
+
+@pytest.mark.parametrize(("images", "prompts"), [(1, 1), (2, 3), (3, 100)])
+def test_a_device_short_of_memory_gives_the_same_rows(
+    folder: Path, images: int, prompts: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    reference = comparable(execute(small_sam_config(folder)))
+    assert comparable(execute(cramped_config(folder, images, prompts, "other"))) == reference
+    said = [r.getMessage() for r in caplog.records if "out of memory" in r.getMessage()]
+    assert any("runtime.image_batch is now" in line for line in said)
+    assert any("runtime.prompt_batch is now" in line for line in said) == (prompts < 100)
+    assert len(said) == len(set(said)), "each halving is said once"
+
+
+@pytest.mark.parametrize(("images", "prompts", "name"), [(0, 9, "image"), (9, 0, "prompt")])
+def test_no_memory_for_a_single_one_is_one_line(
+    folder: Path, images: int, prompts: int, name: str
+) -> None:
+    says = rf"out of memory on the device with runtime\.{name}_batch=1: CUDA out of memory: 1 "
+    with pytest.raises(BenchError, match=says):
+        execute(cramped_config(folder, images, prompts, "results"))

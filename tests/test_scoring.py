@@ -1,16 +1,17 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from oddities import odd_masks, random_blob
 
-from bench import scoring
 from bench.mask import Mask
-from bench.metrics import iou
+from bench.metrics import boundary_iou, iou
 from bench.protocol import Protocol
-from bench.scoring import candidate_ious, score, upscale
+from bench.scoring import score, upscale
 from bench.types import BoolArray, Frame, Prediction
 
 
@@ -26,7 +27,8 @@ def test_candidates_score_as_one_by_one() -> None:
         dense = [random_blob(rng, 21, 34) for _ in range(4)]
         target = Mask.from_dense(dense.pop())
         expected = [iou(Mask.from_dense(mask), target) for mask in dense]
-        assert candidate_ious(torch.tensor(np.array(dense)), target).tolist() == expected
+        (found,) = score(prediction_of([dense], [[0.1, 0.3, 0.2]]), [target], [None], Protocol())
+        assert found.ious.tolist() == expected
 
 
 def test_the_most_confident_counts_and_the_oracle_is_the_best() -> None:
@@ -89,38 +91,56 @@ def test_a_step_that_changes_no_size_changes_no_bit() -> None:
     assert torch.equal(upscale(logits, Frame.identity((32, 48))), same)
 
 
-def test_several_frames_in_one_batch_score_as_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("threshold", [0.0, -0.3])
+def test_several_frames_in_one_batch_score_as_one_by_one(threshold: float) -> None:
     generator = torch.Generator().manual_seed(1)
     frames = [Frame((32, 32), (20, 32), (50, 80))] * 5 + [Frame((32, 32), (32, 24), (90, 70))] * 4
     logits = torch.randn(9, 3, 8, 8, generator=generator)
     predicted = torch.rand(9, 3, generator=generator)
     rng = np.random.default_rng(2)
     targets = [Mask.from_dense(random_blob(rng, *frame.image)) for frame in frames]
-    whole = score(Prediction(logits, predicted, frames), targets, [None] * 9, Protocol())
-    monkeypatch.setattr("bench.scoring._MAX_PIXELS", 30_000)
-    chunked = score(Prediction(logits, predicted, frames), targets, [None] * 9, Protocol())
-    for i, one in enumerate(whole):
+    protocol = Protocol(threshold=threshold)
+    together = score(Prediction(logits, predicted, frames), targets, [None] * 9, protocol)
+    for i, one in enumerate(together):
         alone = Prediction(logits[i : i + 1], predicted[i : i + 1], frames[i : i + 1])
-        (single,) = score(alone, targets[i : i + 1], [None], Protocol())
-        for other in (single, chunked[i]):
-            assert one.ious.tolist() == other.ious.tolist()
-            assert one.mask.to_rle() == other.mask.to_rle()
-            assert one.mask.shape == frames[i].image
+        (single,) = score(alone, targets[i : i + 1], [None], protocol)
+        assert single.ious.tolist() == one.ious.tolist()
+        assert single.mask.to_rle() == one.mask.to_rle()
+        assert one.mask.shape == frames[i].image
 
 
-def test_large_pictures_are_scored_as_on_the_whole_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_left_to_the_host_may_be_done_in_threads() -> None:
+    masks = odd_masks()
+    prediction = prediction_of(
+        [[masks["hole"]], [masks["parts"]], [masks["all"]]] * 5, [[0.5]] * 15
+    )
+    targets = [Mask.from_dense(masks["all"])] * 15
+    straight = score(prediction, targets, [None] * 15, Protocol())
+    with ThreadPoolExecutor(3) as pool:
+        threaded = score(prediction, targets, [None] * 15, Protocol(), pool.map)
+    assert [s.boundary_iou for s in straight] == [s.boundary_iou for s in threaded]
+    assert [s.mask.to_rle() for s in straight] == [s.mask.to_rle() for s in threaded]
+
+
+def test_kept_logits_keep_no_batch_alive() -> None:
+    prediction = Prediction(torch.ones(4, 3, 8, 8), torch.ones(4, 3), [Frame.identity((8, 8))] * 4)
+    found = score(prediction, [Mask.from_dense(np.ones((8, 8), bool))] * 4, [None] * 4, Protocol())
+    assert all(one.mask_logits.base is None for one in found)
+
+
+def test_large_pictures_are_scored_as_on_the_whole_grid() -> None:
     rng = np.random.default_rng(5)
     frame = Frame((128, 128), (96, 128), (301, 402))
     logits = torch.randn(6, 3, 32, 32, generator=torch.Generator().manual_seed(2)) - 2
     logits[:, :, 5:9, 6:12] += 4
     predicted = torch.rand(6, 3, generator=torch.Generator().manual_seed(3))
-    prediction = Prediction(logits, predicted, [frame] * 6)
     targets = [Mask.from_dense(random_blob(rng, *frame.image)) for _ in range(6)]
     ignores = [None, random_blob(rng, *frame.image)] * 3
-    cropped = score(prediction, targets, ignores, Protocol())
-    monkeypatch.setattr("bench.scoring._cropped", scoring._whole)
-    whole = score(prediction, targets, ignores, Protocol())
-    for one, other in zip(cropped, whole, strict=True):
-        assert one.ious.tolist() == other.ious.tolist()
-        assert one.mask.to_rle() == other.mask.to_rle()
-        assert (one.selected, one.boundary_iou) == (other.selected, other.boundary_iou)
+    cropped = score(Prediction(logits, predicted, [frame] * 6), targets, ignores, Protocol())
+    for i, one in enumerate(cropped):
+        keep = np.ones(frame.image, bool) if ignores[i] is None else ~ignores[i]
+        whole = [Mask.from_dense((m > 0).numpy() & keep) for m in upscale(logits, frame)[i]]
+        target = Mask.from_dense(targets[i].dense() & keep)
+        assert one.ious.tolist() == [iou(mask, target) for mask in whole]
+        assert one.mask.to_rle() == whole[one.selected].to_rle()
+        assert one.boundary_iou == boundary_iou(one.mask, target)

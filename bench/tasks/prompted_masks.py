@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from bench.halving import Halving
 from bench.protocol import Protocol
 from bench.scoring import Score, score
 from bench.stopwatch import Stopwatch
 from bench.types import Prompt, PromptStrategy, Row, Sample, Segmenter, Target
+
+WAVE_BYTES = 1 << 30
+"""What masks and logits of prompts that are under way may take at most, were every mask full."""
+
+_GRID_BYTES = 2 << 18
+"""Of a track's logits, those of the last answer and those fed back: 256 × 256 float32 in SAM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One image, the targets of it that count, its embedding, and the strategies by name."""
+
+    sample: Sample
+    targets: Sequence[Target]
+    embedding: Any
+    strategies: Mapping[str, PromptStrategy]
 
 
 @dataclass(frozen=True, slots=True)
 class PromptedMasks:
     """The fixed side of a run: who is asked, how, and under which names its rows go.
 
-    At most ``batch`` prompts are asked at once. ``keep_masks`` puts the predicted masks into the
-    rows.
+    ``batches`` says how many prompts, of any images, are asked at once. ``keep_masks`` puts the
+    predicted masks into the rows. Prompts are under way together up to ``wave_bytes`` of masks and
+    logits. ``each`` is a ``map`` for what the host does: placing clicks, boundaries, rows; one in
+    threads lets them run side by side.
     """
 
     dataset: str
@@ -28,42 +48,66 @@ class PromptedMasks:
     protocol_name: str
     protocol: Protocol
     segmenter: Segmenter
+    batches: Halving
     seed: int = 0
-    batch: int = 64
     keep_masks: bool = True
+    wave_bytes: int = WAVE_BYTES
+    each: Callable[..., Iterable[Any]] = map
 
-    def score_image(
-        self,
-        sample: Sample,
-        targets: Sequence[Target],
-        embedding: Any,
-        strategies: Mapping[str, PromptStrategy],
-        watch: Stopwatch,
-    ) -> dict[str, list[Row]]:
-        """The rows of one image for each strategy by name: a row per target and step.
+    def score_images(self, cases: Sequence[Case], watch: Stopwatch) -> list[dict[str, list[Row]]]:
+        """The rows of each image for each strategy by name: a row per target and step.
 
-        Where a mask is right to the pixel no click is left: the step keeps its mask, prompt and
-        scores, so that every curve has all its steps.
+        All images take a step together, so that prompts of several fill a batch. Where a mask is
+        right to the pixel no click is left: the step keeps its mask, prompt and scores, so that
+        every curve has all its steps.
         """
-        tracks = [
-            _Track(name, strategy, target)
-            for name, strategy in strategies.items()
-            for target in targets
-        ]
-        rows: dict[str, list[Row]] = {name: [] for name in strategies}
-        for step in range(1, max((s.steps for s in strategies.values()), default=0) + 1):
-            running = [track for track in tracks if track.strategy.steps >= step]
-            with watch("prompt"):
-                asked = [track for track in running if self._moves_on(track, sample, step)]
-            self._answer(asked, sample, embedding, watch)
-            with watch("score"):
-                for track in running:
-                    rows[track.name].append(self._row(track, sample, step))
+        rows: list[dict[str, list[Row]]] = [{name: [] for name in c.strategies} for c in cases]
+        for wave in self._waves(cases):
+            self._advance(wave, rows, watch)
+        for of_image in rows:
+            for of_strategy in of_image.values():
+                of_strategy.sort(key=lambda row: row.step)  # waves took all their steps in turn
         return rows
 
-    def _moves_on(self, track: _Track, sample: Sample, step: int) -> bool:
+    def _waves(self, cases: Sequence[Case]) -> Iterator[list[_Track]]:
+        """The tracks of all targets, as many at a time as memory is set apart for."""
+        wave: list[_Track] = []
+        held = 0
+        for place, case in enumerate(cases):
+            height, width = case.sample.shape
+            for target in case.targets:
+                needed = len(case.strategies) * (height * width + _GRID_BYTES)
+                if wave and held + needed > self.wave_bytes:
+                    yield wave
+                    wave, held = [], 0
+                wave += [_Track(place, case, n, s, target) for n, s in case.strategies.items()]
+                held += needed
+        if wave:
+            yield wave
+
+    def _advance(
+        self, wave: list[_Track], rows: Sequence[dict[str, list[Row]]], watch: Stopwatch
+    ) -> None:
+        """Takes the tracks through all their steps and adds their rows."""
+        step = 1
+        while wave:
+            with watch("prompt"):
+                moves = list(self.each(partial(self._moves_on, step=step), wave))
+            asked = [track for track, moves_on in zip(wave, moves, strict=True) if moves_on]
+            self._answer(asked, watch)
+            with watch("score"):
+                made = self.each(partial(self._row, step=step), wave)
+                for track, row in zip(wave, made, strict=True):
+                    rows[track.place][track.name].append(row)
+            for track in wave:
+                if track.strategy.steps == step:
+                    track.prompt = track.score = None  # frees its mask and logits
+            wave = [track for track in wave if track.strategy.steps > step]
+            step += 1
+
+    def _moves_on(self, track: _Track, step: int) -> bool:
         """Gives the track its next prompt; false where there is none."""
-        previous = track.score
+        previous, sample = track.score, track.case.sample
         prompt = track.strategy.next(
             track.target,
             sample.ignore,
@@ -79,32 +123,34 @@ class PromptedMasks:
         track.multimask = self.protocol.asks_multimask(prompt)
         return True
 
-    def _answer(
-        self, asked: Sequence[_Track], sample: Sample, embedding: Any, watch: Stopwatch
-    ) -> None:
+    def _answer(self, asked: Sequence[_Track], watch: Stopwatch) -> None:
         """Scores each track's prompt; strategies that ask the same are answered once."""
         same: dict[tuple[object, ...], list[_Track]] = {}
         for track in asked:
             same.setdefault(track.question(), []).append(track)
         for multimask in (True, False):
             alike = [tracks for tracks in same.values() if tracks[0].multimask is multimask]
-            for start in range(0, len(alike), self.batch):
-                batch = [tracks[0] for tracks in alike[start : start + self.batch]]
-                prompts = [track.prompt for track in batch if track.prompt is not None]
-                with watch("predict"):
-                    prediction = self.segmenter.predict(
-                        [embedding] * len(prompts), prompts, multimask
-                    )
-                with watch("score"):
-                    masks = [track.target.mask for track in batch]
-                    ignores = [sample.ignore] * len(batch)
-                    scores = score(prediction, masks, ignores, self.protocol)
-                for first, one in zip(batch, scores, strict=True):
-                    for track in same[first.question()]:
-                        track.score = one
+            answer = partial(self._scores, multimask=multimask, watch=watch)
+            answered = self.batches(answer, [tracks[0] for tracks in alike])
+            scores = (one for batch in answered for one in batch)
+            for tracks, one in zip(alike, scores, strict=True):
+                for track in tracks:
+                    track.score = one
 
-    def _row(self, track: _Track, sample: Sample, step: int) -> Row:
-        target, prompt, result = track.target, track.prompt, track.score
+    def _scores(self, batch: Sequence[_Track], multimask: bool, watch: Stopwatch) -> list[Score]:
+        prompts = [track.prompt for track in batch if track.prompt is not None]
+        with watch("predict"):
+            prediction = self.segmenter.predict(
+                [track.case.embedding for track in batch], prompts, multimask
+            )
+        with watch("score"):
+            masks = [track.target.mask for track in batch]
+            ignores = [track.case.sample.ignore for track in batch]
+            return score(prediction, masks, ignores, self.protocol, self.each)
+
+    def _row(self, track: _Track, step: int) -> Row:
+        sample, target = track.case.sample, track.target
+        prompt, result = track.prompt, track.score
         assert prompt is not None
         assert result is not None
         return Row(
@@ -144,8 +190,10 @@ def mask_rng(seed: int, image_id: str, mask_id: str, step: int) -> np.random.Gen
 
 @dataclass(slots=True)
 class _Track:
-    """One target under one strategy, and how far it has come."""
+    """One target under one strategy, and how far it has come; ``place`` is its image's."""
 
+    place: int
+    case: Case
     name: str
     strategy: PromptStrategy
     target: Target
@@ -159,4 +207,4 @@ class _Track:
         assert prompt is not None
         box = None if prompt.box is None else prompt.box.tobytes()
         clicks = prompt.points.tobytes(), prompt.labels.tobytes()
-        return self.target.mask_id, *clicks, box, id(prompt.mask_logits)
+        return self.place, self.target.mask_id, *clicks, box, id(prompt.mask_logits)

@@ -1,0 +1,249 @@
+"""How much host memory a run takes: one large picture of many masks, and very many pictures.
+
+    python benchmarks/memory.py                    both
+    python benchmarks/memory.py large              4000 x 3000 with 1,000 masks under `demo`
+    python benchmarks/memory.py many               about 1,000,000 rows under `disk`
+
+Each runs in a process of its own, whose resident memory, torch and all, is read from the system
+while it is at work. Prints a Markdown table and writes it with JSON, machine, versions and date
+into ``benchmarks/results/``. Ends with 1 where a bound is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from pictures import write_pictures
+
+from bench import provenance
+from bench.config import load_configs
+from bench.plan import make_plan
+from bench.store import ImageError
+from bench.types import BenchError
+
+RESULTS = Path(__file__).parent / "results"
+MIB = 1 << 20
+MOST_LARGE = 3000 * 10**6 // MIB
+"""MiB that the large picture may take: 3 GB."""
+
+MOST_GROWTH = 64
+"""MiB by which the last tenth of many pictures may lie above the tenth before the half."""
+
+SHARES = (0.1, 0.5, 1.0)
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a run took: MiB resident before it began, and the most in the tenth up to each share."""
+
+    case: str
+    images: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+    before: float = 0.0
+    peak: float = 0.0
+    at: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def growth(self) -> float:
+        """MiB from the tenth before the half to the last."""
+        return self.at["100 %"] - self.at["50 %"]
+
+
+class Watcher:
+    """A ``Progress`` that knows how far the run is, and the most memory in each tenth of it."""
+
+    def __init__(self, images: int) -> None:
+        self._images, self._done = images, 0
+        self.tenths = [0.0] * 10
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def image_done(self, ious: Mapping[str, Sequence[float]]) -> None:
+        """Counts it."""
+        self._done += 1
+
+    def image_failed(self, error: ImageError) -> None:
+        """Ends the run."""
+        raise BenchError(f"image {error.image_id}: {error.reason}")
+
+    def end(self) -> None:
+        """Ends the watch."""
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while True:
+            tenth = min(9, 10 * self._done // self._images)
+            self.tenths[tenth] = max(self.tenths[tenth], resident())
+            if self._stop.wait(0.02):
+                return
+
+
+def resident() -> float:
+    """MiB of this process in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / MIB
+
+
+def _most() -> float:
+    """MiB of this process in memory, at most since it began."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def _large(folder: Path, chosen: argparse.Namespace) -> list[str]:
+    write_pictures(folder, [(3000, 4000)], [chosen.masks])
+    return ["model=demo", "prompt=[point_1,point_3,box]"]
+
+
+def _many(folder: Path, chosen: argparse.Namespace) -> list[str]:
+    write_pictures(folder, [(40, 56)] * chosen.images, [4] * chosen.images)
+    clicks = ["prompts.points.args.clicks=5", "prompts.points.args.report=[5]"]
+    return ["model=disk", "prompt=points", "protocol=efficient_sam", *clicks]
+
+
+CASES: Mapping[str, Callable[[Path, argparse.Namespace], list[str]]] = {
+    "large": _large,
+    "many": _many,
+}
+
+
+def measure(name: str, chosen: argparse.Namespace) -> Memory:
+    """What the case takes, in a process of its own; raises ``BenchError`` where it fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = [
+            *CASES[name](Path(folder) / "data", chosen),
+            "dataset=coco",
+            f"dataset.args.annotations={folder}/data/annotations.json",
+            f"dataset.args.images={folder}/data/images",
+            f"runtime.results={folder}/results",
+            *chosen.override,
+        ]
+        ours, theirs = multiprocessing.get_context("spawn").Pipe()
+        process = multiprocessing.get_context("spawn").Process(
+            target=_run, args=(name, words, theirs)
+        )
+        process.start()
+        theirs.close()
+        try:
+            found: Memory = ours.recv()
+        except EOFError:
+            raise BenchError(f"{name}: the run ended without a figure") from None
+        finally:
+            process.join()
+    return found
+
+
+def _run(name: str, words: Sequence[str], pipe: Connection) -> None:
+    """What the process does."""
+    from bench.run import run
+
+    start = time.monotonic()
+    (config,) = load_configs(list(words))
+    plan = make_plan(config)
+    found = Memory(name, images=len(plan.ids), before=resident())
+    watcher = Watcher(len(plan.ids))
+    run(plan, watcher)
+    watcher.end()
+    found.seconds = time.monotonic() - start
+    found.peak = max(_most(), *watcher.tenths)  # the system counts them apart, to a few pages
+    found.at = {
+        f"{share:.0%}".replace("%", " %"): watcher.tenths[round(10 * share) - 1] for share in SHARES
+    }
+    stores = [each.store for each in plan.runs.values()]
+    found.rows = sum(_rows(store.folder) for store in stores)
+    pipe.send(found)
+
+
+def _rows(folder: Path) -> int:
+    import pyarrow.parquet as pq
+
+    return sum(pq.read_metadata(path).num_rows for path in (folder / "parts").glob("*.parquet"))
+
+
+def table(found: Sequence[Memory]) -> str:
+    """The figures as a Markdown table."""
+    lines = [
+        "| case | images | rows | seconds | before the run MiB | most up to 10 % | up to 50 % "
+        "| up to 100 % | peak MiB |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for one in found:
+        at = " | ".join(f"{value:.0f}" if value else "–" for value in one.at.values())
+        lines.append(
+            f"| {one.case} | {one.images} | {one.rows} | {one.seconds:.0f} | {one.before:.0f} "
+            f"| {at} | {one.peak:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def broken(found: Sequence[Memory]) -> list[str]:
+    """What lies beyond the bounds, in words."""
+    said = []
+    for one in found:
+        if one.case == "large" and one.peak > MOST_LARGE:
+            said.append(f"large: {one.peak:.0f} MiB, the bound is {MOST_LARGE}")
+        if one.case == "many" and one.growth > MOST_GROWTH:
+            said.append(f"many: grew by {one.growth:.0f} MiB, the bound is {MOST_GROWTH}")
+    return said
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)} (all)")
+    parser.add_argument("--masks", type=int, default=1000, help="of the large picture")
+    parser.add_argument("--images", type=int, default=50_000, help="of many")
+    parser.add_argument("--override", action="append", default=[], help="word for sam-bench run")
+    parser.add_argument("--name", default="memory", help="of the files in benchmarks/results")
+    chosen = parser.parse_args(arguments)
+    if unknown := set(chosen.cases) - set(CASES):
+        parser.error(f"no case {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
+    found = []
+    for name in chosen.cases or CASES:
+        found.append(measure(name, chosen))
+        text = _write(found, chosen)  # after each case: a long one may be ended
+    sys.stdout.write(text)
+    return 1 if broken(found) else 0
+
+
+def _write(found: Sequence[Memory], chosen: argparse.Namespace) -> str:
+    head = f"{date.today()}, {os.cpu_count()} cores; words: {chosen.override or 'none'}"
+    said = "".join(f"\n{line}\n" for line in broken(found))
+    text = (
+        f"{head}\n\n{table(found)}\nMemory: resident, of the whole process, torch and libraries "
+        f"included; of the tenth of the run that ends there.\n{said}"
+    )
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{chosen.name}.md").write_text(text)
+    content = {
+        "date": str(date.today()),
+        "cores": os.cpu_count(),
+        "words": chosen.override,
+        "machine": provenance.machine(),
+        "versions": provenance.versions(),
+        "git": provenance.commit(),
+        "cases": [asdict(one) for one in found],
+    }
+    (RESULTS / f"{chosen.name}.json").write_text(json.dumps(content, indent=2) + "\n")
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

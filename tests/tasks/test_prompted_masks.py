@@ -1,0 +1,175 @@
+"""Images that take their steps together get the rows that each gets by itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from oddities import random_blob
+from small_sam import SmallSam
+
+from bench.halving import Halving, Room
+from bench.models.disk import Disk
+from bench.models.grabcut import GrabCut
+from bench.prompts.box import Box
+from bench.prompts.clicks import Clicks
+from bench.protocol import Protocol
+from bench.stopwatch import Stopwatch
+from bench.tasks.prompted_masks import Case, PromptedMasks
+from bench.types import Mask, PromptStrategy, Row, Sample, Segmenter, Site, Target
+
+SIZES = [(48, 64), (33, 90), (71, 40), (48, 64), (5, 30)]
+
+
+def samples() -> list[Sample]:
+    """Pictures of several sizes, one without a target, one with pixels to ignore."""
+    rng = np.random.default_rng(3)
+    made = []
+    for number, size in enumerate(SIZES):
+        targets = [
+            Target(f"{number}-{i}", Mask.from_dense(random_blob(rng, *size)))
+            for i in range(number and 3)
+        ]
+        image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+        ignore = random_blob(rng, *size) if number == 2 else None
+        made.append(Sample(str(number), image, targets, ignore))
+    return made
+
+
+def strategies(protocol: Protocol) -> dict[str, PromptStrategy]:
+    return {
+        "point_1": Clicks(1, protocol=protocol),
+        "point_3": Clicks(3, protocol=protocol),
+        "random": Clicks(2, "random", protocol=protocol),
+        "box": Box(1, noise_std=0.1, protocol=protocol),
+    }
+
+
+def task_of(
+    segmenter: Segmenter, protocol: Protocol, batch: int = 64, **more: Any
+) -> PromptedMasks:
+    batches = Halving(batch, "runtime.prompt_batch", Room())
+    return PromptedMasks("odd", "model", "protocol", protocol, segmenter, batches, **more)
+
+
+def rows_by_group(task: PromptedMasks, size: int) -> list[str]:
+    """The rows in order as text, exact to the bit, of groups of so many images."""
+    found: list[Mapping[str, Sequence[Row]]] = []
+    for start in range(0, len(SIZES), size):
+        group = samples()[start : start + size]
+        embeddings = task.segmenter.embed([sample.image for sample in group])
+        asked = strategies(task.protocol)
+        cases = [
+            Case(sample, task.protocol.sort_out(sample.targets)[0], embedding, asked)
+            for sample, embedding in zip(group, embeddings, strict=True)
+        ]
+        found += task.score_images(cases, Stopwatch())
+    plain = [
+        {name: [dataclasses.asdict(r) for r in rows] for name, rows in f.items()} for f in found
+    ]
+    return [json.dumps(image) for image in plain]
+
+
+MODELS: Mapping[str, Callable[[], Segmenter]] = {
+    "small_sam": lambda: SmallSam(site=Site()),
+    "disk": lambda: Disk(stride=4, site=Site()),
+    "pixel_disk": lambda: Disk(site=Site()),
+    "grabcut": lambda: GrabCut(site=Site()),
+}
+
+
+@pytest.mark.parametrize("threshold", [0.0, -0.04])
+@pytest.mark.parametrize("model", MODELS)
+def test_rows_do_not_depend_on_how_images_are_grouped(model: str, threshold: float) -> None:
+    protocol = Protocol(threshold=threshold)
+    expected = rows_by_group(task_of(MODELS[model](), protocol), 1)
+    assert sum(len(rows) for image in expected for rows in json.loads(image).values()) == 4 * 3 * 8
+    for size, batch in ((2, 64), (3, 4), (5, 1), (5, 64)):
+        assert rows_by_group(task_of(MODELS[model](), protocol, batch), size) == expected
+
+
+@pytest.mark.parametrize("wave_bytes", [1, 5_000_000])
+def test_rows_do_not_depend_on_how_many_are_under_way(wave_bytes: int) -> None:
+    expected = rows_by_group(task_of(MODELS["disk"](), Protocol()), 5)
+    assert (
+        rows_by_group(task_of(MODELS["disk"](), Protocol(), wave_bytes=wave_bytes), 5) == expected
+    )
+
+
+def test_rows_do_not_depend_on_threads_of_the_host() -> None:
+    expected = rows_by_group(task_of(MODELS["small_sam"](), Protocol()), 5)
+    with ThreadPoolExecutor(4) as pool:
+        threaded = task_of(MODELS["small_sam"](), Protocol(), each=pool.map)
+        assert rows_by_group(threaded, 5) == expected
+
+
+def test_prompts_of_several_images_fill_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    straight = Disk.predict
+
+    def counted(self, embeddings, prompts, multimask):  # type: ignore[no-untyped-def]
+        asked.append((len(prompts), len(set(embeddings))))
+        return straight(self, embeddings, prompts, multimask)
+
+    monkeypatch.setattr(Disk, "predict", counted)
+    rows_by_group(task_of(MODELS["disk"](), Protocol(), batch=16), 5)
+    assert max(prompts for prompts, _ in asked) == 16
+    assert max(images for _, images in asked) > 2
+
+
+def test_scoring_that_finds_no_memory_is_done_in_halves(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench.tasks import prompted_masks
+
+    expected = rows_by_group(task_of(MODELS["small_sam"](), Protocol()), 5)
+    straight = prompted_masks.score
+
+    def cramped(prediction, *others):  # type: ignore[no-untyped-def]
+        if len(prediction.frames) > 3:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return straight(prediction, *others)
+
+    monkeypatch.setattr(prompted_masks, "score", cramped)
+    task = task_of(MODELS["small_sam"](), Protocol())
+    assert rows_by_group(task, 5) == expected
+    assert task.batches.now <= 3
+
+
+def test_batches_within_the_model_that_find_no_memory_are_halved_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on CUDA, whose batches are the decoder's own: there equal up to rounding."""
+
+    def batched() -> SmallSam:
+        segmenter = SmallSam(site=Site())
+        segmenter._prompt_batch = 8
+        return segmenter
+
+    expected = rows_by_group(task_of(batched(), Protocol(), batch=8), 5)
+    segmenter = batched()
+    straight, sizes = segmenter._decode_masks, []
+
+    def cramped(**given: Any) -> Any:
+        sizes.append(len(given["sparse_prompt_embeddings"]))
+        if sizes[-1] > 3:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return straight(**given)
+
+    monkeypatch.setattr(segmenter, "_decode_masks", cramped)
+    task = task_of(segmenter, Protocol(), batch=8)
+    found = rows_by_group(task, 5)
+    assert task.batches.now == 2
+    assert max(sizes) == 8
+    pairs = zip(map(json.loads, expected), map(json.loads, found), strict=True)
+    same = [
+        a["mask_rle"] == b["mask_rle"]
+        for one, other in pairs
+        for name in one
+        for a, b in zip(one[name], other[name], strict=True)
+    ]
+    assert np.mean(same) > 0.95
