@@ -12,6 +12,7 @@ import torch
 from bench import canary
 from bench.compaction import compact
 from bench.config import conf_dir
+from bench.embedding_cache import Encoder
 from bench.findings import Findings, Progress, Runtime
 from bench.health import Health
 from bench.parts import Part, load_class
@@ -111,6 +112,7 @@ class Worker:
         self._use_one_thread()
         model = load_class(config.model, config.runtime.allow_modules, "model")
         self.segmenter: Segmenter = model(**config.model.args, site=plan.site)
+        self._encoder = Encoder(self.segmenter, plan, watch)
         self._health = Health(config.runtime.allow_degenerate)
         self._where = ", ".join(str(run.store.folder) for run in plan.runs.values())
         if config.runtime.canary:
@@ -155,8 +157,7 @@ class Worker:
     def _score(self, batch: Sequence[tuple[Task, Sample]]) -> None:
         """Embeds the samples together and scores each under the prompts that lack it."""
         self._use_one_thread()
-        with self._watch("embed"):
-            embeddings = self.segmenter.embed([sample.image for _, sample in batch])
+        embeddings = self._encoder.embed([sample.image for _, sample in batch])
         for (task, sample), embedding in zip(batch, embeddings, strict=True):
             lacking = {name: self._plan.runs[name].strategy for name in task.prompts}
             targets, skipped = self._plan.protocol.sort_out(sample.targets)
