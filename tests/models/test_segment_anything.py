@@ -119,3 +119,8 @@ def test_loads_vit_b(site, tmp_path):
     point = Prompt(points=np.array([[3, 2]], np.float32), labels=np.array([1]))
     prediction = model.predict([embedding], [point], True)
     assert prediction.logits.shape == (1, 3, 256, 256)
+
+
+@pytest.mark.parametrize("arch", ["vit_b", "vit_l", "vit_h"])
+def test_the_size_of_an_embedding_is_known_without_weights(arch):
+    assert SegmentAnything.embedding_bytes({"arch": arch}) == 256 * 64 * 64 * 4
