@@ -84,7 +84,7 @@ class EmbeddingFiles:
     def read(self, identity: str) -> dict[str, torch.Tensor] | None:
         """The tensors written under this identity, on the CPU; none where there are none.
 
-        Of a damaged file that is said and none given.
+        A damaged file is said, and counts as none.
         """
         path = self._path(identity)
         try:
@@ -100,9 +100,10 @@ class EmbeddingFiles:
         return tensors
 
     def refuse(self, identity: str, why: Exception) -> None:
-        """Says that the file of this identity is no good, and that its image is embedded again."""
+        """Says why the file of this identity is of no use."""
         said = " ".join(str(why).split())[:200]
-        log.warning("%s: damaged (%s); embedded again", self._path(identity), said)
+        how = "cannot be read" if isinstance(why, OSError) else "damaged"
+        log.warning("%s: %s (%s); embedded again", self._path(identity), how, said)
 
     def write(self, identity: str, tensors: Mapping[str, torch.Tensor]) -> None:
         """Keeps the tensors where there is room.
@@ -168,6 +169,7 @@ class EmbeddingFiles:
         log.warning("embedding cache: %s %s; no more is added to it", self.folder, why)
 
     def _entries(self, pattern: re.Pattern[str]) -> Iterator[Held]:
+        """Files in the cache's own shards whose names are of the pattern."""
         for shard in _listed(self.folder):
             if _SHARD.fullmatch(shard.name) and shard.is_dir(follow_symlinks=False):
                 for entry in _listed(shard.path):

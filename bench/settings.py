@@ -87,7 +87,7 @@ class Runtime:
                     f"runtime.{name} must be a folder that every worker sees, found {value!r}; "
                     "mount the bucket (URLs are not supported)"
                 )
-        if isinstance(self.embedding_cache_gb, float) and not 0 < self.embedding_cache_gb < 1e9:
+        if not 0 < self.embedding_cache_gb < 1e9:
             raise BenchError(
                 "runtime.embedding_cache_gb must be a number of gigabytes above 0, "
                 f"found {self.embedding_cache_gb}"
