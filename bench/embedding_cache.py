@@ -1,7 +1,7 @@
 """The image encoder behind a cache on the disk: what was embedded once is not embedded again.
 
 An embedding's identity is everything that it depends on down to the last bit: the model's class,
-version and arguments with its files' hashes, what the model itself names
+its code, version and arguments with its files' hashes, what the model itself names
 (``KeepsEmbeddings.embedding_identity``: the weights' hash, preprocessing, precision, device,
 libraries), the bench's version, and the image's pixels. No name of a file or an image is in it.
 """
@@ -11,9 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,9 @@ from bench.types import ImageArray, Segmenter
 
 IDENTITY_VERSION = 1
 """Raised when the same identity would mean another embedding."""
+
+_ROOMS = ("models", "demo")
+"""Where the bench's own code of models is: they import no other but its values."""
 
 
 class Encoder:
@@ -91,6 +96,7 @@ class _Kept:
             "identity_version": IDENTITY_VERSION,
             "bench": __version__,
             "class": f"{type(self.model).__module__}.{type(self.model).__qualname__}",
+            "code": _code(type(self.model)),
             "version": self.part.version,
             "args": self.part.args,
             "model": dict(self.model.embedding_identity()),
@@ -184,6 +190,20 @@ def _files(settings: Runtime) -> EmbeddingFiles | None:
         return None
     folder = Path(settings.embedding_cache).expanduser()
     return EmbeddingFiles(folder, round(settings.embedding_cache_gb * 1e9))
+
+
+@lru_cache
+def _code(model: type[Any]) -> str:
+    """A hash of the rooms of models, and of the modules of a class and what it inherits from."""
+    package = Path(__file__).parent
+    files = {path for room in _ROOMS for path in (package / room).glob("*.py")}
+    for one in model.__mro__:
+        file = getattr(sys.modules.get(one.__module__), "__file__", None)
+        files |= {Path(file)} if file else set()
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(files, key=lambda path: (path.name, str(path))):
+        digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _image_identity(image: ImageArray) -> list[Any]:

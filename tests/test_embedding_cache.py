@@ -163,6 +163,26 @@ def test_another_precision_version_or_number_of_threads_is_no_hit(
     assert len(files_in(folder)) == 20
 
 
+def test_other_code_of_the_model_is_no_hit(
+    folder: Path, embedded: list[ImageArray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for version in ("VALUE = 1", "VALUE = 2", "VALUE = 1"):
+        (folder / "own_sam.py").write_text(f"import kept_sam\n{version}\n\n\n{_OWN}")
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.delitem(sys.modules, "own_sam", raising=False)
+        config = kept(folder, results=f"results {len(embedded)}")
+        config.model.target = "own_sam.OwnSam"
+        config.runtime.allow_modules = ["own_sam"]
+        execute(config)
+    assert len(embedded) == 10
+
+
+_OWN = """
+class OwnSam(kept_sam.KeptSam):
+    pass
+"""
+
+
 def test_another_name_of_model_and_image_is_a_hit(folder: Path, embedded: list[ImageArray]) -> None:
     execute(kept(folder, results="first"))
     document = json.loads((folder / "annotations.json").read_text())
