@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -78,7 +79,7 @@ def _masks_per_image(plan: Plan, run: PromptRun) -> float:
 def megabytes(size: float) -> str:
     """A number of bytes for people.
 
-    >>> megabytes(3_500_000), megabytes(25 * 10**9)
-    ('4 MB', '25.0 GB')
+    >>> megabytes(0), megabytes(3_500_000), megabytes(25 * 10**9)
+    ('0 MB', '4 MB', '25.0 GB')
     """
-    return f"{size / 1e9:,.1f} GB" if size >= 1e10 else f"{-(-size // 1e6):,.0f} MB"
+    return f"{size / 1e9:,.1f} GB" if size >= 1e10 else f"{math.ceil(size / 1e6):,} MB"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.config import RunConfig, run_key
+from bench.models.abilities import check_keeps_embeddings
 from bench.parts import Part, load_class
 from bench.protocol import Protocol
 from bench.reading import open_dataset, pin_dataset
@@ -94,6 +95,8 @@ def make_plan(config: RunConfig) -> Plan:
                 f"{', '.join(sorted(segmenter.prompt_kinds))}; prompt {name} under protocol "
                 f"{config.protocol.name} asks for {', '.join(sorted(beyond))} too"
             )
+    if config.runtime.embedding_cache is not None:
+        check_keeps_embeddings(segmenter, config.model.name)
     model = replace(config.model, args=segmenter.pin(config.model.args, site))
     fingerprint = reader.fingerprint()
     runs = {

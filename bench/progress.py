@@ -97,10 +97,20 @@ class RunProgress:
         return "mIoU " + " · ".join(means) if means else ""
 
 
+def tell_cache_size(plan: Plan) -> None:
+    """Says what the plan's embedding cache holds and may grow by, where it has one to use."""
+    from bench.embedding_cache import cache_size
+
+    size = cache_size(plan) if plan.todo else None
+    if size is not None:
+        console.errors().print(size.words(), highlight=False, markup=False, soft_wrap=True)
+
+
 def run_plan(plan: Plan) -> list[ImageError]:
     """Does what the plan lacks under a progress bar, and gives the images that failed."""
     from bench.run import run
 
+    tell_cache_size(plan)
     title = f"{plan.config.model.name} on {plan.config.dataset.name}"
     with RunProgress(title, len(plan.todo), console.errors()) as progress:
         return run(plan, progress)

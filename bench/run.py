@@ -13,6 +13,7 @@ import torch
 from bench import canary
 from bench.compaction import compact
 from bench.config import conf_dir
+from bench.embedding_cache import Encoder
 from bench.findings import Findings, Progress, Runtime
 from bench.halving import Halving, Room
 from bench.health import Health
@@ -124,6 +125,7 @@ class Worker:
         self._use_one_thread()
         model = load_class(config.model, runtime.allow_modules, "model")
         self.segmenter: Segmenter = model(**config.model.args, site=plan.site)
+        self._encoder = Encoder(self.segmenter, plan, watch)
         self._health = Health(runtime.allow_degenerate)
         self._where = ", ".join(str(run.store.folder) for run in plan.runs.values())
         if runtime.canary:
@@ -180,9 +182,8 @@ class Worker:
     def _score(self, group: Sequence[tuple[Task, Sample]]) -> None:
         """Embeds the samples and scores them together, each under the prompts that lack it."""
         self._use_one_thread()
-        with self._watch("embed"):
-            images = [sample.image for _, sample in group]
-            embeddings = [one for some in self._embed(self.segmenter.embed, images) for one in some]
+        images = [sample.image for _, sample in group]
+        embeddings = [one for some in self._embed(self._encoder.embed, images) for one in some]
         cases, skipped = [], []
         for (task, sample), embedding in zip(group, embeddings, strict=True):
             lacking = {name: self._plan.runs[name].strategy for name in task.prompts}

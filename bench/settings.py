@@ -34,10 +34,13 @@ class Runtime:
     a CPU, score side by side: as many as there are cores, at most 8; several processes share them.
     ``image_batch`` images are encoded and ``prompt_batch`` prompts decoded together, fewer once
     memory has run out. ``part_images`` images make a part on disk, fewer where masks are large.
-    ``limit`` runs only the first images, for a try. ``strict`` stops at the first image that cannot
-    be read. ``canary`` asks a checkpoint for known masks before a run. A picture of more than ``max_pixels`` is refused before it is decoded. A
-    model that answers nothing stops the run, unless ``allow_degenerate`` says why it may. Classes
-    outside this package need their module in ``allow_modules``, which no YAML may set.
+    ``embedding_cache`` is a folder that keeps what the model's image encoder made of each image, up
+    to ``embedding_cache_gb`` (10⁹ bytes), none for not keeping it. ``limit`` runs only the first
+    images, for a try. ``strict`` stops at the first image that cannot be read. ``canary`` asks a
+    checkpoint for known masks before a run. A picture of more than ``max_pixels`` is refused before
+    it is decoded. A model that answers nothing stops the run, unless ``allow_degenerate`` says why
+    it may. Classes outside this package need their module in ``allow_modules``, which no YAML may
+    set.
     """
 
     target: str = "bench.runtime.local.Local"
@@ -55,6 +58,8 @@ class Runtime:
     datasets: str = "datasets"
     checkpoints: str = "~/.cache/sam-bench/checkpoints"
     results: str = "results"
+    embedding_cache: str | None = None
+    embedding_cache_gb: float = 20.0
     max_pixels: int = MAX_PIXELS
     allow_degenerate: str | None = None
     allow_modules: list[str] = field(default_factory=list)
@@ -77,10 +82,17 @@ class Runtime:
                 f"runtime.max_pixels must be at most {2 * MAX_PIXELS}, where Pillow refuses too, "
                 f"found {self.max_pixels}"
             )
-        if "://" in self.results:
+        for name in ("results", "embedding_cache"):
+            value = getattr(self, name)
+            if "://" in (value or ""):
+                raise BenchError(
+                    f"runtime.{name} must be a folder that every worker sees, found {value!r}; "
+                    "mount the bucket (URLs are not supported)"
+                )
+        if not 0 < self.embedding_cache_gb < 1e9:
             raise BenchError(
-                f"runtime.results must be a folder that every worker sees, found {self.results!r}; "
-                "mount the bucket (URLs are not supported)"
+                "runtime.embedding_cache_gb must be a number of gigabytes above 0, "
+                f"found {self.embedding_cache_gb}"
             )
         if self.devices is not None and self.devices != "all" and not _are_names(self.devices):
             raise BenchError(

@@ -17,7 +17,7 @@ from bench.config import load_configs
 from bench.disk_space import bytes_needed, check_disk_space, megabytes
 from bench.health import LEAST_ROWS, PICTURES, Health
 from bench.models.disk import Disk
-from bench.models.sam_segmenter import SamEmbedding
+from bench.models.sam_embedding import SamEmbedding
 from bench.plan import make_plan
 from bench.store import find_runs
 from bench.types import BenchError, ImageArray, Mask, Prediction, Prompt, Sample

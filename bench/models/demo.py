@@ -12,6 +12,7 @@ import torch
 from bench.demo.network import SIZES, SizeName, build_demo_sam
 from bench.models.checkpoints import sha256_of
 from bench.models.numerics import Numerics
+from bench.models.sam_embedding import features_bytes
 from bench.models.sam_segmenter import SamSegmenter
 from bench.models.weights import load_strict, read_state
 from bench.types import BenchError, Site
@@ -53,6 +54,12 @@ class DemoSam(SamSegmenter):
         _check_size(size)
         _find(str(args["file"]), str(args["sha256"]))
         return {"size": size, "sha256": str(args["sha256"])} | Numerics.of(args).identity()
+
+    @classmethod
+    def embedding_bytes(cls, args: Mapping[str, Any]) -> int:
+        """See ``KeepsEmbeddings``."""
+        with torch.device("meta"):
+            return features_bytes(build_demo_sam(args["size"]))
 
 
 def _check_size(size: str) -> None:

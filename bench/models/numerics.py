@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
@@ -18,6 +23,12 @@ DTYPES: Mapping[str, torch.dtype] = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+
+LIBRARIES = ("torchvision", "segment-anything", "numpy", "pillow")
+"""Beside torch: what resizes and normalises an image."""
+
+SWITCHES = ("NVIDIA_TF32_OVERRIDE", "ONEDNN_DEFAULT_FPMATH_MODE", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR")
+"""Variables of the environment by which libraries compute in another way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +72,44 @@ class Numerics:
         dtype = DTYPES[self.dtype]
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             yield
+
+
+def surroundings(device: torch.device) -> dict[str, str]:
+    """What may move the last bits of a result beside weights, arguments and input.
+
+    On a CPU the number of torch's threads is that of the calling thread. Raises ``BenchError``
+    where a library doesn't tell its version.
+    """
+    found = {"device": device.type, "torch": str(torch.__version__)}
+    found |= {name: _version(name) for name in LIBRARIES}
+    found |= {name: os.environ[name] for name in SWITCHES if name in os.environ}
+    if device.type == "cuda":
+        found["device_name"] = torch.cuda.get_device_name(device)
+        cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+        found["cudnn"] = str(cudnn)
+    else:
+        found["threads"] = str(torch.get_num_threads())
+        found["processor"] = _processor()
+        found["instructions"] = torch.backends.cpu.get_cpu_capability()
+    return found
+
+
+@lru_cache
+def _version(library: str) -> str:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError as error:
+        raise BenchError(
+            f"{library} is installed without its version: what made an embedding cannot be told "
+            "(runtime.embedding_cache=null goes on)"
+        ) from error
+
+
+@lru_cache
+def _processor() -> str:
+    """The processor's model as far as the system tells it."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

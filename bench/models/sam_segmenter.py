@@ -14,24 +14,12 @@ from torch import Tensor
 
 from bench.models.attention import with_quick_attention
 from bench.models.decoding import decoder_of
-from bench.models.numerics import Numerics
+from bench.models.numerics import Numerics, surroundings
+from bench.models.sam_embedding import SamEmbedding, packed, unpacked
 from bench.types import BenchError, FloatArray, Frame, ImageArray, Prediction, Prompt, Site
 
 _COMPILED_PROMPTS = 4
 """Prompts at once on a CPU where the decoder is compiled: 3.6 ms each, 5.2 alone, 4.1 by 16."""
-
-
-@dataclass(frozen=True, slots=True)
-class SamEmbedding:
-    """What the image encoder makes of one image.
-
-    ``features`` is (C, h, w) float32 on the model's device; ``input_size`` the (H, W) of the
-    resized image on the encoder's canvas, ``image_size`` the (H, W) of the image itself.
-    """
-
-    features: Tensor
-    input_size: tuple[int, int]
-    image_size: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +50,8 @@ class SamSegmenter:
     others anyway, answers four prompts at once there. On CUDA images are encoded in batches of
     ``site.image_batch``, and prompts of one structure decoded in batches of ``site.prompt_batch``.
 
-    ``checkpoint_sha256`` goes into ``facts``. Raises ``BenchError`` where the device is not there.
+    ``checkpoint_sha256`` goes into ``facts``. A class with ``embedding_bytes`` can keep embeddings
+    (``bench.models.abilities``). Raises ``BenchError`` where the device is not there.
     """
 
     prompt_kinds = frozenset({"points", "box", "mask_logits"})
@@ -153,6 +142,31 @@ class SamSegmenter:
                 for values, tensor, image in zip(features, resized, chunk, strict=True)
             ]
         return embeddings
+
+    def embedding_identity(self) -> Mapping[str, Any]:
+        """See ``KeepsEmbeddings``; raises ``BenchError`` without a checkpoint's hash."""
+        if self._checkpoint_sha256 is None:
+            raise BenchError(
+                f"{type(self).__name__} does not know the hash of its weights: whose its "
+                "embeddings are cannot be told (runtime.embedding_cache=null goes on)"
+            )
+        return {
+            "checkpoint_sha256": self._checkpoint_sha256,
+            "dtype": self._numerics.dtype,
+            "compiled": self._numerics.compiled,
+            "canvas": self._resize.target_length,
+            "pixel_mean": self._sam.pixel_mean.flatten().tolist(),
+            "pixel_std": self._sam.pixel_std.flatten().tolist(),
+            **surroundings(self._device),
+        }
+
+    def pack(self, embedding: SamEmbedding) -> Mapping[str, Tensor]:
+        """The features as they are, and both sizes."""
+        return packed(embedding)
+
+    def unpack(self, tensors: Mapping[str, Tensor]) -> SamEmbedding:
+        """See ``KeepsEmbeddings``."""
+        return unpacked(tensors, self._sam, self._device)
 
     @torch.inference_mode()
     def predict(

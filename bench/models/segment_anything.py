@@ -12,6 +12,7 @@ from segment_anything.modeling import Sam
 
 from bench.models.checkpoints import Published, fetch, find_own, sha256_of
 from bench.models.numerics import Numerics
+from bench.models.sam_embedding import features_bytes
 from bench.models.sam_segmenter import SamSegmenter
 from bench.models.weights import load_strict, read_state
 from bench.types import BenchError, Site
@@ -72,6 +73,12 @@ class SegmentAnything(SamSegmenter):
         _builder(arch)
         path = _find(Published.of(args), args.get("checkpoint"), site)
         return {"arch": arch, "sha256": sha256_of(path)} | Numerics.of(args).identity()
+
+    @classmethod
+    def embedding_bytes(cls, args: Mapping[str, Any]) -> int:
+        """4.2 MB, whatever the architecture; see ``KeepsEmbeddings``."""
+        with torch.device("meta"):
+            return features_bytes(_builder(str(args.get("arch")))())
 
 
 def _find(published: Published, checkpoint: str | None, site: Site) -> Path:

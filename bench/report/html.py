@@ -190,7 +190,7 @@ def _by_dataset(
     ]
 
 
-_PHASES = ("load", "wait", "embed", "prompt", "predict", "score", "write")
+_PHASES = ("load", "wait", "cache", "embed", "prompt", "predict", "score", "write")
 """One after the other; pictures are read beside them, and ``wait`` is what that costs."""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.compaction import MOST_SMALL, compact
 from bench.config import RunConfig
+from bench.parts import Part
 from bench.plan import Plan, PromptRun, Task, open_parts
 from bench.reading import open_whole
 from bench.run_lock import Fence
@@ -16,12 +17,13 @@ from bench.store import RunStore
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Order:
-    """A configuration for one worker, and the run of each prompt by its key and its fence.
+    """A configuration for one worker, its pinned model, and each prompt's run by key and fence.
 
     It can be pickled and sent to another process or machine, where the same paths must hold.
     """
 
     config: RunConfig
+    model: Part
     keys: Mapping[str, str]
     fences: Mapping[str, Fence]
 
@@ -42,7 +44,7 @@ class Order:
             for name, part in self.config.prompts.items()
             if name in self.fences
         }
-        return Plan(self.config, site, reader, protocol, self.config.model, runs, (), (), "")
+        return Plan(self.config, site, reader, protocol, self.model, runs, (), (), "")
 
 
 def order_for(plan: Plan, device: str, workers: int) -> Order:
@@ -59,6 +61,7 @@ def order_for(plan: Plan, device: str, workers: int) -> Order:
         datasets=_absolute(settings.datasets),
         checkpoints=_absolute(settings.checkpoints),
         results=_absolute(settings.results),
+        embedding_cache=settings.embedding_cache and _absolute(settings.embedding_cache),
     )
     held = {
         name: each.store.guard
@@ -67,7 +70,7 @@ def order_for(plan: Plan, device: str, workers: int) -> Order:
     }
     fences = {n: Fence(Path(_absolute(str(f.folder))), f.token) for n, f in held.items()}
     config = dataclasses.replace(plan.config, runtime=runtime)
-    return Order(config, {name: plan.runs[name].key for name in fences}, fences)
+    return Order(config, plan.model, {name: plan.runs[name].key for name in fences}, fences)
 
 
 def still_lacking(plan: Plan, tasks: Sequence[Task]) -> list[Task]:

@@ -11,6 +11,8 @@ import pytest
 import torch
 import yaml
 
+from bench.embedding_files import EmbeddingFiles
+from bench.models.abilities import KeepsEmbeddings
 from bench.models.disk import Disk
 from bench.models.sam_segmenter import SamSegmenter
 from bench.types import Prompt, Site
@@ -82,6 +84,9 @@ def named(request, small_sam):
 @pytest.fixture(scope="module")
 def model(named):
     return named[1]
+
+
+KEEPING = [name for name in HERE if issubclass(class_of(part_of(name)), KeepsEmbeddings)]
 
 
 @pytest.fixture
@@ -220,3 +225,47 @@ def test_pins_nothing_of_the_place(name):
     assert not {"file", "url", "checkpoint"} & set(pinned)
     backwards = dict(reversed(part["args"].items()))
     assert pinned == class_of(part).pin(backwards, replace(SITE, image_batch=9, prompt_batch=1))
+
+
+@pytest.mark.parametrize("name", KEEPING)
+def test_a_kept_embedding_answers_as_the_fresh_one(name, images, tmp_path):
+    model, files = built(name), EmbeddingFiles(tmp_path, 10**9)
+    prompts = [prompt_of(kind) for kind in KINDS]
+    for image in images:
+        (fresh,) = model.embed([image])
+        packed = model.pack(fresh)
+        said = type(model).embedding_bytes(part_of(name)["args"])
+        assert said <= sum(t.numel() * t.element_size() for t in packed.values()) <= 1.01 * said
+        files.write(str(image.shape), packed)
+        kept = model.unpack(files.read(str(image.shape)))
+        before = model.predict([fresh] * len(prompts), prompts, True)
+        after = model.predict([kept] * len(prompts), prompts, True)
+        assert torch.equal(before.logits, after.logits)
+        assert torch.equal(before.predicted_iou, after.predicted_iou)
+        assert before.frames == after.frames
+
+
+@pytest.mark.parametrize("name", KEEPING)
+def test_tensors_that_are_no_embedding_are_refused(name, images):
+    model = built(name)
+    packed = dict(model.pack(model.embed(images[:1])[0]))
+    for key, tensor in packed.items():
+        others = [tensor.double(), tensor[:1], tensor.flatten()]
+        for changed in ({key: other} for other in others):
+            with pytest.raises(ValueError, match=r"no (features|sizes)"):
+                model.unpack(packed | changed)
+        with pytest.raises(ValueError, match=r"no (features|sizes)"):
+            model.unpack({other: value for other, value in packed.items() if other != key})
+
+
+def test_the_demo_models_keep_their_embeddings():
+    assert set(KEEPING) >= {"demo", "demo_s", "demo_l"}
+    assert not set(KEEPING) & {"disk", "grabcut", "random_walker"}
+
+
+@pytest.mark.parametrize("name", KEEPING)
+def test_the_identity_of_embeddings_follows_weights_and_thread(name):
+    identity = built(name).embedding_identity()
+    assert identity["checkpoint_sha256"] == part_of(name)["args"]["sha256"]
+    assert identity["threads"] == str(torch.get_num_threads())
+    assert all(identity[key] for key in ("torch", "torchvision", "pillow", "processor"))

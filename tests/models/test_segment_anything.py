@@ -113,9 +113,14 @@ def test_loads_vit_b(site, tmp_path):
     assert model.facts["parameters"] == "93735472"
     assert model.facts["checkpoint_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     # The decoder answers in its own shape; the encoder would take seconds and has its own tests.
-    from bench.models.sam_segmenter import SamEmbedding
+    from bench.models.sam_embedding import SamEmbedding
 
     embedding = SamEmbedding(torch.zeros(256, 64, 64), (640, 1024), (5, 8))
     point = Prompt(points=np.array([[3, 2]], np.float32), labels=np.array([1]))
     prediction = model.predict([embedding], [point], True)
     assert prediction.logits.shape == (1, 3, 256, 256)
+
+
+@pytest.mark.parametrize("arch", ["vit_b", "vit_l", "vit_h"])
+def test_the_size_of_an_embedding_is_known_without_weights(arch):
+    assert SegmentAnything.embedding_bytes({"arch": arch}) == 256 * 64 * 64 * 4
