@@ -33,6 +33,7 @@ class Runtime:
     a torch device. Folders are relative to the current one. ``workers`` threads read ahead and, on
     a CPU, score side by side: as many as there are cores, at most 8; several processes share them.
     ``part_images`` images make a part on disk. ``limit`` runs only the first images, for a try.
+    ``profile`` writes a trace and a table of where the time went into ``results/profiles``.
     ``strict`` stops at the first image that cannot be read. ``canary`` asks a checkpoint for known
     masks before a run. A picture of more than ``max_pixels`` is refused before it is decoded. A
     model that answers nothing stops the run, unless ``allow_degenerate`` says why it may. Classes
@@ -47,6 +48,7 @@ class Runtime:
     prompt_batch: int = 64
     part_images: int = 32
     limit: int | None = None
+    profile: bool = False
     keep_masks: bool = True
     strict: bool = False
     canary: bool = True
