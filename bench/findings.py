@@ -44,7 +44,7 @@ class Findings:
     images: int = 0
     masks: dict[str, int] = field(default_factory=dict)
     workers: int = 0
-    memory: Memory = Memory()
+    memory: Memory = field(default_factory=Memory)
 
     def loaded(self, facts: Mapping[str, str]) -> None:
         """A worker has its model, whose facts these are."""

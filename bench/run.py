@@ -14,10 +14,10 @@ from bench.compaction import compact
 from bench.config import conf_dir
 from bench.findings import Findings, Progress, Runtime
 from bench.health import Health
+from bench.memory import peak
 from bench.parts import Part, load_class
 from bench.pending import Pending
 from bench.pipeline import in_order
-from bench.memory import peak
 from bench.plan import Plan, Task, finished, held
 from bench.profiling.profile import Profile
 from bench.run_header import header_of, keep_errors, now

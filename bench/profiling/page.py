@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.disk_space import megabytes
+from bench.profiling.operators import IMAGES, LONGEST, WARM_UP
 from bench.profiling.recording import PROFILE, Recording, Spent, added
 from bench.profiling.verdict import NO_WORK
 
@@ -17,17 +18,17 @@ TOP = 15
 class Measured:
     """What a command did: ``seconds`` by phase as they go into ``run.json``, ``total`` among them.
 
-    ``recordings`` are the processes' and ``names`` what they are called; ``answers`` counts the
-    rows of all prompts.
+    ``masks`` are counted by prompt, ``answers`` the rows of all; ``facts`` are the model's own.
+    ``recordings`` are the processes' and ``names`` what they are called.
     """
 
     title: str
     images: int
-    masks: int
+    masks: Mapping[str, int]
     answers: int
-    prompts: int
     seconds: Mapping[str, float]
     device: str
+    facts: Mapping[str, str]
     versions: Mapping[str, str]
     sentence: str
     recordings: Sequence[Recording]
@@ -41,13 +42,15 @@ class Measured:
 
 def page(found: Measured) -> str:
     """The Markdown."""
+    masks = sum(found.masks.values())
+    each = ", ".join(f"{prompt} {count:,}" for prompt, count in found.masks.items())
     return "\n".join(
         [
             f"# Profile: {found.title}",
             "",
-            f"{found.images:,} images ({found.images / found.wall:.2f}/s), {found.masks:,} masks "
-            f"over {found.prompts} prompts ({found.masks / found.wall:.1f}/s), {found.answers:,} "
-            f"answers, in {found.wall:.1f} s on {found.device}, loading included.",
+            f"{found.images:,} images ({found.images / found.wall:.2f}/s), {masks:,} masks "
+            f"({masks / found.wall:.1f}/s; {each}), {found.answers:,} answers, in "
+            f"{found.wall:.1f} s on {found.device}, loading included.",
             "",
             found.sentence,
             "",
@@ -56,7 +59,9 @@ def page(found: Measured) -> str:
             *_operators(found),
             *_memory(found),
             *_trace(found),
-            ", ".join(f"{name} {version}" for name, version in found.versions.items()),
+            "## Made with",
+            "",
+            *(f"- {name}: {said}" for name, said in {**found.facts, **found.versions}.items()),
             "",
         ]
     )
@@ -91,9 +96,9 @@ def _phases(found: Measured) -> Iterator[str]:
     yield ""
     yield (
         "`wait` is no work: the thread that hands out images waits for those that read and score. "
-        f"To watch torch's operators took {profiled:.2f} s of the threads on top. "
-        "On CUDA a phase's seconds are those of the thread that asks; what it asked for earlier may "
-        "end in a later phase."
+        f"Watching torch's operators took {profiled:.2f} s of the threads on top. On CUDA a "
+        "phase's seconds are those of the thread that asks; what it asked for earlier may end in a "
+        "later phase."
     )
     yield ""
 
@@ -122,29 +127,28 @@ def _operators(found: Measured) -> Iterator[str]:
         spent = added(spent, recording.operators)
     watched = [name for recording in found.recordings for name in recording.watched]
     if not watched:
-        yield "No operator was watched: the first two images of a process are its warm-up."
+        yield f"No operator was watched: the first {WARM_UP} images of a process are its warm-up."
         yield ""
         return
     cuda = any(each.device_seconds for each in spent.values())
     total = sum(each.seconds for each in spent.values()) or 1.0
-    yield f"## torch's operators in {len(watched)} images ({', '.join(watched)})"
+    yield f"## torch's operators in {', '.join(watched)}"
     yield ""
-    yield from _head(
-        "operator", "ms per image", "share", "calls per image", *(["ms on CUDA"] if cuda else [])
-    )
+    yield from _head("operator", "ms", "share", "calls", *(["ms on CUDA"] if cuda else []))
     longest = sorted(spent.items(), key=lambda item: -max(item[1].seconds, item[1].device_seconds))
     for name, each in longest[:TOP]:
         yield _line(
             f"`{name}`",
-            f"{1000 * each.seconds / len(watched):.2f}",
+            f"{1000 * each.seconds:.1f}",
             f"{each.seconds / total:.1%}",
-            f"{each.calls / len(watched):,.1f}",
-            *([f"{1000 * each.device_seconds / len(watched):.2f}"] if cuda else []),
+            f"{each.calls:,}",
+            *([f"{1000 * each.device_seconds:.1f}"] if cuda else []),
         )
     yield ""
     yield (
-        "Each operator's own time, without those that it calls. Watching slows these images down, "
-        "which is in the tables above."
+        f"At most {IMAGES} images of each process, after its first {WARM_UP}, and no more once "
+        f"their prompts have taken {LONGEST:.0f} s. Each operator's own time, without those that "
+        "it calls. Watching slows these images down, which is in the tables above."
     )
     yield ""
 
@@ -166,8 +170,12 @@ def _memory(found: Measured) -> Iterator[str]:
 def _trace(found: Measured) -> Iterator[str]:
     dropped = sum(recording.dropped for recording in found.recordings)
     kept = sum(len(recording.events) for recording in found.recordings)
-    bound = f" It holds the first {kept:,} phases; {dropped:,} later ones found no room, but are in the tables." if dropped else ""  # noqa: E501
-    yield f"Open `trace.json` beside this page in https://ui.perfetto.dev or chrome://tracing.{bound}"
+    yield "Open `trace.json` beside this page in https://ui.perfetto.dev or chrome://tracing."
+    if dropped:
+        yield (
+            f"It holds the first {kept:,} phases; {dropped:,} later ones found no room there, but "
+            "are in the tables."
+        )
     yield ""
 
 

@@ -72,11 +72,11 @@ class Profile:
         return Measured(
             title=f"{plan.config.model.name} on {plan.config.dataset.name}",
             images=findings.images,
-            masks=sum(findings.masks.values()),
+            masks=findings.masks,
             answers=findings.answers(plan),
-            prompts=len(findings.masks),
             seconds=seconds,
             device=findings.device,
+            facts=findings.facts,
             versions=provenance.versions(),
             sentence=verdict(found, workers, os.cpu_count() or 1, cuda),
             recordings=recordings,
@@ -94,6 +94,8 @@ def _new_folder(profiles: Path, name: str) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise BenchError(f"{profiles / each}: cannot make the profile's folder: {error}") from error
+            raise BenchError(
+                f"{profiles / each}: cannot make the profile's folder: {error}"
+            ) from error
         return profiles / each
     raise AssertionError("the names have no end")

@@ -60,7 +60,7 @@ class Recording:
     dropped: int = 0
     operators: Mapping[str, Spent] = field(default_factory=dict)
     watched: tuple[str, ...] = ()
-    memory: Memory = Memory()
+    memory: Memory = field(default_factory=Memory)
 
     def and_then(self, later: Recording, room: int) -> Recording:
         """Both of one worker together, with ``room`` for further events."""

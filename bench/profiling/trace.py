@@ -18,7 +18,8 @@ def trace_lines(recordings: Sequence[Recording], names: Sequence[str]) -> Iterat
     """
     zero = min((e.start_ns for each in recordings for e in each.events), default=0)
     dropped = sum(each.dropped for each in recordings)
-    yield f'{{"displayTimeUnit": "ms", "otherData": {{"dropped_events": {dropped}}}, "traceEvents": ['
+    yield f'{{"displayTimeUnit": "ms", "otherData": {{"dropped_events": {dropped}}},'
+    yield '"traceEvents": ['
     comma = ""
     for pid, (recording, name) in enumerate(zip(recordings, names, strict=True), start=1):
         for event in _events(recording, name, pid, zero):
