@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.plan import Plan
 from bench.types import BenchError
-from bench.workload import workload
+from bench.workload import Workload, workload
 
 ROW_BYTES = 60
 """Of a row without its mask, compressed: 30 to 50 were found."""
@@ -24,15 +24,20 @@ SPARE = 64 << 20
 
 
 def bytes_needed(plan: Plan) -> int:
-    """About how many bytes the plan's rows will take.
+    """About how many bytes the plan's rows will take."""
+    return bytes_for(plan, workload(plan))
 
-    Rows to come (``bench.workload``) × bytes per row, and the parts' own. Rather too high than too
+
+def bytes_for(plan: Plan, work: Workload) -> int:
+    """The same where the work is known.
+
+    Rows to come × bytes per row, and the parts' own. Rather too high than too
     low: `disk` on `shapes` takes 120 bytes a row of the 460, `demo` on `photos` about 460.
     """
     per_row = ROW_BYTES + MASK_BYTES * plan.config.runtime.keep_masks
     todo, per_part = set(plan.todo), plan.config.runtime.part_images
     parts = sum(-(-len(todo & run.missing) // per_part) for run in plan.runs.values())
-    return workload(plan).answers * per_row + parts * PART_BYTES
+    return work.answers * per_row + parts * PART_BYTES
 
 
 def check_disk_space(plans: Sequence[Plan]) -> None:

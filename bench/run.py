@@ -40,7 +40,7 @@ def run(plan: Plan, progress: Progress, profile: Profile | None = None) -> list[
     Finished images are on disk whatever ends the run. With nothing left to do no model is
     loaded and no run is held. Raises ``BenchError``, for a run that another command holds too;
     with ``runtime.strict`` also for the first unreadable image. ``profile`` observes the run and
-    is written at its end, whatever that is.
+    is written at its end, whatever that is, if any image was scored.
     """
     started = now()
     unfinished = [name for name, each in plan.runs.items() if not finished(each)]
@@ -73,7 +73,7 @@ def _close(plan: Plan, names: Sequence[str], started: str, findings: Findings) -
         _mend(plan.runs[name].store)
         keep_errors(plan.runs[name].store, findings.errors)
         _write_header(plan, name, None, started, findings)
-    if findings.profile is not None:
+    if findings.profile is not None and findings.images:
         findings.profile.write(plan, findings)
 
 

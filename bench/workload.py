@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -13,6 +13,9 @@ from bench.types import BenchError
 
 MASKS_PER_IMAGE = 12
 """Where nothing tells: about that of COCO and of the mean of the paper's datasets."""
+
+MOST_COUNTED = 1000
+"""Images whose masks are counted beforehand: for some formats each is a file to be parsed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,33 +35,38 @@ class Workload:
 
 def workload(plan: Plan) -> Workload:
     """The plan's; empty runs have none."""
-    todo = set(plan.todo)
-    counted = _counted(plan, todo)
-    if counted is not None:
-        counts, source = counted, "counted in the dataset"
-    else:
+    todo, total = set(plan.todo), len(plan.todo)
+    some = plan.todo[:: max(1, -(-total // MOST_COUNTED))]
+    known = _counted(plan, some)
+    if known is None:
         mean, source = _mean(plan)
-        counts = dict.fromkeys(todo, mean)
+    else:
+        mean = sum(known.values()) / max(1, len(some))
+        source = f"counted in {len(some):,} of {total:,} images"
+    counts = dict.fromkeys(todo, mean) | (known or {})
     answers = sum(
         run.strategy.steps * sum(counts[image_id] for image_id in todo & run.missing)
         for run in plan.runs.values()
     )
     masks = round(sum(counts.values()))
-    return Workload(len(todo), masks, round(answers), source, counted is not None)
+    exact = known is not None and len(some) == total
+    if exact:
+        source = "counted in the dataset"
+    return Workload(total, masks, round(answers), source, exact)
 
 
-def _counted(plan: Plan, todo: Collection[str]) -> dict[str, float] | None:
+def _counted(plan: Plan, image_ids: Sequence[str]) -> dict[str, float] | None:
     """The masks by image, from annotations or names of files; none where no reader knows."""
     reader = plan.reader.whole if isinstance(plan.reader, Subset) else plan.reader
     if isinstance(reader, CountsMasks):
         with suppress(BenchError, ValueError, OSError):  # which a run will tell of its image
-            return {image_id: float(reader.mask_count(image_id)) for image_id in todo}
+            return {image_id: float(reader.mask_count(image_id)) for image_id in image_ids}
     return None
 
 
 def _mean(plan: Plan) -> tuple[float, str]:
     """Masks per image: of finished images, else as expected, else ``MASKS_PER_IMAGE``."""
-    images, masks = _finished(plan.runs.values())
+    images, masks = max(map(_finished, plan.runs.values()))
     if images:
         return masks / images, f"as in {images:,} finished images"
     expected = plan.config.dataset.about.get("expected")
@@ -69,11 +77,7 @@ def _mean(plan: Plan) -> tuple[float, str]:
     return MASKS_PER_IMAGE, f"guessed, {MASKS_PER_IMAGE} an image"
 
 
-def _finished(runs: Iterable[PromptRun]) -> tuple[int, int]:
+def _finished(run: PromptRun) -> tuple[int, int]:
     """Images and masks of the sound parts: of damaged ones nothing is known."""
-    images = masks = 0
-    for run in runs:
-        for content in (c for part in run.store.survey().sound for c in part.contents):
-            images += len(content.images)
-            masks += content.masks
-    return images, masks
+    contents = [content for part in run.store.survey().sound for content in part.contents]
+    return sum(len(each.images) for each in contents), sum(each.masks for each in contents)

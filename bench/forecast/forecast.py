@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.disk_space import bytes_needed
+from bench.disk_space import bytes_for
 from bench.forecast.memory import Need, need
 from bench.forecast.pace import Pace, find_pace
 from bench.plan import Plan
@@ -60,11 +61,11 @@ def forecast(plan: Plan) -> Forecast:
         pace=pace,
         seconds=None if pace is None else pace.time_for(work.images, work.answers),
         memory=need(plan, pace) if work.images else None,
-        disk=bytes_needed(plan),
+        disk=bytes_for(plan, work),
     )
 
 
-def worth_saying(plans: list[Plan]) -> bool:
+def worth_saying(plans: Sequence[Plan]) -> bool:
     """Whether a command is long enough: more than ``FEW`` images, or several runs with some."""
     images = sum(len(plan.todo) for plan in plans)
     return images > FEW or (images > 0 and len(plans) > 1)

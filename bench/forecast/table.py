@@ -11,7 +11,7 @@ from rich.table import Table
 from bench.disk_space import megabytes
 from bench.forecast.forecast import Forecast
 
-_HEADS = ("images", "masks", "answers", "time", "memory", "disk")
+_HEADS = ("to do", "done", "masks", "answers", "time", "memory", "disk")
 
 
 def forecast_table(forecasts: Sequence[Forecast], free: int) -> Table:
@@ -27,7 +27,7 @@ def forecast_table(forecasts: Sequence[Forecast], free: int) -> Table:
         caption_justify="left",
         padding=(0, 1, 0, 0),
     )
-    for head in ("model", "dataset", "prompt (answers)"):
+    for head in ("model", "dataset", "prompt (steps)"):
         table.add_column(head, overflow="fold")
     for head in _HEADS:
         table.add_column(head, justify="right")
@@ -54,17 +54,18 @@ def clock(seconds: float) -> str:
 
 
 def _cells(each: Forecast) -> tuple[str, ...]:
-    work = each.work
+    work, done = each.work, f"{each.done:,} of {each.images:,}"
     if not work.images:
         return (each.model, each.dataset, ", ".join(each.prompts),
-                f"0 of {each.images:,}", "–", "–", "–", "–", "–")  # fmt: skip
+                "0", done, "–", "–", "–", "–", "–")  # fmt: skip
     about = "" if work.counted else "≈ "
     seconds = "unknown" if each.seconds is None else f"{clock(each.seconds)}{'*' * each.borrowed}"
     return (
         each.model,
         each.dataset,
         ", ".join(each.prompts),
-        f"{work.images:,} of {each.images:,}",
+        f"{work.images:,}",
+        done,
         f"{about}{work.masks:,}",
         f"{about}{work.answers:,}",
         seconds,
@@ -78,10 +79,10 @@ def _total(forecasts: Sequence[Forecast]) -> tuple[str, ...]:
     unknown = sum(each.seconds is None and each.work.images > 0 for each in forecasts)
     said = [clock(sum(known))] if known else []
     said += [f"{unknown} unknown"] if unknown else []
-    images = sum(each.work.images for each in forecasts)
     about = "" if all(each.work.counted for each in forecasts) else "≈ "
     return (
-        "total", "", "", f"{images:,} of {sum(each.images for each in forecasts):,}",
+        "total", "", "", f"{sum(each.work.images for each in forecasts):,}",
+        f"{sum(each.done for each in forecasts):,} of {sum(e.images for e in forecasts):,}",
         f"{about}{sum(each.work.masks for each in forecasts):,}",
         f"{about}{sum(each.work.answers for each in forecasts):,}",
         " + ".join(said) or "–", "", megabytes(sum(each.disk for each in forecasts)),

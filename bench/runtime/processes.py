@@ -207,8 +207,8 @@ def work(order: Order, pipe: Connection) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):  # the driver hears them and passes them on
         signal.signal(number, signal.SIG_IGN)
-    account = Account(order.config.runtime)
     try:
+        account = Account(order.config.runtime)
         with account.watch("load"):
             worker = Worker(order.plan(), _Voice(pipe), account.watch)
         pipe.send(messages.Loaded(dict(worker.segmenter.facts)))
