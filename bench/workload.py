@@ -22,8 +22,8 @@ MOST_COUNTED = 1000
 class Workload:
     """What is to do: ``masks`` of ``images``, and ``answers``, the rows of all prompts.
 
-    ``source`` says in words where the masks' number is from, ``counted`` that it is one of these
-    very images: too high only by masks that the protocol leaves out.
+    ``source`` says in words where the masks' number is from, ``counted`` that it is of these very
+    images: right but for crowds that the protocol takes, and empty or tiny masks that it leaves out.
     """
 
     images: int

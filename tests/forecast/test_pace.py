@@ -83,7 +83,7 @@ def test_the_same_dataset_comes_before_another_with_more_images(folder: Path) ->
 
 
 def test_a_time_is_of_the_size_of_the_truth(folder: Path) -> None:
-    """Loose, since machines are busy; README says how near it came."""
+    """Loose, since machines are busy with other things, too."""
     execute(small_sam_config(folder, PROMPTS, "runtime.limit=3"))
     plan = make_plan(small_sam_config(folder, PROMPTS, "dataset.name=again"))
     said = forecast(plan).seconds
