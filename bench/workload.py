@@ -23,7 +23,7 @@ class Workload:
     """What is to do: ``masks`` of ``images``, and ``answers``, the rows of all prompts.
 
     ``source`` says in words where the masks' number is from, ``counted`` that it is of these very
-    images: right but for crowds that the protocol takes, and empty or tiny masks that it leaves out.
+    images: right but for crowds that the protocol takes, and masks that it leaves out.
     """
 
     images: int

@@ -23,6 +23,7 @@ class Recorder:
         self._device, self._worker = device, uuid.uuid4().hex
         self._operators = Operators(device)
         self._zero_ns = time.time_ns() - round(time.perf_counter() * 1e9)
+        self._began_ns = self._last_ns = time.time_ns()
         self._lock = threading.Lock()
         self._here = threading.local()
         self._lanes: dict[tuple[str, str], Spent] = {}
@@ -63,6 +64,8 @@ class Recorder:
         )
         with self._lock:
             before = self._lanes.get((thread, name), Spent())
+            if name != PROFILE:
+                self._last_ns = max(self._last_ns, event.end_ns)
             self._lanes[thread, name] = before + Spent(end - start, 1)
             if len(self._events) < MOST_EVENTS:
                 self._events.append(event)
@@ -85,6 +88,8 @@ class Recorder:
         return Recording(
             self._worker,
             self._device,
+            self._began_ns,
+            self._last_ns,
             lanes,
             tuple(events),
             dropped,

@@ -49,12 +49,15 @@ class Spent:
 class Recording:
     """What one process, ``worker``, has passed through.
 
+    It began to note at ``began_ns``, and its last phase so far ended at ``last_ns`` (since 1970).
     ``lanes`` sums by (thread, phase), ``operators`` by torch's names over the images of
     ``watched`` alone; ``dropped`` events found no room.
     """
 
     worker: str
     device: str
+    began_ns: int = 0
+    last_ns: int = 0
     lanes: Mapping[tuple[str, str], Spent] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
     dropped: int = 0
@@ -68,6 +71,8 @@ class Recording:
         return Recording(
             self.worker,
             self.device,
+            self.began_ns or later.began_ns,
+            max(self.last_ns, later.last_ns),
             added(self.lanes, later.lanes),
             self.events + kept,
             self.dropped + later.dropped + len(later.events) - len(kept),

@@ -20,10 +20,11 @@ BUSY = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Shares of the time after loading, in [0, 1].
+    """Shares of the time after starting and loading, in [0, 1].
 
     ``model`` (embed and predict) and ``host`` (prompt and score) of the threads that ask the
-    model, ``reading`` of those that read, ``writing`` of those that write; ``threads`` ask.
+    model, ``reading`` of those that read, ``writing`` of those that write. ``threads`` ask the
+    model; ``ready`` are the seconds until a worker had it, in the mean.
     """
 
     model: float
@@ -31,6 +32,7 @@ class Shares:
     reading: float
     writing: float
     threads: int
+    ready: float = 0.0
 
     @property
     def idle(self) -> float:
@@ -40,33 +42,39 @@ class Shares:
 
 def shares(recordings: Sequence[Recording], wall: float) -> Shares | None:
     """How busy the threads were during ``wall`` seconds; none where no model was asked."""
-    asking = _Share(wall)
-    reading, writing = _Share(wall), _Share(wall)
+    asking, reading, writing = _Share(), _Share(), _Share()
+    end_ns = max((recording.last_ns for recording in recordings), default=0)
+    ready = []
     for recording in recordings:
         lanes = recording.lanes
+        load = sum(spent.seconds for (_, name), spent in lanes.items() if name == "load")
+        there = min(wall, (end_ns - recording.began_ns) / 1e9) - load
+        ready.append(wall - there)
         for share, names in ((asking, (*MODEL, *HOST)), (reading, READ), (writing, WRITE)):
-            share.add(lanes, names)
+            share.add(lanes, names, there)
     if not asking.threads:
         return None
     return Shares(
-        asking.of(MODEL), asking.of(HOST), reading.of(READ), writing.of(WRITE), asking.threads
+        asking.of(MODEL), asking.of(HOST), reading.of(READ), writing.of(WRITE), asking.threads,
+        sum(ready) / len(ready),
     )  # fmt: skip
 
 
 class _Share:
     """Adds up, over processes, the threads that pass through some phases."""
 
-    def __init__(self, wall: float) -> None:
-        self._wall, self._there, self.threads = wall, 0.0, 0
+    def __init__(self) -> None:
+        self._there, self.threads = 0.0, 0
         self._seconds: dict[str, float] = {}
 
-    def add(self, lanes: Mapping[tuple[str, str], Spent], names: Sequence[str]) -> None:
-        """One process's; what it loads and what its threads give to the profile is not there."""
+    def add(
+        self, lanes: Mapping[tuple[str, str], Spent], names: Sequence[str], there: float
+    ) -> None:
+        """One process's, ``there`` for so many seconds but for what goes to the profile."""
         found = {thread for thread, name in lanes if name in names}
-        load = sum(spent.seconds for (_, name), spent in lanes.items() if name == "load")
         lost = sum(s.seconds for (t, name), s in lanes.items() if t in found and name == PROFILE)
         self.threads += len(found)
-        self._there += max(len(found) * (self._wall - load) - lost, 1e-9)
+        self._there += max(len(found) * there - lost, 1e-9)
         for (_, name), spent in lanes.items():
             if name in names:
                 self._seconds[name] = self._seconds.get(name, 0.0) + spent.seconds
@@ -80,6 +88,13 @@ def verdict(found: Shares | None, workers: int, cores: int, cuda: bool) -> str:
     """The sentence; ``workers`` are those of each process, ``cores`` the machine's."""
     if found is None:
         return "No model was asked."
+    return (
+        f"{_held_up(found, workers, cores, cuda)} (Not counted: {found.ready:.1f} s until a model "
+        "was there.)"
+    )
+
+
+def _held_up(found: Shares, workers: int, cores: int, cuda: bool) -> str:
     if found.model + found.host < BUSY:
         return _starved(found, workers, cores, cuda)
     if found.model >= found.host:

@@ -101,8 +101,11 @@ def test_events_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_recordings_add_up_and_keep_the_larger_memory() -> None:
-    one = Recording("w", "cpu", {("t", "read"): Spent(1.0, 2)}, operators={"mm": Spent(1.0, 1)})
-    two = Recording("w", "cpu", {("t", "read"): Spent(0.5, 1), ("t", "load"): Spent(2.0, 1)})
+    one = Recording(
+        "w", "cpu", 5, 8, {("t", "read"): Spent(1.0, 2)}, operators={"mm": Spent(1.0, 1)}
+    )
+    two = Recording("w", "cpu", 5, 9, {("t", "read"): Spent(0.5, 1), ("t", "load"): Spent(2.0, 1)})
     both = one.and_then(two, room=0)
     assert both.lanes == {("t", "read"): Spent(1.5, 3), ("t", "load"): Spent(2.0, 1)}
     assert both.operators == {"mm": Spent(1.0, 1)}
+    assert (both.began_ns, both.last_ns) == (5, 9)

@@ -8,9 +8,10 @@ from bench.profiling.recording import Recording, Spent
 from bench.profiling.verdict import Shares, shares, verdict
 
 
-def recording(**lanes: dict[str, float]) -> Recording:
+def recording(began: float, **lanes: dict[str, float]) -> Recording:
+    """A process that began to note so many seconds after the command, and ended at 12 s."""
     return Recording(
-        "w", "cpu",
+        "w", "cpu", int(1e18 + began * 1e9), int(1e18 + 12e9),
         {(thread, name): Spent(s, 1) for thread, of in lanes.items() for name, s in of.items()},
     )  # fmt: skip
 
@@ -19,6 +20,7 @@ def test_shares_are_of_the_time_that_threads_had() -> None:
     found = shares(
         [
             recording(
+                -3.0,
                 main={"load": 2.0, "wait": 9.0, "write": 1.0, "total": 12.0},
                 read_0={"read": 5.0},
                 score_0={"embed": 4.0, "predict": 2.0, "score": 2.0},
@@ -33,18 +35,22 @@ def test_shares_are_of_the_time_that_threads_had() -> None:
     assert found.host == pytest.approx(3 / there)
     assert found.idle == pytest.approx(1 - 12 / there)
     assert (found.reading, found.writing, found.threads) == (0.5, 0.1, 2)
+    assert found.ready == 2.0
 
 
-def test_processes_load_each_for_itself() -> None:
-    two = [recording(s={"embed": 4.0, "load": 2.0}), recording(s={"embed": 6.0, "load": 4.0})]
-    found = shares(two, 10.0)
+def test_processes_start_and_load_each_for_itself() -> None:
+    two = [
+        recording(2.0, s={"embed": 4.0, "load": 2.0}),
+        recording(1.0, s={"embed": 6.0, "load": 4.0}),
+    ]
+    found = shares(two, 12.0)
     assert found is not None
-    assert found.model == pytest.approx(10 / (8 + 6))
-    assert found.threads == 2
+    assert found.model == pytest.approx(10 / (8 + 7))
+    assert (found.threads, found.ready) == (2, 4.5)
 
 
 def test_without_a_model_there_is_nothing_to_say() -> None:
-    assert shares([recording(main={"total": 1.0, "read": 0.5})], 1.0) is None
+    assert shares([recording(0.0, main={"total": 1.0, "read": 0.5})], 1.0) is None
     assert verdict(None, 1, 1, False) == "No model was asked."
 
 
