@@ -91,7 +91,7 @@ def _phases(found: Measured) -> Iterator[str]:
     if "wait" in found.seconds:
         seconds = found.seconds["wait"]
         yield _line(
-            "wait", f"{seconds:.2f}", "", f"{seconds / found.wall:.2f}", f"{calls['wait']:,}"
+            "wait", f"{seconds:.2f}", "", f"{seconds / found.wall:.2f}", f"{calls.get('wait', 0):,}"
         )
     yield ""
     yield (
