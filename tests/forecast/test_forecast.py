@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from bench import workload as workload_module
 from bench.cli import main
 from bench.config import load_configs
 from bench.forecast.forecast import Forecast, forecast, worth_saying
-from bench.forecast.memory import BASE
+from bench.forecast.memory import BASE, CANVAS, LOGITS, need
 from bench.plan import Plan, make_plan
 from bench.run import run
 from bench.workload import MASKS_PER_IMAGE, workload
@@ -116,6 +117,21 @@ def test_memory_is_reckoned_then_measured(folder: Path) -> None:
 def test_processes_are_reckoned_each(folder: Path) -> None:
     two = forecast(make_plan(small_sam_config(folder, "runtime.devices=[cpu,cpu]"))).memory
     assert str(two).startswith("2 × over ")
+
+
+def test_on_cuda_the_device_holds_the_weights_and_the_batch(folder: Path) -> None:
+    def device_bytes(*words: str) -> int:
+        plan = make_plan(small_sam_config(folder, "model.about.parameters=1000000", *words))
+        found = need(replace(plan, site=replace(plan.site, device="cuda:0")), None)
+        assert not found.measured
+        assert "CUDA" in str(found)
+        assert found.memory.device is not None
+        return found.memory.device
+
+    one = device_bytes("runtime.prompt_batch=1")
+    assert one > 4_000_000
+    assert device_bytes("runtime.prompt_batch=11") - one == 10 * LOGITS
+    assert device_bytes("runtime.prompt_batch=1", "runtime.image_batch=2") - one > CANVAS
 
 
 def test_only_long_commands_say_it_beforehand(folder: Path) -> None:
