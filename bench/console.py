@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from bench.plan import Plan
     from bench.report.sections import Section
     from bench.store import RunStore
     from bench.types import Sample
@@ -24,8 +25,9 @@ def output() -> Console:
 
 
 def errors() -> Console:
-    """Standard error, for progress and messages."""
-    return Console(stderr=True)
+    """Standard error, for progress and messages; as wide as the output."""
+    console = Console(stderr=True)
+    return console if console.is_terminal else Console(stderr=True, width=120)
 
 
 def table_of(section: Section) -> Table:
@@ -43,6 +45,16 @@ def table_of(section: Section) -> Table:
     for row in section.rows:
         table.add_row(*(escape(cell) for cell in row))
     return table
+
+
+def show_plans(plans: Sequence[Plan], screen: Console) -> None:
+    """Prints what the plans of one command will take."""
+    from bench.disk_space import free_bytes
+    from bench.forecast.forecast import forecast
+    from bench.forecast.table import forecast_table
+
+    results = Path(plans[0].config.runtime.results).expanduser()
+    screen.print(forecast_table([forecast(plan) for plan in plans], free_bytes(results)))
 
 
 def show_runs(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from bench.plan import Plan, PromptRun
+from bench.plan import Plan
 from bench.types import BenchError
+from bench.workload import Workload, workload
 
 ROW_BYTES = 60
 """Of a row without its mask, compressed: 30 to 50 were found."""
@@ -19,27 +20,25 @@ MASK_BYTES = 400
 PART_BYTES = 10_000
 """Of a part without its rows."""
 
-MASKS_PER_IMAGE = 12
-"""Where nothing tells: about that of COCO and of the mean of the paper's datasets."""
-
 SPARE = 64 << 20
 """Left free on top: headers, reports, other programs."""
 
 
 def bytes_needed(plan: Plan) -> int:
-    """About how many bytes the plan's rows will take.
+    """About how many bytes the plan's rows will take."""
+    return bytes_for(plan, workload(plan))
 
-    Images to do × masks per image (from the finished images, else from the dataset's expected
-    counts, else ``MASKS_PER_IMAGE``) × steps × bytes per row, and the parts' own. Rather too high
-    than too low: `disk` on `shapes` takes 120 bytes a row of the 460, `demo` on `photos` about 460.
+
+def bytes_for(plan: Plan, work: Workload) -> int:
+    """The same where the work is known.
+
+    Rows to come × bytes per row, and the parts' own. Rather too high than too
+    low: `disk` on `shapes` takes 120 bytes a row of the 460, `demo` on `photos` about 460.
     """
-    total, todo = 0.0, set(plan.todo)
     per_row = ROW_BYTES + MASK_BYTES * plan.config.runtime.keep_masks
-    for run in plan.runs.values():
-        images = len(todo & run.missing)
-        total += images * _masks_per_image(plan, run) * run.strategy.steps * per_row
-        total += PART_BYTES * -(-images // plan.config.runtime.part_images)
-    return round(total)
+    todo, per_part = set(plan.todo), plan.config.runtime.part_images
+    parts = sum(-(-len(todo & run.missing) // per_part) for run in plan.runs.values())
+    return work.answers * per_row + parts * PART_BYTES
 
 
 def check_disk_space(plans: Sequence[Plan]) -> None:
@@ -51,10 +50,7 @@ def check_disk_space(plans: Sequence[Plan]) -> None:
     if needed == 0:
         return
     results = Path(plans[0].config.runtime.results).expanduser()
-    try:
-        free = shutil.disk_usage(results).free
-    except OSError as error:
-        raise BenchError(f"{results}: its free space can't be asked for: {error}") from error
+    free = free_bytes(results)
     if free < needed + SPARE:
         raise BenchError(
             f"{results}: {megabytes(free)} are free, the run needs about {megabytes(needed)} and "
@@ -63,17 +59,12 @@ def check_disk_space(plans: Sequence[Plan]) -> None:
         )
 
 
-def _masks_per_image(plan: Plan, run: PromptRun) -> float:
-    # Of damaged parts nothing is known: who holds the run mends them.
-    done = [content for part in run.store.survey().sound for content in part.contents]
-    if images_done := sum(len(content.images) for content in done):
-        return sum(content.masks for content in done) / images_done
-    expected = plan.config.dataset.about.get("expected")
-    counts = expected if isinstance(expected, Mapping) else {}
-    images, masks = (counts.get(name) for name in ("images", "masks"))
-    if isinstance(images, int) and isinstance(masks, int) and images > 0:
-        return masks / images
-    return MASKS_PER_IMAGE
+def free_bytes(folder: Path) -> int:
+    """What the folder's disk has left; raises ``BenchError`` where it can't be asked."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError as error:
+        raise BenchError(f"{folder}: its free space can't be asked for: {error}") from error
 
 
 def megabytes(size: float) -> str:

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from bench.memory import Memory
 from bench.stopwatch import Stopwatch
 from bench.store import ImageError
 
 if TYPE_CHECKING:
     from bench.plan import Plan, Task
+    from bench.profiling.profile import Profile
+    from bench.profiling.recording import Recording
 
 
 class Progress(Protocol):
@@ -28,12 +31,44 @@ class Findings:
     """Grows while a run is driven, and is kept whatever ends it.
 
     ``device`` says in words where the images were scored, ``facts`` are the model's own.
+    ``images`` counts those that were scored and ``masks`` theirs by prompt, ``workers`` the models
+    that were loaded; ``memory`` is the largest worker's. ``profile`` is there where one is asked
+    for.
     """
 
     device: str
     errors: list[ImageError] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
     watch: Stopwatch = field(default_factory=Stopwatch)
+    profile: Profile | None = None
+    images: int = 0
+    masks: dict[str, int] = field(default_factory=dict)
+    workers: int = 0
+    memory: Memory = field(default_factory=Memory)
+
+    def loaded(self, facts: Mapping[str, str]) -> None:
+        """A worker has its model, whose facts these are."""
+        self.facts.update(facts)
+        self.workers += 1
+
+    def scored(self, ious: Mapping[str, Sequence[float]]) -> None:
+        """An image is scored, see ``Progress.image_done``."""
+        self.images += 1
+        for name, values in ious.items():
+            self.masks[name] = self.masks.get(name, 0) + len(values)
+
+    def returned(
+        self, seconds: Mapping[str, float], memory: Memory, recording: Recording | None
+    ) -> None:
+        """A worker elsewhere has done a batch."""
+        self.watch.add(seconds)
+        self.memory = self.memory.larger(memory)
+        if self.profile is not None and recording is not None:
+            self.profile.add(recording)
+
+    def answers(self, plan: Plan) -> int:
+        """Rows of what was scored: masks of each prompt times its steps."""
+        return sum(count * plan.runs[name].strategy.steps for name, count in self.masks.items())
 
 
 class Runtime(Protocol):

@@ -74,6 +74,22 @@ def _part(value: object) -> bool:
     )
 
 
+_LATEST: Mapping[str, Check] = {
+    **dict.fromkeys(("images", "answers", "workers"), _count),
+    "seconds": _mapping_of(_seconds),
+    "memory": lambda value: (
+        isinstance(value, Mapping) and all(each is None or _count(each) for each in value.values())
+    ),
+    "place": lambda value: isinstance(value, Mapping),
+}
+
+
+def _latest(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        key in _LATEST and _LATEST[key](each) for key, each in value.items()
+    )
+
+
 _A_PART = ("a part: name, version, target, args, about", _part)
 _A_COUNT = ("a whole number from 0", _count)
 _A_TEXT = ("a text", _text)
@@ -86,6 +102,7 @@ _KINDS: Mapping[str, tuple[str, Check]] = {
     **dict.fromkeys(("facts", "versions", "git", "machine"), _FACTS),
     "report_steps": ("an object of steps from 1 and their labels", _steps),
     "skipped": ("an object of counts", _mapping_of(_count)),
+    "latest": ("what the latest command did", _latest),
     "seconds": ("an object of seconds", _mapping_of(_seconds)),
     "notes": (
         "a list of sentences",

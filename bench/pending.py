@@ -77,9 +77,10 @@ class Pending:
 
     def _write(self, images: Sequence[_Image]) -> int:
         """Writes a part and gives how many rows it has."""
+        names = [image.image_id for image in images]
+        self._watch.turn_to(*names)
         with self._watch("write"):
             rows = [row for image in images for row in image.rows]
-            names = [image.image_id for image in images]
             skipped: Counter[str] = Counter()
             for image in images:
                 skipped.update(image.skipped)

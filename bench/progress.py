@@ -108,9 +108,17 @@ def tell_cache_size(plan: Plan) -> None:
 
 def run_plan(plan: Plan) -> list[ImageError]:
     """Does what the plan lacks under a progress bar, and gives the images that failed."""
+    from bench.profiling.profile import Profile
     from bench.run import run
 
     tell_cache_size(plan)
     title = f"{plan.config.model.name} on {plan.config.dataset.name}"
-    with RunProgress(title, len(plan.todo), console.errors()) as progress:
-        return run(plan, progress)
+    screen = console.errors()
+    profile = Profile(plan.site.device) if plan.config.runtime.profile and plan.todo else None
+    try:
+        with RunProgress(title, len(plan.todo), screen) as progress:
+            return run(plan, progress, profile)
+    finally:
+        if profile is not None and profile.folder is not None:
+            written = profile.folder / "profile.md"
+            screen.print(f"profile: {written}", highlight=False, markup=False, soft_wrap=True)

@@ -17,10 +17,12 @@ from bench.embedding_cache import Encoder
 from bench.findings import Findings, Progress, Runtime
 from bench.halving import Halving, Room
 from bench.health import Health
+from bench.memory import peak
 from bench.parts import Part, load_class
 from bench.pending import Pending
 from bench.pipeline import in_order
 from bench.plan import Plan, Task, finished, held
+from bench.profiling.profile import Profile
 from bench.run_header import header_of, keep_errors, now
 from bench.run_lock import hold
 from bench.stopwatch import Stopwatch
@@ -44,12 +46,13 @@ _GROUP_PIXELS = 1 << 25
 """Pixels of images that a group takes at most, unless it is of one."""
 
 
-def run(plan: Plan, progress: Progress) -> list[ImageError]:
+def run(plan: Plan, progress: Progress, profile: Profile | None = None) -> list[ImageError]:
     """Does what the plan's runs lack, and gives the images that failed.
 
     Finished images are on disk whatever ends the run. With nothing left to do no model is
     loaded and no run is held. Raises ``BenchError``, for a run that another command holds too;
-    with ``runtime.strict`` also for the first unreadable image.
+    with ``runtime.strict`` also for the first unreadable image. ``profile`` observes the run and
+    is written at its end, whatever that is, if any image was scored.
     """
     started = now()
     unfinished = [name for name, each in plan.runs.items() if not finished(each)]
@@ -57,7 +60,8 @@ def run(plan: Plan, progress: Progress) -> list[ImageError]:
         return []
     with hold([plan.runs[name].store.folder for name in unfinished]) as token:
         plan = held(plan, token)
-        findings = Findings(plan.site.device)
+        recorder = None if profile is None else profile.recorder
+        findings = Findings(plan.site.device, watch=Stopwatch(recorder), profile=profile)
         for name in unfinished:
             compact(plan.runs[name].store)
             _write_header(plan, name, "running", started, findings)
@@ -76,10 +80,13 @@ def run(plan: Plan, progress: Progress) -> list[ImageError]:
 
 def _close(plan: Plan, names: Sequence[str], started: str, findings: Findings) -> None:
     """Says of the runs what was done, as found on the disk."""
+    findings.memory = findings.memory.larger(peak(plan.site.device))
     for name in names:
         _mend(plan.runs[name].store)
         keep_errors(plan.runs[name].store, findings.errors)
         _write_header(plan, name, None, started, findings)
+    if findings.profile is not None and findings.images:
+        findings.profile.write(plan, findings)
 
 
 def _do(plan: Plan, token: str, progress: Progress, findings: Findings) -> None:
@@ -165,6 +172,7 @@ class Worker:
         scored = in_order(self._score, self._groups(tasks), self._lanes, "score")
         try:
             for chosen, future in scored:
+                self._watch.turn_to(*(task.image_id for task, _ in chosen))
                 with self._watch("wait"):
                     future.result()
                 for task, _ in chosen:
@@ -173,6 +181,7 @@ class Worker:
                     raise KeyboardInterrupt
         finally:
             scored.close()  # waits for what is in hand
+            self._watch.turn_to()
             with ExitStack() as each_in_turn:  # one that fails stops no other
                 for part in pending.values():
                     each_in_turn.callback(part.finish)
@@ -182,6 +191,7 @@ class Worker:
     def _score(self, group: Sequence[tuple[Task, Sample]]) -> None:
         """Embeds the samples and scores them together, each under the prompts that lack it."""
         self._use_one_thread()
+        self._watch.turn_to(*(task.image_id for task, _ in group))
         images = [sample.image for _, sample in group]
         embeddings = [one for some in self._embed(self._encoder.embed, images) for one in some]
         cases, skipped = [], []
@@ -219,6 +229,7 @@ class Worker:
         pixels = 0
         workers = self._plan.config.runtime.workers
         for task, future in in_order(self._read, tasks, workers, "read"):
+            self._watch.turn_to(task.image_id)
             try:
                 with self._watch("wait"):
                     sample = future.result()
@@ -238,6 +249,7 @@ class Worker:
             yield group
 
     def _read(self, task: Task) -> Sample:
+        self._watch.turn_to(task.image_id)
         with self._watch("read"):
             return self._plan.reader.read(task.image_id)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from bench import provenance
 from bench.findings import Findings
+from bench.forecast.pace import latest_of
 from bench.plan import Plan, PromptRun
 from bench.store import SCHEMA_VERSION, ImageError, RunStore
 
@@ -34,6 +35,7 @@ def header_of(
         finished = len(content.images) + failed >= len(plan.ids)
         status = "complete" if finished else "partial"
     earlier, seconds = before.get("seconds", {}), findings.watch.seconds
+    latest = latest_of(plan, findings) if findings.images else before.get("latest")
     return {
         "schema_version": SCHEMA_VERSION,
         "name": each.store.folder.name,
@@ -56,6 +58,7 @@ def header_of(
             name: round(earlier.get(name, 0.0) + seconds.get(name, 0.0), 3)
             for name in {**earlier, **seconds}
         },
+        **({"latest": latest} if latest else {}),
         "device": findings.device,
         "facts": findings.facts or before.get("facts", {}),
         "versions": provenance.versions(),

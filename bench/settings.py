@@ -35,12 +35,12 @@ class Runtime:
     ``image_batch`` images are encoded and ``prompt_batch`` prompts decoded together, fewer once
     memory has run out. ``part_images`` images make a part on disk, fewer where masks are large.
     ``embedding_cache`` is a folder that keeps what the model's image encoder made of each image, up
-    to ``embedding_cache_gb`` (10⁹ bytes), none for not keeping it. ``limit`` runs only the first
-    images, for a try. ``strict`` stops at the first image that cannot be read. ``canary`` asks a
-    checkpoint for known masks before a run. A picture of more than ``max_pixels`` is refused before
-    it is decoded. A model that answers nothing stops the run, unless ``allow_degenerate`` says why
-    it may. Classes outside this package need their module in ``allow_modules``, which no YAML may
-    set.
+    to ``embedding_cache_gb`` (10⁹ bytes), none for not keeping it. ``profile`` writes a trace and
+    a table of where the time went into ``results/profiles``. ``limit`` runs only the first images,
+    for a try. ``strict`` stops at the first image that cannot be read. ``canary`` asks a checkpoint
+    for known masks before a run. A picture of more than ``max_pixels`` is refused before it is
+    decoded. A model that answers nothing stops the run, unless ``allow_degenerate`` says why it
+    may. Classes outside this package need their module in ``allow_modules``, which no YAML may set.
     """
 
     target: str = "bench.runtime.local.Local"
@@ -51,6 +51,7 @@ class Runtime:
     prompt_batch: int = 64
     part_images: int = 32
     limit: int | None = None
+    profile: bool = False
     keep_masks: bool = True
     strict: bool = False
     canary: bool = True

@@ -19,7 +19,8 @@ _HELP = """\
 Runs what is missing and prints the mIoU table. The words after `run` are overrides of the
 configuration: a group's file by name (model=demo dataset=shapes prompt=[point_1,box]), any value
 (runtime.limit=20), or several in turn (model=demo,grabcut). The same command again does only what
-is missing.
+is missing. With --plan it only says what that is: images, masks, minutes, memory and disk; a
+checkpoint that isn't here is fetched, nothing is run.
 
   sam-bench run model=demo dataset=shapes prompt=[point_1,point_3,box]
   sam-bench run model=sam_vit_b dataset=bbbc038 runtime.datasets=PATH --report nuclei
@@ -35,6 +36,9 @@ def add(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_overrides(run, "model=demo")
+    run.add_argument(
+        "--plan", action="store_true", help="only say what there is to do, and what it will take"
+    )
     run.add_argument("--report", metavar="NAME", help="also write results/reports/NAME/")
     add_slices(run)
     run.set_defaults(command=main)
@@ -44,6 +48,7 @@ def main(options: argparse.Namespace) -> int:
     """Runs what is missing, shows the table, and says which images failed."""
     from bench.config import load_configs
     from bench.disk_space import check_disk_space
+    from bench.forecast.forecast import worth_saying
     from bench.plan import make_plan
     from bench.progress import run_plan
 
@@ -54,7 +59,12 @@ def main(options: argparse.Namespace) -> int:
 
         check_figure(figure)
     plans = [make_plan(config) for config in configs]
+    if options.plan:
+        console.show_plans(plans, console.output())
+        return 0
     check_disk_space(plans)
+    if worth_saying(plans):
+        console.show_plans(plans, console.errors())
     failed = [error for plan in plans for error in run_plan(plan)]
     stores = [run.store for plan in plans for run in plan.runs.values()]
     stores = list({store.folder: store for store in stores}.values())

@@ -28,7 +28,7 @@ class Local:
             return
         with findings.watch("load"):
             worker = Worker(plan, Telling(progress, findings), findings.watch)
-        findings.facts.update(worker.segmenter.facts)
+        findings.loaded(worker.segmenter.facts)
         with asked_to_stop() as stop:
             worker(tasks, stop)
 

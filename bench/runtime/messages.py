@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.memory import Memory
+from bench.profiling.recording import Recording
 from bench.store import ImageError
 from bench.types import BenchError
 
@@ -32,9 +34,14 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The batch, or as much of it as was begun before a stop, is on disk; seconds by phase."""
+    """The batch, or as much of it as was begun before a stop, is on disk; seconds by phase.
+
+    ``memory`` is the worker's so far, ``recording`` what it noted for a profile.
+    """
 
     seconds: Mapping[str, float]
+    memory: Memory
+    recording: Recording | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ class _Crew:
     def _act(self, hand: _Hand, message: object) -> None:
         if isinstance(message, messages.Loaded):
             hand.loaded, self._died_loading = True, 0
-            self._findings.facts.update(message.facts)
+            self._findings.loaded(message.facts)
         elif isinstance(message, messages.Scored):
             hand.scored += 1
             if self._again:
@@ -144,7 +144,7 @@ class _Crew:
         elif isinstance(message, messages.Failed):
             self._telling.image_failed(message.error)
         elif isinstance(message, messages.Returned):
-            self._findings.watch.add(message.seconds)
+            self._findings.returned(message.seconds, message.memory, message.recording)
             self._ledger.returned(hand)
             tidy(self._plan, self._ledger.batches)
         elif isinstance(message, messages.Refused):
@@ -203,14 +203,14 @@ def work(order: Order, pipe: Connection) -> None:
     import traceback
 
     from bench.run import Worker
-    from bench.stopwatch import Stopwatch
+    from bench.runtime.account import Account
 
     for number in (signal.SIGINT, signal.SIGTERM):  # the driver hears them and passes them on
         signal.signal(number, signal.SIG_IGN)
-    watch = Stopwatch()
     try:
-        with watch("load"):
-            worker = Worker(order.plan(), _Voice(pipe), watch)
+        account = Account(order.config.runtime)
+        with account.watch("load"):
+            worker = Worker(order.plan(), _Voice(pipe), account.watch)
         pipe.send(messages.Loaded(dict(worker.segmenter.facts)))
         while True:
             batch: list[Task] = pipe.recv()
@@ -218,7 +218,7 @@ def work(order: Order, pipe: Connection) -> None:
                 continue  # asked to stop between two batches
             with suppress(KeyboardInterrupt):
                 worker(batch, stop=pipe.poll)  # in a batch the driver says nothing but stop
-            pipe.send(messages.Returned(watch.take()))
+            pipe.send(account.returned())
     except (EOFError, ConnectionError):
         return  # the driver is gone
     except BenchError as error:

@@ -18,11 +18,11 @@ from bench.findings import Findings, Progress
 from bench.plan import Plan, Task
 from bench.run import Worker
 from bench.runtime import messages
+from bench.runtime.account import Account
 from bench.runtime.ledger import Ledger
 from bench.runtime.order import Order, order_for, still_lacking, tidy
 from bench.runtime.telling import Telling
 from bench.stopping import asked_to_stop
-from bench.stopwatch import Stopwatch
 from bench.store import ImageError
 from bench.types import BenchError
 
@@ -139,13 +139,13 @@ class _Crew:
     def _act(self, hand: _Hand, message: object) -> None:
         if isinstance(message, messages.Loaded):
             hand.loaded = True
-            self._findings.facts.update(message.facts)
+            self._findings.loaded(message.facts)
         elif isinstance(message, messages.Scored):
             self._telling.image_done(message.ious)
         elif isinstance(message, messages.Failed):
             self._telling.image_failed(message.error)
         elif isinstance(message, messages.Returned):
-            self._findings.watch.add(message.seconds)
+            self._findings.returned(message.seconds, message.memory, message.recording)
             self._ledger.returned(hand)
             tidy(self._plan, self._ledger.batches)
         elif isinstance(message, messages.Refused):
@@ -179,7 +179,7 @@ class Actor:
     def __init__(self, order: Order, threads: int, home: str, version: str) -> None:
         self._order, self._threads = order, threads
         self._home, self._version = home, version
-        self._watch = Stopwatch()
+        self._account = Account(order.config.runtime)
         self._said: list[object] = []
         self._asked_to_stop = threading.Event()
 
@@ -188,8 +188,8 @@ class Actor:
         try:
             self._check_place()
             self._order.config.runtime.workers = self._threads
-            with self._watch("load"):
-                self._worker = Worker(self._order.plan(), self, self._watch)
+            with self._account.watch("load"):
+                self._worker = Worker(self._order.plan(), self, self._account.watch)
         except BenchError as error:
             return [messages.Refused(str(error), None)]
         return [messages.Loaded(dict(self._worker.segmenter.facts))]
@@ -203,7 +203,7 @@ class Actor:
             self._asked_to_stop.clear()
         except BenchError as error:
             return [*self._said, messages.Refused(str(error), None)]
-        return [*self._said, messages.Returned(self._watch.take())]
+        return [*self._said, self._account.returned()]
 
     def rest(self) -> list[object]:
         """Waits a moment for work that others may leave."""

@@ -15,7 +15,8 @@ class Telling:
         self._progress, self._findings = progress, findings
 
     def image_done(self, ious: Mapping[str, Sequence[float]]) -> None:
-        """Passes it on."""
+        """Counts it and passes it on."""
+        self._findings.scored(ious)
         self._progress.image_done(ious)
 
     def image_failed(self, error: ImageError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from test_run import Silent, comparable, execute, small_sam_config
 
 from bench.config import RaySettings
 from bench.plan import make_plan
+from bench.profiling.profile import Profile
 from bench.run import run
 from bench.runtime.ray_actors import _spread
 from bench.types import BenchError
@@ -52,6 +54,25 @@ def test_actors_give_the_rows_of_one_process_and_say_what_failed(folder: Path) -
     assert (header["status"], header["device"]) == ("complete", "2 Ray actors, cpu")
     assert (header["images_done"], header["images_failed"]) == (8, 1)
     assert header["facts"]["dtype"] == "float32"
+
+
+@pytest.mark.usefixtures("cluster")
+def test_actors_send_their_profile_along(folder: Path) -> None:
+    words = [PROMPTS, "runtime=ray", "runtime.part_images=2", "runtime.profile=true"]
+    plan = make_plan(small_sam_config(folder, *words))
+    profile = Profile("cpu")
+    assert run(plan, Silent(), profile) == []
+    assert profile.folder is not None
+    document = json.loads((profile.folder / "trace.json").read_text())
+    events = [event for event in document["traceEvents"] if event["ph"] == "X"]
+    assert {e["args"]["image"] for e in events if e["name"] == "embed"} == set(plan.ids)
+    seconds = plan.runs["box"].store.header()["seconds"]
+    for name, passed in seconds.items():
+        noted = sum(event["dur"] / 1e6 for event in events if event["name"] == name)
+        assert noted == pytest.approx(passed, abs=0.002), name
+    total = next(event for event in events if event["name"] == "total")
+    for event in events:  # the clocks of all processes are one
+        assert total["ts"] <= event["ts"] <= total["ts"] + total["dur"], event
 
 
 @pytest.mark.slow

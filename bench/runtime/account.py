@@ -1,0 +1,23 @@
+"""What a worker elsewhere keeps of its own doing, and tells its driver with each batch."""
+
+from __future__ import annotations
+
+from bench.memory import peak
+from bench.profiling.recorder import Recorder
+from bench.runtime.messages import Returned
+from bench.settings import Runtime
+from bench.stopwatch import Stopwatch
+
+
+class Account:
+    """The worker's stopwatch; with ``runtime.profile`` a recorder hears of every phase."""
+
+    def __init__(self, settings: Runtime) -> None:
+        self._device = settings.device
+        self._recorder = Recorder(settings.device) if settings.profile else None
+        self.watch = Stopwatch(self._recorder)
+
+    def returned(self) -> Returned:
+        """What there is to tell since the last time."""
+        recording = None if self._recorder is None else self._recorder.take()
+        return Returned(self.watch.take(), peak(self._device), recording)
