@@ -89,8 +89,9 @@ class Watcher:
 
     def _watch(self) -> None:
         while True:
-            tenth = min(9, 10 * self._done // self._images)
-            self.tenths[tenth] = max(self.tenths[tenth], resident())
+            if self._done < self._images:  # what closes a run, small parts merged, comes after
+                tenth = 10 * self._done // self._images
+                self.tenths[tenth] = max(self.tenths[tenth], resident())
             if self._stop.wait(0.02):
                 return
 
@@ -228,7 +229,8 @@ def _write(found: Sequence[Memory], chosen: argparse.Namespace) -> str:
     said = "".join(f"\n{line}\n" for line in broken(found))
     text = (
         f"{head}\n\n{table(found)}\nMemory: resident, of the whole process, torch and libraries "
-        f"included; of the tenth of the run that ends there.\n{said}"
+        "included; of the tenth of the run that ends there. The peak includes the run's end, "
+        f"which merges small parts.\n{said}"
     )
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{chosen.name}.md").write_text(text)

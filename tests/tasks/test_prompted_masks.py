@@ -140,9 +140,7 @@ def test_scoring_that_finds_no_memory_is_done_in_halves(monkeypatch: pytest.Monk
     assert task.batches.now <= 3
 
 
-def test_batches_within_the_model_that_find_no_memory_are_halved_too(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_batches_within_the_model_that_find_no_memory_are_halved_too() -> None:
     """As on CUDA, whose batches are the decoder's own: there equal up to rounding."""
 
     def batched() -> SmallSam:
@@ -151,16 +149,15 @@ def test_batches_within_the_model_that_find_no_memory_are_halved_too(
         return segmenter
 
     expected = rows_by_group(task_of(batched(), Protocol(), batch=8), 5)
-    segmenter = batched()
-    straight, sizes = segmenter._decode_masks, []
+    segmenter, sizes = batched(), []
 
-    def cramped(**given: Any) -> Any:
-        sizes.append(len(given["sparse_prompt_embeddings"]))
+    def cramped(module: torch.nn.Module, args: Any, given: Any) -> None:
+        there = given["boxes"] if given["points"] is None else given["points"][0]
+        sizes.append(len(there))
         if sizes[-1] > 3:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return straight(**given)
 
-    monkeypatch.setattr(segmenter, "_decode_masks", cramped)
+    segmenter._sam.prompt_encoder.register_forward_pre_hook(cramped, with_kwargs=True)
     task = task_of(segmenter, Protocol(), batch=8)
     found = rows_by_group(task, 5)
     assert task.batches.now == 2
