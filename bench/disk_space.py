@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
+from bench.places import free_bytes, place
 from bench.plan import Plan, PromptRun
 from bench.types import BenchError
 
@@ -49,12 +48,12 @@ def check_disk_space(plans: Sequence[Plan]) -> None:
     needed = sum(map(bytes_needed, plans))
     if needed == 0:
         return
-    results = Path(plans[0].config.runtime.results).expanduser()
+    results = place(plans[0].config.runtime.results).expanduser()
     try:
-        free = shutil.disk_usage(results).free
+        free = free_bytes(results)
     except OSError as error:
         raise BenchError(f"{results}: its free space can't be asked for: {error}") from error
-    if free < needed + SPARE:
+    if free is not None and free < needed + SPARE:
         raise BenchError(
             f"{results}: {megabytes(free)} are free, the run needs about {megabytes(needed)} and "
             f"{megabytes(SPARE)} to spare; make room, give another folder with "

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bench.places import place
 from bench.types import MAX_PIXELS, BenchError, Site
 
 
@@ -28,15 +29,16 @@ class RaySettings:
 class Runtime:
     """Where and how to run: may change the speed, never a number.
 
-    ``target`` is the class of ``bench.runtime`` that drives the workers. ``devices``, ``all`` or
-    a list such as ``[cuda:0,cuda:1]``, gives each a process of its own. ``device`` is ``auto`` or
-    a torch device. Folders are relative to the current one. ``workers`` threads read ahead and, on
-    a CPU, score side by side: as many as there are cores, at most 8; several processes share them.
-    ``part_images`` images make a part on disk. ``limit`` runs only the first images, for a try.
-    ``strict`` stops at the first image that cannot be read. ``canary`` asks a checkpoint for known
-    masks before a run. A picture of more than ``max_pixels`` is refused before it is decoded. A
-    model that answers nothing stops the run, unless ``allow_degenerate`` says why it may. Classes
-    outside this package need their module in ``allow_modules``, which no YAML may set.
+    ``target`` is the class of ``bench.runtime`` that drives the workers. ``devices``, ``all`` or a
+    list such as ``[cuda:0,cuda:1]``, gives each a process of its own. ``device`` is ``auto`` or a
+    torch device. Folders are relative to the current one; ``results`` may be a URL. ``workers``
+    threads read ahead and, on a CPU, score side by side: as many as there are cores, at most 8;
+    several processes share them. ``part_images`` images make a part on disk. ``limit`` runs only
+    the first images, for a try. ``strict`` stops at the first image that cannot be read. ``canary``
+    asks a checkpoint for known masks before a run. A picture of more than ``max_pixels`` is refused
+    before it is decoded. A model that answers nothing stops the run, unless ``allow_degenerate``
+    says why it may. Classes outside this package need their module in ``allow_modules``, which no
+    YAML may set.
     """
 
     target: str = "bench.runtime.local.Local"
@@ -77,10 +79,7 @@ class Runtime:
                 f"found {self.max_pixels}"
             )
         if "://" in self.results:
-            raise BenchError(
-                f"runtime.results must be a folder that every worker sees, found {self.results!r}; "
-                "mount the bucket (URLs are not supported)"
-            )
+            place(self.results)  # refuses what can't be opened
         if self.devices is not None and self.devices != "all" and not _are_names(self.devices):
             raise BenchError(
                 "runtime.devices must be all or a list such as [cuda:0,cuda:1], "

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.compaction import MOST_SMALL, compact
 from bench.config import RunConfig
+from bench.places import place
 from bench.plan import Plan, PromptRun, Task, open_parts
 from bench.reading import open_whole
 from bench.run_lock import Fence
@@ -58,14 +59,14 @@ def order_for(plan: Plan, device: str, workers: int) -> Order:
         workers=max(1, settings.workers // workers),
         datasets=_absolute(settings.datasets),
         checkpoints=_absolute(settings.checkpoints),
-        results=_absolute(settings.results),
+        results=str(place(settings.results).expanduser().absolute()),
     )
     held = {
         name: each.store.guard
         for name, each in plan.runs.items()
         if isinstance(each.store.guard, Fence)
     }
-    fences = {n: Fence(Path(_absolute(str(f.folder))), f.token) for n, f in held.items()}
+    fences = {n: Fence(f.folder.expanduser().absolute(), f.token) for n, f in held.items()}
     config = dataclasses.replace(plan.config, runtime=runtime)
     return Order(config, {name: plan.runs[name].key for name in fences}, fences)
 
