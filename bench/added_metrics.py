@@ -40,7 +40,7 @@ def write_metric(store: RunStore, metric: str, values: pd.DataFrame) -> None:
         path.parent.mkdir(exist_ok=True)
     except OSError as error:
         raise BenchError(f"{path.parent}: cannot be made ({error})") from error
-    write_aside(path, sink.getvalue())
+    write_aside(path, sink.getvalue().to_pybytes())
 
 
 def metric_names(store: RunStore) -> list[str]:
@@ -82,7 +82,8 @@ def _read(store: RunStore, metric: str) -> pd.DataFrame:
             f"run `sam-bench rescore {store.folder} --metric {metric}`"
         )
     try:
-        frame: pd.DataFrame = pq.read_table(path, columns=[*KEY, metric]).to_pandas()
+        content = pa.BufferReader(path.read_bytes())
+        frame: pd.DataFrame = pq.read_table(content, columns=[*KEY, metric]).to_pandas()
     except (OSError, pa.ArrowException) as error:
         raise BenchError(
             f"{path}: damaged ({error}); run `sam-bench rescore` for it again"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench import store
+from bench.places import Place, place
 from bench.store import ImageError, RunStore, find_runs
 from bench.types import BenchError
 
@@ -56,7 +57,7 @@ def evaluate(
     dataset: Choice = "shapes",
     prompt: Choice = ("point_1", "point_3", "box"),
     protocol: Choice = "sam",
-    results: str | Path = "results",
+    results: str | Place = "results",
     limit: int | None = None,
     config_dir: str | Path | None = None,
 ) -> Evaluation:
@@ -102,7 +103,7 @@ def evaluate(
 
 def read_runs(
     *runs: str | Path,
-    results: str | Path = "results",
+    results: str | Place = "results",
     columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """All rows of finished and unfinished runs: one per run, mask and step, sorted.
@@ -112,7 +113,7 @@ def read_runs(
     ``step`` come always. IoUs are in [0, 1], points (x, y) pixel indices. Raises ``BenchError``
     for a pattern that names no run and for damaged files.
     """
-    stores = find_runs(Path(results), [str(run) for run in runs] or ["*"])
+    stores = find_runs(place(results), [str(run) for run in runs] or ["*"])
     return store.read_runs(stores, columns)
 
 
@@ -120,7 +121,7 @@ def compare(
     a: str | Path | Sequence[str | Path],
     b: str | Path | Sequence[str | Path],
     *,
-    results: str | Path = "results",
+    results: str | Place = "results",
     **settings: Any,
 ) -> Comparison:
     """Two sets of runs on the masks that both have; each set is named as in ``read_runs``.
@@ -130,7 +131,7 @@ def compare(
     """
     from bench.report.comparison import compare as compare_runs
 
-    sides = [find_runs(Path(results), [str(n) for n in _listed(side)]) for side in (a, b)]
+    sides = [find_runs(place(results), [str(n) for n in _listed(side)]) for side in (a, b)]
     return compare_runs(*sides, **settings)
 
 
@@ -145,7 +146,7 @@ def _several(choice: Choice, group: str) -> list[str]:
     return names
 
 
-def _quoted(path: str | Path) -> str:
+def _quoted(path: str | Place) -> str:
     """A path as a value of the command line's grammar, whatever characters it has."""
     escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
+from bench.places import place
+
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 """Where a command adds its parser."""
 
@@ -47,7 +49,9 @@ def add_overrides(parser: Parser, example: str) -> None:
 
 def add_results(parser: Parser) -> None:
     """``--results``: where runs and reports lie."""
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of results")
+    parser.add_argument(
+        "--results", type=place, default=Path("results"), help="folder or URL of results"
+    )
 
 
 def add_data(parser: Parser) -> None:

@@ -24,10 +24,10 @@ from bench.types import BenchError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and gives its exit code."""
-    options = _parser().parse(argv)
-    _log_to(console.errors())
-    command: Callable[[argparse.Namespace], int] = options.command
     try:
+        options = _parser().parse(argv)
+        _log_to(console.errors())
+        command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
     except BenchError as error:
         sys.stderr.write(f"sam-bench: {error}\n")

@@ -52,8 +52,9 @@ def show_plans(plans: Sequence[Plan], screen: Console) -> None:
     from bench.disk_space import free_bytes
     from bench.forecast.forecast import forecast
     from bench.forecast.table import forecast_table
+    from bench.places import place
 
-    results = Path(plans[0].config.runtime.results).expanduser()
+    results = place(plans[0].config.runtime.results).expanduser()
     screen.print(forecast_table([forecast(plan) for plan in plans], free_bytes(results)))
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Sequence
-from pathlib import Path
 
+from bench import places
 from bench.plan import Plan
 from bench.types import BenchError
 from bench.workload import Workload, workload
@@ -49,9 +48,9 @@ def check_disk_space(plans: Sequence[Plan]) -> None:
     needed = sum(map(bytes_needed, plans))
     if needed == 0:
         return
-    results = Path(plans[0].config.runtime.results).expanduser()
+    results = places.place(plans[0].config.runtime.results).expanduser()
     free = free_bytes(results)
-    if free < needed + SPARE:
+    if free is not None and free < needed + SPARE:
         raise BenchError(
             f"{results}: {megabytes(free)} are free, the run needs about {megabytes(needed)} and "
             f"{megabytes(SPARE)} to spare; make room, give another folder with "
@@ -59,10 +58,13 @@ def check_disk_space(plans: Sequence[Plan]) -> None:
         )
 
 
-def free_bytes(folder: Path) -> int:
-    """What the folder's disk has left; raises ``BenchError`` where it can't be asked."""
+def free_bytes(folder: places.Place) -> int | None:
+    """What the folder's disk has left; none where nothing tells, as behind a URL.
+
+    Raises ``BenchError`` where it can't be asked.
+    """
     try:
-        return shutil.disk_usage(folder).free
+        return places.free_bytes(folder)
     except OSError as error:
         raise BenchError(f"{folder}: its free space can't be asked for: {error}") from error
 

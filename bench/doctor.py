@@ -15,12 +15,18 @@ from bench.catalogue import state_of
 from bench.config import conf_dir, group_names, load_configs, load_part
 from bench.disk_space import SPARE, megabytes
 from bench.parts import load_class
+from bench.places import Place, RemotePath
 from bench.provenance import versions
 from bench.types import BenchError, Site
 
 State = Literal["ready", "missing", "broken"]
 
-EXTRAS = {"demo": ("scikit-image",), "datasets": ("h5py", "scipy"), "ray": ("ray",)}
+EXTRAS = {
+    "demo": ("scikit-image",),
+    "datasets": ("h5py", "scipy"),
+    "ray": ("ray",),
+    "s3": ("s3fs",),
+}
 """The packages of each extra: ``pip install 'sam-bench[demo]'``."""
 
 _STATES: Mapping[str, State] = {"ready": "ready", "missing": "missing", "incomplete": "broken"}
@@ -44,7 +50,7 @@ class Finding:
     needed: bool = False
 
 
-def examine(results: Path, datasets: Path, checkpoints: Path) -> list[Finding]:
+def examine(results: Place, datasets: Path, checkpoints: Path) -> list[Finding]:
     """Everything, in reading order; nothing is downloaded and only temporary files are written."""
     site = Site(datasets=datasets, checkpoints=checkpoints, download=False)
     found = [*_installed(), *_devices(), *_folders(results, checkpoints), *_configuration()]
@@ -97,6 +103,16 @@ def _devices() -> Iterator[Finding]:
         yield Finding("devices", "accelerator", "missing", said, "a CPU does for small models")
 
 
+def _behind_url(name: str, folder: RemotePath) -> Finding:
+    what = f"{name}: {folder}"
+    try:
+        said = "can be read" if folder.is_dir() else "holds nothing yet"
+    except BenchError as error:
+        get = f"give another folder: runtime.{name}=PATH"
+        return Finding("folders", what, "broken", str(error), get, True)
+    return Finding("folders", what, "ready", said, "", True)
+
+
 def _configuration() -> Iterator[Finding]:
     try:
         load_configs([])
@@ -105,8 +121,12 @@ def _configuration() -> Iterator[Finding]:
         yield Finding("configuration", "conf", "broken", str(error), "reinstall sam-bench", True)
 
 
-def _folders(results: Path, checkpoints: Path) -> Iterator[Finding]:
-    for name, folder in (("results", results), ("checkpoints", checkpoints)):
+def _folders(results: Place, checkpoints: Path) -> Iterator[Finding]:
+    places: tuple[tuple[str, Place], ...] = (("results", results), ("checkpoints", checkpoints))
+    for name, folder in places:
+        if isinstance(folder, RemotePath):
+            yield _behind_url(name, folder)
+            continue
         there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
         needed = name == "results"
         what = f"{name}: {folder.absolute()}"

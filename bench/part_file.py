@@ -10,16 +10,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.documents import parse_json
+from bench.places import Place
 from bench.schema import READABLE, SCHEMA, VERSION_KEY
 from bench.types import BenchError
 
@@ -57,7 +56,7 @@ class PartFile:
     ``size`` is in bytes.
     """
 
-    path: Path
+    path: Place
     size: int
     contents: tuple[Content, ...]
     replaces: tuple[str, ...] = ()
@@ -86,7 +85,7 @@ def part_name(content: bytes) -> str:
     return f"{uuid.uuid4().hex}-{digest(content)}.parquet"
 
 
-def open_part(path: Path) -> PartFile:
+def open_part(path: Place) -> PartFile:
     """What a part holds, by its own account.
 
     Raises ``DamagedPartError`` where its bytes are not those that were written, ``BenchError`` for
@@ -113,7 +112,7 @@ def open_part(path: Path) -> PartFile:
     return PartFile(path, len(data), tuple(contents), replaces)
 
 
-def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+def read_table(path: Place, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of a part, all columns or some; raises as ``open_part`` does."""
     data = _sound_bytes(path)
     try:
@@ -124,48 +123,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         raise _damaged(path, str(error)) from error
 
 
-def write_aside(path: Path, content: bytes, guard: Callable[[], None] = lambda: None) -> None:
-    """Writes to a hidden neighbour, flushes it to disk, then renames it over ``path``.
-
-    ``guard`` is asked right before the rename and raises where it must not happen.
-    """
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with open(aside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        guard()
-        os.replace(aside, path)
-        _flush_folder(path.parent)
-    except BaseException as error:
-        _forget(aside)
-        if isinstance(error, OSError):
-            raise BenchError(
-                f"{path}: cannot be written ({error}); the same command goes on once it can"
-            ) from error
-        raise
-
-
-def _flush_folder(folder: Path) -> None:
-    """Makes a rename outlast a power cut, where the system can."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
-
-
-def _forget(aside: Path) -> None:
-    try:
-        aside.unlink(missing_ok=True)
-    except OSError:
-        return  # the folder is gone; whoever holds the run next sweeps it
-
-
-def _sound_bytes(path: Path) -> bytes:
+def _sound_bytes(path: Place) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -178,7 +136,7 @@ def _sound_bytes(path: Path) -> bytes:
     return data
 
 
-def _damaged(path: Path, why: str) -> DamagedPartError:
+def _damaged(path: Place, why: str) -> DamagedPartError:
     said = " ".join(why.split())[:300]
     return DamagedPartError(
         f"{path}: damaged part ({said}); the same command again sets it aside and redoes its images"

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TypeAlias
 
-from bench.part_file import DamagedPartError, PartFile, open_part, part_name, write_aside
+from bench.part_file import DamagedPartError, PartFile, open_part, part_name
+from bench.places import Place, move, scan, write_aside
 from bench.types import BenchError
 
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{32}")
 _PATIENCE = 60.0
 """Seconds that a reader tries to see the parts while others write and compact them."""
+
+Key: TypeAlias = "tuple[str, int, int | str]"
+"""A part as it is listed: name, bytes, and a stamp that changes with the file."""
 
 THREADS = 4
 """Parts that are opened at once: most of that is spent outside of Python."""
@@ -31,9 +34,9 @@ class Survey:
     """
 
     sound: tuple[PartFile, ...] = ()
-    damaged: Mapping[Path, str] = field(default_factory=dict)
+    damaged: Mapping[Place, str] = field(default_factory=dict)
     doubled: tuple[PartFile, ...] = ()
-    replaced: tuple[Path, ...] = ()
+    replaced: tuple[Place, ...] = ()
 
     @property
     def needs_mending(self) -> bool:
@@ -44,10 +47,10 @@ class Survey:
 class PartFolder:
     """Parts in ``path``; ``guard`` is asked before one is put in place and raises to prevent it."""
 
-    def __init__(self, path: Path, guard: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, path: Place, guard: Callable[[], None] = lambda: None) -> None:
         self.path = path
         self._guard = guard
-        self._opened: dict[tuple[str, int, int], PartFile] = {}  # by name, bytes and time
+        self._opened: dict[Key, PartFile] = {}  # by name, bytes and time
 
     def add(self, data: bytes) -> None:
         """Puts a part in place."""
@@ -66,6 +69,7 @@ class PartFolder:
         """
         files, damaged = self._open_all()
         gone = {name for file in files for name in file.replaces}
+        there = {file.path.name for file in files} | {path.name for path in damaged}
         sound: list[PartFile] = []
         doubled: list[PartFile] = []
         seen: set[str] = set()
@@ -80,7 +84,7 @@ class PartFolder:
             tuple(sorted(sound, key=lambda file: file.path.name)),
             {path: why for path, why in damaged.items() if path.name not in gone},
             tuple(sorted(doubled, key=lambda file: file.path.name)),
-            tuple(self.path / name for name in sorted(gone) if (self.path / name).exists()),
+            tuple(self.path / name for name in sorted(gone & there)),
         )
 
     def mend(self) -> list[str]:
@@ -102,25 +106,20 @@ class PartFolder:
             raise BenchError(f"{self.path}: cannot be tidied ({error})") from error
         return said
 
-    def _leftovers(self) -> list[Path]:
+    def _leftovers(self) -> list[Place]:
         """Files of writes that never ended."""
         folders = (self.path, self.path.parent)
         return [path for f in folders for path in f.iterdir() if _ASIDE.fullmatch(path.name)]
 
-    def _set_aside(self, path: Path, where: str) -> None:
-        folder = self.path.parent / where
-        try:
-            folder.mkdir(exist_ok=True)
-            os.replace(path, folder / path.name)
-        except OSError as error:
-            raise BenchError(f"{path}: cannot be moved into {folder} ({error})") from error
+    def _set_aside(self, path: Place, where: str) -> None:
+        move(path, self.path.parent / where)
 
-    def _open_all(self) -> tuple[list[PartFile], dict[Path, str]]:
+    def _open_all(self) -> tuple[list[PartFile], dict[Place, str]]:
         """Every readable part and the damaged ones; again where one was compacted meanwhile."""
         give_up = time.monotonic() + _PATIENCE
         while time.monotonic() < give_up:
-            damaged: dict[Path, str] = {}
-            opened: dict[tuple[str, int, int], PartFile] = {}
+            damaged: dict[Place, str] = {}
+            opened: dict[Key, PartFile] = {}
             try:
                 with ThreadPoolExecutor(THREADS) as pool:
                     listed = self._listed()
@@ -136,33 +135,19 @@ class PartFolder:
             return list(opened.values()), damaged
         raise BenchError(f"{self.path}: parts come and go while they are read; try again")
 
-    def _open(self, key: tuple[str, int, int]) -> PartFile | DamagedPartError:
+    def _open(self, key: Key) -> PartFile | DamagedPartError:
         try:
             return self._opened.get(key) or open_part(self.path / key[0])
         except DamagedPartError as error:
             return error
 
-    def _listed(self) -> list[tuple[str, int, int]]:
+    def _listed(self) -> list[Key]:
         """Name, bytes and time of every part, sorted: of two listings in a row that are equal.
 
         One listing alone might be drawn up while a compacted part appears and those that it
         replaces go, and hold neither.
         """
-        before = sorted(self._scan())
-        while (now := sorted(self._scan())) != before:
+        before = sorted(scan(self.path))
+        while (now := sorted(scan(self.path))) != before:
             before = now
         return now
-
-    def _scan(self) -> Iterator[tuple[str, int, int]]:
-        try:
-            with os.scandir(self.path) as entries:
-                for entry in entries:
-                    if entry.name.endswith(".parquet") and not entry.name.startswith("."):
-                        status = entry.stat()
-                        yield entry.name, status.st_size, status.st_mtime_ns
-        except FileNotFoundError:
-            if not self.path.exists():
-                return
-            raise
-        except OSError as error:
-            raise BenchError(f"{self.path}: cannot be listed ({error})") from error

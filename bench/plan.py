@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from bench.config import RunConfig, run_key
 from bench.models.abilities import check_keeps_embeddings
 from bench.parts import Part, load_class
+from bench.places import local_side, place
 from bench.protocol import Protocol
 from bench.reading import open_dataset, pin_dataset
 from bench.run_lock import Fence
@@ -79,7 +79,7 @@ def make_plan(config: RunConfig) -> Plan:
     if not config.prompts:
         raise BenchError("no prompt is chosen: give prompt=[point_1,point_3,box]")
     protocol, strategies = open_parts(config)
-    manifests = Path(config.runtime.results).expanduser() / "manifests"
+    manifests = local_side(place(config.runtime.results)).expanduser() / "manifests"
     reader = open_dataset(config.dataset, site, allowed, manifests=manifests)
     config = replace(config, dataset=pin_dataset(config.dataset, site))
     ids = tuple(reader.ids())
@@ -164,7 +164,7 @@ def _prompt_run(
         protocol=config.protocol,
     )
     name = run_name(config.dataset.name, model.name, part.name, key)
-    store = RunStore.create(Path(config.runtime.results).expanduser(), name)
+    store = RunStore.create(place(config.runtime.results).expanduser(), name)
     missing, unsound = _missing(config, store, reader, ids)
     return PromptRun(part, strategy, key, store, missing, unsound)
 

@@ -5,6 +5,8 @@ that ends. ``owner.json`` names who holds the run, and is touched every few seco
 another machine, whose file system may not know such locks, keeps off while the touch is young, and
 takes the run over when it is old. Each writer looks into it before it puts a file in place
 (``Fence``), so that one that was taken for dead, or whose command was killed, writes no more.
+Behind a URL it is the same; the lock then lies in this machine's own folder (``places.lock_of``),
+and ``owner.json`` is created by one command alone.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bench.part_file import write_aside
+from bench.places import Place, age, claim, lock_of, show_life, write_aside
 from bench.types import BenchError
 
 BEAT_SECONDS = 5.0
@@ -52,7 +54,7 @@ class Owner:
 class Fence:
     """Raises ``BenchError`` when it is called and the run is no longer held under the token."""
 
-    folder: Path
+    folder: Place
     token: str
 
     def __call__(self) -> None:
@@ -65,35 +67,37 @@ class Fence:
 
 
 @contextmanager
-def hold(folders: Sequence[Path]) -> Iterator[str]:
+def hold(folders: Sequence[Place]) -> Iterator[str]:
     """Holds the runs in these folders and gives the token for their fences.
 
     Raises ``BenchError`` where another command holds one of them.
     """
     token = uuid.uuid4().hex
     with ExitStack() as stack:
-        for folder in sorted(set(folders)):
+        for folder in sorted(set(folders), key=str):
             stack.enter_context(_held(folder, token))
         stack.enter_context(_heartbeat([Fence(folder, token) for folder in folders]))
         yield token
 
 
 @contextmanager
-def _held(folder: Path, token: str) -> Iterator[None]:
-    if not folder.is_dir():  # or the lock would make one, on the empty place of a lost mount
+def _held(folder: Place, token: str) -> Iterator[None]:
+    # Or the lock would make one, on the empty place of a lost mount.
+    if isinstance(folder, Path) and not folder.is_dir():
         raise BenchError(f"{folder}: the run's folder is gone")
-    lock = FileLock(folder / ".lock", timeout=0)
+    path, where = lock_of(folder)
+    lock = FileLock(path, timeout=0)
     certain = True
     try:
         lock.acquire()
     except Timeout as error:
         raise _taken(folder, _read(folder), "") from error
     except (OSError, NotImplementedError) as error:
-        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+        if isinstance(error, OSError) and isinstance(folder, Path) and error.errno not in _NO_LOCKS:
             raise BenchError(f"{folder}: the run cannot be locked ({error})") from error
         certain = False
     try:
-        _take_over(folder, token, certain)
+        _take_over(folder, token, certain, where)
         try:
             yield
         finally:
@@ -105,39 +109,47 @@ def _held(folder: Path, token: str) -> Iterator[None]:
             lock.release()
 
 
-def _take_over(folder: Path, token: str, certain: bool) -> None:
+def _take_over(folder: Place, token: str, certain: bool, where: str) -> None:
     """Writes the new owner, once the old one is known to be dead.
 
-    ``certain`` says that no other command on this machine can hold the run.
+    ``certain`` says that no other command on this machine can hold the run, if it locks it in the
+    same place, which is ``where``.
     """
-    ours = Owner(token, _machine(), socket.gethostname(), os.getpid())
+    ours = Owner(token, _machine() + where, socket.gethostname(), os.getpid())
     before = _read(folder)
     doubtful = before is not None and not (certain and before.machine == ours.machine)
-    if doubtful and (age := _age(folder)) < STALE_SECONDS:
-        wait = f"; if it is gone, try again in {STALE_SECONDS - age:.0f} s"
+    if doubtful and (silent := _age(folder)) < STALE_SECONDS:
+        wait = f"; if it is gone, try again in {STALE_SECONDS - silent:.0f} s"
         raise _taken(folder, before, wait)
-    write_aside(_path(folder), json.dumps(asdict(ours)).encode())
-    if doubtful:
+    content = json.dumps(asdict(ours)).encode()
+    alone = True
+    if before is not None:
+        write_aside(_path(folder), content)
+    else:
+        try:
+            alone = claim(_path(folder), content)
+        except FileExistsError as error:
+            other = _read(folder)
+            if other is None:
+                write_aside(_path(folder), content)  # what is there names nobody
+            elif other != ours:  # ours is there where an answer was lost and the request repeated
+                raise _taken(folder, other, "") from error
+    if doubtful or not alone:
         time.sleep(CONFIRM_SECONDS)
         Fence(folder, token)()
 
 
-def _taken(folder: Path, owner: Owner | None, wait: str) -> BenchError:
+def _taken(folder: Place, owner: Owner | None, wait: str) -> BenchError:
     who = f" (process {owner.pid} on {owner.host})" if owner else ""
     return BenchError(f"{folder}: another command is at work on this run{who}{wait}")
 
 
-def _age(folder: Path) -> float:
+def _age(folder: Place) -> float:
     """Seconds since the owner's last touch, by the clock of the file system alone."""
-    probe = folder / f".probe.{uuid.uuid4().hex}"
     try:
-        probe.touch()
-        return probe.stat().st_mtime - _path(folder).stat().st_mtime
+        return age(_path(folder))
     except OSError as error:
         raise BenchError(f"{folder}: the run cannot be locked ({error})") from error
-    finally:
-        with suppress(OSError):
-            probe.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -150,7 +162,7 @@ def _heartbeat(fences: Sequence[Fence]) -> Iterator[None]:
             for fence in fences:
                 with suppress(BenchError, OSError):  # a lost folder is noticed by the next write
                     fence()
-                    os.utime(_path(fence.folder))
+                    show_life(_path(fence.folder))
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()
@@ -161,7 +173,7 @@ def _heartbeat(fences: Sequence[Fence]) -> Iterator[None]:
         thread.join()
 
 
-def _read(folder: Path) -> Owner | None:
+def _read(folder: Place) -> Owner | None:
     """Who holds the run by its own account; none where nobody does or the file says nothing."""
     try:
         return Owner(**json.loads(_path(folder).read_text(encoding="utf-8")))
@@ -173,7 +185,7 @@ def _read(folder: Path) -> Owner | None:
         raise BenchError(f"{_path(folder)}: cannot be read ({error})") from error
 
 
-def _path(folder: Path) -> Path:
+def _path(folder: Place) -> Place:
     return folder / "owner.json"
 
 

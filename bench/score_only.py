@@ -16,6 +16,7 @@ from bench.config import RunConfig, run_key
 from bench.matching import RULES, match
 from bench.metrics import boundary_iou, iou
 from bench.parts import Part, load_class
+from bench.places import local_side, place
 from bench.predictions import Given, Predictions, read_predictions
 from bench.protocol import Protocol, chosen
 from bench.reading import open_dataset, pin_dataset
@@ -51,7 +52,7 @@ def score_given(
         raise BenchError("score takes the whole dataset: leave runtime.limit out")
     allowed = config.runtime.allow_modules
     site = config.runtime.reading_site()
-    manifests = Path(config.runtime.results).expanduser() / "manifests"
+    manifests = local_side(place(config.runtime.results)).expanduser() / "manifests"
     reader = open_dataset(config.dataset, site, allowed, manifests=manifests)
     config = replace(config, dataset=pin_dataset(config.dataset, site))
     protocol: Protocol = load_class(config.protocol, allowed, "protocol")(**config.protocol.args)
@@ -192,7 +193,7 @@ def _write(
     prompt = Part("given", "1", "given")
     identity = {"model": model, "dataset": config.dataset, "protocol": config.protocol}
     key = run_key(task=TASK, seed=0, prompt=prompt, **identity)
-    results = Path(config.runtime.results).expanduser()
+    results = place(config.runtime.results).expanduser()
     store = RunStore.create(results, run_name(config.dataset.name, model.name, prompt.name, key))
     with hold([store.folder]) as token:
         store = RunStore(store.folder, Fence(store.folder, token))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bench.places import place
 from bench.types import MAX_PIXELS, BenchError, Site
 
 
@@ -30,13 +31,14 @@ class Runtime:
 
     ``target`` is the class of ``bench.runtime`` that drives the workers. ``devices``, ``all`` or
     a list such as ``[cuda:0,cuda:1]``, gives each a process of its own. ``device`` is ``auto`` or
-    a torch device. Folders are relative to the current one. ``workers`` threads read ahead and, on
-    a CPU, score side by side: as many as there are cores, at most 8; several processes share them.
-    ``image_batch`` images are encoded and ``prompt_batch`` prompts decoded together, fewer once
-    memory has run out. ``part_images`` images make a part on disk, fewer where masks are large.
-    ``embedding_cache`` is a folder that keeps what the model's image encoder made of each image, up
-    to ``embedding_cache_gb`` (10⁹ bytes), none for not keeping it. ``profile`` writes a trace and
-    a table of where the time went into ``results/profiles``. ``limit`` runs only the first images,
+    a torch device. Folders are relative to the current one; ``results`` may be a URL. ``workers``
+    threads read ahead and, on a CPU, score side by side: as many as there are cores, at most 8;
+    several processes share them. ``image_batch`` images are encoded and ``prompt_batch``
+    prompts decoded together, fewer once memory has run out. ``part_images`` images make a part on
+    disk, fewer where masks are large. ``embedding_cache`` is a folder that keeps what the model's
+    image encoder made of each image, up to ``embedding_cache_gb`` (10⁹ bytes), none for not keeping
+    it. ``profile`` writes a trace and a table of where the time went into ``results/profiles``.
+    ``limit`` runs only the first images,
     for a try. ``strict`` stops at the first image that cannot be read. ``canary`` asks a checkpoint
     for known masks before a run. A picture of more than ``max_pixels`` is refused before it is
     decoded. A model that answers nothing stops the run, unless ``allow_degenerate`` says why it
@@ -83,13 +85,13 @@ class Runtime:
                 f"runtime.max_pixels must be at most {2 * MAX_PIXELS}, where Pillow refuses too, "
                 f"found {self.max_pixels}"
             )
-        for name in ("results", "embedding_cache"):
-            value = getattr(self, name)
-            if "://" in (value or ""):
-                raise BenchError(
-                    f"runtime.{name} must be a folder that every worker sees, found {value!r}; "
-                    "mount the bucket (URLs are not supported)"
-                )
+        if "://" in self.results:
+            place(self.results)  # refuses what can't be opened
+        if "://" in (self.embedding_cache or ""):
+            raise BenchError(
+                f"runtime.embedding_cache must be a folder, found {self.embedding_cache!r}; "
+                "mount the bucket"
+            )
         if not 0 < self.embedding_cache_gb < 1e9:
             raise BenchError(
                 "runtime.embedding_cache_gb must be a number of gigabytes above 0, "

@@ -10,7 +10,8 @@
       .lock owner.json       who holds the run, see bench.run_lock
 
 A part says which images it completes (``bench.part_file``), so that a resumed run knows what is
-missing. Only who holds the run (``bench.run_lock``) may write into it.
+missing. Only who holds the run (``bench.run_lock``) may write into it. The folder may lie behind a
+URL (``bench.places``).
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -32,8 +32,9 @@ from bench.documents import parse_json
 from bench.headers import check_header
 from bench.part_file import Content as Content
 from bench.part_file import DamagedPartError, part_bytes, read_table
-from bench.part_file import write_aside as write_aside
 from bench.part_folder import THREADS, PartFolder, Survey
+from bench.places import Place, RemotePath, place
+from bench.places import write_aside as write_aside
 from bench.schema import SCHEMA as SCHEMA
 from bench.schema import SCHEMA_VERSION as SCHEMA_VERSION
 from bench.types import BenchError, Row
@@ -54,14 +55,14 @@ class RunStore:
     taken the run over.
     """
 
-    def __init__(self, folder: Path, guard: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, folder: Place, guard: Callable[[], None] = lambda: None) -> None:
         self.folder = folder
         self.guard = guard
         self._parts = PartFolder(folder / "parts", guard)
         self._errors = folder / "errors.jsonl"
 
     @classmethod
-    def create(cls, results: Path, name: str) -> RunStore:
+    def create(cls, results: Place, name: str) -> RunStore:
         """The store of a run called ``name``, its folders made where they are missing."""
         store = cls(results / "runs" / name)
         try:
@@ -120,10 +121,11 @@ class RunStore:
         """Sets aside what is damaged or done twice, and says so; only for who holds the run."""
         return self._parts.mend()
 
-    def parts(self) -> list[Path]:
+    def parts(self) -> list[Place]:
         """The finished parts, sorted by name, but for those that a compacted one replaces."""
         survey = self.survey()
-        return sorted([*survey.damaged, *(p.path for p in (*survey.sound, *survey.doubled))])
+        counted = (part.path for part in (*survey.sound, *survey.doubled))
+        return sorted([*survey.damaged, *counted], key=lambda path: path.name)
 
     def contents(self) -> list[Content]:
         """What the finished parts hold, by their own account, an image once.
@@ -174,17 +176,17 @@ def run_name(dataset: str, model: str, prompt: str, key: str) -> str:
     return "-".join(re.sub(r"[^A-Za-z0-9_.]", "_", part) for part in (dataset, model, prompt, key))
 
 
-def find_runs(results: Path, patterns: Sequence[str] = ("*",)) -> list[RunStore]:
+def find_runs(results: Place, patterns: Sequence[str] = ("*",)) -> list[RunStore]:
     """The runs that any of the patterns names, sorted by folder name.
 
     A pattern is a run's folder, a glob over the names in ``results/runs``, or a run key. Raises
     ``BenchError`` for a pattern that names no run.
     """
-    found: dict[Path, RunStore] = {}
+    found: dict[Place, RunStore] = {}
     for pattern in patterns:
-        given = Path(pattern)
+        given = place(pattern)
         if (given / "run.json").is_file():
-            folders = [given.resolve()]
+            folders: list[Place] = [given.resolve()]
         else:
             runs = results / "runs"
             folders = (
@@ -198,10 +200,16 @@ def find_runs(results: Path, patterns: Sequence[str] = ("*",)) -> list[RunStore]
             )
         if not folders:
             raise BenchError(
-                f"no run matches {pattern!r} in {results / 'runs'}; `sam-bench ls runs` lists them"
+                f"no run matches {pattern!r} in {results / 'runs'}; {_nearest_help(results)}"
             )
         found.update({folder: RunStore(folder) for folder in folders})
-    return [found[folder] for folder in sorted(found)]
+    return [found[folder] for folder in sorted(found, key=lambda folder: folder.parts)]
+
+
+def _nearest_help(results: Place) -> str:
+    if isinstance(results, RemotePath) and not results.root.exists():
+        return f"there is no {results.root}"
+    return "`sam-bench ls runs` lists them"
 
 
 def read_runs(stores: Iterable[RunStore], columns: Sequence[str] | None = None) -> pd.DataFrame:

@@ -11,7 +11,6 @@ import pytest
 import torch
 from finished import dataset_words
 
-from bench import disk_space
 from bench.cli import main
 from bench.config import load_configs
 from bench.disk_space import bytes_needed, check_disk_space, megabytes
@@ -139,7 +138,7 @@ def test_what_a_run_will_write_is_reckoned_and_compared_with_the_disk(
     guessed = bytes_needed(plan)
     assert bytes_needed(make_plan(load_configs([*words, "runtime.keep_masks=false"])[0])) < guessed
     check_disk_space([plan])
-    monkeypatch.setattr(disk_space.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(BenchError, match=r"1 MB are free, the run needs about .*keep_masks=false"):
         check_disk_space([plan])
     monkeypatch.undo()
@@ -152,7 +151,7 @@ def test_what_a_run_will_write_is_reckoned_and_compared_with_the_disk(
     assert written < guessed
     done = make_plan(load_configs(words)[0])
     assert bytes_needed(done) == 0
-    monkeypatch.setattr(disk_space.shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=0))
     check_disk_space([done])  # nothing to write needs no room
 
 

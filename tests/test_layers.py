@@ -67,12 +67,14 @@ def test_rooms_know_the_values_and_not_each_other() -> None:
 
 def test_a_report_sees_rows_only() -> None:
     allowed("report", *VALUES, "bench.store", "bench.stats", "bench.reference")
-    parts = ("bench.part_file", "bench.part_folder", "bench.schema")
+    parts = ("bench.part_file", "bench.part_folder", "bench.places", "bench.schema")
     allowed("store.py", *VALUES, *parts, "bench.headers", "bench.documents")
-    allowed("part_folder.py", *VALUES, "bench.part_file")
-    allowed("part_file.py", *VALUES, "bench.schema", "bench.documents")
+    allowed("part_folder.py", *VALUES, "bench.part_file", "bench.places")
+    allowed("part_file.py", *VALUES, "bench.schema", "bench.documents", "bench.places")
     allowed("compaction.py", "bench.part_file", "bench.store")
-    allowed("run_lock.py", *VALUES, "bench.part_file")
+    allowed("run_lock.py", *VALUES, "bench.places")
+    allowed("places.py", *VALUES, "bench.remote")
+    allowed("remote.py", *VALUES)
 
 
 def test_what_watches_or_foretells_a_run_neither_drives_it_nor_asks_a_model() -> None:
@@ -104,7 +106,8 @@ def loaded_by(statement: str) -> set[str]:
 
 
 def test_the_command_line_starts_without_torch() -> None:
-    assert not loaded_by("import bench.cli") & {"torch", "ray", "hydra", "matplotlib", "cv2"}
+    heavy = {"torch", "ray", "hydra", "matplotlib", "cv2", "fsspec"}
+    assert not loaded_by("import bench.cli") & heavy
 
 
 def test_a_report_is_made_without_torch() -> None:

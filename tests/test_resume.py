@@ -154,8 +154,3 @@ def test_a_sweep_goes_on_where_it_stopped(folder: Path) -> None:
     assert main(words) == 0
     assert [store.parts() for store in kept] == parts
     assert len(gone.content().images) == 6
-
-
-def test_results_are_a_folder_and_no_url(folder: Path) -> None:
-    with pytest.raises(BenchError, match=r"runtime\.results must be a folder .*s3://bucket/x"):
-        configure(folder, "runtime.results=s3://bucket/x")

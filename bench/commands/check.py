@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench import console
 from bench.arguments import Commands, add_overrides
+from bench.places import local_side, place
 from bench.types import BenchError
 
 if TYPE_CHECKING:
@@ -134,7 +135,8 @@ def check_data(options: argparse.Namespace) -> int:
     screen = console.output()
     for section in sections(check):
         screen.print(console.table_of(section))
-    said = [*sentences(check), *_write(options, check, reader, site, Path(runtime.results))]
+    results = local_side(place(runtime.results))
+    said = [*sentences(check), *_write(options, check, reader, site, results)]
     for sentence in said:
         screen.print(sentence, highlight=False, markup=False, soft_wrap=True)
     return 0 if check.holds else 1

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import console
 from bench.arguments import Commands, add_data, add_results
+from bench.places import Place, local_side
 from bench.types import BenchError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def main(options: argparse.Namespace) -> int:
         for sentence in found.answer:
             screen.print(sentence, highlight=False, markup=False)
     read_sample = samples_of_runs(options.datasets, options.allow_module)
-    out = options.results / "reports" / options.name
+    out = local_side(options.results) / "reports" / options.name
     write_comparison(comparisons, out, read_sample=read_sample)
     screen.print(f"report: {out / 'index.html'}", highlight=False, markup=False, soft_wrap=True)
     if gate is None:
@@ -73,7 +73,7 @@ def main(options: argparse.Namespace) -> int:
     return 0 if all(outcome == "holds" for outcome, _ in outcomes) else 1
 
 
-def _side(results: Path, name: str) -> list[RunStore]:
+def _side(results: Place, name: str) -> list[RunStore]:
     """The runs that a word names: those of the model of that name, else by folder, glob or key."""
     from bench.store import find_runs
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from rich.table import Table
 
 from bench import console
 from bench.arguments import Commands, add_config_dir, add_results
+from bench.places import Place
 
 _GROUPS = {"models": "model", "datasets": "dataset", "prompts": "prompt", "protocols": "protocol"}
 
@@ -38,7 +38,7 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-def _runs_table(results: Path) -> Table:
+def _runs_table(results: Place) -> Table:
     from bench.store import find_runs
 
     table = Table("run", "status", "images", "masks", box=None, header_style="bold")

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from bench import console
 from bench.arguments import Commands, add_config_dir, add_overrides
+from bench.places import local_side, place
 from bench.types import BenchError
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ def ablate_protocols(options: argparse.Namespace) -> int:
     for section in sections:
         console.output().print(console.table_of(section))
     if options.report:
-        _write(sections, Path(a[0].runtime.results).expanduser() / "reports" / options.report)
+        results = local_side(place(a[0].runtime.results)).expanduser()
+        _write(sections, results / "reports" / options.report)
     return say_failed(failed)
 
 

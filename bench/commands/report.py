@@ -6,6 +6,7 @@ import argparse
 
 from bench import console
 from bench.arguments import Commands, add_data, add_results, add_slices
+from bench.places import local_side
 
 
 def add(commands: Commands) -> None:
@@ -27,7 +28,7 @@ def main(options: argparse.Namespace) -> int:
     from bench.store import find_runs
 
     stores = find_runs(options.results, options.runs or ["*"])
-    out = options.results / "reports" / options.name
+    out = local_side(options.results) / "reports" / options.name
     read_sample = samples_of_runs(options.datasets, options.allow_module)
     console.show_runs(stores, out, read_sample, options.allow_partial, options.by, options.figure)
     return 0

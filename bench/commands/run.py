@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import console
 from bench.arguments import Commands, add_overrides, add_slices
+from bench.places import local_side, place
 
 if TYPE_CHECKING:
     from bench.store import ImageError, RunStore
@@ -70,7 +70,7 @@ def main(options: argparse.Namespace) -> int:
     stores = list({store.folder: store for store in stores}.values())
     readers = {plan.config.dataset.name: plan.reader for plan in plans}
     limited = any(config.runtime.limit is not None for config in configs)
-    reports = Path(configs[0].runtime.results).expanduser() / "reports"
+    reports = local_side(place(configs[0].runtime.results)).expanduser() / "reports"
     out = reports / options.report if options.report else None
 
     def read_sample(store: RunStore, image_id: str) -> Sample:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench import console
 from bench.arguments import Commands, add_overrides
+from bench.places import local_side, place
 from bench.types import BenchError
 
 _HELP = """\
@@ -70,7 +71,7 @@ def main(options: argparse.Namespace) -> int:
         config, options.predictions, model=model, kind=options.format, rule=options.match
     )
     read_sample = samples_of_runs(Path(config.runtime.datasets), config.runtime.allow_modules)
-    reports = Path(config.runtime.results).expanduser() / "reports"
+    reports = local_side(place(config.runtime.results)).expanduser() / "reports"
     out = reports / options.name if options.name else None
     console.show_runs([scored.store], out, read_sample, allow_partial=False)
     if scored.failed:

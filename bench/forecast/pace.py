@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
+from bench import places
 from bench.findings import Findings
 from bench.plan import Plan
 from bench.store import RunStore, find_runs
@@ -81,7 +81,7 @@ def find_pace(plan: Plan) -> Pace | None:
     """
     here, model = place(plan), _plain(asdict(plan.model))
     found = []
-    for header in _headers(Path(plan.config.runtime.results).expanduser()):
+    for header in _headers(places.place(plan.config.runtime.results).expanduser()):
         latest, part = header.get("latest") or {}, header.get("model") or {}
         same = all(part.get(key) == model[key] for key in ("name", "version", "args"))
         if same and latest.get("place") == here and latest.get("images"):
@@ -117,7 +117,7 @@ def _device_name(device: str) -> str | None:
     return torch.cuda.get_device_name(device)
 
 
-def _headers(results: Path) -> Iterator[dict[str, Any]]:
+def _headers(results: places.Place) -> Iterator[dict[str, Any]]:
     stores: list[RunStore] = []
     with suppress(BenchError):  # no run yet
         stores = find_runs(results)

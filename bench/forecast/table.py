@@ -14,10 +14,10 @@ from bench.forecast.forecast import Forecast
 _HEADS = ("to do", "done", "masks", "answers", "time", "memory", "disk")
 
 
-def forecast_table(forecasts: Sequence[Forecast], free: int) -> Table:
+def forecast_table(forecasts: Sequence[Forecast], free: int | None) -> Table:
     """A line per run and, of several, their total; below, where the numbers are from.
 
-    ``free`` are the bytes that the disk has.
+    ``free`` are the bytes that the disk has, none where nothing tells.
     """
     table = Table(
         title="Plan: what is to do",
@@ -89,7 +89,7 @@ def _total(forecasts: Sequence[Forecast]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _notes(forecasts: Sequence[Forecast], free: int) -> Iterator[str]:
+def _notes(forecasts: Sequence[Forecast], free: int | None) -> Iterator[str]:
     busy = [each for each in forecasts if each.work.images]
     if not busy:
         yield "Everything is done: the same command only shows the table."
@@ -114,4 +114,5 @@ def _notes(forecasts: Sequence[Forecast], free: int) -> Iterator[str]:
             "Memory over: weights, pictures and answers in hand; a network's own intermediate "
             "values come on top."
         )
-    yield f"{megabytes(free)} of the disk are free."
+    if free is not None:
+        yield f"{megabytes(free)} of the disk are free."

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import provenance
-from bench.part_file import write_aside
+from bench.places import local_side, place, write_aside
 from bench.profiling.page import Measured, page
 from bench.profiling.recorder import Recorder
 from bench.profiling.recording import MOST_EVENTS, Recording
@@ -46,11 +46,13 @@ class Profile:
     def write(self, plan: Plan, findings: Findings) -> None:
         """Writes ``profile.md`` and ``trace.json`` into a new folder of ``results/profiles``.
 
+        Where the results lie behind a URL, that is a folder here.
+
         Raises ``BenchError`` where that can't be done.
         """
         self.add(self.recorder.take())
         measured = self._measured(plan, findings)
-        results = Path(plan.config.runtime.results).expanduser()
+        results = local_side(place(plan.config.runtime.results)).expanduser()
         name = re.sub(r"[^\w.-]", "_", f"{plan.config.dataset.name}-{plan.config.model.name}")
         folder = _new_folder(results / "profiles", name)
         trace = "\n".join(trace_lines(measured.recordings, measured.names))

@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.compaction import MOST_SMALL, compact
 from bench.config import RunConfig
 from bench.parts import Part
+from bench.places import place
 from bench.plan import Plan, PromptRun, Task, open_parts
 from bench.reading import open_whole
 from bench.run_lock import Fence
@@ -60,7 +61,7 @@ def order_for(plan: Plan, device: str, workers: int) -> Order:
         workers=max(1, settings.workers // workers),
         datasets=_absolute(settings.datasets),
         checkpoints=_absolute(settings.checkpoints),
-        results=_absolute(settings.results),
+        results=str(place(settings.results).expanduser().absolute()),
         embedding_cache=settings.embedding_cache and _absolute(settings.embedding_cache),
     )
     held = {
@@ -68,7 +69,7 @@ def order_for(plan: Plan, device: str, workers: int) -> Order:
         for name, each in plan.runs.items()
         if isinstance(each.store.guard, Fence)
     }
-    fences = {n: Fence(Path(_absolute(str(f.folder))), f.token) for n, f in held.items()}
+    fences = {n: Fence(f.folder.expanduser().absolute(), f.token) for n, f in held.items()}
     config = dataclasses.replace(plan.config, runtime=runtime)
     return Order(config, plan.model, {name: plan.runs[name].key for name in fences}, fences)
 

@@ -18,8 +18,9 @@ from typing import Any
 from bench.findings import Findings, Progress
 from bench.plan import Plan, Task
 from bench.runtime import messages
+from bench.runtime.hearing import Hearing
 from bench.runtime.ledger import Ledger
-from bench.runtime.order import Order, order_for, still_lacking, tidy
+from bench.runtime.order import Order, order_for, still_lacking
 from bench.runtime.telling import Telling
 from bench.stopping import asked_to_stop
 from bench.store import ImageError
@@ -70,7 +71,7 @@ class _Crew:
         self._share = 1
         self._died_loading = 0
         self._again = 0  # images that were told of and are done again
-        self._stopping = False
+        self._hearing = Hearing(plan, ledger, telling, findings)
 
     @contextmanager
     def at_work(self, devices: Sequence[str]) -> Iterator[None]:
@@ -113,7 +114,7 @@ class _Crew:
 
     def finish_in_hand(self) -> None:
         """Asks each process to stop after the image in hand, and hears them out."""
-        self._stopping = True
+        self._hearing.stopping = True
         for hand in self._hands:
             if self._ledger.in_hand(hand):
                 with suppress(OSError):
@@ -132,28 +133,18 @@ class _Crew:
         self._hands.append(_Hand(device, process, ours))
 
     def _act(self, hand: _Hand, message: object) -> None:
+        """Counts what only processes need; an image that is done again was told of before."""
         if isinstance(message, messages.Loaded):
-            hand.loaded, self._died_loading = True, 0
-            self._findings.loaded(message.facts)
+            self._died_loading = 0
         elif isinstance(message, messages.Scored):
             hand.scored += 1
             if self._again:
                 self._again -= 1
-            else:
-                self._telling.image_done(message.ious)
-        elif isinstance(message, messages.Failed):
-            self._telling.image_failed(message.error)
-        elif isinstance(message, messages.Returned):
-            self._findings.returned(message.seconds, message.memory, message.recording)
-            self._ledger.returned(hand)
-            tidy(self._plan, self._ledger.batches)
-        elif isinstance(message, messages.Refused):
-            self._ledger.returned(hand)
-            if not self._stopping:
-                raise message.error()
+                return
+        self._hearing.act(hand, message)
 
     def _feed(self, hand: _Hand) -> None:
-        if self._stopping or not hand.loaded or self._ledger.in_hand(hand):
+        if self._hearing.stopping or not hand.loaded or self._ledger.in_hand(hand):
             return
         hand.scored = 0
         if batch := self._ledger.hand_out(hand):
@@ -181,7 +172,7 @@ class _Crew:
         for task in self._ledger.lost(hand, left):
             reason = f"ended its worker twice (the last time by {how})"
             self._telling.image_failed(ImageError(task.image_id, reason))
-        if not self._stopping and not self._ledger.done:
+        if not self._hearing.stopping and not self._ledger.done:
             self._start(hand.device)
 
 

@@ -19,8 +19,9 @@ from bench.plan import Plan, Task
 from bench.run import Worker
 from bench.runtime import messages
 from bench.runtime.account import Account
+from bench.runtime.hearing import Hearing
 from bench.runtime.ledger import Ledger
-from bench.runtime.order import Order, order_for, still_lacking, tidy
+from bench.runtime.order import Order, order_for, still_lacking
 from bench.runtime.telling import Telling
 from bench.stopping import asked_to_stop
 from bench.store import ImageError
@@ -94,7 +95,7 @@ class _Crew:
         self._threads = max(1, int(settings.cpus_per_actor))
         self._asked: dict[Any, _Hand] = {}
         self._heard = time.monotonic()
-        self._stopping = False
+        self._hearing = Hearing(plan, ledger, telling, findings)
 
     def start(self) -> None:
         """Asks Ray for one more actor; it may come once there is room for it."""
@@ -115,7 +116,7 @@ class _Crew:
                 self._bury(hand, type(error).__name__)
                 continue
             for answer in answers:
-                self._act(hand, answer)
+                self._hearing.act(hand, answer)
             self._feed(hand)
         if time.monotonic() - self._heard > QUIET:
             log.warning("nothing heard of any worker for %.0f s; `ray status` says why", QUIET)
@@ -123,7 +124,7 @@ class _Crew:
 
     def finish_in_hand(self) -> None:
         """Asks each actor to stop after the image in hand, and hears them out."""
-        self._stopping = True
+        self._hearing.stopping = True
         for hand in self._asked.values():
             if self._ledger.in_hand(hand):
                 hand.actor.stop.remote()
@@ -136,28 +137,12 @@ class _Crew:
             self._ray.kill(hand.actor)
         self._asked.clear()
 
-    def _act(self, hand: _Hand, message: object) -> None:
-        if isinstance(message, messages.Loaded):
-            hand.loaded = True
-            self._findings.loaded(message.facts)
-        elif isinstance(message, messages.Scored):
-            self._telling.image_done(message.ious)
-        elif isinstance(message, messages.Failed):
-            self._telling.image_failed(message.error)
-        elif isinstance(message, messages.Returned):
-            self._findings.returned(message.seconds, message.memory, message.recording)
-            self._ledger.returned(hand)
-            tidy(self._plan, self._ledger.batches)
-        elif isinstance(message, messages.Refused):
-            self._ledger.returned(hand)
-            if not self._stopping:
-                raise message.error()
-
     def _feed(self, hand: _Hand) -> None:
-        batch = [] if self._stopping else self._ledger.hand_out(hand)
-        if batch:
+        if self._hearing.stopping:
+            return
+        if batch := self._ledger.hand_out(hand):
             self._asked[hand.actor.work.remote(batch)] = hand
-        elif not self._stopping and not self._ledger.done:  # a loss may bring more: ask again
+        elif not self._ledger.done:  # a loss may bring more: ask again
             self._asked[hand.actor.rest.remote()] = hand
 
     def _bury(self, hand: _Hand, how: str) -> None:
@@ -169,7 +154,7 @@ class _Crew:
         for task in self._ledger.lost(hand, still_lacking(self._plan, tasks)):
             reason = f"ended its worker twice (the last time by {how})"
             self._telling.image_failed(ImageError(task.image_id, reason))
-        if not self._stopping and not self._ledger.done:
+        if not self._hearing.stopping and not self._ledger.done:
             self.start()
 
 
