@@ -38,11 +38,11 @@ class Runtime:
     disk, fewer where masks are large. ``embedding_cache`` is a folder that keeps what the model's
     image encoder made of each image, up to ``embedding_cache_gb`` (10⁹ bytes), none for not keeping
     it. ``profile`` writes a trace and a table of where the time went into ``results/profiles``.
-    ``limit`` runs only the first images,
-    for a try. ``strict`` stops at the first image that cannot be read. ``canary`` asks a checkpoint
-    for known masks before a run. A picture of more than ``max_pixels`` is refused before it is
-    decoded. A model that answers nothing stops the run, unless ``allow_degenerate`` says why it
-    may. Classes outside this package need their module in ``allow_modules``, which no YAML may set.
+    ``limit`` runs only the first images, for a try. ``strict`` stops at the first image that cannot
+    be read. ``canary`` asks a checkpoint for known masks before a run. A picture of more than
+    ``max_pixels`` is refused before it is decoded. A model that answers nothing stops the run,
+    unless ``allow_degenerate`` says why it may. Classes outside this package need their module in
+    ``allow_modules``, which no YAML may set.
     """
 
     target: str = "bench.runtime.local.Local"
