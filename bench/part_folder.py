@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from bench.part_file import DamagedPartError, PartFile, open_part, part_name, write_aside
 from bench.types import BenchError
@@ -19,6 +20,10 @@ _PATIENCE = 60.0
 
 THREADS = 4
 """Parts that are opened at once: most of that is spent outside of Python."""
+
+
+_Key: TypeAlias = "tuple[str, int, int]"
+"""A part's name, bytes and time of change: with another one it is opened again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,16 @@ class PartFolder:
     def __init__(self, path: Path, guard: Callable[[], None] = lambda: None) -> None:
         self.path = path
         self._guard = guard
-        self._opened: dict[tuple[str, int, int], PartFile] = {}  # by name, bytes and time
+        self._opened: dict[_Key, PartFile] = {}
+        self._listing: list[_Key] | None = None
+        self._survey: Survey | None = None
+
+    def under(self, guard: Callable[[], None]) -> PartFolder:
+        """The same folder under another guard; no part is opened again for it."""
+        folder = PartFolder(self.path, guard)
+        folder._opened, folder._listing = self._opened, self._listing
+        folder._survey = self._survey
+        return folder
 
     def add(self, data: bytes) -> None:
         """Puts a part in place."""
@@ -64,7 +78,19 @@ class PartFolder:
 
         Raises ``BenchError`` for a part of another schema version and for what can't be read.
         """
-        files, damaged = self._open_all()
+        give_up = time.monotonic() + _PATIENCE
+        while time.monotonic() < give_up:
+            try:
+                listing = self._listed()
+                if self._survey is None or listing != self._listing:
+                    files, damaged = self._open_all(listing)
+                    self._survey, self._listing = self._sorted_out(files, damaged), listing
+            except FileNotFoundError:  # compacted meanwhile
+                continue
+            return self._survey
+        raise BenchError(f"{self.path}: parts come and go while they are read; try again")
+
+    def _sorted_out(self, files: Sequence[PartFile], damaged: Mapping[Path, str]) -> Survey:
         gone = {name for file in files for name in file.replaces}
         sound: list[PartFile] = []
         doubled: list[PartFile] = []
@@ -80,7 +106,9 @@ class PartFolder:
             tuple(sorted(sound, key=lambda file: file.path.name)),
             {path: why for path, why in damaged.items() if path.name not in gone},
             tuple(sorted(doubled, key=lambda file: file.path.name)),
-            tuple(self.path / name for name in sorted(gone) if (self.path / name).exists()),
+            tuple(
+                sorted(path for path in (*damaged, *(f.path for f in files)) if path.name in gone)
+            ),
         )
 
     def mend(self) -> list[str]:
@@ -115,45 +143,39 @@ class PartFolder:
         except OSError as error:
             raise BenchError(f"{path}: cannot be moved into {folder} ({error})") from error
 
-    def _open_all(self) -> tuple[list[PartFile], dict[Path, str]]:
-        """Every readable part and the damaged ones; again where one was compacted meanwhile."""
-        give_up = time.monotonic() + _PATIENCE
-        while time.monotonic() < give_up:
-            damaged: dict[Path, str] = {}
-            opened: dict[tuple[str, int, int], PartFile] = {}
-            try:
-                with ThreadPoolExecutor(THREADS) as pool:
-                    listed = self._listed()
-                    for key, found in zip(listed, pool.map(self._open, listed), strict=True):
-                        if isinstance(found, DamagedPartError):
-                            damaged[self.path / key[0]] = str(found)
-                        else:
-                            opened[key] = found
-            except FileNotFoundError:
-                self._opened |= opened
-                continue
-            self._opened = opened
-            return list(opened.values()), damaged
-        raise BenchError(f"{self.path}: parts come and go while they are read; try again")
+    def _open_all(self, listing: Sequence[_Key]) -> tuple[list[PartFile], dict[Path, str]]:
+        """Every readable part and the damaged ones; raises ``FileNotFoundError`` for one gone."""
+        fresh = [key for key in listing if key not in self._opened]
+        damaged: dict[Path, str] = {}
+        with ThreadPoolExecutor(THREADS) as pool:
+            for key, found in zip(fresh, pool.map(self._open, fresh), strict=True):
+                if isinstance(found, DamagedPartError):
+                    damaged[self.path / key[0]] = str(found)
+                else:
+                    self._opened[key] = found
+        self._opened = {key: self._opened[key] for key in listing if key in self._opened}
+        return list(self._opened.values()), damaged
 
-    def _open(self, key: tuple[str, int, int]) -> PartFile | DamagedPartError:
+    def _open(self, key: _Key) -> PartFile | DamagedPartError:
         try:
-            return self._opened.get(key) or open_part(self.path / key[0])
+            return open_part(self.path / key[0])
         except DamagedPartError as error:
             return error
 
-    def _listed(self) -> list[tuple[str, int, int]]:
-        """Name, bytes and time of every part, sorted: of two listings in a row that are equal.
+    def _listed(self) -> list[_Key]:
+        """Every part, sorted: as at the survey before, or as listed twice with none gone between.
 
         One listing alone might be drawn up while a compacted part appears and those that it
-        replaces go, and hold neither.
+        replaces go, and hold neither. That others appear meanwhile is no reason to look again.
         """
-        before = sorted(self._scan())
-        while (now := sorted(self._scan())) != before:
-            before = now
+        now = sorted(self._scan())
+        while now != self._listing:
+            before, now = now, sorted(self._scan())
+            if set(now).issuperset(before):
+                break
         return now
 
-    def _scan(self) -> Iterator[tuple[str, int, int]]:
+    def _scan(self) -> Iterator[_Key]:
         try:
             with os.scandir(self.path) as entries:
                 for entry in entries:

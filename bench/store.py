@@ -25,8 +25,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bench.documents import parse_json
 from bench.headers import check_header
@@ -59,6 +62,12 @@ class RunStore:
         self.guard = guard
         self._parts = PartFolder(folder / "parts", guard)
         self._errors = folder / "errors.jsonl"
+
+    def under(self, guard: Callable[[], None]) -> RunStore:
+        """The same run under another guard, with what is known of its parts."""
+        store = RunStore(self.folder, guard)
+        store._parts = self._parts.under(guard)
+        return store
 
     @classmethod
     def create(cls, results: Path, name: str) -> RunStore:
@@ -217,22 +226,58 @@ def read_runs(stores: Iterable[RunStore], columns: Sequence[str] | None = None) 
 
 
 _KEY = ["image_id", "mask_id", "step"]
+_MOST_TEXT = 1 << 30
+"""Bytes of a column of texts that Arrow can sort with offsets of 32 bits, which end at 2 GiB."""
 
 
 def _read_run(store: RunStore, columns: Sequence[str] | None) -> pd.DataFrame:
+    frame: pd.DataFrame = read_rows(store, columns).to_pandas(maps_as_pydicts="strict")
+    frame.insert(0, "run", store.folder.name)
+    return frame
+
+
+def read_rows(store: RunStore, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of one run as ``read_runs`` gives them, but in an Arrow table and without ``run``.
+
+    There a list takes the bytes of its numbers, while a frame makes an object of each.
+    """
     wanted = None if columns is None else list(dict.fromkeys([*_KEY, *columns]))
     empty = SCHEMA.empty_table() if wanted is None else SCHEMA.empty_table().select(wanted)
     table = pa.concat_tables([empty.replace_schema_metadata(None), *_tables(store, wanted)])
-    frame: pd.DataFrame = table.to_pandas(maps_as_pydicts="strict")
-    frame = frame.sort_values(_KEY, ignore_index=True)
-    if (twice := frame.duplicated(_KEY)).any():
-        image_id, mask_id, step = frame.loc[twice, _KEY].iloc[0]
+    table = _roomy(table).combine_chunks().sort_by([(name, "ascending") for name in _KEY])
+    twice = same_as_next(table, _KEY)
+    if twice.any():
+        first = {name: table[name][int(twice.argmax())] for name in _KEY}
         raise BenchError(
-            f"{store.folder}: mask {mask_id} of image {image_id} stands twice at step {step} "
-            f"({int(twice.sum())} such rows); the same `run` command again mends it"
+            f"{store.folder}: mask {first['mask_id']} of image {first['image_id']} stands twice "
+            f"at step {first['step']} ({int(twice.sum())} such rows); the same `run` command "
+            "again mends it"
         )
-    frame.insert(0, "run", store.folder.name)
-    return frame
+    return table
+
+
+def same_as_next(table: pa.Table, names: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Of each of (N,) rows, whether the next one has the same in these columns; the last has no."""
+    same = np.zeros(len(table), dtype=bool)
+    if len(table):
+        same[:-1] = True
+    for name in names:
+        column = table[name]
+        equal = pc.equal(column.slice(1), column.slice(0, len(table) - 1))
+        same[:-1] &= pc.fill_null(equal, False).to_numpy()
+    return same
+
+
+def _roomy(table: pa.Table) -> pa.Table:
+    """The table, its texts with wide offsets where they are too long for the narrow ones."""
+    return table.cast(
+        pa.schema(
+            field.with_type(pa.large_string())
+            if pa.types.is_string(field.type) and table[field.name].nbytes > _MOST_TEXT
+            else field
+            for field in table.schema
+        )
+    )
 
 
 def _tables(store: RunStore, columns: Sequence[str] | None) -> list[pa.Table]:
