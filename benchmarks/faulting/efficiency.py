@@ -10,7 +10,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
-from faulting.setting import make_dataset, start, words_for
+from faulting.setting import Running, make_dataset, words_for
 
 SETTINGS = {
     "one process, one thread": ["runtime.workers=1"],
@@ -36,9 +36,8 @@ def two_against_one(context: ForkServerContext, work: Path, turns: int) -> dict[
                 words = words_for(dataset, results, *more, "runtime.part_images=16",
                                   f"model={model}", f"runtime.limit={limit}")[1:]  # fmt: skip
                 began = time.monotonic()
-                process = start(context, words, work / "efficiency.log")
-                process.join()
-                assert process.exitcode == 0, (work / "efficiency.log").read_text()
+                log = work / "efficiency.log"
+                assert Running(context, words, log).wait() == 0, log.read_text()
                 whole[name].append(limit / (time.monotonic() - began))
                 rates[name].append(limit / _seconds_at_work(results, 2 if "two p" in name else 1))
         one, two = (statistics.median(rates[name]) for name in list(SETTINGS)[::2])
