@@ -20,23 +20,20 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from bench.documents import parse_json
 from bench.headers import check_header
 from bench.part_file import Content as Content
-from bench.part_file import DamagedPartError, part_bytes, read_table
+from bench.part_file import DamagedPartError, part_bytes
 from bench.part_file import write_aside as write_aside
-from bench.part_folder import THREADS, PartFolder, Survey
+from bench.part_folder import PartFolder, Survey
+from bench.row_table import read_parts
 from bench.schema import SCHEMA as SCHEMA
 from bench.schema import SCHEMA_VERSION as SCHEMA_VERSION
 from bench.types import BenchError, Row
@@ -225,11 +222,6 @@ def read_runs(stores: Iterable[RunStore], columns: Sequence[str] | None = None) 
     return pd.concat(frames, ignore_index=True)
 
 
-_KEY = ["image_id", "mask_id", "step"]
-_MOST_TEXT = 1 << 30
-"""Bytes of a column of texts that Arrow can sort with offsets of 32 bits, which end at 2 GiB."""
-
-
 def _read_run(store: RunStore, columns: Sequence[str] | None) -> pd.DataFrame:
     frame: pd.DataFrame = read_rows(store, columns).to_pandas(maps_as_pydicts="strict")
     frame.insert(0, "run", store.folder.name)
@@ -241,53 +233,12 @@ def read_rows(store: RunStore, columns: Sequence[str] | None = None) -> pa.Table
 
     There a list takes the bytes of its numbers, while a frame makes an object of each.
     """
-    wanted = None if columns is None else list(dict.fromkeys([*_KEY, *columns]))
-    empty = SCHEMA.empty_table() if wanted is None else SCHEMA.empty_table().select(wanted)
-    table = pa.concat_tables([empty.replace_schema_metadata(None), *_tables(store, wanted)])
-    table = _roomy(table).combine_chunks().sort_by([(name, "ascending") for name in _KEY])
-    twice = same_as_next(table, _KEY)
-    if twice.any():
-        first = {name: table[name][int(twice.argmax())] for name in _KEY}
-        raise BenchError(
-            f"{store.folder}: mask {first['mask_id']} of image {first['image_id']} stands twice "
-            f"at step {first['step']} ({int(twice.sum())} such rows); the same `run` command "
-            "again mends it"
-        )
-    return table
-
-
-def same_as_next(table: pa.Table, names: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Of each of (N,) rows, whether the next one has the same in these columns; the last has no."""
-    same = np.zeros(len(table), dtype=bool)
-    if len(table):
-        same[:-1] = True
-    for name in names:
-        column = table[name]
-        equal = pc.equal(column.slice(1), column.slice(0, len(table) - 1))
-        same[:-1] &= pc.fill_null(equal, False).to_numpy()
-    return same
-
-
-def _roomy(table: pa.Table) -> pa.Table:
-    """The table, its texts with wide offsets where they are too long for the narrow ones."""
-    return table.cast(
-        pa.schema(
-            field.with_type(pa.large_string())
-            if pa.types.is_string(field.type) and table[field.name].nbytes > _MOST_TEXT
-            else field
-            for field in table.schema
-        )
-    )
-
-
-def _tables(store: RunStore, columns: Sequence[str] | None) -> list[pa.Table]:
-    """The rows of every part; again from the start where parts were compacted meanwhile."""
-    while True:
+    while True:  # again where parts were compacted meanwhile
         survey = store.survey()
         _refuse_damaged(survey)
         paths = [part.path for part in (*survey.sound, *survey.doubled)]
-        with suppress(FileNotFoundError), ThreadPoolExecutor(THREADS) as pool:
-            return list(pool.map(lambda path: read_table(path, columns), paths))
+        with suppress(FileNotFoundError):
+            return read_parts(paths, columns, str(store.folder))
 
 
 def _refuse_damaged(survey: Survey) -> None:

@@ -88,7 +88,7 @@ def test_texts_that_are_too_long_for_narrow_offsets_are_sorted_too(
     for image_id in ("b", "a"):
         store.write_part([replace(ROW, image_id=image_id)], [image_id])
     frame = read_runs([store])
-    monkeypatch.setattr("bench.store._MOST_TEXT", 1)
+    monkeypatch.setattr("bench.row_table._MOST_TEXT", 1)
     assert read_rows(store).schema.field("mask_rle").type == "large_string"
     pd.testing.assert_frame_equal(read_runs([store]), frame)
     assert frame["image_id"].tolist() == ["a", "b"]

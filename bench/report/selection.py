@@ -14,7 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.store import RunStore, read_rows, same_as_next
+from bench.row_table import same_as_next
+from bench.store import RunStore, read_rows
 from bench.types import BenchError
 
 _COLUMNS = [
