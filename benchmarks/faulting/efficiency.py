@@ -12,6 +12,9 @@ from typing import Any
 
 from faulting.setting import Running, make_dataset, words_for
 
+IMAGES = {"disk": 400, "demo": 60}
+"""How many a command scores, by model."""
+
 SETTINGS = {
     "one process, one thread": ["runtime.workers=1"],
     "one process, two threads": ["runtime.workers=2"],
@@ -25,9 +28,9 @@ def two_against_one(context: ForkServerContext, work: Path, turns: int) -> dict[
     ``load`` of two processes passes side by side, so half of it is taken off.
     """
     dataset = work / "efficiency"
-    make_dataset(dataset, images=400)
+    make_dataset(dataset, images=max(IMAGES.values()))
     found: dict[str, Any] = {"load average before": round(os.getloadavg()[0], 1)}
-    for model, limit in (("disk", 400), ("demo", 60)):
+    for model, limit in IMAGES.items():
         rates: dict[str, list[float]] = {name: [] for name in SETTINGS}
         whole: dict[str, list[float]] = {name: [] for name in SETTINGS}
         for turn in range(turns):
