@@ -34,16 +34,15 @@ def read_parts(paths: Sequence[Path], columns: Sequence[str] | None, run: str) -
     """
     wanted = None if columns is None else list(dict.fromkeys([*KEY, *columns]))
     empty = SCHEMA.empty_table().replace_schema_metadata(None)
-    tables = [empty if wanted is None else empty.select(wanted)]
+    empty = empty if wanted is None else empty.select(wanted)
 
     def together(group: Sequence[Path]) -> pa.Table:
         return pa.concat_tables([read_table(path, wanted) for path in group]).combine_chunks()
 
     groups = [paths[start : start + _TOGETHER] for start in range(0, len(paths), _TOGETHER)]
     with ThreadPoolExecutor(THREADS) as pool:
-        tables += pool.map(together, groups)
-    table = _roomy(pa.concat_tables(tables)).combine_chunks()
-    table = table.sort_by([(name, "ascending") for name in KEY])
+        table = pa.concat_tables([empty, *pool.map(together, groups)])
+    table = _sorted(_roomy(table))
     twice = same_as_next(table, KEY)
     if twice.any():
         first = {name: table[name][int(twice.argmax())] for name in KEY}
@@ -63,6 +62,17 @@ def same_as_next(table: pa.Table, names: Sequence[str]) -> npt.NDArray[np.bool_]
         equal = pc.equal(column.slice(1), column.slice(0, max(0, len(table) - 1)))
         same[:-1] &= pc.fill_null(equal, False).to_numpy()
     return same
+
+
+def _sorted(table: pa.Table) -> pa.Table:
+    """The rows by their key, a column after the other: only one of them is there twice."""
+    keys = table.select(KEY).combine_chunks()
+    order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in KEY])
+    done = {}
+    for name in table.column_names:
+        done[name] = table[name].combine_chunks().take(order)
+        table = table.drop_columns([name])
+    return pa.table(done)
 
 
 def _roomy(table: pa.Table) -> pa.Table:

@@ -23,6 +23,9 @@ _COLUMNS = [
     "predicted_ious", "selected", "multimask", "boundary_iou",
 ]  # fmt: skip
 
+_NAMES = frozenset({"run", "dataset", "model", "prompt", "protocol", "label"})
+"""Columns that say the same in many rows: as texts they would take most of the memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -90,7 +93,7 @@ def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Select
         raise BenchError("no run to report")
     headers = {name: store.header() for name, store in named.items()}
     notes = [*_unfinished(named, headers, allow_partial)]
-    rows = pa.concat_tables([_reported(named[n], headers[n]) for n in named]).to_pandas()
+    rows = _frame([_reported(named[n], headers[n]) for n in named])
     _refuse_duplicates(rows, named)
     notes += _different_data(rows, named, headers, allow_partial)
     notes += [*_subsets(headers), *_failed(headers), *_skipped(rows, headers), *_carried(rows)]
@@ -113,8 +116,8 @@ def _reported(store: RunStore, header: Mapping[str, Any]) -> pa.Table:
         if not len(reached):
             raise BenchError(f"{store.folder}: no row at step {step}, reported as {label!r}")
         so_far = np.flatnonzero(taken <= step)
-        last = np.append(np.diff(number[so_far]) > 0, True)
-        latest = rows.take(so_far[last])
+        last = so_far[np.append(np.diff(number[so_far]) > 0, True)]
+        latest = rows if len(last) == len(rows) else rows.take(last)
         facts = {
             "label": _everywhere(label, latest),
             "carried": pa.array(latest["step"].to_numpy() < step),
@@ -128,11 +131,22 @@ def _reported(store: RunStore, header: Mapping[str, Any]) -> pa.Table:
     return pa.concat_tables(tables)
 
 
+def _frame(tables: Sequence[pa.Table]) -> pd.DataFrame:
+    """The rows of all runs; names that many rows share are categories, in order of the alphabet."""
+    rows: pd.DataFrame = pa.concat_tables(tables).unify_dictionaries().to_pandas()
+    for name in _NAMES:
+        rows[name] = rows[name].cat.set_categories(sorted(rows[name].cat.categories))
+    return rows
+
+
 def _plain(rows: pa.Table) -> pa.Table:
     """The rows without lists: ``has_box`` for the box, ``predicted_iou`` for all candidates'."""
     has_box = pc.is_valid(rows["box"])
     predicted = _chosen(rows["predicted_ious"], rows["selected"])
     rows = rows.drop_columns(["box", "predicted_ious", "selected"])
+    for name in _NAMES & set(rows.column_names):
+        place = rows.column_names.index(name)
+        rows = rows.set_column(place, name, rows[name].dictionary_encode())
     return rows.append_column("has_box", has_box).append_column("predicted_iou", predicted)
 
 
@@ -147,6 +161,8 @@ def _chosen(scores: pa.ChunkedArray, selected: pa.ChunkedArray) -> pa.Array:
 
 
 def _everywhere(value: Any, rows: pa.Table) -> pa.Array:
+    if isinstance(value, str):
+        return pa.DictionaryArray.from_arrays(np.zeros(len(rows), dtype=np.int32), [value])
     return pa.repeat(value, len(rows))
 
 
