@@ -27,6 +27,9 @@ _REPLACES = b"bench.replaces"
 _NAME = re.compile(r"[0-9a-f]{32}-([0-9a-f]{16})\.parquet")
 
 
+_LITTLE = 1 << 20
+"""Bytes of rows below which zstd takes longer to be set up, for each column, than it saves."""
+
 _DAMAGE = (OSError, ValueError, TypeError, KeyError, MemoryError, pa.ArrowException)
 """What reading a broken Parquet file raises."""
 
@@ -75,7 +78,7 @@ def part_bytes(table: pa.Table, contents: Sequence[Content], replaces: Sequence[
         said[_REPLACES] = json.dumps(list(replaces))
     sink = pa.BufferOutputStream()
     table = table.combine_chunks().replace_schema_metadata(dict(SCHEMA.metadata) | said)
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(table, sink, compression="lz4" if table.nbytes < _LITTLE else "zstd")
     written: bytes = sink.getvalue().to_pybytes()
     return written
 

@@ -17,11 +17,12 @@ _ASIDE = re.compile(r"\..+\.[0-9a-f]{32}")
 _PATIENCE = 60.0
 """Seconds that a reader tries to see the parts while others write and compact them."""
 
-Key: TypeAlias = "tuple[str, int, int | str]"
-"""A part as it is listed: name, bytes, and a stamp that changes with the file."""
-
 THREADS = 4
 """Parts that are opened at once: most of that is spent outside of Python."""
+
+
+_Key: TypeAlias = "tuple[str, int, int | str]"
+"""A part's name, bytes and time of change: with another one it is opened again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,16 @@ class PartFolder:
     def __init__(self, path: Place, guard: Callable[[], None] = lambda: None) -> None:
         self.path = path
         self._guard = guard
-        self._opened: dict[Key, PartFile] = {}  # by name, bytes and time
+        self._opened: dict[_Key, PartFile] = {}
+        self._listing: list[_Key] | None = None
+        self._survey: Survey | None = None
+
+    def under(self, guard: Callable[[], None]) -> PartFolder:
+        """The same folder under another guard; no part is opened again for it."""
+        folder = PartFolder(self.path, guard)
+        folder._opened, folder._listing = self._opened, self._listing
+        folder._survey = self._survey
+        return folder
 
     def add(self, data: bytes) -> None:
         """Puts a part in place."""
@@ -67,9 +77,20 @@ class PartFolder:
 
         Raises ``BenchError`` for a part of another schema version and for what can't be read.
         """
-        files, damaged = self._open_all()
+        give_up = time.monotonic() + _PATIENCE
+        while time.monotonic() < give_up:
+            try:
+                listing = self._listed()
+                if self._survey is None or listing != self._listing:
+                    files, damaged = self._open_all(listing)
+                    self._survey, self._listing = self._sorted_out(files, damaged), listing
+            except FileNotFoundError:  # compacted meanwhile
+                continue
+            return self._survey
+        raise BenchError(f"{self.path}: parts come and go while they are read; try again")
+
+    def _sorted_out(self, files: Sequence[PartFile], damaged: Mapping[Place, str]) -> Survey:
         gone = {name for file in files for name in file.replaces}
-        there = {file.path.name for file in files} | {path.name for path in damaged}
         sound: list[PartFile] = []
         doubled: list[PartFile] = []
         seen: set[str] = set()
@@ -84,7 +105,12 @@ class PartFolder:
             tuple(sorted(sound, key=lambda file: file.path.name)),
             {path: why for path, why in damaged.items() if path.name not in gone},
             tuple(sorted(doubled, key=lambda file: file.path.name)),
-            tuple(self.path / name for name in sorted(gone & there)),
+            tuple(
+                sorted(
+                    (path for path in (*damaged, *(f.path for f in files)) if path.name in gone),
+                    key=lambda path: path.name,
+                )
+            ),
         )
 
     def mend(self) -> list[str]:
@@ -114,40 +140,34 @@ class PartFolder:
     def _set_aside(self, path: Place, where: str) -> None:
         move(path, self.path.parent / where)
 
-    def _open_all(self) -> tuple[list[PartFile], dict[Place, str]]:
-        """Every readable part and the damaged ones; again where one was compacted meanwhile."""
-        give_up = time.monotonic() + _PATIENCE
-        while time.monotonic() < give_up:
-            damaged: dict[Place, str] = {}
-            opened: dict[Key, PartFile] = {}
-            try:
-                with ThreadPoolExecutor(THREADS) as pool:
-                    listed = self._listed()
-                    for key, found in zip(listed, pool.map(self._open, listed), strict=True):
-                        if isinstance(found, DamagedPartError):
-                            damaged[self.path / key[0]] = str(found)
-                        else:
-                            opened[key] = found
-            except FileNotFoundError:
-                self._opened |= opened
-                continue
-            self._opened = opened
-            return list(opened.values()), damaged
-        raise BenchError(f"{self.path}: parts come and go while they are read; try again")
+    def _open_all(self, listing: Sequence[_Key]) -> tuple[list[PartFile], dict[Place, str]]:
+        """Every readable part and the damaged ones; raises ``FileNotFoundError`` for one gone."""
+        fresh = [key for key in listing if key not in self._opened]
+        damaged: dict[Place, str] = {}
+        with ThreadPoolExecutor(THREADS) as pool:
+            for key, found in zip(fresh, pool.map(self._open, fresh), strict=True):
+                if isinstance(found, DamagedPartError):
+                    damaged[self.path / key[0]] = str(found)
+                else:
+                    self._opened[key] = found
+        self._opened = {key: self._opened[key] for key in listing if key in self._opened}
+        return list(self._opened.values()), damaged
 
-    def _open(self, key: Key) -> PartFile | DamagedPartError:
+    def _open(self, key: _Key) -> PartFile | DamagedPartError:
         try:
-            return self._opened.get(key) or open_part(self.path / key[0])
+            return open_part(self.path / key[0])
         except DamagedPartError as error:
             return error
 
-    def _listed(self) -> list[Key]:
-        """Name, bytes and time of every part, sorted: of two listings in a row that are equal.
+    def _listed(self) -> list[_Key]:
+        """Every part, sorted: as at the survey before, or as listed twice with none gone between.
 
         One listing alone might be drawn up while a compacted part appears and those that it
-        replaces go, and hold neither.
+        replaces go, and hold neither. That others appear meanwhile is no reason to look again.
         """
-        before = sorted(scan(self.path))
-        while (now := sorted(scan(self.path))) != before:
-            before = now
+        now = sorted(scan(self.path))
+        while now != self._listing:
+            before, now = now, sorted(scan(self.path))
+            if set(now).issuperset(before):
+                break
         return now

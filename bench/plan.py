@@ -115,7 +115,7 @@ def held(plan: Plan, token: str) -> Plan:
     runs = dict(plan.runs)
     for name, run in plan.runs.items():
         if not finished(run):
-            store = RunStore(run.store.folder, Fence(run.store.folder, token))
+            store = run.store.under(Fence(run.store.folder, token))
             for words in store.mend():
                 log.warning("%s", words)
             missing, unsound = _missing(plan.config, store, plan.reader, plan.ids)

@@ -196,7 +196,7 @@ def _write(
     results = place(config.runtime.results).expanduser()
     store = RunStore.create(results, run_name(config.dataset.name, model.name, prompt.name, key))
     with hold([store.folder]) as token:
-        store = RunStore(store.folder, Fence(store.folder, token))
+        store = store.under(Fence(store.folder, token))
         for words in store.mend():
             log.warning("%s", words)
         lost = {error.image_id for error in failed}

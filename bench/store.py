@@ -21,7 +21,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -31,10 +30,11 @@ import pyarrow as pa
 from bench.documents import parse_json
 from bench.headers import check_header
 from bench.part_file import Content as Content
-from bench.part_file import DamagedPartError, part_bytes, read_table
-from bench.part_folder import THREADS, PartFolder, Survey
+from bench.part_file import DamagedPartError, part_bytes
+from bench.part_folder import PartFolder, Survey
 from bench.places import Place, RemotePath, place
 from bench.places import write_aside as write_aside
+from bench.row_table import read_parts
 from bench.schema import SCHEMA as SCHEMA
 from bench.schema import SCHEMA_VERSION as SCHEMA_VERSION
 from bench.types import BenchError, Row
@@ -60,6 +60,12 @@ class RunStore:
         self.guard = guard
         self._parts = PartFolder(folder / "parts", guard)
         self._errors = folder / "errors.jsonl"
+
+    def under(self, guard: Callable[[], None]) -> RunStore:
+        """The same run under another guard, with what is known of its parts."""
+        store = RunStore(self.folder, guard)
+        store._parts = self._parts.under(guard)
+        return store
 
     @classmethod
     def create(cls, results: Place, name: str) -> RunStore:
@@ -224,33 +230,23 @@ def read_runs(stores: Iterable[RunStore], columns: Sequence[str] | None = None) 
     return pd.concat(frames, ignore_index=True)
 
 
-_KEY = ["image_id", "mask_id", "step"]
-
-
 def _read_run(store: RunStore, columns: Sequence[str] | None) -> pd.DataFrame:
-    wanted = None if columns is None else list(dict.fromkeys([*_KEY, *columns]))
-    empty = SCHEMA.empty_table() if wanted is None else SCHEMA.empty_table().select(wanted)
-    table = pa.concat_tables([empty.replace_schema_metadata(None), *_tables(store, wanted)])
-    frame: pd.DataFrame = table.to_pandas(maps_as_pydicts="strict")
-    frame = frame.sort_values(_KEY, ignore_index=True)
-    if (twice := frame.duplicated(_KEY)).any():
-        image_id, mask_id, step = frame.loc[twice, _KEY].iloc[0]
-        raise BenchError(
-            f"{store.folder}: mask {mask_id} of image {image_id} stands twice at step {step} "
-            f"({int(twice.sum())} such rows); the same `run` command again mends it"
-        )
+    frame: pd.DataFrame = read_rows(store, columns).to_pandas(maps_as_pydicts="strict")
     frame.insert(0, "run", store.folder.name)
     return frame
 
 
-def _tables(store: RunStore, columns: Sequence[str] | None) -> list[pa.Table]:
-    """The rows of every part; again from the start where parts were compacted meanwhile."""
-    while True:
+def read_rows(store: RunStore, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of one run as ``read_runs`` gives them, but in an Arrow table and without ``run``.
+
+    There a list takes the bytes of its numbers, while a frame makes an object of each.
+    """
+    while True:  # again where parts were compacted meanwhile
         survey = store.survey()
         _refuse_damaged(survey)
         paths = [part.path for part in (*survey.sound, *survey.doubled)]
-        with suppress(FileNotFoundError), ThreadPoolExecutor(THREADS) as pool:
-            return list(pool.map(lambda path: read_table(path, columns), paths))
+        with suppress(FileNotFoundError):
+            return read_parts(paths, columns, str(store.folder))
 
 
 def _refuse_damaged(survey: Survey) -> None:

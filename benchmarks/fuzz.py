@@ -27,7 +27,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from importlib import metadata
@@ -185,8 +185,10 @@ class Worker:
             self._process.wait()
 
 
-def fuzz(kinds: Sequence[str], count: int, seed: int, jobs: int = 1) -> list[dict[str, Any]]:
-    """The outcome of every case, ``count`` of them in all, as many of each kind."""
+def fuzz(
+    kinds: Sequence[str], count: int, seed: int, jobs: int = 1
+) -> Iterator[list[dict[str, Any]]]:
+    """The outcomes of the cases so far, after each kind; ``count`` in all, as many of each kind."""
 
     def of_kind(kind: str) -> list[dict[str, Any]]:
         worker = Worker(seed)
@@ -197,8 +199,11 @@ def fuzz(kinds: Sequence[str], count: int, seed: int, jobs: int = 1) -> list[dic
         sys.stderr.write(f"{summary(found)[0]}\n")
         return found
 
+    so_far: list[dict[str, Any]] = []
     with ThreadPoolExecutor(jobs) as pool:
-        return [one for found in pool.map(of_kind, kinds) for one in found]
+        for own in pool.map(of_kind, kinds):
+            so_far += own
+            yield so_far
 
 
 def summary(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -259,17 +264,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         worker.close()
         return 0
     start = time.perf_counter()
-    found = fuzz(kinds, chosen.count, chosen.seed, chosen.jobs)
-    head = {
-        "command": " ".join(["python benchmarks/fuzz.py", *(arguments or sys.argv[1:])]),
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "versions": ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES),
-        "seconds": round(time.perf_counter() - start),
-    }
-    path = Path(__file__).parent / "results" / chosen.name
-    print(report(found, head, path))  # noqa: T201
+    found, path = [], Path(__file__).parent / "results" / chosen.name
+    for found in fuzz(kinds, chosen.count, chosen.seed, chosen.jobs):
+        head = {
+            "command": " ".join(["python benchmarks/fuzz.py", *(arguments or sys.argv[1:])]),
+            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "machine": f"{platform.system()} {platform.machine()}",
+            "python": platform.python_version(),
+            "versions": ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES),
+            "seconds": round(time.perf_counter() - start),
+        }
+        text = report(found, head, path)
+    print(text)  # noqa: T201
     return 0 if not any(line["failures"] for line in summary(found)) else 1
 
 

@@ -11,7 +11,8 @@ from faulting.setting import server
 
 def test_killed_commands_lose_and_double_nothing(tmp_path: Path) -> None:
     found = killed_commands(server(), tmp_path, runs=3, seed=11)
-    assert (found["equal"], found["exit_codes_of_the_last_command"]) == (3, {"0": 3})
+    assert (found["equal"], found["exit_codes"]) == (3, {"0": 3})
+    assert (found["rows_lost"], found["rows_added"]) == (0, 0)
     assert found["kills"] >= 3
 
 

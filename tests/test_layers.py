@@ -66,9 +66,10 @@ def test_rooms_know_the_values_and_not_each_other() -> None:
 
 
 def test_a_report_sees_rows_only() -> None:
-    allowed("report", *VALUES, "bench.store", "bench.stats", "bench.reference")
+    allowed("report", *VALUES, "bench.store", "bench.row_table", "bench.stats", "bench.reference")
     parts = ("bench.part_file", "bench.part_folder", "bench.places", "bench.schema")
-    allowed("store.py", *VALUES, *parts, "bench.headers", "bench.documents")
+    allowed("row_table.py", *VALUES, *parts)
+    allowed("store.py", *VALUES, *parts, "bench.row_table", "bench.headers", "bench.documents")
     allowed("part_folder.py", *VALUES, "bench.part_file", "bench.places")
     allowed("part_file.py", *VALUES, "bench.schema", "bench.documents", "bench.places")
     allowed("compaction.py", "bench.part_file", "bench.store")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from test_store import ROW
 
 from bench.compaction import MOST_SMALL, compact
 from bench.part_file import Content, part_bytes, read_table
+from bench.part_folder import PartFolder
 from bench.store import RunStore, read_runs
 from bench.types import BenchError
 
@@ -156,8 +159,8 @@ def test_a_reader_never_sees_a_row_missing_or_twice_while_parts_are_compacted(
         while not over.is_set():
             try:
                 found = images_read(reader)
-            except BenchError as error:
-                found = [str(error)]
+            except Exception as error:
+                found = [repr(error)]
             if found[: len(names)] != names:
                 wrong.append(found)
 
@@ -172,6 +175,46 @@ def test_a_reader_never_sees_a_row_missing_or_twice_while_parts_are_compacted(
         over.set()
         thread.join()
     assert not wrong
+
+
+def test_parts_that_keep_coming_do_not_keep_a_reader_waiting(store: RunStore) -> None:
+    class Growing(PartFolder):
+        """Another worker finishes a part whenever the folder is listed."""
+
+        def _scan(self) -> Iterator[tuple[str, int, int]]:
+            yield from super()._scan()
+            write(store, f"later {len(list(self.path.iterdir())):03d}")
+
+    write(store, "first")
+    survey = Growing(store.folder / "parts").survey()
+    assert "first" in survey.sound[0].images or "first" in survey.sound[1].images
+
+
+def test_a_store_under_another_guard_opens_no_part_again(store: RunStore) -> None:
+    write(store, "a")
+    store.survey()
+    (path,) = store.parts()
+    before, data = path.stat(), bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    guarded = store.under(lambda: None)
+    assert [part.path for part in guarded.survey().sound] == [path]
+    assert list(RunStore(store.folder).survey().damaged) == [path]
+    with pytest.raises(BenchError, match="damaged part"):
+        read_runs([guarded], ["iou"])
+
+
+def test_a_part_replaces_nothing_outside_its_folder(store: RunStore) -> None:
+    write(store, "a")
+    (part,) = store.survey().sound
+    names = ["../run.json", part.path.name]
+    store.write_header({"status": "complete"})
+    store.replace_parts(part_bytes(read_table(part.path), part.contents, names), [])
+    assert store.survey().replaced == (part.path,)
+    store.mend()
+    assert store.header() == {"status": "complete"}
+    assert images_read(store) == ["a"]
 
 
 def test_who_lost_the_run_writes_nothing(tmp_path: Path) -> None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from finished import dataset_words, one_line
 from test_run import Silent, comparable, configure, execute, rows_of
 
+import bench
 from bench.cli import main
 from bench.plan import make_plan
 from bench.run import run
-from bench.store import RunStore
+from bench.store import RunStore, find_runs, read_runs
 from bench.types import BenchError
 
 PROMPTS = "prompt=[point_3,box]"
@@ -71,8 +77,6 @@ def test_a_damaged_part_is_named_set_aside_and_its_images_done_again(
 
 
 def rows_of_folder(store: RunStore) -> list[tuple[object, ...]]:
-    from bench.store import read_runs
-
     frame = read_runs([store], ["iou", "boundary_iou", "mask_rle"])
     return list(frame.itertuples(index=False, name=None))
 
@@ -154,3 +158,47 @@ def test_a_sweep_goes_on_where_it_stopped(folder: Path) -> None:
     assert main(words) == 0
     assert [store.parts() for store in kept] == parts
     assert len(gone.content().images) == 6
+
+
+EXPERIMENT = """\
+# @package _global_
+defaults:
+  - override /dataset: shapes
+  - override /model: disk
+  - override /prompt: [point_1, box]
+dataset: {args: {count: 6, objects: 2, sizes: [[48, 64]]}}
+sweep:
+  protocol: [sam, fairness, segment_anything_fast]
+"""
+
+
+def test_an_experiment_killed_in_the_middle_goes_on_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "grid.yaml").write_text(EXPERIMENT)
+
+    def words(results: str) -> list[str]:
+        runtime = [f"runtime.results={tmp_path}/{results}", "runtime.device=cpu",
+                   "runtime.part_images=1", "runtime.workers=1"]  # fmt: skip
+        return ["run", "experiment=grid", "--config-dir", str(tmp_path), *runtime]
+
+    def runs(results: str) -> list[RunStore]:
+        return find_runs(tmp_path / results)
+
+    root = Path(bench.__file__).parent.parent
+    process = subprocess.Popen([sys.executable, "-m", "bench", *words("killed")], cwd=root)
+    while len(list(tmp_path.glob("killed/runs/*/parts/*.parquet"))) < 15:
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    done = {store.folder.name: store.parts() for store in runs("killed")}
+    assert 15 <= sum(map(len, done.values())) < 6 * 6
+    assert main(words("killed")) == 0
+    assert main(words("whole")) == 0
+    assert len(runs("killed")) == 6
+    for store in runs("killed"):
+        assert store.header()["status"] == "complete"
+        assert set(store.parts()) >= set(done.get(store.folder.name, []))
+    columns = ["iou", "boundary_iou", "mask_rle", "selected"]
+    rows = {results: read_runs(runs(results), columns) for results in ("killed", "whole")}
+    pd.testing.assert_frame_equal(rows["killed"], rows["whole"], check_exact=True)

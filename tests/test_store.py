@@ -10,7 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench.store import SCHEMA, Content, ImageError, RunStore, find_runs, read_runs, run_name
+from bench.store import (
+    SCHEMA,
+    Content,
+    ImageError,
+    RunStore,
+    find_runs,
+    read_rows,
+    read_runs,
+    run_name,
+)
 from bench.types import BenchError, Row
 
 ROW = Row(
@@ -71,6 +80,18 @@ def test_parts_add_up(store: RunStore) -> None:
     assert sorted(content.images) == ["img 1", "img 2", "img 3"]
     assert content.masks == 2
     assert content.skipped == {"crowd": 3, "empty": 0}
+
+
+def test_texts_that_are_too_long_for_narrow_offsets_are_sorted_too(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for image_id in ("b", "a"):
+        store.write_part([replace(ROW, image_id=image_id)], [image_id])
+    frame = read_runs([store])
+    monkeypatch.setattr("bench.row_table._MOST_TEXT", 1)
+    assert read_rows(store).schema.field("mask_rle").type == "large_string"
+    pd.testing.assert_frame_equal(read_runs([store]), frame)
+    assert frame["image_id"].tolist() == ["a", "b"]
 
 
 def test_an_empty_run_has_content_and_columns(store: RunStore) -> None:

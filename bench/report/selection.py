@@ -11,14 +11,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from bench.store import RunStore, read_runs
+from bench.row_table import same_as_next
+from bench.store import RunStore, read_rows
 from bench.types import BenchError
 
 _COLUMNS = [
     "dataset", "model", "prompt", "protocol", "n_points", "box", "iou", "iou_oracle",
     "predicted_ious", "selected", "multimask", "boundary_iou",
 ]  # fmt: skip
+
+_NAMES = frozenset({"run", "dataset", "model", "prompt", "protocol", "label"})
+"""Columns that say the same in many rows: as texts they would take most of the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,7 @@ def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Select
         raise BenchError("no run to report")
     headers = {name: store.header() for name, store in named.items()}
     notes = [*_unfinished(named, headers, allow_partial)]
-    rows = pd.concat([_reported(named[n], headers[n]) for n in named], ignore_index=True)
+    rows = _frame([_reported(named[n], headers[n]) for n in named])
     _refuse_duplicates(rows, named)
     notes += _different_data(rows, named, headers, allow_partial)
     notes += [*_subsets(headers), *_failed(headers), *_skipped(rows, headers), *_carried(rows)]
@@ -95,36 +101,69 @@ def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Select
     return Selection(rows, _reading_order(rows), named, headers, tuple(notes))
 
 
-def _reported(store: RunStore, header: Mapping[str, Any]) -> pd.DataFrame:
+def _reported(store: RunStore, header: Mapping[str, Any]) -> pa.Table:
     """The rows of one run at its reported steps, each under the label of its step."""
-    rows: pd.DataFrame = read_runs([store], _COLUMNS)
-    if rows.empty:
+    rows = _plain(read_rows(store, _COLUMNS))
+    if not len(rows):
         raise BenchError(f"{store.folder}: no mask is scored in this run")
-    rows["has_box"] = rows.pop("box").notna()
-    rows["predicted_iou"] = [
-        _chosen(scores, index)
-        for scores, index in zip(rows.pop("predicted_ious"), rows.pop("selected"), strict=True)
-    ]
-    steps = header.get("report_steps") or {rows["step"].max(): rows["prompt"].iloc[0]}
-    frames: list[pd.DataFrame] = []
+    rows = rows.add_column(0, "run", _everywhere(store.folder.name, rows))
+    taken, same_mask = rows["step"].to_numpy(), same_as_next(rows, ["image_id", "mask_id"])
+    number = np.concatenate([[0], np.cumsum(~same_mask)[:-1]])
+    steps = header.get("report_steps") or {taken.max(): rows["prompt"][0]}
+    tables: list[pa.Table] = []
     for step, label in sorted((int(step), str(label)) for step, label in steps.items()):
-        reached = rows[rows["step"] == step]
-        if reached.empty:
+        reached = rows.filter(taken == step)
+        if not len(reached):
             raise BenchError(f"{store.folder}: no row at step {step}, reported as {label!r}")
-        latest = rows[rows["step"] <= step].drop_duplicates(["image_id", "mask_id"], keep="last")
-        frames.append(
-            latest.assign(
-                label=label,
-                carried=latest["step"] < step,
-                n_points=reached["n_points"].max(),
-                has_box=reached["has_box"].any(),
-            )
-        )
-    return pd.concat(frames, ignore_index=True)
+        so_far = np.flatnonzero(taken <= step)
+        last = so_far[np.append(np.diff(number[so_far]) > 0, True)]
+        latest = rows if len(last) == len(rows) else rows.take(last)
+        facts = {
+            "label": _everywhere(label, latest),
+            "carried": pa.array(latest["step"].to_numpy() < step),
+            "n_points": _everywhere(pc.max(reached["n_points"]), latest),
+            "has_box": _everywhere(pc.any(reached["has_box"]), latest),
+        }
+        latest = latest.drop_columns(["n_points", "has_box"])
+        for name, values in facts.items():
+            latest = latest.append_column(name, values)
+        tables.append(latest)
+    return pa.concat_tables(tables)
 
 
-def _chosen(scores: Sequence[float] | None, index: int) -> float:
-    return float("nan") if scores is None or len(scores) <= index else float(scores[index])
+def _frame(tables: Sequence[pa.Table]) -> pd.DataFrame:
+    """The rows of all runs; names that many rows share are categories, in order of the alphabet."""
+    rows: pd.DataFrame = pa.concat_tables(tables).unify_dictionaries().to_pandas()
+    for name in _NAMES:
+        rows[name] = rows[name].cat.set_categories(sorted(rows[name].cat.categories))
+    return rows
+
+
+def _plain(rows: pa.Table) -> pa.Table:
+    """The rows without lists: ``has_box`` for the box, ``predicted_iou`` for all candidates'."""
+    has_box = pc.is_valid(rows["box"])
+    predicted = _chosen(rows["predicted_ious"], rows["selected"])
+    rows = rows.drop_columns(["box", "predicted_ious", "selected"])
+    for name in _NAMES & set(rows.column_names):
+        place = rows.column_names.index(name)
+        rows = rows.set_column(place, name, rows[name].dictionary_encode())
+    return rows.append_column("has_box", has_box).append_column("predicted_iou", predicted)
+
+
+def _chosen(scores: pa.ChunkedArray, selected: pa.ChunkedArray) -> pa.Array:
+    """Of each row's list the value at its index, NaN where the list is null or shorter."""
+    lists, index = scores.combine_chunks(), selected.to_numpy()
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+    there = (index >= 0) & (index < lengths)
+    found = np.full(len(index), np.nan)
+    found[there] = lists.values.to_numpy()[(lists.offsets.to_numpy()[:-1] + index)[there]]
+    return pa.array(found)
+
+
+def _everywhere(value: Any, rows: pa.Table) -> pa.Array:
+    if isinstance(value, str):
+        return pa.DictionaryArray.from_arrays(np.zeros(len(rows), dtype=np.int32), [value])
+    return pa.repeat(value, len(rows))
 
 
 def _reading_order(rows: pd.DataFrame) -> tuple[str, ...]:

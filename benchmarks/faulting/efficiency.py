@@ -10,7 +10,10 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
-from faulting.setting import make_dataset, start, words_for
+from faulting.setting import Running, make_dataset, words_for
+
+IMAGES = {"disk": 400, "demo": 60}
+"""How many a command scores, by model."""
 
 SETTINGS = {
     "one process, one thread": ["runtime.workers=1"],
@@ -25,9 +28,9 @@ def two_against_one(context: ForkServerContext, work: Path, turns: int) -> dict[
     ``load`` of two processes passes side by side, so half of it is taken off.
     """
     dataset = work / "efficiency"
-    make_dataset(dataset, images=400)
+    make_dataset(dataset, images=max(IMAGES.values()))
     found: dict[str, Any] = {"load average before": round(os.getloadavg()[0], 1)}
-    for model, limit in (("disk", 400), ("demo", 60)):
+    for model, limit in IMAGES.items():
         rates: dict[str, list[float]] = {name: [] for name in SETTINGS}
         whole: dict[str, list[float]] = {name: [] for name in SETTINGS}
         for turn in range(turns):
@@ -36,9 +39,8 @@ def two_against_one(context: ForkServerContext, work: Path, turns: int) -> dict[
                 words = words_for(dataset, results, *more, "runtime.part_images=16",
                                   f"model={model}", f"runtime.limit={limit}")[1:]  # fmt: skip
                 began = time.monotonic()
-                process = start(context, words, work / "efficiency.log")
-                process.join()
-                assert process.exitcode == 0, (work / "efficiency.log").read_text()
+                log = work / "efficiency.log"
+                assert Running(context, words, log).wait() == 0, log.read_text()
                 whole[name].append(limit / (time.monotonic() - began))
                 rates[name].append(limit / _seconds_at_work(results, 2 if "two p" in name else 1))
         one, two = (statistics.median(rates[name]) for name in list(SETTINGS)[::2])

@@ -11,16 +11,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from faulting.setting import (
-    all_complete,
-    children_of,
-    finish,
-    make_dataset,
-    rows_of,
-    start,
-    wait_for_a_part,
-    words_for,
-)
+from faulting.setting import Trial, children_of, wait_for_a_part
 
 
 def killed_commands(context: ForkServerContext, work: Path, runs: int, seed: int) -> dict[str, Any]:
@@ -30,33 +21,23 @@ def killed_commands(context: ForkServerContext, work: Path, runs: int, seed: int
     file is written (a hidden neighbour is seen), a third right after something has appeared.
     """
     rng = random.Random(seed)
-    dataset, log = work / "kills", work / "kills.log"
-    make_dataset(dataset, images=24)
-    assert finish(context, words_for(dataset, work / "whole"), log) == 0
-    reference = rows_of(work / "whole")
+    trial = Trial(context, work, "kills", images=24)
     began = time.monotonic()
-    assert finish(context, words_for(dataset, work / "timed"), log) == 0
+    assert trial.start(trial.folder("timed")).wait() == 0
     life = time.monotonic() - began
-    equal, kills, states, codes = 0, 0, Counter[str](), Counter[int]()
+    kills, states = 0, Counter[str]()
     for number in range(runs):
-        results = work / f"killed_{number}"
-        words = words_for(dataset, results)
+        results = trial.folder(f"{number}")
         for _ in range(rng.randint(1, 5)):
-            process = start(context, words, log)
-            _wait_for_moment(process, results, rng, life)
-            if process.is_alive():
-                os.kill(process.pid or 0, signal.SIGKILL)
+            running = trial.start(results)
+            _wait_for_moment(running.process, results, rng, life)
+            if running.kill():
                 kills += 1
-                process.join()
                 states[_state(results)] += 1
-            process.join()
-        codes[finish(context, words, log)] += 1
-        equal += rows_of(results) == reference and all_complete(results)
+        trial.again_until_done(trial.start(results), results)
     return {
-        "runs": runs, "kills": kills, "rows": len(reference), "equal": equal,
-        "life_seconds": round(life, 2), "found_after_the_kill": dict(states),
-        "exit_codes_of_the_last_command": {str(k): v for k, v in codes.items()},
-        "seconds": round(time.monotonic() - began, 1),
+        **trial.found(), "kills": kills, "life_seconds": round(life, 2),
+        "found_after_the_kill": dict(states), **trial.ends(),
     }  # fmt: skip
 
 
@@ -107,36 +88,20 @@ def killed_workers(context: ForkServerContext, work: Path, kills: int, seed: int
     still loads.
     """
     rng = random.Random(seed)
-    dataset, log = work / "workers", work / "workers.log"
-    make_dataset(dataset, images=150)
-    began = time.monotonic()
-    assert finish(context, words_for(dataset, work / "workers_whole"), log) == 0
-    reference = rows_of(work / "workers_whole")
-    done, runs, equal, codes = 0, 0, 0, Counter[int]()
+    trial = Trial(context, work, "workers", images=150)
+    done = 0
     while done < kills:
-        results = work / f"workers_{runs}"
-        words = words_for(dataset, results, "runtime.devices=[cpu,cpu]")
-        process = start(context, words, log)
-        while process.is_alive() and done < kills:
-            wait_for_a_part(process, results)
-            process.join(rng.uniform(0, 1))
-            victims = children_of(process.pid or 0)
-            if process.is_alive() and victims:
+        results, two = trial.folder(f"{trial.runs}"), "runtime.devices=[cpu,cpu]"
+        running = trial.start(results, two)
+        while running.process.is_alive() and done < kills:
+            wait_for_a_part(running.process, results)
+            running.process.join(rng.uniform(0, 1))
+            victims = children_of(running.process.pid or 0)
+            if running.process.is_alive() and victims:
                 try:
                     os.kill(rng.choice(victims), signal.SIGKILL)
                 except ProcessLookupError:
                     continue
                 done += 1
-        process.join()
-        codes[int(process.exitcode or 0)] += 1
-        while process.exitcode != 0:  # an image blamed for a kill: the same command does it
-            process = start(context, words, log)
-            process.join()
-            codes[int(process.exitcode or 0)] += 1
-        runs += 1
-        equal += rows_of(results) == reference and all_complete(results)
-    return {
-        "runs": runs, "kills": done, "rows": len(reference), "equal": equal,
-        "exit_codes": {str(k): v for k, v in codes.items()},
-        "seconds": round(time.monotonic() - began, 1),
-    }  # fmt: skip
+        trial.again_until_done(running, results, two)
+    return {**trial.found(), "kills": done, **trial.ends()}

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
+import signal
 import sys
+import time
+from collections import Counter
 from collections.abc import Sequence
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -77,11 +82,27 @@ def server() -> ForkServerContext:
     return context
 
 
-def start(context: ForkServerContext, words: Sequence[str], log: Path) -> ForkServerProcess:
-    """A process that does what ``sam-bench run`` does, up to the table; its words go to ``log``."""
-    process = context.Process(target=command, args=(list(words), str(log)))
-    process.start()
-    return process
+class Running:
+    """A process that does what ``sam-bench run`` does, up to the table."""
+
+    def __init__(self, context: ForkServerContext, words: Sequence[str], log: Path) -> None:
+        self.process: ForkServerProcess = context.Process(
+            target=command, args=(list(words), str(log))
+        )
+        self.process.start()
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        self.process.join()
+        return int(self.process.exitcode or 0)
+
+    def kill(self) -> bool:
+        """Ends it with SIGKILL; says whether it was alive."""
+        alive = self.process.is_alive()
+        if alive:
+            os.kill(self.process.pid or 0, signal.SIGKILL)
+        self.process.join()
+        return alive
 
 
 def command(words: list[str], log: str) -> None:
@@ -103,20 +124,71 @@ def command(words: list[str], log: str) -> None:
         sys.exit(2)
 
 
-def finish(context: ForkServerContext, words: Sequence[str], log: Path) -> int:
-    """The command, undisturbed; gives its exit code."""
-    process = start(context, words, log)
-    process.join()
-    return int(process.exitcode or 0)
+class Trial:
+    """A small dataset, what an undisturbed command gives on it, and how ruined ones compare."""
+
+    def __init__(self, context: ForkServerContext, work: Path, name: str, images: int) -> None:
+        self._context, self._work, self._dataset = context, work, work / name
+        self.log = work / f"{name}.log"
+        make_dataset(self._dataset, images)
+        self._began = time.monotonic()
+        self.runs = self._equal = 0
+        self._lost, self._added = Counter[str](), Counter[str]()
+        self._codes = Counter[int]()
+        whole = self.folder("whole")
+        assert self.start(whole).wait() == 0, self.log.read_text()
+        self.reference = rows_of(whole)
+
+    def folder(self, name: str) -> Path:
+        """A folder for results."""
+        return self._work / f"{self._dataset.name}_{name}"
+
+    def start(self, results: Path, *more: str, log: Path | None = None) -> Running:
+        """The command on the dataset; its words go to the trial's log or to another."""
+        words = words_for(self._dataset, results, *more)
+        return Running(self._context, words, log or self.log)
+
+    def judge(self, results: Path) -> None:
+        """Compares the finished runs with the undisturbed one."""
+        rows = rows_of(results)
+        self.runs += 1
+        self._equal += rows == self.reference and all_complete(results)
+        self._lost.update(self.reference - rows)
+        self._added.update(rows - self.reference)
+
+    def again_until_done(self, running: Running, results: Path, *more: str) -> None:
+        """Waits for the command, starts it again while it fails, and compares its rows."""
+        self._codes[running.wait()] += 1
+        while running.wait() != 0:
+            running = self.start(results, *more)
+            self._codes[running.wait()] += 1
+        self.judge(results)
+
+    def found(self) -> dict[str, Any]:
+        """What became of the runs; ``rows_added`` are doubled or changed ones."""
+        return {
+            "runs": self.runs, "equal": self._equal, "rows": self.reference.total(),
+            "rows_lost": self._lost.total(), "rows_added": self._added.total(),
+            "seconds": round(time.monotonic() - self._began, 1),
+        }  # fmt: skip
+
+    def ends(self) -> dict[str, Any]:
+        """The exit codes, and each line with which a command refused to go on."""
+        said = Counter(
+            re.sub(r"\S*/", "", line)
+            for line in self.log.read_text().splitlines()
+            if line.startswith("sam-bench:")
+        )
+        return {"exit_codes": {str(code): n for code, n in self._codes.items()}, "said": dict(said)}
 
 
-def rows_of(results: Path) -> list[str]:
-    """Every row of the runs as text, exact to the bit, sorted; raises for one that stands twice."""
+def rows_of(results: Path) -> Counter[str]:
+    """Every row of the runs as text, exact to the bit; raises for a mask that stands twice."""
     from bench.store import find_runs, read_runs
 
     frame = read_runs(find_runs(results))
     plain = frame.map(lambda cell: cell.tolist() if isinstance(cell, np.ndarray) else cell)
-    return sorted(json.dumps(row, default=str) for row in plain.to_dict("records"))
+    return Counter(json.dumps(row, default=str) for row in plain.to_dict("records"))
 
 
 def all_complete(results: Path) -> bool:

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import pytest
 
@@ -24,6 +25,17 @@ def test_predicted_iou_is_that_of_the_selected_candidate(bench):
     raw = read_runs([store])
     expected = [scores[i] for scores, i in zip(raw["predicted_ious"], raw["selected"], strict=True)]
     assert select([store]).rows["predicted_iou"].tolist() == pytest.approx(expected)
+
+
+def test_a_mask_without_a_predicted_iou_has_none(bench, row):
+    rows = [
+        row(mask_id="a", predicted_ious=[0.25, 0.5], selected=1),
+        row(mask_id="b", predicted_ious=[], selected=0),
+        row(mask_id="c", predicted_ious=[0.75], selected=0),
+    ]
+    selection = select([bench.run(prompt="point_1", rows=rows)])
+    assert selection.rows["predicted_iou"].tolist()[::2] == [0.5, 0.75]
+    assert math.isnan(selection.rows["predicted_iou"][1])
 
 
 def test_a_mask_that_needs_no_more_clicks_keeps_its_last_score(bench, row):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from test_run import Silent, comparable, execute, small_sam_config
 
-from bench.config import RaySettings
+from bench.config import RaySettings, load_configs
 from bench.plan import make_plan
 from bench.profiling.profile import Profile
 from bench.run import run
@@ -73,6 +73,22 @@ def test_actors_send_their_profile_along(folder: Path) -> None:
     total = next(event for event in events if event["name"] == "total")
     for event in events:  # the clocks of all processes are one
         assert total["ts"] <= event["ts"] <= total["ts"] + total["dur"], event
+
+
+@pytest.mark.usefixtures("cluster")
+def test_the_demo_checkpoint_gives_the_same_bytes_in_one_process_in_two_and_on_ray(
+    tmp_path: Path,
+) -> None:
+    def rows(results: str, *words: str) -> list[str]:
+        base = ["model=demo", "dataset=shapes", "dataset.args.count=4", PROMPTS]
+        more = [f"runtime.results={tmp_path}/{results}", "runtime.device=cpu"]
+        (config,) = load_configs([*base, *more, "runtime.part_images=1", *words])
+        return comparable(execute(config))
+
+    one = rows("one", "runtime.workers=2")
+    assert len(one) > 100
+    assert rows("two", "runtime.devices=[cpu,cpu]", "runtime.workers=1") == one
+    assert rows("ray", "runtime=ray", "runtime.image_batch=2") == one
 
 
 @pytest.mark.slow
