@@ -1,0 +1,82 @@
+"""What ``benchmarks/run.py`` measures: a model and pictures, as words of ``sam-bench run``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pictures import write_pictures
+from segment_anything import sam_model_registry
+
+from bench.types import BenchError
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is run: the words of ``sam-bench run`` that choose model and images."""
+
+    name: str
+    about: str
+    words: Callable[[Path, argparse.Namespace], list[str]]
+
+
+def _shapes(folder: Path, chosen: argparse.Namespace) -> list[str]:
+    return ["model=demo", "dataset=shapes", f"dataset.args.count={chosen.scenes}"]
+
+
+def _coco(folder: Path) -> list[str]:
+    return [
+        "dataset=coco",
+        f"dataset.args.annotations={folder / 'annotations.json'}",
+        f"dataset.args.images={folder / 'images'}",
+    ]
+
+
+def _nuts(folder: Path, chosen: argparse.Namespace) -> list[str]:
+    if chosen.nuts is None:
+        raise BenchError("--nuts names no folder with trainval.json and images/")
+    return [
+        "model=demo",
+        "dataset=coco",
+        f"dataset.args.annotations={chosen.nuts.resolve() / 'trainval.json'}",
+        f"dataset.args.images={chosen.nuts.resolve() / 'images'}",
+    ]
+
+
+def _large(height: int, width: int, pictures: int) -> Callable[..., list[str]]:
+    def words(folder: Path, chosen: argparse.Namespace) -> list[str]:
+        write_pictures(folder, [(height, width)] * pictures, [chosen.objects] * pictures)
+        return ["model=demo", *_coco(folder)]
+
+    return words
+
+
+def _vit(arch: str, counts: Sequence[int]) -> Callable[..., list[str]]:
+    def words(folder: Path, chosen: argparse.Namespace) -> list[str]:
+        write_pictures(folder, [(768, 1024)] * len(counts), counts)
+        torch.manual_seed(0)
+        weights = folder / f"{arch}.pth"
+        torch.save(sam_model_registry[arch]().state_dict(), weights)
+        return [
+            f"model=sam_{arch}",
+            f"model.args.checkpoint={weights}",
+            f"model.name=random_{arch}",
+            *_coco(folder),
+        ]
+
+    return words
+
+
+CASES = (
+    Case("demo_shapes", "demo, embedded scenes", _shapes),
+    Case("demo_nuts", "demo, photos of 800 x 600", _nuts),
+    Case("demo_sa1b", "demo, 2250 x 1500 with objects from tiny to large", _large(1500, 2250, 2)),
+    Case("demo_large", "demo, 4000 x 3000 with objects from tiny to large", _large(3000, 4000, 1)),
+    Case("vit_b", "ViT-B of random weights, 1024 x 768", _vit("vit_b", (8, 24, 40))),
+    Case("vit_l", "ViT-L of random weights, 1024 x 768", _vit("vit_l", (7,) * 8)),
+    Case("vit_h", "ViT-H of random weights, 1024 x 768", _vit("vit_h", (7,) * 8)),
+)
+NEED_GPU = ("vit_l", "vit_h")
