@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.profiling.recording import PROFILE, Recording, Spent
 
 MODEL = ("embed", "predict")
-HOST = ("prompt", "score")
+HOST = ("cache", "prompt", "score")
 READ = ("read",)
 WRITE = ("write",)
 NO_WORK = ("wait", "total", PROFILE)
@@ -22,7 +22,7 @@ BUSY = 0.8
 class Shares:
     """Shares of the time after starting and loading, in [0, 1].
 
-    ``model`` (embed and predict) and ``host`` (prompt and score) of the threads that ask the
+    ``model`` (embed and predict) and ``host`` (cache, prompt and score) of the threads that ask the
     model, ``reading`` of those that read, ``writing`` of those that write. ``threads`` ask the
     model; ``ready`` are the seconds until a worker had it, in the mean.
     """
