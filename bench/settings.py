@@ -35,9 +35,10 @@ class Runtime:
     ``image_batch`` images are encoded and ``prompt_batch`` prompts decoded together, fewer once
     memory has run out. ``part_images`` images make a part on disk, fewer where masks are large.
     ``limit`` runs only the first images, for a try. ``strict`` stops at the first image that cannot
-    be read. ``canary`` asks a checkpoint for known masks before a run. A picture of more than ``max_pixels`` is refused before it is decoded. A
-    model that answers nothing stops the run, unless ``allow_degenerate`` says why it may. Classes
-    outside this package need their module in ``allow_modules``, which no YAML may set.
+    be read. ``canary`` asks a checkpoint for known masks before a run. A picture of more than
+    ``max_pixels`` is refused before it is decoded. A model that answers nothing stops the run,
+    unless ``allow_degenerate`` says why it may. Classes outside this package need their module in
+    ``allow_modules``, which no YAML may set.
     """
 
     target: str = "bench.runtime.local.Local"
