@@ -34,7 +34,8 @@ class Selection:
     ``rows`` has the columns ``run, dataset, model, protocol, prompt`` (the strategy), ``label``
     (the reported step, such as "3 points"), ``n_points, has_box, image_id, mask_id, iou,
     iou_oracle, multimask, predicted_iou, boundary_iou, carried``. IoUs are in [0, 1]. A mask that
-    needed no further prompt keeps the row of its last step, ``carried``. ``labels`` are in
+    needed no further prompt keeps the row of its last step, ``carried``. Names that many rows share
+    (``run`` to ``label``) are categories, sorted. ``labels`` are in
     reading order: points by number, then what holds a box. ``stores`` and ``headers`` go by the
     run's folder name; ``notes`` are sentences that must stand in every caption.
     """

@@ -23,11 +23,11 @@ def many_parts(work: Path, parts: int) -> dict[str, Any]:
     Each step runs in a process of its own, whose peak memory is given; the file cache is warm.
     Parts that lie in ``work/results`` already are taken as they are.
     """
-    found: dict[str, Any] = {"parts": parts, "rows": parts * MASKS, "images left to do": LEFT}
+    found: dict[str, Any] = {"images": parts, "masks of each": MASKS, "images left to do": LEFT}
     if not (work / "results").exists():
-        found["seconds to make them"] = round(_apart(_make, work, parts)[0], 1)
+        found["seconds to make the parts"] = round(_apart(_make, work, parts)[0], 1)
     sizes = [path.stat().st_size for path in work.glob("results/**/*.parquet")]
-    found["GB on disk"] = round(sum(sizes) / 1e9, 2)
+    found |= {"parts": len(sizes), "GB on disk": round(sum(sizes) / 1e9, 2)}
     raw, compacted = work / "results", work / "compacted"
     shutil.copytree(raw, compacted, copy_function=os.link)  # no part is ever changed in place
     found["never compacted"] = _measure(raw, parts)
