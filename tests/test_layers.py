@@ -80,8 +80,8 @@ def test_a_report_sees_rows_only() -> None:
 
 def test_what_watches_or_foretells_a_run_neither_drives_it_nor_asks_a_model() -> None:
     both = ("bench.types", "bench.memory", "bench.disk_space", "bench.findings", "bench.plan")
-    allowed("profiling", *both, "bench.part_file", "bench.provenance")
-    allowed("forecast", *both, "bench.store", "bench.workload")
+    allowed("profiling", *both, "bench.places", "bench.provenance")
+    allowed("forecast", *both, "bench.places", "bench.store", "bench.workload")
 
 
 def test_only_the_door_knows_hydra() -> None:

@@ -87,7 +87,7 @@ def test_rows_headers_and_errors_are_those_of_a_local_run(folder: Path, results:
     assert str(ours.folder).startswith(f"{results}/runs/coco-disk-box-")
     assert ours.errors() == theirs.errors()
     differing = {k for k, v in theirs.header().items() if v != ours.header()[k]}
-    assert differing <= {"created", "started", "finished", "seconds", "git", "device"}
+    assert differing <= {"created", "started", "finished", "seconds", "latest", "git", "device"}
     assert sorted(path.name for path in ours.folder.iterdir()) == [
         "errors.jsonl",
         "parts",
