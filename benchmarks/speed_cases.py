@@ -75,7 +75,7 @@ CASES = (
     Case("demo_nuts", "demo, photos of 800 x 600", _nuts),
     Case("demo_sa1b", "demo, 2250 x 1500 with objects from tiny to large", _large(1500, 2250, 2)),
     Case("demo_large", "demo, 4000 x 3000 with objects from tiny to large", _large(3000, 4000, 1)),
-    Case("vit_b", "ViT-B of random weights, 1024 x 768", _vit("vit_b", (8, 24, 40))),
+    Case("vit_b", "ViT-B of random weights, 1024 x 768", _vit("vit_b", (40, 24, 24, 8))),
     Case("vit_l", "ViT-L of random weights, 1024 x 768", _vit("vit_l", (7,) * 8)),
     Case("vit_h", "ViT-H of random weights, 1024 x 768", _vit("vit_h", (7,) * 8)),
 )

@@ -88,11 +88,14 @@ class SamSegmenter:
 
     @torch.inference_mode()
     def _warm_up(self) -> None:
-        """Asks for two masks, so that the time of compiling is that of loading."""
+        """Asks for masks, so that the time of compiling is that of loading.
+
+        For three, which is no other size of what is asked: equal sizes would be taken for one.
+        """
         side = self._sam.image_encoder.img_size
         (embedding,) = self.embed([np.zeros((side, side, 3), dtype=np.uint8)])
         point = Prompt(points=np.full((1, 2), side / 2, np.float32), labels=np.ones(1, np.int64))
-        self.predict([embedding] * 2, [point] * 2, multimask=True)
+        self.predict([embedding] * 3, [point] * 3, multimask=True)
 
     @classmethod
     def pin(cls, args: Mapping[str, Any], site: Site) -> dict[str, Any]:
