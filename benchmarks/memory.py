@@ -31,6 +31,7 @@ from pictures import write_pictures
 
 from bench import provenance
 from bench.config import load_configs
+from bench.memory import peak
 from bench.plan import make_plan
 from bench.store import ImageError
 from bench.types import BenchError
@@ -102,12 +103,6 @@ def resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / MIB
 
 
-def _most() -> float:
-    """MiB of this process in memory, at most since it began."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
-
-
 def _large(folder: Path, chosen: argparse.Namespace) -> list[str]:
     write_pictures(folder, [(3000, 4000)], [chosen.masks])
     return ["model=demo", "prompt=[point_1,point_3,box]"]
@@ -163,7 +158,9 @@ def _run(name: str, words: Sequence[str], pipe: Connection) -> None:
     run(plan, watcher)
     watcher.end()
     found.seconds = time.monotonic() - start
-    found.peak = max(_most(), *watcher.tenths)  # the system counts them apart, to a few pages
+    found.peak = max(
+        (peak("cpu").host or 0) / MIB, *watcher.tenths
+    )  # the system counts them apart, to a few pages
     found.at = {
         f"{share:.0%}".replace("%", " %"): watcher.tenths[round(10 * share) - 1] for share in SHARES
     }

@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,8 @@ from bench.types import BenchError
 
 WORDS = ["model=demo", "dataset=shapes", "dataset.args.count=40", "prompt=[point_1,point_3,box]"]
 KEY = ["prompt", "image_id", "mask_id", "step"]
+EXACT = ["n_points", "point_coords", "point_labels", "box", "iou", "ious", "selected",
+          "boundary_iou", "mask_rle"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def compare(reference: pd.DataFrame, other: pd.DataFrame, report: pd.Series) -> 
                 prompt=str(prompt),
                 rows=len(rows),
                 changed_masks=float((rows["mask_rle"] != rows["mask_rle_other"]).mean()),
-                changed_clicks=float(np.mean([_plain(a) != _plain(b) for a, b in clicks])),
+                changed_clicks=float(np.mean([plain(a) != plain(b) for a, b in clicks])),
                 largest_iou=float((rows["iou"] - rows["iou_other"]).abs().max()),
                 miou=100 * float((shown["iou_other"] - shown["iou"]).mean()),
             )
@@ -73,8 +76,31 @@ def compare(reference: pd.DataFrame, other: pd.DataFrame, report: pd.Series) -> 
     return found
 
 
-def _plain(points: Sequence[Sequence[float]]) -> list[list[float]]:
-    return [[float(value) for value in point] for point in points]
+def plain(value: Any) -> Any:
+    """Nested arrays as nested lists."""
+    if isinstance(value, np.ndarray | list):
+        return [plain(each) for each in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def differing(loop: pd.DataFrame, bench: pd.DataFrame) -> int:
+    """How many rows differ in any bit of what ``EXACT`` names, or are on one side alone."""
+    sides = [
+        {
+            tuple(plain(row[name]) for name in KEY): [plain(row[name]) for name in EXACT]
+            for row in rows.to_dict("records")
+        }
+        for rows in (loop, bench)
+    ]
+    keys = sides[0].keys() | sides[1].keys()
+    return sum(sides[0].get(key) != sides[1].get(key) for key in keys)
+
+
+def predicted_moved(loop: pd.DataFrame, bench: pd.DataFrame) -> float:
+    """The largest difference of a predicted IoU between rows that both sides have."""
+    both = loop.merge(bench[[*KEY, "predicted_ious"]], on=KEY, suffixes=("", "_bench"))
+    pairs = zip(both["predicted_ious"], both["predicted_ious_bench"], strict=True)
+    return max((float(np.abs(np.subtract(a, b)).max()) for a, b in pairs), default=0.0)
 
 
 def table(found: Sequence[Difference]) -> str:

@@ -39,8 +39,9 @@ from segment_anything import SamPredictor
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from memory import resident
 from reference_loop import loop_over_masks
-from row_comparison import Difference, compare
+from row_comparison import KEY, Difference, compare, differing, plain, predicted_moved
 from row_comparison import table as comparison_table
 from speed_cases import CASES, NEED_GPU, Case
 
@@ -55,9 +56,6 @@ from bench.types import BenchError, Prompt
 
 PROMPTS = "prompt=[point_1,point_3,box]"
 RESULTS = Path(__file__).parent / "results"
-_KEY = ["prompt", "image_id", "mask_id", "step"]
-_EXACT = ["n_points", "point_coords", "point_labels", "box", "iou", "ious", "selected",
-          "boundary_iou", "mask_rle"]  # fmt: skip
 _MOST_PREDICTED = 1e-6
 """What a predicted IoU may move by: the loop uses torch's threads, which sum in another order."""
 _MODE = tuple(each.name for each in fields(Numerics))
@@ -103,7 +101,7 @@ class PeakMemory:
 
     def __init__(self) -> None:
         self._stop = threading.Event()
-        self.start = self.most = _resident()
+        self.start = self.most = resident()
 
     @contextmanager
     def __call__(self) -> Iterator[PeakMemory]:
@@ -119,15 +117,11 @@ class PeakMemory:
     @property
     def above(self) -> float:
         """MiB above the start."""
-        return (self.most - self.start) / 2**20
+        return self.most - self.start
 
     def _watch(self) -> None:
         while not self._stop.wait(0.02):
-            self.most = max(self.most, _resident())
-
-
-def _resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            self.most = max(self.most, resident())
 
 
 def measure(case: Case, chosen: argparse.Namespace) -> Figures:
@@ -146,7 +140,7 @@ def measure(case: Case, chosen: argparse.Namespace) -> Figures:
             bench_rows = _time_bench(plan, figures)
             _time_floor(config, plan, bench_rows, figures)
             figures.differing_rows += differing(loop_rows, bench_rows)
-            moved = _predicted_moved(loop_rows, bench_rows)
+            moved = predicted_moved(loop_rows, bench_rows)
             figures.largest_predicted = max(figures.largest_predicted, moved)
             last = loop_rows["step"] == loop_rows.groupby("prompt")["step"].transform("max")
             figures.moved = compare(loop_rows, bench_rows[list(loop_rows)], last)
@@ -173,7 +167,7 @@ def _time_loop(config: RunConfig, plan: Plan, figures: Figures) -> pd.DataFrame:
         ]
         figures.loop.append(time.perf_counter() - start)
     figures.memory_loop = max(figures.memory_loop, memory.above)
-    return pd.DataFrame(rows).sort_values(_KEY, ignore_index=True)
+    return pd.DataFrame(rows).sort_values(KEY, ignore_index=True)
 
 
 def _time_bench(plan: Plan, figures: Figures) -> pd.DataFrame:
@@ -191,7 +185,7 @@ def _time_bench(plan: Plan, figures: Figures) -> pd.DataFrame:
     figures.memory_bench = max(figures.memory_bench, memory.above)
     for phase in _PHASES:
         figures.phases[phase] = figures.phases.get(phase, 0.0) + told.get(phase, 0.0)
-    return read_runs(stores).sort_values(_KEY, ignore_index=True)
+    return read_runs(stores).sort_values(KEY, ignore_index=True)
 
 
 def _time_floor(config: RunConfig, plan: Plan, rows: pd.DataFrame, figures: Figures) -> None:
@@ -224,45 +218,18 @@ def _time_floor(config: RunConfig, plan: Plan, rows: pd.DataFrame, figures: Figu
 
 
 def _asked(row: dict[Any, Any]) -> str:
-    return json.dumps([_plain(row[name]) for name in ("point_coords", "point_labels", "box")])
-
-
-def _plain(value: Any) -> Any:
-    """Nested arrays as nested lists."""
-    if isinstance(value, np.ndarray | list):
-        return [_plain(each) for each in value]
-    return value.item() if isinstance(value, np.generic) else value
+    return json.dumps([plain(row[name]) for name in ("point_coords", "point_labels", "box")])
 
 
 def _prompt(row: dict[Any, Any], segmenter: Any) -> Prompt:
     fed_back = row["step"] > 1
     size = tuple(segmenter._sam.prompt_encoder.mask_input_size)
     return Prompt(
-        points=np.array(_plain(row["point_coords"]), np.float32).reshape(-1, 2),
-        labels=np.array(_plain(row["point_labels"]), np.int64),
-        box=None if row["box"] is None else np.array(_plain(row["box"]), np.float32),
+        points=np.array(plain(row["point_coords"]), np.float32).reshape(-1, 2),
+        labels=np.array(plain(row["point_labels"]), np.int64),
+        box=None if row["box"] is None else np.array(plain(row["box"]), np.float32),
         mask_logits=np.zeros(size, np.float32) if fed_back else None,
     )
-
-
-def differing(loop: pd.DataFrame, bench: pd.DataFrame) -> int:
-    """How many rows differ in any bit of what ``_EXACT`` names, or are on one side alone."""
-    sides = [
-        {
-            tuple(_plain(row[name]) for name in _KEY): [_plain(row[name]) for name in _EXACT]
-            for row in rows.to_dict("records")
-        }
-        for rows in (loop, bench)
-    ]
-    keys = sides[0].keys() | sides[1].keys()
-    return sum(sides[0].get(key) != sides[1].get(key) for key in keys)
-
-
-def _predicted_moved(loop: pd.DataFrame, bench: pd.DataFrame) -> float:
-    """The largest difference of a predicted IoU between rows that both sides have."""
-    both = loop.merge(bench[[*_KEY, "predicted_ious"]], on=_KEY, suffixes=("", "_bench"))
-    pairs = zip(both["predicted_ious"], both["predicted_ious_bench"], strict=True)
-    return max((float(np.abs(np.subtract(a, b)).max()) for a, b in pairs), default=0.0)
 
 
 def table(found: Sequence[Figures]) -> str:

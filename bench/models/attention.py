@@ -95,7 +95,7 @@ def with_attention(encoder: M, other: Callable[[Attention], nn.Module]) -> M:
     The encoder itself stays as it is. Where it has no attention of ``segment_anything``'s, it is
     its own twin.
     """
-    if not any(isinstance(module, Attention) for module in encoder.modules()):
+    if not any(type(module) is Attention for module in encoder.modules()):
         return encoder
     shared = {id(tensor): tensor for tensor in chain(encoder.parameters(), encoder.buffers())}
     twin = copy.deepcopy(encoder, shared)
