@@ -27,7 +27,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -41,9 +41,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from memory import resident
 from reference_loop import loop_over_masks
-from row_comparison import KEY, Difference, compare, differing, plain, predicted_moved
-from row_comparison import table as comparison_table
+from row_comparison import KEY, compare, differing, plain, predicted_moved
 from speed_cases import CASES, NEED_GPU, Case
+from speed_figures import PHASES, Figures, table
 
 from bench import provenance
 from bench.config import RunConfig, load_configs
@@ -56,44 +56,7 @@ from bench.types import BenchError, Prompt
 
 PROMPTS = "prompt=[point_1,point_3,box]"
 RESULTS = Path(__file__).parent / "results"
-_MOST_PREDICTED = 1e-6
-"""What a predicted IoU may move by: the loop uses torch's threads, which sum in another order."""
 _MODE = tuple(each.name for each in fields(Numerics))
-_PHASES = ("read", "wait", "embed", "prompt", "predict", "score", "write")
-
-
-@dataclass(slots=True)
-class Figures:
-    """What came out; seconds of wall time, memory in MiB above that before the phase."""
-
-    case: str
-    images: int = 0
-    masks: int = 0
-    answers: int = 0
-    loop: list[float] = field(default_factory=list)
-    bench: list[float] = field(default_factory=list)
-    floor: list[float] = field(default_factory=list)
-    phases: dict[str, float] = field(default_factory=dict)
-    memory_loop: float = 0.0
-    memory_bench: float = 0.0
-    differing_rows: int = 0
-    largest_predicted: float = 0.0
-    moved: list[Difference] = field(default_factory=list)
-
-    @property
-    def differs(self) -> bool:
-        """Whether bench and loop don't say the same."""
-        return self.differing_rows > 0 or self.largest_predicted > _MOST_PREDICTED
-
-    @property
-    def ratio(self) -> float:
-        """How many times as fast as the loop the bench is."""
-        return sum(self.loop) / sum(self.bench)
-
-    @property
-    def over_floor(self) -> float:
-        """The bench's time over that of the bare calls."""
-        return sum(self.bench) / sum(self.floor)
 
 
 class PeakMemory:
@@ -183,7 +146,7 @@ def _time_bench(plan: Plan, figures: Figures) -> pd.DataFrame:
     # Loading the model is not part of the loop's time either.
     figures.bench.append(seconds - told["load"])
     figures.memory_bench = max(figures.memory_bench, memory.above)
-    for phase in _PHASES:
+    for phase in PHASES:
         figures.phases[phase] = figures.phases.get(phase, 0.0) + told.get(phase, 0.0)
     return read_runs(stores).sort_values(KEY, ignore_index=True)
 
@@ -230,32 +193,6 @@ def _prompt(row: dict[Any, Any], segmenter: Any) -> Prompt:
         box=None if row["box"] is None else np.array(plain(row["box"]), np.float32),
         mask_logits=np.zeros(size, np.float32) if fed_back else None,
     )
-
-
-def table(found: Sequence[Figures]) -> str:
-    """Return the figures as a Markdown table."""
-    lines = [
-        "| case | images | masks | answers | loop s | bench s | ratio | bench masks/s | floor s "
-        "| bench / floor | memory loop, bench MiB | rows that differ | largest Δ predicted IoU |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
-    ]
-    for one in found:
-        turns = len(one.bench)
-        loop, bench, floor = (sum(each) / turns for each in (one.loop, one.bench, one.floor))
-        lines.append(
-            f"| {one.case} | {one.images} | {one.masks} | {one.answers} | {loop:.2f} | {bench:.2f} "
-            f"| {one.ratio:.2f} | {one.masks / bench:.1f} | {floor:.2f} | {one.over_floor:.2f} "
-            f"| {one.memory_loop:.0f}, {one.memory_bench:.0f} | {one.differing_rows} "
-            f"| {one.largest_predicted:.0e} |"
-        )
-    for one in found:
-        if one.differing_rows:
-            lines += ["", f"{one.case}, bench against loop:", "", comparison_table(one.moved)]
-    lines += ["", "| case | " + " | ".join(_PHASES) + " |", "|---|" + "--:|" * len(_PHASES)]
-    for one in found:
-        seconds = (one.phases[phase] / len(one.bench) for phase in _PHASES)
-        lines.append(f"| {one.case} | " + " | ".join(f"{value:.2f}" for value in seconds) + " |")
-    return "\n".join(lines) + "\n\nPhases: seconds summed over threads.\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

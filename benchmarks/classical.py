@@ -1,0 +1,112 @@
+"""The demo models against classical methods asked the same, on real pictures that no one learnt.
+
+    python benchmarks/classical.py --data FOLDER
+
+Runs `demo`, GrabCut and the random walker with 1, 3 and 9 points and a box, under protocol `sam`,
+on the first pictures of each set: the embedded photos, and the nuts and BBBC038 below ``--data``
+(``nuts/trainval.json``, ``nuts/images/`` and ``bbbc038/stage1_train/``). Prints mIoU with 95 %
+intervals as a Markdown table and writes it into ``benchmarks/results/``. Runs are kept below
+``--results``: the same command goes on where it was stopped. A classical method takes up to two
+minutes of a core for each picture and prompt, so ``--pictures`` is small.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from bench import evaluate
+from bench.types import BenchError
+
+RESULTS = Path(__file__).parent / "results"
+MODELS = ("demo", "grabcut", "random_walker")
+PROMPTS = ("1 point", "3 points", "9 points", "box")
+
+
+def sets(data: Path | None) -> dict[str, tuple[str, list[str]]]:
+    """Dataset and further words of ``sam-bench run``, by the set's name."""
+    found: dict[str, tuple[str, list[str]]] = {"photos": ("photos", [])}
+    if data is not None:
+        nuts = data.resolve() / "nuts"
+        found["nuts"] = (
+            "coco",
+            [
+                "dataset.name=nuts",
+                f"dataset.args.annotations={nuts / 'trainval.json'}",
+                f"dataset.args.images={nuts / 'images'}",
+            ],
+        )
+        found["bbbc038"] = (
+            "bbbc038",
+            [f"runtime.datasets={data.resolve()}", "dataset.about.expected.images=null"],
+        )
+    return found
+
+
+def table(lines: pd.DataFrame) -> str:
+    """A row per set and model: mIoU and its 95 % interval for each prompt, in percent."""
+    text = [
+        f"| set | model | images | masks | {' | '.join(PROMPTS)} |",
+        "|---|---|--:|--:|" + "--:|" * len(PROMPTS),
+    ]
+    for (name, model), part in lines.groupby(["set", "model"], sort=False):
+        by_prompt = part.set_index("prompt")
+        cells = [_cell(by_prompt.loc[prompt]) for prompt in PROMPTS]
+        first = part.iloc[0]
+        text.append(
+            f"| {name} | {model} | {first['images']} | {first['masks']} | {' | '.join(cells)} |"
+        )
+    return "\n".join(text) + "\n"
+
+
+def _cell(line: pd.Series) -> str:
+    low, high = 100 * line["miou_low"], 100 * line["miou_high"]
+    return f"{100 * line['miou']:.1f} [{low:.1f}, {high:.1f}]"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, help="folder with nuts/ and bbbc038/ (photos alone)")
+    parser.add_argument("--sets", nargs="*", help="some of them")
+    parser.add_argument("--models", nargs="*", default=list(MODELS))
+    parser.add_argument("--pictures", type=int, default=4, help="of each set")
+    parser.add_argument("--results", default="results", help="folder of runs")
+    parser.add_argument("--name", default="classical", help="of the file in benchmarks/results")
+    chosen = parser.parse_args(arguments)
+    there = sets(chosen.data)
+    if unknown := set(chosen.sets or ()) - set(there):
+        parser.error(f"no set {', '.join(sorted(unknown))}; there are {', '.join(there)}")
+    found = []
+    for name, (dataset, words) in there.items():
+        if chosen.sets and name not in chosen.sets:
+            continue
+        for model in chosen.models:
+            done = evaluate(
+                "runtime.part_images=1",
+                *words,
+                model=model,
+                dataset=dataset,
+                prompt=["points", "box"],
+                results=chosen.results,
+                limit=chosen.pictures,
+            )
+            if done.failed:
+                raise BenchError(f"image {done.failed[0].image_id}: {done.failed[0].reason}")
+            lines = done.table[done.table["dataset"].notna()]
+            found.append(lines.assign(set=name))
+    text = f"{date.today()}, the first {chosen.pictures} pictures of each set\n\n"
+    text += table(pd.concat(found))
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{chosen.name}.md").write_text(text)
+    sys.stdout.write(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""How long the demo checkpoints take on one CPU core, a picture and a prompt at a time.
+
+    python benchmarks/demo_speed.py
+
+Every checkpoint is asked through ``segment_anything.SamPredictor``, as a user would, and through
+the bench's own segmenter, in turn: to embed a picture, to answer a first click (three masks), a
+correcting click with the logits fed back, and a box. Prints a Markdown table of the median
+milliseconds and writes it with JSON, machine, versions and date into ``benchmarks/results/``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import torch
+from segment_anything import SamPredictor
+
+from bench import provenance
+from bench.demo.clicks import deepest_point, tight_box
+from bench.demo.holdout import evaluation_scene
+from bench.demo.score import FIRST_SEED
+from bench.demo.weights import load_demo_sam
+from bench.models.sam_segmenter import SamSegmenter
+from bench.types import Prompt, Site
+
+RESULTS = Path(__file__).parent / "results"
+CHECKPOINTS = Path(__file__).parents[1] / "bench" / "demo" / "checkpoints"
+COLUMNS = ("embed", "click", "correction", "box")
+
+Calls = Mapping[str, Callable[[], object]]
+
+
+def through_predictor(path: Path) -> Calls:
+    """What is timed of ``SamPredictor``, by column."""
+    predictor = SamPredictor(load_demo_sam(path))
+    image, click, box = _question()
+    predictor.set_image(image)
+    _, _, logits = predictor.predict(click[None], np.ones(1), multimask_output=True)
+    two, labels = np.stack([click, click + 5]), np.array([1, 0])
+    return {
+        "embed": lambda: predictor.set_image(image),
+        "click": lambda: predictor.predict(click[None], np.ones(1), multimask_output=True),
+        "correction": lambda: predictor.predict(
+            two, labels, mask_input=logits[:1], multimask_output=False
+        ),
+        "box": lambda: predictor.predict(box=box, multimask_output=False),
+    }
+
+
+def through_bench(path: Path) -> Calls:
+    """What is timed of the bench's segmenter: logits on the model's grid, no full-size masks."""
+    segmenter = SamSegmenter(load_demo_sam(path), Site())
+    image, click, box = _question()
+    (embedding,) = segmenter.embed([image])
+    none = np.zeros((0, 2), np.float32), np.zeros(0, np.int64)
+    first = Prompt(click[None], np.ones(1, np.int64))
+    logits = segmenter.predict([embedding], [first], True).logits[0, 0].numpy()
+    second = Prompt(np.stack([click, click + 5]), np.array([1, 0]), mask_logits=logits)
+    return {
+        "embed": lambda: segmenter.embed([image]),
+        "click": lambda: segmenter.predict([embedding], [first], True),
+        "correction": lambda: segmenter.predict([embedding], [second], False),
+        "box": lambda: segmenter.predict([embedding], [Prompt(*none, box=box)], False),
+    }
+
+
+def _question() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A hold-out scene, and a click (2,) and a box (4,) on its largest object."""
+    scene = evaluation_scene(FIRST_SEED)
+    mask = max((thing.mask for thing in scene.objects), key=lambda each: int(each.sum()))
+    place = deepest_point(mask)
+    return scene.image, np.array([place.x, place.y], np.float32), tight_box(mask)
+
+
+def measure(path: Path, turns: int) -> dict[str, dict[str, float]]:
+    """Median milliseconds by way and column, the ways and columns in turn."""
+    ways = {"SamPredictor": through_predictor(path), "bench": through_bench(path)}
+    seconds: dict[tuple[str, str], list[float]] = {}
+    for turn in range(turns + 3):
+        for way, calls in ways.items():
+            for column in COLUMNS:
+                start = time.perf_counter()
+                calls[column]()
+                if turn >= 3:  # the first ones warm the caches
+                    seconds.setdefault((way, column), []).append(time.perf_counter() - start)
+    return {
+        way: {column: 1000 * statistics.median(seconds[way, column]) for column in COLUMNS}
+        for way in ways
+    }
+
+
+def table(found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    """The medians as a Markdown table."""
+    lines = [f"| model | through | {' | '.join(COLUMNS)} |", "|---|---|" + "--:|" * len(COLUMNS)]
+    for model, ways in found.items():
+        for way, medians in ways.items():
+            cells = " | ".join(f"{medians[column]:.1f}" for column in COLUMNS)
+            lines.append(f"| {model} | {way} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("models", nargs="*", default=["demo_s", "demo_m", "demo_l"])
+    parser.add_argument("--turns", type=int, default=40, help="of which the median is told")
+    parser.add_argument("--name", default="demo_speed", help="of the files in benchmarks/results")
+    chosen = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    found = {
+        name: measure(CHECKPOINTS / f"{name}.safetensors", chosen.turns) for name in chosen.models
+    }
+    text = f"{date.today()}, one thread, float32; milliseconds, median of {chosen.turns}\n\n"
+    text += table(found)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{chosen.name}.md").write_text(text)
+    content = {
+        "date": str(date.today()),
+        "cores": os.cpu_count(),
+        "machine": provenance.machine(),
+        "versions": provenance.versions(),
+        "git": provenance.commit(),
+        "milliseconds": found,
+    }
+    (RESULTS / f"{chosen.name}.json").write_text(json.dumps(content, indent=2) + "\n")
+    sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""The figures of the demo models' cards that come from ``benchmarks/``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import classical
+import demo_speed
+import pytest
+
+import bench
+
+
+def test_classical_tells_the_mean_of_the_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(classical, "RESULTS", tmp_path / "figures")
+    runs = str(tmp_path / "runs")
+    words = ["--sets", "photos", "--models", "demo", "--pictures", "2", "--results", runs]
+    assert classical.main(words) == 0
+    text = capsys.readouterr().out
+    assert (tmp_path / "figures" / "classical.md").read_text() == text
+    line = next(line for line in text.splitlines() if line.startswith("| photos | demo | 2 |"))
+    rows = bench.read_runs(results=runs)
+    for cell, prompt, step in zip(
+        line.split("|")[5:9], ("points", "points", "points", "box"), (1, 3, 9, 1), strict=True
+    ):
+        mean = rows[(rows["prompt"] == prompt) & (rows["step"] == step)]["iou"].mean()
+        assert cell.split()[0] == f"{100 * mean:.1f}"
+
+
+def test_speed_of_one_core_is_told_for_both_ways(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_speed, "RESULTS", tmp_path)
+    demo_speed.main(["demo_s", "--turns", "2"])
+    found = json.loads((tmp_path / "demo_speed.json").read_text())["milliseconds"]["demo_s"]
+    assert list(found) == ["SamPredictor", "bench"]
+    assert all(0 < found[way][column] < 10_000 for way in found for column in demo_speed.COLUMNS)
+    table = (tmp_path / "demo_speed.md").read_text()
+    assert f"| demo_s | bench | {found['bench']['embed']:.1f} |" in table
