@@ -21,7 +21,9 @@ def one_thread() -> Iterator[None]:
 
 def measured(*override: str) -> benchmark.Figures:
     words = [*override, "runtime.device=cpu"]
-    chosen = argparse.Namespace(scenes=2, repeats=1, override=words, objects=10, nuts=None)
+    chosen = argparse.Namespace(
+        scenes=2, repeats=1, override=words, objects=10, nuts=None, threads=None
+    )
     (case,) = (case for case in CASES if case.name == "demo_shapes")
     return benchmark.measure(case, chosen)
 

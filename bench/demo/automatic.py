@@ -25,7 +25,7 @@ from bench.demo.weights import load_demo_sam
 
 THRESHOLDS: Mapping[str, float] = {
     "pred_iou_thresh": 0.6,
-    "stability_score_thresh": 0.6,
+    "stability_score_thresh": 0.8,
     "stability_score_offset": 0.3,
 }
 """Of the pairs in `table`, one that still finds about half of all objects.
@@ -36,7 +36,7 @@ the logits of this model rise more slowly from outside to inside."""
 POINTS_PER_SIDE = 16
 FOUND_FROM = 0.5
 FIRST_SEED = 10_000
-_PREDICTED = (0.3, 0.4, 0.5, 0.6)
+_PREDICTED = (0.4, 0.5, 0.6, 0.7)
 _STABILITY = (0.4, 0.6, 0.7, 0.8)
 
 
