@@ -29,16 +29,15 @@ from segment_anything import sam_model_registry
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import result_files
 from pictures import write_pictures
 
-from bench import provenance
 from bench.config import load_configs
 from bench.plan import make_plan
 from bench.progress import run_plan
 from bench.store import read_runs
 from bench.types import BenchError
 
-RESULTS = Path(__file__).parent / "results"
 SIZE = (768, 1024)
 _PHASES = ("read", "cache", "embed", "predict", "score", "write")
 
@@ -129,22 +128,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     differing = sum(a != b for a, b in zip(first, second, strict=True))
     head = f"{date.today()}, CPU, {os.cpu_count()} cores"
     text = f"{head}\n\n{table([cold, warm], chosen.pictures, len(first), differing)}"
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "cache.md").write_text(text)
-    content = {
-        "date": str(date.today()),
-        "cores": os.cpu_count(),
-        "machine": provenance.machine(),
-        "versions": provenance.versions(),
-        "git": provenance.commit(),
-        "pictures": chosen.pictures,
-        "masks": len(first),
-        "turns": [asdict(cold), asdict(warm)],
-        "ratio": cold.seconds / warm.seconds,
-        "cpu_ratio": cold.cpu / warm.cpu,
-        "differing_rows": differing,
-    }
-    (RESULTS / "cache.json").write_text(json.dumps(content, indent=2) + "\n")
+    result_files.write(
+        "cache",
+        text,
+        pictures=chosen.pictures,
+        masks=len(first),
+        turns=[asdict(cold), asdict(warm)],
+        ratio=cold.seconds / warm.seconds,
+        cpu_ratio=cold.cpu / warm.cpu,
+        differing_rows=differing,
+    )
     sys.stdout.write(text)
     return 1 if differing else 0
 

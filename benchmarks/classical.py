@@ -5,9 +5,9 @@
 Runs `demo`, GrabCut and the random walker with 1, 3 and 9 points and a box, under protocol `sam`,
 on the first pictures of each set: the embedded photos, and the nuts and BBBC038 below ``--data``
 (``nuts/trainval.json``, ``nuts/images/`` and ``bbbc038/stage1_train/``). Prints mIoU with 95 %
-intervals as a Markdown table and writes it into ``benchmarks/results/``. Runs are kept below
-``--results``: the same command goes on where it was stopped. A classical method takes up to two
-minutes of a core for each picture and prompt, so ``--pictures`` is small.
+intervals as a Markdown table and writes it with JSON into ``benchmarks/results/``. Runs are kept
+below ``--results``: the same command goes on where it was stopped. A classical method takes up to
+two minutes of a core for each picture and prompt, so ``--pictures`` is small.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from datetime import date
 from pathlib import Path
 
 import pandas as pd
+import result_files
 
 from bench import evaluate
 from bench.types import BenchError
 
-RESULTS = Path(__file__).parent / "results"
 MODELS = ("demo", "grabcut", "random_walker")
 PROMPTS = ("1 point", "3 points", "9 points", "box")
 
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     there = sets(chosen.data)
     if unknown := set(chosen.sets or ()) - set(there):
         parser.error(f"no set {', '.join(sorted(unknown))}; there are {', '.join(there)}")
-    found = []
+    found: list[pd.DataFrame] = []
     for name, (dataset, words) in there.items():
         if chosen.sets and name not in chosen.sets:
             continue
@@ -98,12 +98,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             if done.failed:
                 raise BenchError(f"image {done.failed[0].image_id}: {done.failed[0].reason}")
-            lines = done.table[done.table["dataset"].notna()]
-            found.append(lines.assign(set=name))
+            found.append(done.table[done.table["dataset"].notna()].assign(set=name))
     text = f"{date.today()}, the first {chosen.pictures} pictures of each set\n\n"
-    text += table(pd.concat(found))
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{chosen.name}.md").write_text(text)
+    lines = pd.concat(found)
+    text += table(lines)
+    kept = ["set", "model", "prompt", "images", "masks", "miou", "miou_low", "miou_high"]
+    result_files.write(chosen.name, text, lines=lines[kept].to_dict("records"))
     sys.stdout.write(text)
     return 0
 

@@ -11,8 +11,6 @@ milliseconds and writes it with JSON, machine, versions and date into ``benchmar
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
 import sys
 import time
@@ -21,10 +19,10 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import result_files
 import torch
 from segment_anything import SamPredictor
 
-from bench import provenance
 from bench.demo.clicks import deepest_point, tight_box
 from bench.demo.holdout import evaluation_scene
 from bench.demo.score import FIRST_SEED
@@ -32,7 +30,6 @@ from bench.demo.weights import load_demo_sam
 from bench.models.sam_segmenter import SamSegmenter
 from bench.types import Prompt, Site
 
-RESULTS = Path(__file__).parent / "results"
 CHECKPOINTS = Path(__file__).parents[1] / "bench" / "demo" / "checkpoints"
 COLUMNS = ("embed", "click", "correction", "box")
 
@@ -121,17 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     text = f"{date.today()}, one thread, float32; milliseconds, median of {chosen.turns}\n\n"
     text += table(found)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{chosen.name}.md").write_text(text)
-    content = {
-        "date": str(date.today()),
-        "cores": os.cpu_count(),
-        "machine": provenance.machine(),
-        "versions": provenance.versions(),
-        "git": provenance.commit(),
-        "milliseconds": found,
-    }
-    (RESULTS / f"{chosen.name}.json").write_text(json.dumps(content, indent=2) + "\n")
+    result_files.write(chosen.name, text, milliseconds=found)
     sys.stdout.write(text)
 
 

@@ -12,7 +12,6 @@ into ``benchmarks/results/``. Ends with 1 where a bound is broken.
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
 import sys
@@ -27,16 +26,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import result_files
 from pictures import write_pictures
 
-from bench import provenance
 from bench.config import load_configs
 from bench.memory import peak
 from bench.plan import make_plan
 from bench.store import ImageError
 from bench.types import BenchError
 
-RESULTS = Path(__file__).parent / "results"
 MIB = 1 << 20
 MOST_LARGE = 3000 * 10**6 // MIB
 """MiB that the large picture may take: 3 GB."""
@@ -229,18 +227,8 @@ def _write(found: Sequence[Memory], chosen: argparse.Namespace) -> str:
         "included; of the tenth of the run that ends there. The peak includes the run's end, "
         f"which merges small parts.\n{said}"
     )
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{chosen.name}.md").write_text(text)
-    content = {
-        "date": str(date.today()),
-        "cores": os.cpu_count(),
-        "words": chosen.override,
-        "machine": provenance.machine(),
-        "versions": provenance.versions(),
-        "git": provenance.commit(),
-        "cases": [asdict(one) for one in found],
-    }
-    (RESULTS / f"{chosen.name}.json").write_text(json.dumps(content, indent=2) + "\n")
+    cases = [asdict(one) for one in found]
+    result_files.write(chosen.name, text, words=chosen.override, cases=cases)
     return text
 
 

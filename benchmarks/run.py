@@ -41,13 +41,13 @@ from segment_anything import SamPredictor
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import result_files
 from memory import resident
 from reference_loop import loop_over_masks
 from row_comparison import KEY, compare, differing, plain, predicted_moved
 from speed_cases import CASES, NEED_GPU, Case
 from speed_figures import PHASES, Figures, table
 
-from bench import provenance
 from bench.config import RunConfig, load_configs
 from bench.models.numerics import Numerics
 from bench.parts import load_class
@@ -57,7 +57,6 @@ from bench.store import read_runs
 from bench.types import BenchError, Prompt
 
 PROMPTS = "prompt=[point_1,point_3,box]"
-RESULTS = Path(__file__).parent / "results"
 _MODE = tuple(each.name for each in fields(Numerics))
 
 
@@ -238,23 +237,15 @@ def _write(found: Sequence[Figures], notes: Sequence[str], chosen: argparse.Name
     if chosen.threads:
         head += f"; threads of the loop: {chosen.threads}"
     text = f"{head}\n\n{table(found)}" + "".join(f"\n{note}\n" for note in notes)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{chosen.name}.md").write_text(text)
-    content = {
-        "date": str(date.today()),
-        "device": device,
-        "cores": os.cpu_count(),
-        "words": chosen.override,
-        "threads": chosen.threads,
-        "machine": provenance.machine(),
-        "versions": provenance.versions(),
-        "git": provenance.commit(),
-        "notes": notes,
-        "cases": [
-            asdict(one) | {"ratio": one.ratio, "over_floor": one.over_floor} for one in found
-        ],
-    }
-    (RESULTS / f"{chosen.name}.json").write_text(json.dumps(content, indent=2) + "\n")
+    result_files.write(
+        chosen.name,
+        text,
+        device=device,
+        words=chosen.override,
+        threads=chosen.threads,
+        notes=notes,
+        cases=[asdict(one) | {"ratio": one.ratio, "over_floor": one.over_floor} for one in found],
+    )
     return text
 
 

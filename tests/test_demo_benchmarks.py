@@ -8,6 +8,7 @@ from pathlib import Path
 import classical
 import demo_speed
 import pytest
+import result_files
 
 import bench
 
@@ -15,7 +16,7 @@ import bench
 def test_classical_tells_the_mean_of_the_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(classical, "RESULTS", tmp_path / "figures")
+    monkeypatch.setattr(result_files, "RESULTS", tmp_path / "figures")
     runs = str(tmp_path / "runs")
     words = ["--sets", "photos", "--models", "demo", "--pictures", "2", "--results", runs]
     assert classical.main(words) == 0
@@ -33,7 +34,7 @@ def test_classical_tells_the_mean_of_the_rows(
 def test_speed_of_one_core_is_told_for_both_ways(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo_speed, "RESULTS", tmp_path)
+    monkeypatch.setattr(result_files, "RESULTS", tmp_path)
     demo_speed.main(["demo_s", "--turns", "2"])
     found = json.loads((tmp_path / "demo_speed.json").read_text())["milliseconds"]["demo_s"]
     assert list(found) == ["SamPredictor", "bench"]
