@@ -30,7 +30,7 @@ from segment_anything import sam_model_registry
 sys.path.insert(0, str(Path(__file__).parent))
 
 import result_files
-from pictures import write_pictures
+from pictures import coco_files, write_pictures
 
 from bench.config import load_configs
 from bench.plan import make_plan
@@ -66,8 +66,7 @@ def prepare(folder: Path, pictures: int, masks: int) -> list[str]:
         "model.name=random_vit_b",
         f"model.args.checkpoint={folder / 'vit_b.pth'}",
         "dataset=coco",
-        f"dataset.args.annotations={folder / 'data' / 'annotations.json'}",
-        f"dataset.args.images={folder / 'data' / 'images'}",
+        *coco_files(folder / "data"),
         "prompt=[box]",
         "runtime.device=cpu",
         f"runtime.embedding_cache={folder / 'cache'}",

@@ -1,4 +1,4 @@
-"""The demo models against classical methods asked the same, on real pictures that no one learnt.
+"""The demo model against classical methods asked the same, on real pictures that no one learnt.
 
     python benchmarks/classical.py --data FOLDER
 
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 import result_files
+from pictures import coco_files
 
 from bench import evaluate
 from bench.types import BenchError
@@ -32,19 +33,11 @@ def sets(data: Path | None) -> dict[str, tuple[str, list[str]]]:
     """Dataset and further words of ``sam-bench run``, by the set's name."""
     found: dict[str, tuple[str, list[str]]] = {"photos": ("photos", [])}
     if data is not None:
-        nuts = data.resolve() / "nuts"
-        found["nuts"] = (
-            "coco",
-            [
-                "dataset.name=nuts",
-                f"dataset.args.annotations={nuts / 'trainval.json'}",
-                f"dataset.args.images={nuts / 'images'}",
-            ],
-        )
-        found["bbbc038"] = (
-            "bbbc038",
-            [f"runtime.datasets={data.resolve()}", "dataset.about.expected.images=null"],
-        )
+        folder = data.resolve()
+        nuts = coco_files(folder / "nuts", "trainval.json")
+        found["nuts"] = ("coco", [*nuts, "dataset.name=nuts"])
+        nuclei = [f"runtime.datasets={folder}", "dataset.about.expected.images=null"]
+        found["bbbc038"] = ("bbbc038", nuclei)
     return found
 
 
@@ -79,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", default="results", help="folder of runs")
     parser.add_argument("--name", default="classical", help="of the file in benchmarks/results")
     chosen = parser.parse_args(arguments)
+    if chosen.pictures < 2:
+        parser.error(f"--pictures: an interval needs 2 pictures, found {chosen.pictures}")
     there = sets(chosen.data)
     if unknown := set(chosen.sets or ()) - set(there):
         parser.error(f"no set {', '.join(sorted(unknown))}; there are {', '.join(there)}")
@@ -99,9 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if done.failed:
                 raise BenchError(f"image {done.failed[0].image_id}: {done.failed[0].reason}")
             found.append(done.table[done.table["dataset"].notna()].assign(set=name))
-    text = f"{date.today()}, the first {chosen.pictures} pictures of each set\n\n"
     lines = pd.concat(found)
-    text += table(lines)
+    text = f"{date.today()}, the first {chosen.pictures} pictures of each set\n\n{table(lines)}"
     kept = ["set", "model", "prompt", "images", "masks", "miou", "miou_low", "miou_high"]
     result_files.write(chosen.name, text, lines=lines[kept].to_dict("records"))
     sys.stdout.write(text)

@@ -23,6 +23,7 @@ import result_files
 import torch
 from segment_anything import SamPredictor
 
+import bench.demo
 from bench.demo.clicks import deepest_point, tight_box
 from bench.demo.holdout import evaluation_scene
 from bench.demo.score import FIRST_SEED
@@ -30,16 +31,18 @@ from bench.demo.weights import load_demo_sam
 from bench.models.sam_segmenter import SamSegmenter
 from bench.types import Prompt, Site
 
-CHECKPOINTS = Path(__file__).parents[1] / "bench" / "demo" / "checkpoints"
+CHECKPOINTS = Path(bench.demo.__file__).parent / "checkpoints"
 COLUMNS = ("embed", "click", "correction", "box")
 
 Calls = Mapping[str, Callable[[], object]]
+Subject = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""A picture, and a click (2,) and a box (4,) on it."""
 
 
-def through_predictor(path: Path) -> Calls:
+def through_predictor(path: Path, subject: Subject) -> Calls:
     """What is timed of ``SamPredictor``, by column."""
     predictor = SamPredictor(load_demo_sam(path))
-    image, click, box = _question()
+    image, click, box = subject
     predictor.set_image(image)
     _, _, logits = predictor.predict(click[None], np.ones(1), multimask_output=True)
     two, labels = np.stack([click, click + 5]), np.array([1, 0])
@@ -53,12 +56,11 @@ def through_predictor(path: Path) -> Calls:
     }
 
 
-def through_bench(path: Path) -> Calls:
+def through_bench(path: Path, subject: Subject) -> Calls:
     """What is timed of the bench's segmenter: logits on the model's grid, no full-size masks."""
     segmenter = SamSegmenter(load_demo_sam(path), Site())
-    image, click, box = _question()
+    image, click, box = subject
     (embedding,) = segmenter.embed([image])
-    none = np.zeros((0, 2), np.float32), np.zeros(0, np.int64)
     first = Prompt(click[None], np.ones(1, np.int64))
     logits = segmenter.predict([embedding], [first], True).logits[0, 0].numpy()
     second = Prompt(np.stack([click, click + 5]), np.array([1, 0]), mask_logits=logits)
@@ -66,12 +68,12 @@ def through_bench(path: Path) -> Calls:
         "embed": lambda: segmenter.embed([image]),
         "click": lambda: segmenter.predict([embedding], [first], True),
         "correction": lambda: segmenter.predict([embedding], [second], False),
-        "box": lambda: segmenter.predict([embedding], [Prompt(*none, box=box)], False),
+        "box": lambda: segmenter.predict([embedding], [Prompt(box=box)], False),
     }
 
 
-def _question() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A hold-out scene, and a click (2,) and a box (4,) on its largest object."""
+def _subject() -> Subject:
+    """Of a hold-out scene, and its largest object."""
     scene = evaluation_scene(FIRST_SEED)
     mask = max((thing.mask for thing in scene.objects), key=lambda each: int(each.sum()))
     place = deepest_point(mask)
@@ -80,7 +82,11 @@ def _question() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def measure(path: Path, turns: int) -> dict[str, dict[str, float]]:
     """Median milliseconds by way and column, the ways and columns in turn."""
-    ways = {"SamPredictor": through_predictor(path), "bench": through_bench(path)}
+    subject = _subject()
+    ways = {
+        "SamPredictor": through_predictor(path, subject),
+        "bench": through_bench(path, subject),
+    }
     seconds: dict[tuple[str, str], list[float]] = {}
     for turn in range(turns + 3):
         for way, calls in ways.items():

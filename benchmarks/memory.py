@@ -27,7 +27,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import result_files
-from pictures import write_pictures
+from pictures import coco_files, write_pictures
 
 from bench.config import load_configs
 from bench.memory import peak
@@ -124,8 +124,7 @@ def measure(name: str, chosen: argparse.Namespace) -> Memory:
         words = [
             *CASES[name](Path(folder) / "data", chosen),
             "dataset=coco",
-            f"dataset.args.annotations={folder}/data/annotations.json",
-            f"dataset.args.images={folder}/data/images",
+            *coco_files(Path(folder) / "data"),
             f"runtime.results={folder}/results",
             *chosen.override,
         ]

@@ -1,4 +1,4 @@
-"""Made-up large pictures with many objects, as a COCO dataset on disk."""
+"""Made-up pictures with many objects, as a COCO dataset on disk, and how a run names such one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ import cv2
 import numpy as np
 
 from bench.types import Mask
+
+
+def coco_files(folder: Path, annotations: str = "annotations.json") -> list[str]:
+    """The words of ``dataset=coco`` for a file in a folder, its pictures in ``images/``."""
+    return [
+        f"dataset.args.annotations={folder / annotations}",
+        f"dataset.args.images={folder / 'images'}",
+    ]
 
 
 def write_pictures(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from pictures import write_pictures
+from pictures import coco_files, write_pictures
 from segment_anything import sam_model_registry
 
 from bench.types import BenchError
@@ -27,29 +27,16 @@ def _shapes(folder: Path, chosen: argparse.Namespace) -> list[str]:
     return ["model=demo", "dataset=shapes", f"dataset.args.count={chosen.scenes}"]
 
 
-def _coco(folder: Path) -> list[str]:
-    return [
-        "dataset=coco",
-        f"dataset.args.annotations={folder / 'annotations.json'}",
-        f"dataset.args.images={folder / 'images'}",
-    ]
-
-
 def _nuts(folder: Path, chosen: argparse.Namespace) -> list[str]:
     if chosen.nuts is None:
         raise BenchError("--nuts names no folder with trainval.json and images/")
-    return [
-        "model=demo",
-        "dataset=coco",
-        f"dataset.args.annotations={chosen.nuts.resolve() / 'trainval.json'}",
-        f"dataset.args.images={chosen.nuts.resolve() / 'images'}",
-    ]
+    return ["model=demo", "dataset=coco", *coco_files(chosen.nuts.resolve(), "trainval.json")]
 
 
 def _large(height: int, width: int, pictures: int) -> Callable[..., list[str]]:
     def words(folder: Path, chosen: argparse.Namespace) -> list[str]:
         write_pictures(folder, [(height, width)] * pictures, [chosen.objects] * pictures)
-        return ["model=demo", *_coco(folder)]
+        return ["model=demo", "dataset=coco", *coco_files(folder)]
 
     return words
 
@@ -64,7 +51,8 @@ def _vit(arch: str, counts: Sequence[int]) -> Callable[..., list[str]]:
             f"model=sam_{arch}",
             f"model.args.checkpoint={weights}",
             f"model.name=random_{arch}",
-            *_coco(folder),
+            "dataset=coco",
+            *coco_files(folder),
         ]
 
     return words

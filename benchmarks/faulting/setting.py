@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pictures import coco_files
 from PIL import Image
 from pycocotools import mask as coco_mask
 
@@ -65,8 +66,7 @@ def words_for(dataset: Path, results: Path, *more: str) -> list[str]:
         "model=disk",
         "dataset=coco",
         "prompt=[point_3,box]",
-        f"dataset.args.annotations={dataset}/annotations.json",
-        f"dataset.args.images={dataset}/images",
+        *coco_files(dataset),
         f"runtime.results={results}",
         "runtime.device=cpu",
         "runtime.workers=2",
