@@ -31,6 +31,12 @@ def test_classical_tells_the_mean_of_the_rows(
         assert cell.split()[0] == f"{100 * mean:.1f}"
 
 
+def test_one_picture_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        classical.main(["--pictures", "1"])
+    assert "an interval needs 2 pictures, found 1" in capsys.readouterr().err
+
+
 def test_speed_of_one_core_is_told_for_both_ways(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
