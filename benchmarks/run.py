@@ -11,7 +11,7 @@ decoder calls for the same images and prompts and nothing else, on as many threa
 On a CPU in the reference mode the rows of loop and bench must be equal to the bit, but for
 predicted IoUs, where the loop's threads may move the last bits; else the command ends with 1.
 (Of 12 megapixels a few lie so close to the threshold that these bits decide them; with
-``--threads 1`` the loop sums as the bench does.) In another mode, which
+``--threads 1`` the loop's model sums as the bench's does.) In another mode, which
 ``--override model.args.dtype=bfloat16`` or ``model.args.compiled=true`` chooses for bench and
 floor, and on a GPU, what has moved is told. Prints a Markdown table and writes it with JSON,
 machine, versions and date into ``benchmarks/results/``.
