@@ -2,37 +2,66 @@
 
 The mask of a small object in a picture of 12 million pixels needs the pixels around the object
 only: bilinear interpolation of values that are not above 0 is not above 0. What comes out equals
-``upscale(logits, frame) > 0`` bit for bit. The first of the two steps enlarges by a whole power
-of two, so cuts along the grid give the same sums; in the second the kernel's own weights are
-applied to the cut, and where rounding could decide a sign the whole picture is computed after all.
+``upscale(logits, frame) > 0`` bit for bit, for all candidates in one call. The first of the two
+steps enlarges by a whole power of two, whose weights are exact; in the second the kernel's own
+weights are applied to the cut. Sums may be in another order than the kernel's, so where rounding
+could decide a sign the whole picture is computed after all.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from bench.types import FloatArray, Frame, Mask
+from bench.types import BoolArray, FloatArray, Frame, Mask
+from bench.upscaling import IndexArray, step, upscale
 
-_ROUNDING = 16 * 2.0**-24
-"""No float32 sum of the four products, in any order and fused or not, is off by more, relative to
-the sum of their sizes: 7 roundings of half a unit at most on either side."""
+DoubleArray = npt.NDArray[np.float64]
+Exactly = Callable[[tuple[IndexArray, IndexArray]], tuple[DoubleArray, DoubleArray]]
+
+_ROUNDING = 11 * 2.0**-24
+"""No float32 sum of the products, in any order and fused or not, is off by more, relative to the
+sum of their sizes: in each of two steps a weight is rounded, a product, and three sums at most."""
+
+_SMALLEST = 1e-37
+"""Below it float32 has fewer digits, or none."""
+
+_CROWDED = 1 / 8
+"""Where more of the pixels are close to 0 than that, the kernel decides them sooner."""
+
+_MOST, _LARGE = 0.2, 1 << 21
+"""Above this share of the grid the kernel on the whole picture is faster, up to so many pixels."""
+
+_BLOCK = 1 << 16
+"""Pixels at a time: their values stay in the processor's cache."""
 
 
-_MOST = 0.2
-"""Above this share of the grid the kernel on the whole picture is faster."""
+def foregrounds(logits: torch.Tensor, frame: Frame) -> list[Mask]:
+    """The masks above 0 of one prompt's candidates, (K, h, w) float32 logits on the CPU."""
+    found = [foreground(one, frame, len(logits)) for one in logits]
+    if all(mask is not None for mask in found):
+        return [mask for mask in found if mask is not None]
+    whole: BoolArray = (upscale(logits[None], frame)[0] > 0).numpy()
+    return [
+        Mask.from_dense(bits) if mask is None else mask
+        for mask, bits in zip(found, whole, strict=True)
+    ]
 
 
-def foreground(logits: torch.Tensor, frame: Frame) -> Mask | None:
+def foreground(logits: torch.Tensor, frame: Frame, together: int = 1) -> Mask | None:
     """The mask of (h, w) float32 logits on the CPU; none where it takes the whole picture.
 
-    That is so where the mask covers much of it, where the first step doesn't enlarge by a power of
-    two, and where a pixel's sign hangs on the rounding.
+    That is so where the mask covers much of a picture that is not large, where the first step does
+    not enlarge by a power of two, where a logit is no number, and where a pixel's sign hangs on the
+    rounding. ``together`` candidates are meant to be upscaled in one call: which kernel torch
+    takes, and so which last bits, goes by that.
     """
     factor = _power_of_two(logits.shape, frame.canvas)
     if factor is None:
@@ -41,21 +70,86 @@ def foreground(logits: torch.Tensor, frame: Frame) -> Mask | None:
     above = (logits > 0).numpy()
     rows, columns = (np.flatnonzero(above.any(axis=axis)) for axis in (1, 0))
     if rows.size == 0:
-        return Mask(height, width, 0, 0, np.zeros((0, 0), dtype=bool))
+        return _nothing(frame)
     cells = [(int(found[0]), int(found[-1]) + 1) for found in (rows, columns)]
-    if (cells[0][1] - cells[0][0]) * (cells[1][1] - cells[1][0]) > _MOST * above.size:
+    covered = (cells[0][1] - cells[0][0]) * (cells[1][1] - cells[1][0])
+    if covered > _MOST * above.size and height * width < _LARGE:
         return None
     # A pixel depends on the two cells next to it either way: one more cell, and one to cut at.
     spans = [
         _Span(max(0, low - 1), min(size, high + 1))
         for (low, high), size in zip(cells, logits.shape, strict=True)
     ]
-    canvas, spans = _canvas(logits, spans, factor, frame)
+    cut, spans = _cut(spans, factor, logits.shape, frame)
     if spans[0].empty or spans[1].empty:
-        return Mask(height, width, 0, 0, np.zeros((0, 0), dtype=bool))
-    if frame.content == frame.image:
-        return Mask.from_crop(canvas > 0, spans[0].low, spans[1].low, height, width)
-    return _resized(canvas, spans, frame)
+        return _nothing(frame)
+    part = logits[cut.cells]
+    largest = float(part.abs().max())
+    if not math.isfinite(largest):  # what is no number spreads in the kernel's own ways
+        return None
+    taps = None
+    place: tuple[int, int] = spans[0].low, spans[1].low
+    if frame.content != frame.image:
+        # What lies outside of the part is not above 0; its exact value matters to no sign, but its
+        # neighbour's does, so the part reaches one cell beyond every value above 0.
+        taps = down, across = [
+            _taps(axis, span, frame, together) for axis, span in enumerate(spans)
+        ]
+        if down.first.size == 0 or across.first.size == 0:
+            return _nothing(frame)
+        place = down.start, across.start
+    values = _Values(cut.enlarged(part), taps)
+    bits = _signs(values, place, largest, partial(_exactly, logits, frame, together))
+    return None if bits is None else Mask.from_crop(bits, *place, height, width)
+
+
+def _signs(
+    values: _Values, place: tuple[int, int], largest: float, exactly: Exactly
+) -> BoolArray | None:
+    """Which of the values, that begin at ``place``, are above 0; none where rounding may decide.
+
+    ``exactly`` is asked of those pixels for which that is possible, with no cell over ``largest``.
+    """
+    bits = np.empty(values.shape, dtype=bool)
+    for block in values.blocks():
+        found = values.of(block)
+        np.greater(found, 0, out=bits[block])
+        close = np.abs(found) <= 2 * _ROUNDING * largest
+        if not close.any():
+            continue
+        if close.sum() > _CROWDED * close.size:
+            return None
+        down, across = np.nonzero(close)
+        exact, sizes = exactly((down + block.start + place[0], across + place[1]))
+        if (np.abs(exact) <= _ROUNDING * sizes + _SMALLEST)[sizes > 0].any():
+            return None
+        bits[block][close] = exact > 0
+    return bits
+
+
+def _exactly(
+    logits: torch.Tensor, frame: Frame, together: int, pixels: tuple[IndexArray, IndexArray]
+) -> tuple[DoubleArray, DoubleArray]:
+    """The values (N,) of the pixels at rows and columns (N,), and the sums of the sizes mixed.
+
+    In float64: what rounding is left is none beside float32's.
+    """
+    grid = int(logits.shape[0]), int(logits.shape[1])
+    cells, weights = [], []
+    for axis, places in enumerate(pixels):
+        up = step(axis, grid, frame.canvas, together)
+        on = step(axis, frame.content, frame.image, together)
+        canvas = on.cells[places]  # (N, 2)
+        share = on.weights[places].astype(np.float64)[..., None] * up.weights[canvas]
+        cells.append(up.cells[canvas].reshape(len(places), 4))
+        weights.append(share.reshape(len(places), 4))
+    mixed = logits.numpy()[cells[0][:, :, None], cells[1][:, None]].astype(np.float64)
+    mixed *= weights[0][:, :, None] * weights[1][:, None]
+    return mixed.sum(axis=(1, 2)), np.abs(mixed).sum(axis=(1, 2))
+
+
+def _nothing(frame: Frame) -> Mask:
+    return Mask(*frame.image, 0, 0, np.zeros((0, 0), dtype=bool))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,109 +171,105 @@ def _power_of_two(grid: torch.Size, canvas: tuple[int, int]) -> int | None:
     return factor if factor >= 1 and factor & (factor - 1) == 0 else None
 
 
-def _canvas(
-    logits: torch.Tensor, spans: list[_Span], factor: int, frame: Frame
-) -> tuple[FloatArray, list[_Span]]:
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Cells of the grid, and what is kept of them once enlarged by ``factor``, as slices."""
+
+    cells: tuple[slice, slice]
+    kept: tuple[slice, slice]
+    factor: int
+
+    def enlarged(self, cells: torch.Tensor) -> FloatArray:
+        """The part of the canvas that is kept."""
+        cells = cells.contiguous()[None, None]
+        if self.factor > 1:
+            size = [self.factor * n for n in cells.shape[2:]]
+            cells = F.interpolate(cells, size, mode="bilinear", align_corners=False)
+        kept: FloatArray = cells[0, 0].numpy()[self.kept]
+        return kept
+
+
+def _cut(
+    spans: list[_Span], factor: int, grid: torch.Size, frame: Frame
+) -> tuple[_Cut, list[_Span]]:
     """The part of the canvas over the cells of ``spans``, cut to the content, and where it lies."""
     grown = [
         _Span(max(0, span.low - 1), min(size, span.high + 1))
-        for span, size in zip(spans, logits.shape, strict=True)
+        for span, size in zip(spans, grid, strict=True)
     ]
-    (top, bottom), (left, right) = ((span.low, span.high) for span in grown)
-    cells = logits[top:bottom, left:right].contiguous()[None, None]
-    if factor > 1:
-        size = [factor * n for n in cells.shape[2:]]
-        cells = F.interpolate(cells, size, mode="bilinear", align_corners=False)
-    whole = cells[0, 0].numpy()
     found = [
         _Span(factor * span.low, min(factor * span.high, most))
         for span, most in zip(spans, frame.content, strict=True)
     ]
     first = [factor * span.low for span in grown]
-    cut: FloatArray = whole[
-        found[0].low - first[0] : found[0].high - first[0],
-        found[1].low - first[1] : found[1].high - first[1],
-    ]
-    return cut, found
-
-
-def _resized(canvas: FloatArray, spans: list[_Span], frame: Frame) -> Mask | None:
-    """The mask on the image's pixels, from the only part of the canvas that can be above 0."""
-    places = [
-        _taps(content, image).near(span)
-        for content, image, span in zip(frame.content, frame.image, spans, strict=True)
-    ]
-    down, across = places
-    height, width = frame.image
-    if down.first.size == 0 or across.first.size == 0:
-        return Mask(height, width, 0, 0, np.zeros((0, 0), dtype=bool))
-    # What lies outside of the part is not above 0; its exact value matters to no sign, but its
-    # neighbour's does, so the part reaches one cell beyond every value above 0.
-    values = _interpolated(canvas, down, across)
-    close = np.abs(values) <= _ROUNDING * _largest(canvas)
-    if close.any():
-        sizes = _interpolated(np.abs(canvas), down, across)
-        if (np.abs(values) <= _ROUNDING * sizes)[close & (sizes > 0)].any():
-            return None
-    return Mask.from_crop(values > 0, down.start, across.start, height, width)
-
-
-def _largest(canvas: FloatArray) -> float:
-    return float(np.abs(canvas).max(initial=0.0))
+    rows, columns = (slice(span.low, span.high) for span in grown)
+    kept = [slice(f.low - start, f.high - start) for f, start in zip(found, first, strict=True)]
+    return _Cut((rows, columns), (kept[0], kept[1]), factor), found
 
 
 @dataclass(frozen=True, slots=True)
 class _Taps:
-    """Of output pixels ``start`` and on: the two inputs that each mixes, and the second's weight.
+    """Of output pixels ``start`` and on: the two inputs that each mixes, and what they weigh.
 
-    ``first`` and ``second`` (N,) are indices into the input, ``weight`` (N,) float32.
+    ``first`` and ``second`` (N,) are indices into the input, ``weights`` (N, 2) float32.
     """
 
     start: int
-    first: npt.NDArray[np.int64]
-    second: npt.NDArray[np.int64]
-    weight: FloatArray
-
-    def near(self, span: _Span) -> _Taps:
-        """Those outputs that mix inputs of the span alone, indices counted from its start."""
-        inside = np.flatnonzero((self.first >= span.low) & (self.second < span.high))
-        if inside.size == 0:
-            return _Taps(0, self.first[:0], self.second[:0], self.weight[:0])
-        kept = slice(int(inside[0]), int(inside[-1]) + 1)
-        first, second = self.first[kept] - span.low, self.second[kept] - span.low
-        return _Taps(int(inside[0]), first, second, self.weight[kept])
+    first: IndexArray
+    second: IndexArray
+    weights: FloatArray
 
 
-@lru_cache(maxsize=128)  # 100 KB each for large pictures, and datasets have thousands of sizes
-def _taps(size: int, enlarged: int) -> _Taps:
-    """How ``F.interpolate`` mixes ``size`` inputs into ``enlarged`` outputs along one side.
+def _taps(axis: int, span: _Span, frame: Frame, together: int) -> _Taps:
+    """Those pixels down or across that mix canvas pixels of the span alone, counted from there."""
+    mixed = step(axis, frame.content, frame.image, together)
+    cells = np.where(mixed.weights > 0, mixed.cells, mixed.cells[:, :1])
+    inside = np.flatnonzero((cells[:, 0] >= span.low) & (cells[:, 1] < span.high))
+    if inside.size == 0:
+        return _Taps(0, cells[:0, 0], cells[:0, 1], mixed.weights[:0])
+    kept = slice(int(inside[0]), int(inside[-1]) + 1)
+    first, second = cells[kept].T - span.low
+    return _Taps(int(inside[0]), first, second, mixed.weights[kept])
 
-    The weights are read off the kernel itself: of inputs 0, 1, 0, 1, … it gives the weight of the
-    odd one of the two.
+
+class _Values:
+    """The pixels (N, M) that taps down and across mix of a part of the canvas, some rows at a time.
+
+    Without taps they are the canvas's own.
     """
-    scale = np.float32(size) / np.float32(enlarged)
-    half = np.float32(0.5)
-    places = np.maximum(scale * (np.arange(enlarged, dtype=np.float32) + half) - half, 0)
-    first = np.minimum(places.astype(np.int64), size - 1)
-    second = np.minimum(first + 1, size - 1)
-    stripes = (torch.arange(size) % 2).float()[None, None, :, None]
-    told = F.interpolate(stripes, (enlarged, 1), mode="bilinear", align_corners=False)
-    odd = told[0, 0, :, 0].numpy()
-    weight = np.where(second % 2 == 1, odd, 1 - odd).astype(np.float32)
-    return _Taps(0, first, second, np.where(first == second, np.float32(0), weight))
+
+    def __init__(self, canvas: FloatArray, taps: Sequence[_Taps] | None) -> None:
+        self._columns, self._down = canvas, None
+        if taps is not None:
+            self._down, across = taps
+            self._columns = _mixed(canvas, across.first, across.second, across.weights.T, axis=1)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, M)."""
+        height, width = self._columns.shape
+        return height if self._down is None else self._down.first.size, width
+
+    def blocks(self) -> Iterator[slice]:
+        """All rows, a few at a time."""
+        height, width = self.shape
+        rows = max(1, _BLOCK // width)
+        return (slice(start, min(start + rows, height)) for start in range(0, height, rows))
+
+    def of(self, rows: slice) -> FloatArray:
+        """The values of the rows."""
+        if self._down is None:
+            return self._columns[rows]
+        first, second = self._down.first[rows], self._down.second[rows]
+        return _mixed(self._columns, first, second, self._down.weights[rows].T[..., None], axis=0)
 
 
-def _interpolated(canvas: FloatArray, down: _Taps, across: _Taps) -> FloatArray:
-    """The outputs (N, M) of both taps."""
-    one = np.float32(1)
-    columns = canvas.take(across.first, axis=1)
-    columns *= one - across.weight
-    second = canvas.take(across.second, axis=1)
-    second *= across.weight
-    columns += second
-    values: FloatArray = columns.take(down.first, axis=0)
-    values *= (one - down.weight)[:, None]
-    second = columns.take(down.second, axis=0)
-    second *= down.weight[:, None]
-    values += second
+def _mixed(
+    canvas: FloatArray, first: IndexArray, second: IndexArray, weights: FloatArray, axis: int
+) -> FloatArray:
+    values: FloatArray = canvas.take(first, axis)
+    values *= weights[0]
+    others = canvas.take(second, axis)
+    others *= weights[1]
+    values += others
     return values

@@ -158,7 +158,7 @@ class _Batch:
         """Counts (M, 2), doubts (M,), and the packed bits (m, H, W / 8) of those wanted."""
         height, width = padded(chunk)
         if chunk[0].whole:
-            values = upscale(self._cells(chunk)[:, None], chunk[0].frame)[:, 0]
+            values = self._upscaled(chunk)
             bits = F.pad(values > self.threshold, (0, width - values.shape[2]))
             doubts = torch.zeros(len(chunk), dtype=torch.bool, device=bits.device)
         else:
@@ -169,6 +169,16 @@ class _Batch:
         counts = torch.stack([bits.sum(dim=(1, 2)), (bits & truth).sum(dim=(1, 2))], dim=1)
         wanted = [i for i, window in enumerate(chunk) if window.index in self.wanted]
         return [counts, doubts, _packed(bits[self._sent(np.array(wanted, np.int64))])]
+
+    def _upscaled(self, chunk: Sequence[Window]) -> torch.Tensor:
+        """The values (M, H, W) of whole pictures of one frame, as among their K candidates.
+
+        On the CPU another number of channels may mean another kernel, and other last bits.
+        """
+        cells = self._cells(chunk)[:, None]
+        if cells.device.type == "cpu":
+            cells = cells.expand(-1, self.k, -1, -1)
+        return upscale(cells, chunk[0].frame)[:, 0]
 
     def _mixed(
         self, chunk: Sequence[Window], height: int, width: int
@@ -216,11 +226,11 @@ class _Batch:
 
 def _sides(prediction: Prediction, prompt: int) -> tuple[Mixes, Mixes]:
     """What rows and columns of a prompt's image mix of its grid."""
-    frame, grid = prediction.frames[prompt], prediction.logits.shape[2:]
-    device = str(prediction.logits.device)
-    lengths = zip(grid, frame.canvas, frame.content, frame.image, strict=True)
-    down, across = (mixes(*each, device) for each in lengths)
-    return down, across
+    frame, device = prediction.frames[prompt], str(prediction.logits.device)
+    height, width = prediction.logits.shape[2:]
+    grid = int(height), int(width)
+    k = prediction.logits.shape[1]
+    return mixes(0, grid, frame, k, device), mixes(1, grid, frame, k, device)
 
 
 def _empty(image: tuple[int, int]) -> Mask:

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from bench.foreground import foreground
+from bench.foreground import foregrounds
 from bench.measuring import Measured, measure
 from bench.metrics import boundary_iou, shared_pixels
 from bench.protocol import Protocol
-from bench.types import BoolArray, FloatArray, Frame, Mask, Prediction
+from bench.types import BoolArray, FloatArray, Mask, Prediction
 from bench.upscaling import upscale as upscale
 
 
@@ -94,7 +93,7 @@ def _one_by_one(
     for index, (logits, frame) in enumerate(
         zip(prediction.logits.float(), prediction.frames, strict=True)
     ):
-        masks = [_mask(one, frame) for one in logits]
+        masks = foregrounds(logits, frame)
         if (ignore := ignores[index]) is not None:
             masks = [without(mask, ignore) for mask in masks]
         selected = selects(predicted_ious[index])
@@ -106,14 +105,6 @@ def _one_by_one(
             mask=masks[selected],
             mask_logits=logits[selected].numpy().copy(),  # a view would keep the whole batch
         )
-
-
-def _mask(logits: torch.Tensor, frame: Frame) -> Mask:
-    """The mask of (h, w) logits above 0."""
-    mask = foreground(logits, frame)
-    if mask is None:
-        mask = Mask.from_dense((upscale(logits[None, None], frame) > 0)[0, 0].numpy())
-    return mask
 
 
 def without(mask: Mask, ignore: BoolArray) -> Mask:

@@ -14,6 +14,9 @@ from bench.types import FloatArray, Frame
 
 IndexArray = npt.NDArray[np.int64]
 
+_LARGE = 129
+"""A side from which on torch takes an output for a large one: above 128 for both together."""
+
 
 def upscale(logits: torch.Tensor, frame: Frame) -> torch.Tensor:
     """(N, K, h, w) logits on the model's grid → (N, K, H, W) on the image's pixels.
@@ -52,46 +55,71 @@ class Mixes:
 
 
 @lru_cache(maxsize=128)
-def mixes(grid: int, canvas: int, content: int, image: int, device: str) -> Mixes:
-    """What ``upscale`` mixes along one side of these lengths, both of its steps taken together.
+def mixes(
+    axis: int, grid: tuple[int, int], frame: Frame, together: int = 1, device: str = "cpu"
+) -> Mixes:
+    """What ``upscale`` mixes down (``axis`` 0) or across (1), both of its steps taken together.
 
-    Places and weights are read off the device's own kernel, which rounds them its own way.
+    ``together`` is K, the candidates in one call, and ``grid`` (h, w).
     """
-    up, down = _step(grid, canvas, device), _step(content, image, device)
+    up = step(axis, grid, frame.canvas, together, device)
+    down = step(axis, frame.content, frame.image, together, device)
     near, far = down.cells.T
     cells = np.concatenate([up.cells[near], up.cells[far]], axis=1)
     weights = np.concatenate(
         [up.weights[side] * down.weights[:, [i]] for i, side in enumerate((near, far))], axis=1
     )
-    first = np.where(weights > 0, cells, grid).min(axis=1)
+    first = np.where(weights > 0, cells, grid[axis]).min(axis=1)
     last = np.where(weights > 0, cells, -1).max(axis=1)
     return Mixes(cells, weights, first, last)
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
-    """The two inputs (N, 2) that each output of one bilinear step mixes, and their weights."""
+class Step:
+    """The two inputs that each output of one bilinear step mixes along one side.
+
+    ``cells`` (N, 2) int64 are indices, ``weights`` (N, 2) float32 what they weigh.
+    """
 
     cells: IndexArray
     weights: FloatArray
 
 
-def _step(size: int, enlarged: int, device: str) -> _Step:
-    """How ``F.interpolate`` brings ``size`` inputs to ``enlarged`` outputs along one side.
+def step(
+    axis: int,
+    size: tuple[int, int],
+    enlarged: tuple[int, int],
+    together: int = 1,
+    device: str = "cpu",
+) -> Step:
+    """How ``F.interpolate`` brings (h, w) ``size`` to (H, W) ``enlarged`` down or across.
 
-    Of inputs that are 1 at each fourth place and else 0 it gives the weight of that place; the
-    four of them tell which two neighbours are mixed, also where rounding moves an output from one
-    pair to the next.
+    Places and weights are read off the kernel that does so for ``together`` channels: torch has
+    several for the CPU, chooses by the channels and by the size of the output, and each rounds its
+    own way.
+    """
+    beside = min(_LARGE, enlarged[1 - axis])
+    return _step(axis, size[axis], enlarged[axis], beside, together, device)
+
+
+@lru_cache(maxsize=256)
+def _step(axis: int, size: int, enlarged: int, beside: int, together: int, device: str) -> Step:
+    """Of outputs ``beside`` wide the other way.
+
+    Of inputs that are 1 at each fourth place and else 0 the kernel gives the weight of that place;
+    the four of them tell which two neighbours are mixed, also where rounding moves an output from
+    one pair to the next.
     """
     places = (np.arange(enlarged) + 0.5) * (size / enlarged) - 0.5
     near = np.floor(np.maximum(places, 0)).astype(np.int64)[:, None] + np.arange(-1, 3)
-    stripes = (torch.arange(size)[None] % 4 == torch.arange(4)[:, None]).float()[:, None, :, None]
-    told = F.interpolate(stripes.to(device), (enlarged, 1), mode="bilinear", align_corners=False)[
-        :, 0, :, 0
-    ]
+    stripes = (torch.arange(size)[None] % 4 == torch.arange(4)[:, None]).float()
+    stripes = stripes[:, None, :, None].transpose(2, 2 + axis).expand(-1, together, -1, -1)
+    outputs = (beside, enlarged) if axis else (enlarged, beside)
+    told = F.interpolate(stripes.to(device), outputs, mode="bilinear", align_corners=False)
+    told = told[:, 0].select(2 - axis, 0)
     weights = np.take_along_axis(told.cpu().numpy().T, near % 4, axis=1)
     lower = (weights > 0).argmax(axis=1)[:, None]
     two = np.concatenate([lower, np.minimum(lower + 1, 3)], axis=1)
     mixed = np.take_along_axis(weights, two, axis=1)
     mixed[lower[:, 0] == 3, 1] = 0
-    return _Step(np.clip(np.take_along_axis(near, two, axis=1), 0, size - 1), mixed)
+    return Step(np.clip(np.take_along_axis(near, two, axis=1), 0, size - 1), mixed)

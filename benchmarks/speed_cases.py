@@ -41,8 +41,11 @@ def _large(height: int, width: int, pictures: int) -> Callable[..., list[str]]:
     return words
 
 
-def _vit(arch: str, counts: Sequence[int]) -> Callable[..., list[str]]:
+def _vit(arch: str, objects: Sequence[int] = ()) -> Callable[..., list[str]]:
+    """Pictures of so many objects each, or as many of seven as are asked for."""
+
     def words(folder: Path, chosen: argparse.Namespace) -> list[str]:
+        counts = objects or (7,) * chosen.pictures
         write_pictures(folder, [(768, 1024)] * len(counts), counts)
         torch.manual_seed(0)
         weights = folder / f"{arch}.pth"
@@ -64,7 +67,7 @@ CASES = (
     Case("demo_sa1b", "demo, 2250 x 1500 with objects from tiny to large", _large(1500, 2250, 2)),
     Case("demo_large", "demo, 4000 x 3000 with objects from tiny to large", _large(3000, 4000, 1)),
     Case("vit_b", "ViT-B of random weights, 1024 x 768", _vit("vit_b", (40, 24, 24, 8))),
-    Case("vit_l", "ViT-L of random weights, 1024 x 768", _vit("vit_l", (7,) * 8)),
-    Case("vit_h", "ViT-H of random weights, 1024 x 768", _vit("vit_h", (7,) * 8)),
+    Case("vit_l", "ViT-L of random weights, 1024 x 768", _vit("vit_l")),
+    Case("vit_h", "ViT-H of random weights, 1024 x 768", _vit("vit_h")),
 )
 NEED_GPU = ("vit_l", "vit_h")

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench import foreground as module
-from bench.foreground import foreground
+from bench.foreground import foreground, foregrounds
 from bench.scoring import upscale
-from bench.types import Frame
+from bench.types import BoolArray, Frame
 
 
 def frame_of(canvas: int, height: int, width: int) -> Frame:
@@ -33,22 +32,83 @@ def blob(seed: int, grid: int, roughness: float, size: float) -> torch.Tensor:
 SIZES = [(150, 225), (256, 171), (64, 50), (600, 800), (777, 301), (1500, 2250)]
 
 
+def whole(logits: torch.Tensor, frame: Frame, together: int = 1) -> BoolArray:
+    """The mask of (h, w) logits, upscaled with as many channels by the kernel itself."""
+    cells = logits.expand(1, together, -1, -1).contiguous()
+    mask: BoolArray = (upscale(cells, frame) > 0)[0, 0].numpy()
+    return mask
+
+
+@pytest.mark.parametrize("together", [1, 2, 3, 4])
 @pytest.mark.parametrize(("grid", "canvas"), [(128, 256), (256, 1024), (32, 128), (64, 64)])
 @pytest.mark.parametrize("size", SIZES)
 def test_equals_the_mask_of_the_whole_picture(
-    grid: int, canvas: int, size: tuple[int, int]
+    grid: int, canvas: int, size: tuple[int, int], together: int
 ) -> None:
     frame = frame_of(canvas, *size)
     made = 0
     for seed in range(8):
         logits = blob(seed, grid, roughness=(0.0, 1.0)[seed % 2], size=0.02 + 0.02 * seed)
-        found = foreground(logits, frame)
+        found = foreground(logits, frame, together)
         if found is None:
             continue
         made += 1
-        whole = (upscale(logits[None, None], frame) > 0)[0, 0].numpy()
-        assert np.array_equal(found.dense(), whole)
+        assert np.array_equal(found.dense(), whole(logits, frame, together))
     assert made >= 3
+
+
+@pytest.mark.parametrize("together", [1, 3])
+def test_near_the_threshold_the_last_bits_are_those_of_all_candidates_in_one_call(
+    together: int,
+) -> None:
+    """Columns of levels a rounding apart: the order of the sums decides a sign, or doesn't."""
+    frame = Frame((64, 64), (48, 64), (96, 128))
+    decided = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        levels = np.float32([0.1, -0.3, 0.1 + 1e-7, -0.3 - 1e-7, 0.2, -0.7])
+        cells = np.full((64, 64), -1, np.float32)
+        cells[9:15, 20:23] = rng.choice(levels, 3)
+        found = foreground(torch.from_numpy(cells), frame, together)
+        if found is not None:
+            decided += 1
+            assert np.array_equal(found.dense(), whole(torch.from_numpy(cells), frame, together))
+    assert 0 < decided < 40, "some must be left to the kernel"
+
+
+@pytest.mark.parametrize("size", [(20, 30), (50, 78), (50, 79), (301, 403)])
+def test_all_candidates_are_those_of_one_call(size: tuple[int, int]) -> None:
+    """Small and large, empty and full, some from a part and some from the whole picture."""
+    frame = frame_of(128, *size)
+    for seed in range(12):
+        sizes = np.random.default_rng(seed).uniform(0.01, 0.7, 3)
+        logits = torch.stack([blob(100 * seed + i, 32, 0.0, s) for i, s in enumerate(sizes)])
+        straight = (upscale(logits[None], frame)[0] > 0).numpy()
+        found = foregrounds(logits, frame)
+        assert all(np.array_equal(f.dense(), s) for f, s in zip(found, straight, strict=True))
+
+
+def test_one_candidate_alone_would_have_other_last_bits() -> None:
+    """Of three candidates at once torch's kernel places pixels a little apart from that of one."""
+    frame = Frame((64, 64), (48, 64), (1500, 2000))
+    differ = 0
+    for pixel in range(300, 400):
+        place = (pixel + 0.5) * 48 / 1500 - 0.5
+        first, second = 1 - place % 1, place % 1
+        logits = torch.full((3, 64, 64), -1.0)
+        logits[:, int(place), 20:24] = 0.1
+        logits[:, int(place) + 1, 20:24] = -0.1 * first / second
+        straight = (upscale(logits[None], frame)[0] > 0).numpy()
+        found = foregrounds(logits, frame)
+        assert all(np.array_equal(f.dense(), s) for f, s in zip(found, straight, strict=True))
+        differ += not np.array_equal(whole(logits[0], frame), straight[0])
+    assert differ > 0, "or this says nothing"
+
+
+def test_what_is_no_number_is_left_to_the_kernel() -> None:
+    logits = torch.full((32, 32), -1.0)
+    logits[4:7, 4:7] = torch.inf
+    assert foreground(logits, frame_of(128, 50, 70)) is None
 
 
 def test_a_sign_that_hangs_on_the_rounding_is_left_to_the_whole_picture() -> None:
@@ -62,9 +122,8 @@ def test_a_sign_that_hangs_on_the_rounding_is_left_to_the_whole_picture() -> Non
     assert foreground(torch.from_numpy(cells), frame) is None
     cells[9:15, 19] = -0.30001
     found = foreground(torch.from_numpy(cells), frame)
-    whole = (upscale(torch.from_numpy(cells)[None, None], frame) > 0)[0, 0].numpy()
     assert found is not None
-    assert np.array_equal(found.dense(), whole)
+    assert np.array_equal(found.dense(), whole(torch.from_numpy(cells), frame))
 
 
 def test_zeros_and_the_smallest_numbers_are_cut_as_in_the_whole_picture() -> None:
@@ -75,8 +134,8 @@ def test_zeros_and_the_smallest_numbers_are_cut_as_in_the_whole_picture() -> Non
         cells[:, 40:] = -1
         cells[30:] = -1
         found = foreground(torch.from_numpy(cells), frame)
-        whole = (upscale(torch.from_numpy(cells)[None, None], frame) > 0)[0, 0].numpy()
-        assert found is None or np.array_equal(found.dense(), whole)
+        expected = whole(torch.from_numpy(cells), frame)
+        assert found is None or np.array_equal(found.dense(), expected)
 
 
 def test_nothing_above_zero_is_an_empty_mask() -> None:
@@ -101,15 +160,3 @@ def test_large_masks_and_other_grids_take_the_whole_picture() -> None:
     logits[3, 3] = 1
     assert foreground(logits, Frame((100, 100), (60, 100), (60, 100))) is None
     assert foreground(logits, Frame((90, 90), (60, 90), (60, 90))) is None, "three times"
-
-
-def test_the_weights_are_the_kernels_own() -> None:
-    for size, enlarged in ((683, 1500), (1024, 2250), (96, 97), (200, 77), (5, 400)):
-        taps = module._taps(size, enlarged)
-        values = torch.randn(size, generator=torch.Generator().manual_seed(size))
-        told = torch.nn.functional.interpolate(
-            values[None, None, :, None], (enlarged, 1), mode="bilinear", align_corners=False
-        )[0, 0, :, 0].numpy()
-        x = values.numpy().astype(np.float64)
-        mixed = x[taps.first] * (1.0 - taps.weight) + x[taps.second] * taps.weight
-        assert np.abs(mixed - told).max() < 1e-6

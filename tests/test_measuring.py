@@ -24,8 +24,8 @@ def best(predicted_ious: FloatArray) -> int:
 
 
 def whole_masks(logits: torch.Tensor, frame: Frame, threshold: float) -> list[BoolArray]:
-    """(K, h, w) logits: the masks, each upscaled by the kernel on the whole picture."""
-    return [(upscale(one[None, None], frame) > threshold)[0, 0].cpu().numpy() for one in logits]
+    """(K, h, w) logits: the masks, upscaled in one call of the kernel on the whole picture."""
+    return list((upscale(logits[None], frame) > threshold)[0].cpu().numpy())
 
 
 def check(
@@ -73,7 +73,7 @@ def random_logits(rng: np.random.Generator, shape: tuple[int, ...]) -> FloatArra
 def test_random_batches_of_many_frames_equal_the_whole_picture(seed: int, device: str) -> None:
     rng = np.random.default_rng(seed)
     for _ in range(150):
-        n, k = int(rng.integers(1, 6)), int(rng.choice([1, 3]))
+        n, k = int(rng.integers(1, 6)), int(rng.choice([1, 2, 3, 4]))
         grid = int(rng.choice([1, 2, 5, 8, 16, 32])), int(rng.choice([1, 3, 8, 16, 32]))
         frames = [random_frame(rng, grid) for _ in range(n)]
         logits = torch.from_numpy(random_logits(rng, (n, k, *grid)))

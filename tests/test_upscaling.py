@@ -5,31 +5,49 @@ import pytest
 import torch
 
 from bench.types import Frame
-from bench.upscaling import mixes, upscale
+from bench.upscaling import Mixes, mixes, upscale
 
 SIDES = [(64, 256, 171, 600), (32, 32, 32, 32), (32, 96, 70, 211), (20, 13, 9, 300), (8, 32, 32, 5)]
 SIDES += [(1, 4, 3, 7), (2, 2, 1, 9), (256, 1024, 1024, 2250), (128, 256, 193, 4000)]
 
 
+def laid(axis: int, one: int, other: int) -> tuple[int, int]:
+    """A (height, width) of which ``one`` is the side of the axis."""
+    return (other, one) if axis else (one, other)
+
+
+def of(side: tuple[int, int, int, int], axis: int, beside: int, together: int) -> Mixes:
+    grid, *lengths = side
+    frame = Frame(*(laid(axis, each, beside) for each in lengths))
+    return mixes(axis, laid(axis, grid, beside), frame, together)
+
+
+@pytest.mark.parametrize("beside", [3, 120])
+@pytest.mark.parametrize("together", [1, 2, 3, 4])
+@pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("side", SIDES)
-def test_mixes_are_what_the_kernel_mixes(side: tuple[int, int, int, int]) -> None:
+def test_mixes_are_what_the_kernel_mixes(
+    side: tuple[int, int, int, int], axis: int, together: int, beside: int
+) -> None:
     """Every cell's share in every pixel, read off the kernel by setting that cell alone."""
     grid, canvas, content, image = side
-    frame = Frame((canvas, 3), (content, 3), (image, 3))
-    told = upscale(torch.eye(grid)[:, None, :, None].expand(-1, 1, -1, 3), frame)[
-        :, 0, :, 1
-    ].numpy()
-    mixed = mixes(grid, canvas, content, image, "cpu")
-    found = np.zeros((image, grid))
+    frame = Frame(*(laid(axis, each, beside) for each in (canvas, content, image)))
+    mixed = of(side, axis, beside, together)
+    found = np.zeros((image, grid), np.float32)
     np.add.at(found, (np.arange(image)[:, None], mixed.cells), mixed.weights)
-    np.testing.assert_allclose(found, told.T, rtol=0, atol=1e-6)
+    for cell in range(0, grid, 1 + grid // 16):
+        alone = torch.zeros(1, together, *laid(axis, grid, beside))
+        alone.select(2 + axis, cell).fill_(1)
+        told = upscale(alone, frame)[0, together - 1].select(1 - axis, 1).numpy()
+        # A product and a sum are rounded, the weights themselves are the kernel's.
+        np.testing.assert_allclose(found[:, cell], told, rtol=3e-7, atol=1e-9)
     assert (np.diff(mixed.first) >= 0).all()
     assert (np.diff(mixed.last) >= 0).all()
 
 
 @pytest.mark.parametrize("side", SIDES)
 def test_a_cell_reaches_the_pixels_that_mix_it(side: tuple[int, int, int, int]) -> None:
-    mixed = mixes(*side, "cpu")
+    mixed = of(side, 0, 3, 1)
     for low in range(0, side[0], max(1, side[0] // 7)):
         high = min(side[0] - 1, low + 2)
         start, end = mixed.reach(low, high)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +13,17 @@ from segment_anything.modeling import Sam
 from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor
 
-from bench.models.attention import with_quick_attention
 from bench.models.decoding import decoder_of
+from bench.models.encoding import encoder_of
 from bench.models.numerics import Numerics, surroundings
 from bench.models.sam_embedding import SamEmbedding, packed, unpacked
 from bench.types import BenchError, FloatArray, Frame, ImageArray, Prediction, Prompt, Site
 
 _COMPILED_PROMPTS = 4
 """Prompts at once on a CPU where the decoder is compiled: 3.6 ms each, 5.2 alone, 4.1 by 16."""
+
+_RESIZING = 4
+"""Threads that resize the images of a batch for an accelerator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +82,11 @@ class SamSegmenter:
         if on_cpu:
             self._prompt_batch = _COMPILED_PROMPTS if self._numerics.compiled else 1
         self._checkpoint_sha256 = checkpoint_sha256
-        exact = not self._numerics.identity()
-        encoder = with_quick_attention(self._sam.image_encoder, self._device, exact)
-        # On a CPU a compiled encoder is no faster: 34.1 and 33.5 ms a picture with the demo model.
-        self._encode = encoder.forward if on_cpu else self._numerics.faster(encoder.forward)
+        self._encode = encoder_of(self._sam, self._device, self._numerics, self._image_batch)
+        # On a CPU the runtime has images side by side as it is.
+        self._each: Callable[..., Iterable[Any]] = (
+            map if on_cpu else ThreadPoolExecutor(_RESIZING, "resize").map
+        )
         self._decode_masks = decoder_of(self._sam, self._numerics.faster)
         if self._numerics.compiled:
             self._warm_up()
@@ -93,7 +98,11 @@ class SamSegmenter:
         For three, which is no other size of what is asked: equal sizes would be taken for one.
         """
         side = self._sam.image_encoder.img_size
-        (embedding,) = self.embed([np.zeros((side, side, 3), dtype=np.uint8)])
+        blank = np.zeros((side, side, 3), dtype=np.uint8)
+        try:
+            embedding, *_ = self.embed([blank] * self._image_batch)
+        except torch.cuda.OutOfMemoryError:  # the run will halve its batches, and say so
+            (embedding,) = self.embed([blank])
         point = Prompt(points=np.full((1, 2), side / 2, np.float32), labels=np.ones(1, np.int64))
         self.predict([embedding] * 3, [point] * 3, multimask=True)
 
@@ -136,7 +145,7 @@ class SamSegmenter:
         embeddings: list[SamEmbedding] = []
         for start in range(0, len(images), self._image_batch):
             chunk = images[start : start + self._image_batch]
-            resized = [self._resized(image) for image in chunk]
+            resized = [self._on_device(pixels) for pixels in self._each(self._resized, chunk)]
             inputs = torch.stack([self._sam.preprocess(tensor) for tensor in resized])
             with self._numerics.products(self._device):
                 features = self._encode(inputs).float()
@@ -240,13 +249,17 @@ class SamSegmenter:
                 f"found {prompt.mask_logits.shape}"
             )
 
-    def _resized(self, image: ImageArray) -> Tensor:
-        """The image with its long side as long as the encoder's canvas: (3, h, w) uint8."""
+    def _resized(self, image: ImageArray) -> ImageArray:
+        """The image with its long side as long as the encoder's canvas: (h, w, 3) uint8."""
         height, width = image.shape[:2]
         side = self._resize.target_length
         if 0 in self._resize.get_preprocess_shape(height, width, side):
             raise BenchError(f"an image of {height}×{width} (H×W) is too narrow to be resized")
-        pixels = self._resize.apply_image(image)
+        resized: ImageArray = self._resize.apply_image(image)
+        return resized
+
+    def _on_device(self, pixels: ImageArray) -> Tensor:
+        """(3, h, w) uint8."""
         tensor = torch.as_tensor(pixels, device=self._device)
         return tensor.permute(2, 0, 1).contiguous()
 
