@@ -30,8 +30,8 @@ class Runtime:
     """Where and how to run: may change the speed, never a number.
 
     ``target`` is the class of ``bench.runtime`` that drives the workers. ``devices``, ``all`` or
-    a list such as ``[cuda:0,cuda:1]``, gives each a process of its own. ``device`` is ``auto`` or
-    a torch device. Folders are relative to the current one; ``results`` may be a URL. ``workers``
+    a list such as ``[cuda:0,cuda:1]`` or ``[cpu,cpu]``, gives each a process of its own. ``device``
+    is ``auto`` or a torch device. Folders are relative to the current one; ``results`` may be a URL. ``workers``
     threads read ahead and, on a CPU, score side by side: as many as there are cores, at most 8;
     several processes share them. ``image_batch`` images are encoded and ``prompt_batch``
     prompts decoded together, fewer once memory has run out. ``part_images`` images make a part on
@@ -102,6 +102,25 @@ class Runtime:
                 "runtime.devices must be all or a list such as [cuda:0,cuda:1], "
                 f"found {self.devices!r}"
             )
+
+    def processes(self) -> list[str] | None:
+        """The device of each process; none where the run stays in the process it is started in.
+
+        ``all`` are the CUDA devices, or else a CPU process per worker. Raises ``BenchError`` for a
+        device that isn't there, without touching those that are.
+        """
+        import torch
+
+        if self.devices is None:
+            return None
+        cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        if self.devices == "all":
+            return cuda or ["cpu"] * self.workers
+        for name in self.devices:
+            if name.startswith("cuda") and name not in cuda:
+                there = ", ".join(cuda) or "none"
+                raise BenchError(f"runtime.devices: there is no {name} here; there are {there}")
+        return list(self.devices)
 
     def site(self) -> Site:
         """The same for the parts: paths expanded, the device chosen."""

@@ -1,7 +1,8 @@
 """SAM's image encoder on a GPU, written in several ways: what each takes, and what it changes.
 
     python benchmarks/gpu_encoder.py                       ViT-H, eight images at once
-    python benchmarks/gpu_encoder.py vit_b --images 1 --ways own,fused
+    python benchmarks/gpu_encoder.py vit_b --images 1 --way own --way fused
+    python benchmarks/gpu_encoder.py --fast FOLDER         beside segment-anything-fast's checkout
 
 Of each way: seconds until the first answer (compiling and all), milliseconds an image, the rate of
 its matrix products and its share of the card's own, which a product of two 8192 × 8192 matrices in
@@ -13,7 +14,6 @@ and date into ``benchmarks/results/``.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +23,7 @@ from pathlib import Path
 
 import torch
 from segment_anything import sam_model_registry
+from segment_anything.modeling.image_encoder import Attention
 from torch import Tensor, nn
 from torch.nn.attention.flex_attention import flex_attention
 
@@ -30,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import result_files
 
-from bench.models.attention import FusedAttention, _bias, _heads, _merged, with_attention
+from bench.models.attention import FusedAttention, heads, merged, position_bias, with_attention
 
 FLOP = {"vit_b": 0.97e12, "vit_l": 2.72e12, "vit_h": 5.96e12}
 """Of one image of 1024 × 1024 pixels: two for each product and its sum."""
@@ -45,8 +46,8 @@ class FlexAttention(FusedAttention):
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, H, W, C) tokens to (B, H, W, C)."""
         _, height, width, _ = tokens.shape
-        query, key, value = _heads(self.whole, tokens)
-        bias = _bias(self.whole, query.flatten(0, 1), (height, width))
+        query, key, value = heads(self.whole, tokens)
+        bias = position_bias(self.whole, query.flatten(0, 1), (height, width))
         assert bias is not None
         down, across = (each.reshape(*query.shape[:3], -1) for each in bias)
 
@@ -55,16 +56,13 @@ class FlexAttention(FusedAttention):
 
         found = flex_attention(query, key, value, score_mod=moved, scale=self.whole.scale)
         assert isinstance(found, Tensor)
-        return _merged(self.whole, found, tokens)
+        return merged(self.whole, found, tokens)
 
 
-class FlexAcrossTheImage(nn.Module):
+def flex_across_the_image(whole: Attention) -> nn.Module:
     """FlexAttention where all tokens look at all, the fused kernel in windows."""
-
-    def __new__(cls, whole: nn.Module) -> nn.Module:  # type: ignore[misc]
-        """Either of both."""
-        wide = len(whole.rel_pos_h) > 2 * 32  # type: ignore[arg-type]
-        return (FlexAttention if wide else FusedAttention)(whole)  # type: ignore[arg-type]
+    widest = 2 * 32 - 1
+    return (FlexAttention if len(whole.rel_pos_h) > widest else FusedAttention)(whole)
 
 
 def _blocks_compiled(encoder: nn.Module) -> nn.Module:
@@ -73,27 +71,47 @@ def _blocks_compiled(encoder: nn.Module) -> nn.Module:
     return encoder
 
 
-WAYS: Mapping[str, tuple[str, Callable[[nn.Module], nn.Module]]] = {
-    "own32": ("float32", lambda encoder: encoder),
-    "own": ("bfloat16", lambda encoder: encoder),
-    "fused": ("bfloat16", lambda encoder: with_attention(encoder, FusedAttention)),
-    "fused_compiled": (
-        "bfloat16",
-        lambda encoder: _blocks_compiled(with_attention(encoder, FusedAttention)),
-    ),
-    "flex_compiled": (
-        "bfloat16",
-        lambda encoder: _blocks_compiled(with_attention(encoder, FlexAcrossTheImage)),
-    ),
-    "flex_everywhere": (
-        "bfloat16",
-        lambda encoder: _blocks_compiled(with_attention(encoder, FlexAttention)),
-    ),
-    "whole_compiled": (
-        "bfloat16",
-        lambda encoder: torch.compile(with_attention(encoder, FusedAttention), dynamic=False),
-    ),
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How the encoder is written, which ``dtype`` autocast takes, and that of its inputs."""
+
+    written: Callable[[nn.Module], nn.Module]
+    dtype: torch.dtype = torch.bfloat16
+    inputs: torch.dtype = torch.float32
+
+
+def _with(attention: Callable[..., nn.Module], compiled: bool = True) -> Way:
+    def written(encoder: nn.Module) -> nn.Module:
+        twin = with_attention(encoder, attention)
+        return _blocks_compiled(twin) if compiled else twin
+
+    return Way(written)
+
+
+WAYS: Mapping[str, Way] = {
+    "own, float32": Way(lambda encoder: encoder, torch.float32),
+    "own": Way(lambda encoder: encoder),
+    "fused": _with(FusedAttention, compiled=False),
+    "fused, blocks compiled": _with(FusedAttention),
+    "flex across the image, blocks compiled": _with(flex_across_the_image),
+    "flex, blocks compiled": _with(FlexAttention),
 }
+
+
+def fast(folder: Path, arch: str) -> Way:
+    """The encoder of segment-anything-fast with the settings of its own registry."""
+
+    def written(encoder: nn.Module) -> nn.Module:
+        sys.path.insert(0, str(folder))
+        from segment_anything_fast import sam_model_fast_registry
+
+        found: nn.Module = sam_model_fast_registry[arch]().cuda().image_encoder
+        found.load_state_dict(
+            {f"_orig_mod.{name}": value for name, value in encoder.state_dict().items()}
+        )
+        return found
+
+    return Way(written, torch.float32, inputs=torch.bfloat16)
 
 
 @dataclass(slots=True)
@@ -107,6 +125,14 @@ class Found:
     share: float
     difference: float
     memory_gb: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """FLOP of an image, and how many the card's matrix products do in a second."""
+
+    flop: float
+    matrix: float
 
 
 def matrix_rate() -> float:
@@ -131,15 +157,15 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def measure(
-    way: str, encoder: nn.Module, pictures: Tensor, expected: Tensor, flop: float, rate: float
+    name: str, way: Way, encoder: nn.Module, pictures: Tensor, expected: Tensor, rates: Rates
 ) -> Found:
     """Time one way on (B, 3, S, S) ``pictures``, its features against those of the first."""
-    dtype, written = WAYS[way]
-    encoder = written(encoder)
+    encoder = way.written(encoder)
+    given = pictures.to(way.inputs)
 
     def encode() -> Tensor:
-        with torch.autocast("cuda", torch.bfloat16, enabled=dtype == "bfloat16"):
-            return torch.as_tensor(encoder(pictures)).float()
+        with torch.autocast("cuda", way.dtype, enabled=way.dtype != torch.float32):
+            return torch.as_tensor(encoder(given)).float()
 
     torch.cuda.reset_peak_memory_stats()
     start = time.perf_counter()
@@ -149,11 +175,11 @@ def measure(
     difference = float((features[:1] - expected).norm() / expected.norm())
     each = _seconds(encode) / len(pictures)
     return Found(
-        way=f"{way}, {len(pictures)} at once",
+        way=f"{name}; {len(pictures)} at once",
         first_seconds=first,
         image_ms=1e3 * each,
-        teraflops=flop / each / 1e12,
-        share=flop / each / rate,
+        teraflops=rates.flop / each / 1e12,
+        share=rates.flop / each / rates.matrix,
         difference=difference,
         memory_gb=torch.cuda.max_memory_allocated() / 1e9,
     )
@@ -180,7 +206,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("arch", nargs="?", choices=sorted(FLOP), default="vit_h")
     parser.add_argument("--images", type=int, default=8, help="at once")
-    parser.add_argument("--ways", default=",".join(WAYS), help="some of %(default)s")
+    parser.add_argument("--way", action="append", choices=list(WAYS), help="some of all")
+    parser.add_argument("--fast", type=Path, help="checkout of segment-anything-fast")
     parser.add_argument("--name", default="gpu_encoder", help="of the files in benchmarks/results")
     chosen = parser.parse_args(arguments)
     if not torch.cuda.is_available():
@@ -193,31 +220,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pictures = torch.randn(chosen.images, 3, 1024, 1024, device="cuda")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     expected = encoder(pictures[:1])
-    rate = matrix_rate()
+    rates = Rates(FLOP[chosen.arch], matrix_rate())
     head = (
         f"{date.today()}, {torch.cuda.get_device_name()}, torch {torch.__version__}, "
-        f"{chosen.arch} of random weights; matrix products: {rate / 1e12:.0f} TFLOP/s in bfloat16"
+        f"{chosen.arch} of random weights; matrix products in bfloat16: "
+        f"{rates.matrix / 1e12:.0f} TFLOP/s"
     )
     sys.stdout.write(head + "\n\n")
     found, notes = [], []
-    for way in chosen.ways.split(","):
-        batch = pictures[:1] if way == "own32" else pictures
+    ways = {name: WAYS[name] for name in chosen.way or WAYS}
+    if chosen.fast:
+        ways["segment-anything-fast"] = fast(chosen.fast, chosen.arch)
+    for name, way in ways.items():
+        batch = pictures[:1] if way.dtype == way.inputs == torch.float32 else pictures
         try:
-            found.append(measure(way, encoder, batch, expected, FLOP[chosen.arch], rate))
-        except Exception as error:
-            notes.append(f"{way} not measured: {str(error).strip().splitlines()[:1]}")
+            found.append(measure(name, way, encoder, batch, expected, rates))
+        except Exception as error:  # of one way: the others are still measured
+            notes.append(f"{name} not measured: {' '.join(str(error).split())[:300]}")
             sys.stdout.write(notes[-1] + "\n")
             continue
         sys.stdout.write(f"{found[-1]}\n")
         sys.stdout.flush()
     text = f"{head}\n\n{table(found)}" + "".join(f"\n{note}\n" for note in notes)
     result_files.write(
-        chosen.name, text, matrix_rate=rate, ways=[asdict(one) for one in found], notes=notes
+        chosen.name,
+        text,
+        matrix_rate=rates.matrix,
+        ways=[asdict(one) for one in found],
+        notes=notes,
     )
     sys.stdout.write(text)
     return 0
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", "/tmp/inductor")
     sys.exit(main())

@@ -143,10 +143,12 @@ def _time_bench(plan: Plan, figures: Figures) -> pd.DataFrame:
     if failed:
         raise BenchError(f"image {failed[0].image_id}: {failed[0].reason}")
     stores = [each.store for each in plan.runs.values()]
-    told = stores[0].header()["seconds"]
-    # Loading the model is not part of the loop's time either.
-    figures.bench.append(seconds - told["load"])
-    figures.memory_bench = max(figures.memory_bench, memory.above)
+    header = stores[0].header()
+    told, latest = header["seconds"], header["latest"]
+    # Loading the model is not part of the loop's time either. Processes load side by side.
+    figures.bench.append(seconds - told["load"] / latest["workers"])
+    others = latest["workers"] * (latest["memory"]["host"] or 0) if latest["workers"] > 1 else 0
+    figures.memory_bench = max(figures.memory_bench, memory.above + others / 2**20)
     for phase in PHASES:
         figures.phases[phase] = figures.phases.get(phase, 0.0) + told.get(phase, 0.0)
     return read_runs(stores).sort_values(KEY, ignore_index=True)

@@ -50,7 +50,7 @@ class Need:
 def need(plan: Plan, pace: Pace | None) -> Need:
     """What each worker of a plan needs."""
     settings = plan.config.runtime
-    devices = settings.devices if isinstance(settings.devices, list) else None
+    devices = settings.processes()
     processes = len(devices) if devices else settings.ray.actors or 1
     if pace is not None and pace.host is not None:
         return Need(Memory(pace.host, pace.device), pace.workers, True)

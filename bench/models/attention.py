@@ -38,8 +38,8 @@ class BlockwiseAttention(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, H, W, C) tokens to (B, H, W, C)."""
         _, height, width, _ = tokens.shape
-        query, key, value = (part.flatten(0, 1) for part in _heads(self.whole, tokens))
-        bias = _bias(self.whole, query, (height, width))
+        query, key, value = (part.flatten(0, 1) for part in heads(self.whole, tokens))
+        bias = position_bias(self.whole, query, (height, width))
         found = torch.empty_like(value)
         lines = max(1, _ROWS // width)
         for head in range(len(query)):
@@ -54,7 +54,7 @@ class BlockwiseAttention(nn.Module):
                     likeness += bias[1][head, rows, :, None, :]
                     likeness = likeness.view(-1, height * width)
                 found[head, some] = likeness.softmax(dim=-1) @ value[head]
-        return _merged(self.whole, found, tokens)
+        return merged(self.whole, found, tokens)
 
 
 class FusedAttention(nn.Module):
@@ -67,8 +67,8 @@ class FusedAttention(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, H, W, C) tokens to (B, H, W, C)."""
         _, height, width, _ = tokens.shape
-        query, key, value = _heads(self.whole, tokens)
-        bias = _bias(self.whole, query.flatten(0, 1), (height, width))
+        query, key, value = heads(self.whole, tokens)
+        bias = position_bias(self.whole, query.flatten(0, 1), (height, width))
         mask = None
         if bias is not None:
             mask = bias[0][:, :, :, :, None] + bias[1][:, :, :, None, :]
@@ -76,7 +76,7 @@ class FusedAttention(nn.Module):
         found = F.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, scale=self.whole.scale
         )
-        return _merged(self.whole, found, tokens)
+        return merged(self.whole, found, tokens)
 
 
 def with_quick_attention(encoder: nn.Module, device: torch.device, exact: bool) -> nn.Module:
@@ -106,7 +106,7 @@ def with_attention(encoder: M, other: Callable[[Attention], nn.Module]) -> M:
     return twin
 
 
-def _heads(whole: Attention, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def heads(whole: Attention, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values, each (B, heads, H × W, C / heads)."""
     batch, height, width, _ = tokens.shape
     both = whole.qkv(tokens).reshape(batch, height * width, 3, whole.num_heads, -1)
@@ -114,7 +114,9 @@ def _heads(whole: Attention, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return query, key, value
 
 
-def _bias(whole: Attention, query: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor] | None:
+def position_bias(
+    whole: Attention, query: Tensor, size: tuple[int, int]
+) -> tuple[Tensor, Tensor] | None:
     """What a key's row and its column add: (B × heads, H, W, H) and (B × heads, H, W, W)."""
     if not whole.use_rel_pos:
         return None
@@ -128,7 +130,7 @@ def _bias(whole: Attention, query: Tensor, size: tuple[int, int]) -> tuple[Tenso
     )
 
 
-def _merged(whole: Attention, found: Tensor, tokens: Tensor) -> Tensor:
+def merged(whole: Attention, found: Tensor, tokens: Tensor) -> Tensor:
     """The heads' answers, (B, heads, H × W, C / heads) or with B × heads in one, projected."""
     batch, height, width, _ = tokens.shape
     heads = found.reshape(batch, whole.num_heads, height, width, -1)

@@ -115,6 +115,8 @@ def _more_threads(found: Shares, workers: int, cores: int, cuda: bool) -> str:
         return "a second process on the device may fill it: runtime.devices=[cuda:0,cuda:0]"
     if found.threads < cores:
         return f"{cores - found.threads} of {cores} cores are free: raise runtime.workers={workers}"
+    if workers > 1:
+        return "a process per core may gain a quarter with a small model: runtime.devices=all"
     return "nothing to gain from more workers"
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from bench.findings import Findings, Progress
 from bench.plan import Plan, Task
 from bench.run import Worker
 from bench.runtime.processes import drive
 from bench.runtime.telling import Telling
 from bench.stopping import asked_to_stop
-from bench.types import BenchError
 
 
 class Local:
@@ -22,7 +19,7 @@ class Local:
         self, plan: Plan, tasks: Sequence[Task], progress: Progress, findings: Findings
     ) -> None:
         """Does the tasks, see ``bench.findings.Runtime``."""
-        devices = _devices(plan)
+        devices = plan.config.runtime.processes()
         if devices is not None:
             drive(plan, tasks, devices, progress, findings)
             return
@@ -31,22 +28,3 @@ class Local:
         findings.loaded(worker.segmenter.facts)
         with asked_to_stop() as stop:
             worker(tasks, stop)
-
-
-def _devices(plan: Plan) -> list[str] | None:
-    """The devices of the processes; ``all`` is every CUDA device, or one CPU process.
-
-    Raises ``BenchError`` for a device that isn't there, without touching those that are.
-    """
-    given = plan.config.runtime.devices
-    if given is None:
-        return None
-    cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    if given == "all":
-        return cuda or ["cpu"]
-    for name in given:
-        if name.startswith("cuda") and name not in cuda:
-            raise BenchError(
-                f"runtime.devices: there is no {name} here; there are {', '.join(cuda) or 'none'}"
-            )
-    return list(given)

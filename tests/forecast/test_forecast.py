@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from finished import dataset_words
 from test_run import configure, execute, rows_of, small_sam_config
 
@@ -117,6 +118,9 @@ def test_memory_is_reckoned_then_measured(folder: Path) -> None:
 def test_processes_are_reckoned_each(folder: Path) -> None:
     two = forecast(make_plan(small_sam_config(folder, "runtime.devices=[cpu,cpu]"))).memory
     assert str(two).startswith("2 × over ")
+    every = small_sam_config(folder, "runtime.devices=all", "runtime.workers=3")
+    if not torch.cuda.is_available():
+        assert str(forecast(make_plan(every)).memory).startswith("3 × over ")
 
 
 def test_on_cuda_the_device_holds_the_weights_and_the_batch(folder: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 from finished import one_line
 from PIL import Image
 from test_run import Silent, comparable, configure, execute, small_sam_config
@@ -36,6 +37,16 @@ def test_two_processes_give_the_rows_of_one(folder: Path) -> None:
     assert (header["status"], header["device"]) == ("complete", "cpu, cpu")
     assert header["facts"]["dtype"] == "float32"
     assert set(header["seconds"]) >= {"load", "read", "embed", "predict", "score", "write", "total"}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="all would be the GPUs")
+def test_without_a_gpu_all_is_a_process_per_worker(folder: Path) -> None:
+    reference = comparable(execute(small_sam_config(folder, PROMPTS)))
+    words = ["runtime.devices=all", "runtime.workers=3", PROMPTS]
+    plan = execute(small_sam_config(folder, *words, results="other"))
+    assert comparable(plan) == reference
+    header = plan.runs["box"].store.header()
+    assert (header["device"], header["latest"]["workers"]) == ("cpu, cpu, cpu", 3)
 
 
 def test_two_processes_score_the_images_of_a_subset(folder: Path) -> None:
