@@ -97,7 +97,7 @@ class Mask:
     def to_rle(self) -> str:
         """The compressed COCO counts string; the size is ``shape``."""
         runs = runs_of(self.bits, self.y0, self.x0, self.height, self.width)
-        return write_counts(runs, self.height, self.width)
+        return write_counts(runs)
 
     @property
     def shape(self) -> tuple[int, int]:

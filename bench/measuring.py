@@ -11,7 +11,7 @@ that rounding could decide.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,10 +55,12 @@ def measure(
     ignores: Sequence[BoolArray | None],
     threshold: float,
     selects: Callable[[FloatArray], int],
+    each: Callable[..., Iterable[Any]] = map,
 ) -> list[Measured]:
     """Measures prompt i's candidates against target i, ignored pixels off in the candidates.
 
-    ``selects`` gives the candidate whose mask is wanted, of (K,) predicted IoUs.
+    ``selects`` gives the candidate whose mask is wanted, of (K,) predicted IoUs. ``each`` unpacks
+    what came over for every prompt; another ``map`` may do so in threads.
     """
     if not len(targets):
         return []
@@ -83,22 +85,19 @@ def measure(
     for index, one in found.items():
         counts[index] = one.counts
     areas, shared = counts.reshape(n, k, 2).transpose(2, 0, 1)
-    measured = []
-    for prompt, candidate in enumerate(selected):
+
+    def of_prompt(prompt: int) -> Measured:
         there = found.get(chosen[prompt])
-        packed = None if there is None else there.mask()
-        mask = _empty(prediction.frames[prompt].image) if packed is None else packed
-        measured.append(
-            Measured(
-                areas[prompt],
-                shared[prompt],
-                predicted[prompt],
-                candidate,
-                mask,
-                chosen_logits[prompt],
-            )
+        return Measured(
+            areas[prompt],
+            shared[prompt],
+            predicted[prompt],
+            selected[prompt],
+            _empty(prediction.frames[prompt].image) if there is None else there.mask(),
+            chosen_logits[prompt],
         )
-    return measured
+
+    return list(each(of_prompt, range(n)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +164,7 @@ class _Batch:
             bits, doubts = self._mixed(chunk, height, width)
         if any(self.ignores[window.index // self.k] is not None for window in chunk):
             bits &= self._sent(np.stack([self._kept(w, height, width) for w in chunk]))
-        truth = self._sent(np.stack([self._truth(w, height, width) for w in chunk]))
+        truth = self._truth(chunk, height, width)
         counts = torch.stack([bits.sum(dim=(1, 2)), (bits & truth).sum(dim=(1, 2))], dim=1)
         wanted = [i for i, window in enumerate(chunk) if window.index in self.wanted]
         return [counts, doubts, _packed(bits[self._sent(np.array(wanted, np.int64))])]
@@ -205,9 +204,22 @@ class _Batch:
             weights[i, : high - low] = side.weights[low:high]
         return self._sent(cells), self._sent(weights)
 
-    def _truth(self, window: Window, height: int, width: int) -> BoolArray:
-        y0, x0 = window.rows[0], window.columns[0]
-        return self.targets[window.index // self.k].crop(y0, x0, y0 + height, x0 + width)
+    def _truth(self, chunk: Sequence[Window], height: int, width: int) -> torch.Tensor:
+        """The targets' bits (M, height, width) in the windows.
+
+        Whole pictures of one target are alike, whatever candidate they are for: they go over once.
+        """
+        places: dict[tuple[int, int, int], int] = {}
+        packed: list[npt.NDArray[np.uint8]] = []
+        index = []
+        for window in chunk:
+            target = self.targets[window.index // self.k]
+            y0, x0 = window.rows[0], window.columns[0]
+            place = places.setdefault((id(target), y0, x0), len(packed))
+            if place == len(packed):
+                packed.append(np.packbits(target.crop(y0, x0, y0 + height, x0 + width), axis=1))
+            index.append(place)
+        return _unpacked(self._sent(np.stack(packed)))[self._sent(np.array(index, np.int64))]
 
     def _kept(self, window: Window, height: int, width: int) -> BoolArray:
         """What of the window isn't ignored; False beyond it."""
@@ -278,6 +290,12 @@ def _packed(bits: torch.Tensor) -> torch.Tensor:
     eights = bits.reshape(*bits.shape[:2], bits.shape[2] // 8, 8)
     worth = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=bits.device)
     return (eights * worth).sum(dim=3, dtype=torch.uint8)
+
+
+def _unpacked(packed: torch.Tensor) -> torch.Tensor:
+    """(M, H, W / 8) uint8 → (M, H, W) bool, the first pixel being in the highest bit."""
+    shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=packed.device)
+    return ((packed[..., None] >> shifts) & 1).bool().flatten(2)
 
 
 def _on_host(tensors: Sequence[torch.Tensor]) -> list[npt.NDArray[Any]]:

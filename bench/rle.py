@@ -6,11 +6,11 @@ Only the columns that a mask covers are touched, so a small object in a large pi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from pycocotools import mask as coco_mask
 
 Runs: TypeAlias = npt.NDArray[np.int64]
 
@@ -37,11 +37,29 @@ def read_counts(counts: str | bytes | Sequence[int]) -> Runs:
         raise ValueError("an RLE's counts hold a number beyond 64 bits") from None
 
 
-def write_counts(runs: Runs, height: int, width: int) -> str:
-    """The compressed string of run lengths that fill (height, width), as pycocotools writes it."""
-    uncompressed: Any = {"size": [height, width], "counts": runs.tolist()}
-    encoded: Any = coco_mask.frPyObjects(uncompressed, height, width)
-    return str(encoded["counts"].decode("ascii"))
+def write_counts(runs: Runs) -> str:
+    """The compressed string of run lengths, as pycocotools writes it.
+
+    Each is written in characters of 5 bits, see ``_decompressed``; the rest of one that goes on is
+    looked at again.
+    """
+    left = runs.astype(np.int32)  # of 2²⁸ pixels at most
+    left[3:] -= left[1:-2].copy()
+    index = np.arange(len(runs), dtype=np.int32)
+    pieces = []
+    lengths = np.zeros(len(runs), dtype=np.int32)
+    while index.size:
+        low = left & 31
+        left = left >> 5
+        more = left != np.where(low & 16, -1, 0)
+        pieces.append((index, (low + 48 + 32 * more).astype(np.uint8)))
+        lengths[index] += 1
+        index, left = index[more], left[more]
+    text = np.empty(int(lengths.sum()), dtype=np.uint8)
+    places = np.cumsum(lengths) - lengths
+    for place, (of, characters) in enumerate(pieces):
+        text[places[of] + place] = characters
+    return text.tobytes().decode("ascii")
 
 
 def columns_of(runs: Runs, height: int, width: int) -> tuple[npt.NDArray[np.bool_], int]:
@@ -75,15 +93,19 @@ def columns_of(runs: Runs, height: int, width: int) -> tuple[npt.NDArray[np.bool
 
 def runs_of(bits: npt.NDArray[np.bool_], y0: int, x0: int, height: int, width: int) -> Runs:
     """The run lengths of the (height, width) mask whose only pixels are ``bits`` at (y0, x0)."""
-    edges = np.diff(np.pad(bits.T.astype(np.int8), ((0, 0), (1, 1))), axis=1)
-    starts, ends = (
-        (x0 + column) * height + y0 + row for column, row in map(np.nonzero, (edges > 0, edges < 0))
-    )
-    # A run that reaches a column's foot goes on where the next column starts at its head.
-    apart = np.concatenate([[True], starts[1:] != ends[:-1]])[: len(starts)]
-    starts, ends = starts[apart], ends[np.roll(apart, -1)]
-    turns = np.stack([starts, ends], axis=1).ravel()
-    if len(turns) == 0 or turns[-1] != height * width:
+    h, w = bits.shape
+    if bits.size == 0:
+        return np.array([height * width], dtype=np.int64)
+    # Where a column goes on in the next, as at full height, so may a run; else a 0 lies between.
+    tall = h if h == height else h + 1
+    columns = np.zeros(w * tall + 2, dtype=np.uint8)
+    columns[1:-1].reshape(w, tall)[:, :h] = cv2.transpose(bits.view(np.uint8))
+    turns = np.flatnonzero(columns[1:] != columns[:-1])
+    if tall != height:
+        column, row = np.divmod(turns, tall)
+        turns = column * height + row
+    turns += x0 * height + y0
+    if turns[-1] != height * width:
         turns = np.append(turns, height * width)
     return np.diff(turns, prepend=0).astype(np.int64)
 

@@ -66,7 +66,7 @@ def score(
     if on_cpu and protocol.threshold == 0:
         found = _one_by_one(prediction, true, ignores, protocol.selects)
     else:
-        found = measure(prediction, true, ignores, protocol.threshold, protocol.selects)
+        found = measure(prediction, true, ignores, protocol.threshold, protocol.selects, each)
     return list(each(_score, found, true))
 
 

@@ -95,6 +95,8 @@ def measure(case: Case, chosen: argparse.Namespace) -> Figures:
         folder = Path(name)
         words = [*case.words(folder / "data", chosen), PROMPTS, *chosen.override]
         threads = chosen.threads or torch.get_num_threads()
+        if torch.cuda.is_available():
+            _warm_up([*words, f"runtime.results={folder / 'warm'}"])
         for turn in range(chosen.repeats):
             words_now = [*words, f"runtime.results={folder / f'results{turn}'}"]
             (config,) = load_configs(words_now)
@@ -112,6 +114,12 @@ def measure(case: Case, chosen: argparse.Namespace) -> Figures:
         figures.masks = bench_rows["mask_id"].nunique()
         figures.answers = len(bench_rows)
     return figures
+
+
+def _warm_up(words: Sequence[str]) -> None:
+    """Have kernels loaded and compiled: a few images, whose time isn't counted."""
+    (config,) = load_configs([*words, "runtime.limit=8"])
+    run_plan(make_plan(config))
 
 
 def _model(config: RunConfig, plan: Plan) -> Any:

@@ -43,12 +43,18 @@ def deepest(region: BoolArray, excluded: FloatArray | None = None) -> Depth | No
     now this way and now that (RITM ``isegm/inference/clicker.py`` and SAM 2 ``sam2_utils.py``
     compare those).
     """
-    padded = np.pad(region, 1).astype(np.uint8)
+    rows, columns = (np.flatnonzero(region.any(axis=axis)) for axis in (1, 0))
+    if rows.size == 0:
+        return None
+    y0, x0 = int(rows[0]), int(columns[0])  # around the region's box nothing matters
+    cut = region[y0 : rows[-1] + 1, x0 : columns[-1] + 1]
+    padded = np.zeros((cut.shape[0] + 2, cut.shape[1] + 2), dtype=np.uint8)
+    padded[1:-1, 1:-1] = cut
     depths = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    for x, y in () if excluded is None else excluded.astype(int):
+    for x, y in () if excluded is None else excluded.astype(int) - (x0, y0):
         if 0 <= y < depths.shape[0] and 0 <= x < depths.shape[1]:
             depths[y, x] = 0.0
-    most = float(depths.max(initial=0.0))
+    most = float(depths.max())
     if most == 0.0:
         return None
     rows, columns = np.nonzero(depths >= most * (1 - 1e-6))
@@ -57,7 +63,7 @@ def deepest(region: BoolArray, excluded: FloatArray | None = None) -> Depth | No
     else:
         squares = _squared_distances(rows + 1, columns + 1, padded)
     best = int(np.argmax(squares))
-    return Depth(int(columns[best]), int(rows[best]), int(squares[best]))
+    return Depth(x0 + int(columns[best]), y0 + int(rows[best]), int(squares[best]))
 
 
 _EXACT_BELOW = 1024.0

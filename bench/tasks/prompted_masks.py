@@ -96,7 +96,7 @@ class PromptedMasks:
             asked = [track for track, moves_on in zip(wave, moves, strict=True) if moves_on]
             self._answer(asked, watch)
             with watch("score"):
-                made = self.each(partial(self._row, step=step), wave)
+                made = self.each(partial(self._row, step=step, encoded=self._encoded(wave)), wave)
                 for track, row in zip(wave, made, strict=True):
                     rows[track.place][track.name].append(row)
             for track in wave:
@@ -148,7 +148,15 @@ class PromptedMasks:
             ignores = [track.case.sample.ignore for track in batch]
             return score(prediction, masks, ignores, self.protocol, self.each)
 
-    def _row(self, track: _Track, step: int) -> Row:
+    def _encoded(self, wave: Sequence[_Track]) -> Mapping[int, str]:
+        """The masks that rows keep, by their score's id: tracks that asked the same share one."""
+        scores = {id(track.score): track.score for track in wave if track.score is not None}
+        if not self.keep_masks:
+            return {}
+        encoded = self.each(lambda score: score.mask.to_rle(), scores.values())
+        return dict(zip(scores, encoded, strict=True))
+
+    def _row(self, track: _Track, step: int, encoded: Mapping[int, str]) -> Row:
         sample, target = track.case.sample, track.target
         prompt, result = track.prompt, track.score
         assert prompt is not None
@@ -177,7 +185,7 @@ class PromptedMasks:
             selected=result.selected,
             multimask=track.multimask,
             boundary_iou=result.boundary_iou,
-            mask_rle=result.mask.to_rle() if self.keep_masks else None,
+            mask_rle=encoded.get(id(result)),
         )
 
 
