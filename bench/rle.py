@@ -40,8 +40,9 @@ def read_counts(counts: str | bytes | Sequence[int]) -> Runs:
 def write_counts(runs: Runs) -> str:
     """The compressed string of run lengths, as pycocotools writes it.
 
-    Each is written in characters of 5 bits, see ``_decompressed``; the rest of one that goes on is
-    looked at again.
+    pycocotools takes a list of Python's numbers and keeps the interpreter to itself for so long;
+    this leaves other threads their turn. Each length is written in characters of 5 bits, see
+    ``_decompressed``, and what is left of it is looked at again.
     """
     left = runs.astype(np.int32)  # of 2²⁸ pixels at most
     left[3:] -= left[1:-2].copy()

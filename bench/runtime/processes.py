@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -130,7 +131,8 @@ class _Crew:
         context = _context(device)
         ours, theirs = context.Pipe()
         order = order_for(self._plan, device, self._share)
-        process = context.Process(target=work, args=(order, theirs), name=device, daemon=True)
+        args = order, theirs, time.monotonic()
+        process = context.Process(target=work, args=args, name=device, daemon=True)
         with _signals_held():
             process.start()
         theirs.close()  # else the pipe stays open when the process dies
@@ -205,8 +207,11 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def work(order: Order, pipe: Connection) -> None:
-    """What each process does: loads the model, then batch after batch until the pipe closes."""
+def work(order: Order, pipe: Connection, asked: float) -> None:
+    """What each process does: loads the model, then batch after batch until the pipe closes.
+
+    ``asked`` is when it was asked for, by the system's monotonic clock: being born is loading too.
+    """
     import traceback
 
     from bench.run import Worker
@@ -216,6 +221,7 @@ def work(order: Order, pipe: Connection) -> None:
         signal.signal(number, signal.SIG_IGN)
     try:
         account = Account(order.config.runtime)
+        account.watch.add({"load": time.monotonic() - asked})
         with account.watch("load"):
             worker = Worker(order.plan(), _Voice(pipe), account.watch)
         pipe.send(messages.Loaded(dict(worker.segmenter.facts)))
