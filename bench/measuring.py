@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from bench.transfers import on_host, packed, unpacked
 from bench.types import BoolArray, FloatArray, Mask, Prediction
 from bench.upscaling import Mixes, mixes, upscale
 from bench.windows import Window, chunks, padded, window_of
@@ -68,7 +69,7 @@ def measure(
     logits = prediction.logits.float().reshape(n * k, height, width)
     sides = [_sides(prediction, prompt) for prompt in range(n)]
     live = _can_exceed(logits, threshold)
-    rows, columns, finite, predicted = _on_host(
+    rows, columns, finite, predicted = on_host(
         [live.any(dim=2), live.any(dim=1), _finite(logits), prediction.predicted_iou.float()]
     )
     selected = [selects(each) for each in predicted]
@@ -143,7 +144,7 @@ class _Batch:
         most = _PIXELS.get(self.logits.device.type, _PIXELS_ELSEWHERE)
         parts = list(chunks(windows, most, self.logits.shape[2]))
         made = [tensor for chunk in parts for tensor in self._one_chunk(chunk)]
-        *told, logits = _on_host([*made, self.logits[self._sent(np.array(chosen, np.int64))]])
+        *told, logits = on_host([*made, self.logits[self._sent(np.array(chosen, np.int64))]])
         found = {}
         for i, chunk in enumerate(parts):
             counts, unsure, packed = told[3 * i : 3 * i + 3]
@@ -167,7 +168,7 @@ class _Batch:
         truth = self._truth(chunk, height, width)
         counts = torch.stack([bits.sum(dim=(1, 2)), (bits & truth).sum(dim=(1, 2))], dim=1)
         wanted = [i for i, window in enumerate(chunk) if window.index in self.wanted]
-        return [counts, doubts, _packed(bits[self._sent(np.array(wanted, np.int64))])]
+        return [counts, doubts, packed(bits[self._sent(np.array(wanted, np.int64))])]
 
     def _upscaled(self, chunk: Sequence[Window]) -> torch.Tensor:
         """The values (M, H, W) of whole pictures of one frame, as among their K candidates.
@@ -210,16 +211,16 @@ class _Batch:
         Whole pictures of one target are alike, whatever candidate they are for: they go over once.
         """
         places: dict[tuple[int, int, int], int] = {}
-        packed: list[npt.NDArray[np.uint8]] = []
+        sent: list[npt.NDArray[np.uint8]] = []
         index = []
         for window in chunk:
             target = self.targets[window.index // self.k]
             y0, x0 = window.rows[0], window.columns[0]
-            place = places.setdefault((id(target), y0, x0), len(packed))
-            if place == len(packed):
-                packed.append(np.packbits(target.crop(y0, x0, y0 + height, x0 + width), axis=1))
+            place = places.setdefault((id(target), y0, x0), len(sent))
+            if place == len(sent):
+                sent.append(np.packbits(target.crop(y0, x0, y0 + height, x0 + width), axis=1))
             index.append(place)
-        return _unpacked(self._sent(np.stack(packed)))[self._sent(np.array(index, np.int64))]
+        return unpacked(self._sent(np.stack(sent)))[self._sent(np.array(index, np.int64))]
 
     def _kept(self, window: Window, height: int, width: int) -> BoolArray:
         """What of the window isn't ignored; False beyond it."""
@@ -283,29 +284,3 @@ def _weighed(terms: Iterator[torch.Tensor]) -> torch.Tensor:
     for term in terms:
         total += term
     return total
-
-
-def _packed(bits: torch.Tensor) -> torch.Tensor:
-    """(M, H, W) bool → (M, H, W / 8) uint8, the first pixel in the highest bit."""
-    eights = bits.reshape(*bits.shape[:2], bits.shape[2] // 8, 8)
-    worth = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=bits.device)
-    return (eights * worth).sum(dim=3, dtype=torch.uint8)
-
-
-def _unpacked(packed: torch.Tensor) -> torch.Tensor:
-    """(M, H, W / 8) uint8 → (M, H, W) bool, the first pixel being in the highest bit."""
-    shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=packed.device)
-    return ((packed[..., None] >> shifts) & 1).bool().flatten(2)
-
-
-def _on_host(tensors: Sequence[torch.Tensor]) -> list[npt.NDArray[Any]]:
-    """The tensors as arrays, brought over in one transfer."""
-    flat = [tensor.contiguous().view(-1).view(torch.uint8) for tensor in tensors]
-    joined = torch.cat(flat).cpu().numpy()
-    arrays, start = [], 0
-    for tensor, plain in zip(tensors, flat, strict=True):
-        cut = joined[start : start + plain.numel()].copy()  # aligned, and no more than it needs
-        dtype = torch.empty(0, dtype=tensor.dtype).numpy().dtype
-        arrays.append(cut.view(dtype).reshape(tuple(tensor.shape)))
-        start += plain.numel()
-    return arrays

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -94,6 +93,8 @@ def columns_of(runs: Runs, height: int, width: int) -> tuple[npt.NDArray[np.bool
 
 def runs_of(bits: npt.NDArray[np.bool_], y0: int, x0: int, height: int, width: int) -> Runs:
     """The run lengths of the (height, width) mask whose only pixels are ``bits`` at (y0, x0)."""
+    import cv2  # ten times as fast as numpy at this; the command line starts without it
+
     h, w = bits.shape
     if bits.size == 0:
         return np.array([height * width], dtype=np.int64)

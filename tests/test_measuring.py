@@ -155,13 +155,13 @@ def test_chunks_of_any_size_give_the_same(pixels: int, monkeypatch: pytest.Monke
     """A budget below one picture is one picture at a time."""
     monkeypatch.setitem(measuring._PIXELS, "cpu", pixels)
     most: list[int] = []
-    straight = measuring._packed
+    straight = measuring.packed
 
     def watched(bits: torch.Tensor) -> torch.Tensor:
         most.append(bits.numel())
         return straight(bits)
 
-    monkeypatch.setattr(measuring, "_packed", watched)
+    monkeypatch.setattr(measuring, "packed", watched)
     frame = frame_of(128, 60, 97)
     logits = torch.stack([blob(i, 32, 1.0, 0.03 * (1 + i % 8)) for i in range(36)])
     prediction = Prediction(logits.reshape(12, 3, 32, 32), torch.rand(12, 3), [frame] * 12)

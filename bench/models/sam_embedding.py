@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +21,14 @@ class SamEmbedding:
     features: Tensor
     input_size: tuple[int, int]
     image_size: tuple[int, int]
+
+
+def stacked(embeddings: Sequence[SamEmbedding]) -> Tensor:
+    """The features (N, C, h, w), or (1, C, h, w) where all are of one image."""
+    first = embeddings[0]
+    if all(each is first for each in embeddings):
+        return first.features[None]
+    return torch.stack([each.features for each in embeddings])
 
 
 def packed(embedding: SamEmbedding) -> dict[str, Tensor]:

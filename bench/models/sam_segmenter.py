@@ -16,7 +16,7 @@ from torch import Tensor
 from bench.models.decoding import decoder_of
 from bench.models.encoding import encoder_of
 from bench.models.numerics import Numerics, surroundings
-from bench.models.sam_embedding import SamEmbedding, packed, unpacked
+from bench.models.sam_embedding import SamEmbedding, packed, stacked, unpacked
 from bench.types import BenchError, FloatArray, Frame, ImageArray, Prediction, Prompt, Site
 
 _COMPILED_PROMPTS = 4
@@ -236,7 +236,7 @@ class SamSegmenter:
         if first.mask_logits is not None:
             masks = self._tensor([p.mask_logits for p in prompts], torch.float32)[:, None]
         sparse, dense = self._sam.prompt_encoder(points=points, boxes=boxes, masks=masks)
-        features = _features(embeddings) + dense
+        features = stacked(embeddings) + dense
         with self._numerics.products(self._device):
             logits, predicted_iou = self._decode_masks(features, sparse, multimask)
         return logits.float(), predicted_iou.float()
@@ -273,14 +273,6 @@ class SamSegmenter:
 
     def _tensor(self, arrays: Sequence[Any], dtype: torch.dtype) -> Tensor:
         return torch.as_tensor(np.stack(arrays), dtype=dtype, device=self._device)
-
-
-def _features(embeddings: Sequence[SamEmbedding]) -> Tensor:
-    """(N, C, h, w), or (1, C, h, w) where all are of one image."""
-    first = embeddings[0]
-    if all(each is first for each in embeddings):
-        return first.features[None]
-    return torch.stack([each.features for each in embeddings])
 
 
 def _box(prompt: Prompt) -> FloatArray:

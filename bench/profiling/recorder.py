@@ -16,14 +16,16 @@ from bench.profiling.recording import MOST_EVENTS, PROFILE, Event, Recording, Sp
 class Recorder:
     """A stopwatch's ``Observer`` for one process, whose model is on ``device``.
 
+    ``began`` is when the process was asked for, by ``time.perf_counter``; now, where it's not said.
     Holds at most ``MOST_EVENTS`` events between two calls of ``take``; sums have no end.
     """
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, began: float | None = None) -> None:
         self._device, self._worker = device, uuid.uuid4().hex
         self._operators = Operators(device)
         self._zero_ns = time.time_ns() - round(time.perf_counter() * 1e9)
-        self._began_ns = self._last_ns = time.time_ns()
+        self._last_ns = time.time_ns()
+        self._began_ns = self._last_ns if began is None else self._zero_ns + round(began * 1e9)
         self._lock = threading.Lock()
         self._here = threading.local()
         self._lanes: dict[tuple[str, str], Spent] = {}

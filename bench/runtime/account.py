@@ -10,11 +10,14 @@ from bench.stopwatch import Stopwatch
 
 
 class Account:
-    """The worker's stopwatch; with ``runtime.profile`` a recorder hears of every phase."""
+    """The worker's stopwatch; with ``runtime.profile`` a recorder hears of every phase.
 
-    def __init__(self, settings: Runtime) -> None:
+    ``began`` is when the worker was asked for, by ``time.perf_counter``.
+    """
+
+    def __init__(self, settings: Runtime, began: float | None = None) -> None:
         self._device = settings.device
-        self._recorder = Recorder(settings.device) if settings.profile else None
+        self._recorder = Recorder(settings.device, began) if settings.profile else None
         self.watch = Stopwatch(self._recorder)
 
     def returned(self) -> Returned:

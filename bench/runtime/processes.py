@@ -7,6 +7,7 @@ at the wrong moment.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -131,7 +132,7 @@ class _Crew:
         context = _context(device)
         ours, theirs = context.Pipe()
         order = order_for(self._plan, device, self._share)
-        args = order, theirs, time.monotonic()
+        args = order, theirs, time.perf_counter(), dict(os.environ)
         process = context.Process(target=work, args=args, name=device, daemon=True)
         with _signals_held():
             process.start()
@@ -207,10 +208,11 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def work(order: Order, pipe: Connection, asked: float) -> None:
+def work(order: Order, pipe: Connection, asked: float, environment: Mapping[str, str]) -> None:
     """What each process does: loads the model, then batch after batch until the pipe closes.
 
-    ``asked`` is when it was asked for, by the system's monotonic clock: being born is loading too.
+    ``asked`` is when it was asked for, by ``time.perf_counter``: being born is loading, too. What
+    it is born from may be older than the driver's ``environment``.
     """
     import traceback
 
@@ -219,11 +221,12 @@ def work(order: Order, pipe: Connection, asked: float) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):  # the driver hears them and passes them on
         signal.signal(number, signal.SIG_IGN)
+    os.environ.clear()
+    os.environ.update(environment)
     try:
-        account = Account(order.config.runtime)
-        account.watch.add({"load": time.monotonic() - asked})
-        with account.watch("load"):
-            worker = Worker(order.plan(), _Voice(pipe), account.watch)
+        account = Account(order.config.runtime, asked)
+        worker = Worker(order.plan(), _Voice(pipe), account.watch)
+        account.watch.passed("load", asked, time.perf_counter())
         pipe.send(messages.Loaded(dict(worker.segmenter.facts)))
         while True:
             batch: list[Task] = pipe.recv()
