@@ -45,14 +45,14 @@ _BLOCK = 1 << 16
 
 def foregrounds(logits: torch.Tensor, frame: Frame) -> list[Mask]:
     """The masks above 0 of one prompt's candidates, (K, h, w) float32 logits on the CPU."""
-    found = [foreground(one, frame, len(logits)) for one in logits]
-    if all(mask is not None for mask in found):
-        return [mask for mask in found if mask is not None]
-    whole: BoolArray = (upscale(logits[None], frame)[0] > 0).numpy()
-    return [
-        Mask.from_dense(bits) if mask is None else mask
-        for mask, bits in zip(found, whole, strict=True)
-    ]
+    found = []
+    for one in logits:
+        mask = foreground(one, frame, len(logits))
+        if mask is None:  # the kernel gives all of them at once
+            whole: BoolArray = (upscale(logits[None], frame)[0] > 0).numpy()
+            return [Mask.from_dense(bits) for bits in whole]
+        found.append(mask)
+    return found
 
 
 def foreground(logits: torch.Tensor, frame: Frame, together: int = 1) -> Mask | None:

@@ -109,10 +109,10 @@ class Runtime:
         ``all`` are the CUDA devices, or else a CPU process per worker. Raises ``BenchError`` for a
         device that isn't there, without touching those that are.
         """
-        import torch
-
         if self.devices is None:
             return None
+        import torch
+
         cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
         if self.devices == "all":
             return cuda or ["cpu"] * self.workers

@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import result_files
 
 from bench.models.attention import FusedAttention, heads, merged, position_bias, with_attention
+from bench.models.encoding import compile_blocks
 
 FLOP = {"vit_b": 0.97e12, "vit_l": 2.72e12, "vit_h": 5.96e12}
 """Of one image of 1024 × 1024 pixels: two for each product and its sum."""
@@ -65,12 +66,6 @@ def flex_across_the_image(whole: Attention) -> nn.Module:
     return (FlexAttention if len(whole.rel_pos_h) > widest else FusedAttention)(whole)
 
 
-def _blocks_compiled(encoder: nn.Module) -> nn.Module:
-    for block in encoder.blocks:  # type: ignore[union-attr]
-        block.forward = torch.compile(block.forward, dynamic=False)  # type: ignore[union-attr]
-    return encoder
-
-
 @dataclass(frozen=True, slots=True)
 class Way:
     """How the encoder is written, which ``dtype`` autocast takes, and that of its inputs."""
@@ -83,7 +78,7 @@ class Way:
 def _with(attention: Callable[..., nn.Module], compiled: bool = True) -> Way:
     def written(encoder: nn.Module) -> nn.Module:
         twin = with_attention(encoder, attention)
-        return _blocks_compiled(twin) if compiled else twin
+        return compile_blocks(twin) if compiled else twin
 
     return Way(written)
 

@@ -25,17 +25,19 @@ def encoder_of(sam: Sam, device: torch.device, numerics: Numerics, batch: int) -
 
 
 def _compiled(encoder: nn.Module, own: nn.Module) -> Encode:
-    """Block by block where there are such: equal ones share what is compiled, in seconds.
-
-    Only a twin is changed: the model's own encoder stays as it is.
-    """
+    """Block by block where there are such, in a twin only: the own encoder stays as it is."""
     if not isinstance(encoder, ImageEncoderViT) or encoder is own:
         whole: Encode = torch.compile(encoder.forward, dynamic=False)
         return whole
+    by_block: Encode = compile_blocks(encoder).forward
+    return by_block
+
+
+def compile_blocks(encoder: ImageEncoderViT) -> ImageEncoderViT:
+    """The same encoder, each block compiled: equal ones share what is compiled, in seconds."""
     for block in encoder.blocks:
         block.forward = torch.compile(block.forward, dynamic=False)
-    by_block: Encode = encoder.forward
-    return by_block
+    return encoder
 
 
 def _in_few_sizes(encode: Encode, batch: int) -> Encode:

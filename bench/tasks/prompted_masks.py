@@ -150,9 +150,9 @@ class PromptedMasks:
 
     def _encoded(self, wave: Sequence[_Track]) -> Mapping[int, str]:
         """The masks that rows keep, by their score's id: tracks that asked the same share one."""
-        scores = {id(track.score): track.score for track in wave if track.score is not None}
         if not self.keep_masks:
             return {}
+        scores = {id(track.score): track.score for track in wave if track.score is not None}
         encoded = self.each(lambda score: score.mask.to_rle(), scores.values())
         return dict(zip(scores, encoded, strict=True))
 
