@@ -5,15 +5,14 @@ only: bilinear interpolation of values that are not above 0 is not above 0. What
 ``upscale(logits, frame) > 0`` bit for bit, for all candidates in one call. The first of the two
 steps enlarges by a whole power of two, whose weights are exact; in the second the kernel's own
 weights are applied to the cut. Sums may be in another order than the kernel's, so where rounding
-could decide a sign the whole picture is computed after all.
+could decide a sign the kernel is asked for that pixel.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +20,10 @@ import torch
 import torch.nn.functional as F
 
 from bench.types import BoolArray, FloatArray, Frame, Mask
-from bench.upscaling import IndexArray, step, upscale
+from bench.upscaling import IndexArray, step, upscale, upscaled_at
 
 DoubleArray = npt.NDArray[np.float64]
-Exactly = Callable[[tuple[IndexArray, IndexArray]], tuple[DoubleArray, DoubleArray]]
+Pixels = tuple[IndexArray, IndexArray]
 
 _ROUNDING = 11 * 2.0**-24
 """No float32 sum of the products, in any order and fused or not, is off by more, relative to the
@@ -35,6 +34,9 @@ _SMALLEST = 1e-37
 
 _CROWDED = 1 / 8
 """Where more of the pixels are close to 0 than that, the kernel decides them sooner."""
+
+_ASKED = 1 << 14
+"""The kernel on the whole picture takes less time than on one pixel for each so many."""
 
 _MOST, _LARGE = 0.2, 1 << 21
 """Above this share of the grid the kernel on the whole picture is faster, up to so many pixels."""
@@ -59,9 +61,9 @@ def foreground(logits: torch.Tensor, frame: Frame, together: int = 1) -> Mask | 
     """The mask of (h, w) float32 logits on the CPU; none where it takes the whole picture.
 
     That is so where the mask covers much of a picture that is not large, where the first step does
-    not enlarge by a power of two, where a logit is no number, and where a pixel's sign hangs on the
-    rounding. ``together`` candidates are meant to be upscaled in one call: which kernel torch
-    takes, and so which last bits, goes by that.
+    not enlarge by a power of two, where a logit is no number, and where the signs of too many
+    pixels hang on the rounding. ``together`` candidates are meant to be upscaled in one call: which
+    kernel torch takes, and so which last bits, goes by that.
     """
     factor = _power_of_two(logits.shape, frame.canvas)
     if factor is None:
@@ -99,16 +101,16 @@ def foreground(logits: torch.Tensor, frame: Frame, together: int = 1) -> Mask | 
             return _nothing(frame)
         place = down.start, across.start
     values = _Values(cut.enlarged(part), taps)
-    bits = _signs(values, place, largest, partial(_exactly, logits, frame, together))
+    bits = _signs(values, place, largest, _Exact(logits, frame, together))
     return None if bits is None else Mask.from_crop(bits, *place, height, width)
 
 
 def _signs(
-    values: _Values, place: tuple[int, int], largest: float, exactly: Exactly
+    values: _Values, place: tuple[int, int], largest: float, exact: _Exact
 ) -> BoolArray | None:
-    """Which of the values, that begin at ``place``, are above 0; none where rounding may decide.
+    """Which of the values, that begin at ``place``, are above 0; none where the kernel must say.
 
-    ``exactly`` is asked of those pixels for which that is possible, with no cell over ``largest``.
+    With no cell over ``largest``, few of them are so small that rounding may decide.
     """
     bits = np.empty(values.shape, dtype=bool)
     for block in values.blocks():
@@ -120,32 +122,51 @@ def _signs(
         if close.sum() > _CROWDED * close.size:
             return None
         down, across = np.nonzero(close)
-        exact, sizes = exactly((down + block.start + place[0], across + place[1]))
-        if (np.abs(exact) <= _ROUNDING * sizes + _SMALLEST)[sizes > 0].any():
+        decided = exact.signs((down + block.start + place[0], across + place[1]))
+        if decided is None:
             return None
-        bits[block][close] = exact > 0
+        bits[block][close] = decided
     return bits
 
 
-def _exactly(
-    logits: torch.Tensor, frame: Frame, together: int, pixels: tuple[IndexArray, IndexArray]
-) -> tuple[DoubleArray, DoubleArray]:
-    """The values (N,) of the pixels at rows and columns (N,), and the sums of the sizes mixed.
+@dataclass(frozen=True, slots=True)
+class _Exact:
+    """Pixels one by one: of (h, w) logits, upscaled as one of ``together`` candidates."""
 
-    In float64: what rounding is left is none beside float32's.
-    """
-    grid = int(logits.shape[0]), int(logits.shape[1])
-    cells, weights = [], []
-    for axis, places in enumerate(pixels):
-        up = step(axis, grid, frame.canvas, together)
-        on = step(axis, frame.content, frame.image, together)
-        canvas = on.cells[places]  # (N, 2)
-        share = on.weights[places].astype(np.float64)[..., None] * up.weights[canvas]
-        cells.append(up.cells[canvas].reshape(len(places), 4))
-        weights.append(share.reshape(len(places), 4))
-    mixed = logits.numpy()[cells[0][:, :, None], cells[1][:, None]].astype(np.float64)
-    mixed *= weights[0][:, :, None] * weights[1][:, None]
-    return mixed.sum(axis=(1, 2)), np.abs(mixed).sum(axis=(1, 2))
+    logits: torch.Tensor
+    frame: Frame
+    together: int
+
+    def signs(self, pixels: Pixels) -> BoolArray | None:
+        """Whether the values at rows and columns (N,) are above 0; none where asking takes long."""
+        values, sizes = self._in_float64(pixels)
+        above: BoolArray = values > 0
+        unsure = np.flatnonzero((np.abs(values) <= _ROUNDING * sizes + _SMALLEST) & (sizes > 0))
+        height, width = self.frame.image
+        if unsure.size * _ASKED > height * width:
+            return None
+        for i in unsure:
+            row, column = int(pixels[0][i]), int(pixels[1][i])
+            value = upscaled_at(self.logits, self.frame, row, column, self.together)
+            if value is None:
+                return None
+            above[i] = value > 0
+        return above
+
+    def _in_float64(self, pixels: Pixels) -> tuple[DoubleArray, DoubleArray]:
+        """The values (N,) and the sums of the sizes mixed; what rounding is left is none here."""
+        grid = int(self.logits.shape[0]), int(self.logits.shape[1])
+        cells, weights = [], []
+        for axis, places in enumerate(pixels):
+            up = step(axis, grid, self.frame.canvas, self.together)
+            on = step(axis, self.frame.content, self.frame.image, self.together)
+            canvas = on.cells[places]  # (N, 2)
+            share = on.weights[places].astype(np.float64)[..., None] * up.weights[canvas]
+            cells.append(up.cells[canvas].reshape(len(places), 4))
+            weights.append(share.reshape(len(places), 4))
+        mixed = self.logits.numpy()[cells[0][:, :, None], cells[1][:, None]].astype(np.float64)
+        mixed *= weights[0][:, :, None] * weights[1][:, None]
+        return mixed.sum(axis=(1, 2)), np.abs(mixed).sum(axis=(1, 2))
 
 
 def _nothing(frame: Frame) -> Mask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -32,6 +33,56 @@ def _resize(logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     if tuple(logits.shape[-2:]) == size:
         return logits
     return F.interpolate(logits, size, mode="bilinear", align_corners=False)
+
+
+def upscaled_at(
+    logits: torch.Tensor, frame: Frame, row: int, column: int, together: int = 1
+) -> float | None:
+    """What ``upscale`` gives of (h, w) logits at one pixel, by the kernel itself, to the last bit.
+
+    It is asked for one output that mixes two by two inputs with the weights of that pixel, as many
+    channels wide (``together``, K) as the whole picture would be. None at an outer border, and
+    where no ratio of sizes gives those weights.
+    """
+
+    def on_canvas(row: int, column: int) -> float | None:
+        return _mixed_at(cell, logits.shape, frame.canvas, (row, column), together)
+
+    def cell(row: int, column: int) -> float:
+        return float(logits[row, column])
+
+    return _mixed_at(on_canvas, frame.content, frame.image, (row, column), together)
+
+
+def _mixed_at(
+    value: Callable[[int, int], float | None],
+    size: tuple[int, ...],
+    enlarged: tuple[int, int],
+    pixel: tuple[int, int],
+    together: int,
+) -> float | None:
+    """A pixel of ``value``, which gives those of an (h, w) ``size``, once enlarged."""
+    if tuple(size) == enlarged:
+        return value(*pixel)
+    firsts, ratios = [], []
+    for axis, place in enumerate(pixel):
+        mixed = step(axis, (size[0], size[1]), enlarged, together)
+        first, second = mixed.cells[place]
+        # Output 0 lies at ratio / 2 - 1/2, the ratio being float32, and so much the second weighs.
+        ratio = 1 + 2 * float(mixed.weights[place, 1])
+        if second != first + 1 or ratio != float(np.float32(ratio)):
+            return None
+        firsts.append(int(first))
+        ratios.append(ratio)
+    inputs = [value(firsts[0] + down, firsts[1] + across) for down in (0, 1) for across in (0, 1)]
+    if None in inputs:
+        return None
+    two_by_two = torch.tensor(inputs, dtype=torch.float32).view(1, 1, 2, 2)
+    outputs = [1, _LARGE - 1 if sum(enlarged) >= _LARGE else 1]
+    told = torch.ops.aten.upsample_bilinear2d(
+        two_by_two.repeat(1, together, 1, 1), outputs, False, *(1 / ratio for ratio in ratios)
+    )
+    return float(told[0, 0, 0, 0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,26 @@ def test_a_sign_that_hangs_on_the_rounding_is_left_to_the_whole_picture() -> Non
     assert np.array_equal(found.dense(), whole(torch.from_numpy(cells), frame))
 
 
+@pytest.mark.parametrize("together", [1, 3])
+def test_where_few_signs_hang_on_the_rounding_the_kernel_is_asked_for_those_pixels(
+    together: int,
+) -> None:
+    """3/4 of 0.1 and 1/4 of about -0.3, on a picture that is large beside the six pixels."""
+    frame = Frame((1024, 1024), (768, 1024), (768, 1024))
+    above = set()
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        cells = np.full((512, 512), -1, np.float32)
+        cells[100:104, 200:205] = 0.1 + rng.choice([0, 1e-8, 2e-8])
+        cells[99:105, 199] = -0.3 - rng.choice([0, 3e-8, 6e-8, -3e-8])
+        found = foreground(torch.from_numpy(cells), frame, together)
+        assert found is not None
+        straight = whole(torch.from_numpy(cells), frame, together)
+        assert np.array_equal(found.dense(), straight)
+        above.add(bool(straight[203, 400]))
+    assert above == {False, True}, "or this says nothing"
+
+
 def test_zeros_and_the_smallest_numbers_are_cut_as_in_the_whole_picture() -> None:
     frame = frame_of(256, 301, 403)
     for seed in range(30):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bench.types import Frame
-from bench.upscaling import Mixes, mixes, upscale
+from bench.upscaling import Mixes, mixes, upscale, upscaled_at
 
 SIDES = [(64, 256, 171, 600), (32, 32, 32, 32), (32, 96, 70, 211), (20, 13, 9, 300), (8, 32, 32, 5)]
 SIDES += [(1, 4, 3, 7), (2, 2, 1, 9), (256, 1024, 1024, 2250), (128, 256, 193, 4000)]
@@ -58,3 +58,38 @@ def test_a_cell_reaches_the_pixels_that_mix_it(side: tuple[int, int, int, int]) 
             assert end >= touched[-1] + 1
         if side[1] >= side[0]:
             assert hit[start:end].all()
+
+
+@pytest.mark.parametrize("together", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    ("grid", "frame"),
+    [
+        ((64, 64), Frame((256, 256), (192, 256), (900, 1200))),
+        ((256, 256), Frame((1024, 1024), (683, 1024), (1500, 2250))),
+        ((32, 32), Frame((64, 64), (48, 64), (50, 67))),
+        ((32, 32), Frame((128, 128), (96, 128), (96, 128))),
+        ((20, 30), Frame((20, 30), (20, 30), (77, 41))),
+    ],
+)
+def test_one_pixel_is_the_whole_picture_s_to_the_last_bit(
+    grid: tuple[int, int], frame: Frame, together: int
+) -> None:
+    rng = np.random.default_rng(together)
+    logits = torch.from_numpy(rng.normal(0, 3, grid).astype(np.float32))
+    straight = upscale(logits.expand(1, together, -1, -1).contiguous(), frame)[0, -1]
+    height, width = frame.image
+    asked = 0
+    for row, column in zip(rng.integers(0, height, 400), rng.integers(0, width, 400), strict=True):
+        value = upscaled_at(logits, frame, int(row), int(column), together)
+        if value is not None:
+            asked += 1
+            assert value == float(straight[row, column])
+    assert asked > 300
+
+
+def test_a_pixel_on_the_border_mixes_no_two_by_two() -> None:
+    frame = Frame((256, 256), (192, 256), (900, 1200))
+    logits = torch.ones(64, 64)
+    assert upscaled_at(logits, frame, 899, 600) is None
+    assert upscaled_at(logits, frame, 450, 1199) is None
+    assert upscaled_at(logits, frame, 450, 600) == 1
