@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.rle import read_counts
-from bench.types import BenchError, Row, Sample
+from bench.rle import tells_nothing
+from bench.types import BenchError, ImageArray, Row, Sample
 
 PICTURES = 8
 """How many different pictures must tell the same before a run is stopped, and are watched twice
@@ -50,7 +50,7 @@ class Health:
         compared: an embedding without any is the model's own business), hold numbers that are
         none, or have nothing but empty masks.
         """
-        if not self._watching or (sample.image == sample.image[:1, :1]).all():
+        if not self._watching or _is_of_one_colour(sample.image):
             return
         picture = hashlib.sha256(sample.image.tobytes() + repr(sample.shape).encode()).digest()
         tensors = list(_tensors(embedding))
@@ -110,8 +110,13 @@ def _digest(tensors: Sequence[torch.Tensor]) -> bytes:
     return digest.digest()
 
 
+def _is_of_one_colour(image: ImageArray) -> bool:
+    first = image[:1, :1]
+    return bool((image[:1] == first).all() and (image == first).all())
+
+
 def _is_empty(row: Row) -> bool:
     """Whether the selected mask has no pixel; where none is stored, whether no candidate hits."""
     if row.mask_rle is None:
         return not np.any(np.asarray(row.ious) > 0)
-    return len(read_counts(row.mask_rle)) < 2
+    return tells_nothing(row.mask_rle)

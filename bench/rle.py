@@ -36,6 +36,16 @@ def read_counts(counts: str | bytes | Sequence[int]) -> Runs:
         raise ValueError("an RLE's counts hold a number beyond 64 bits") from None
 
 
+def tells_nothing(counts: str) -> bool:
+    """Whether a compressed string is of one run at most: all background.
+
+    Only the first characters are looked at. A mask of nothing may also be told in several runs, of
+    which every other one is 0; ``write_counts`` of ``runs_of`` never does.
+    """
+    first_two = counts[: 2 * _LONGEST].encode("ascii", errors="replace")
+    return sum(not (code - 48) & 32 for code in first_two) < 2
+
+
 def write_counts(runs: Runs) -> str:
     """The compressed string of run lengths, as pycocotools writes it.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,30 @@ import numpy.typing as npt
 
 from bench.foreground import foregrounds
 from bench.measuring import Measured, measure
-from bench.metrics import boundary_iou, shared_pixels
+from bench.metrics import band_width, iou, rim, shared_pixels
 from bench.protocol import Protocol
 from bench.types import BoolArray, FloatArray, Mask, Prediction
 from bench.upscaling import upscale as upscale
+
+
+class Aim:
+    """What all predictions for one target are held against: ignored pixels are off in ``mask``.
+
+    ``ignore`` is (H, W) bool or none. The rim is made once, when it is first asked for.
+    """
+
+    def __init__(self, target: Mask, ignore: BoolArray | None = None) -> None:
+        self.mask = target if ignore is None else without(target, ignore)
+        self.ignore = ignore
+
+    @cached_property
+    def rim(self) -> Mask:
+        """What ``boundary_iou`` looks at."""
+        return rim(self.mask, band_width(self.mask.shape))
+
+    def boundary_iou(self, prediction: Mask) -> float:
+        """``metrics.boundary_iou`` of a prediction and the target, in [0, 1]."""
+        return iou(rim(prediction, band_width(prediction.shape)), self.rim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,61 +67,54 @@ class Score:
 
 def score(
     prediction: Prediction,
-    targets: Sequence[Mask],
-    ignores: Sequence[BoolArray | None],
+    aims: Sequence[Aim],
     protocol: Protocol,
     each: Callable[..., Iterable[Any]] = map,
 ) -> list[Score]:
-    """Scores prompt i of the prediction against target i, ignored pixels off in both.
+    """Scores prompt i of the prediction against aim i, ignored pixels off in both.
 
     Logits are brought to the image's resolution and cut at the protocol's threshold,
     strictly above it being foreground. ``each`` does what is left to the host for every prompt;
     another ``map`` may do so in threads.
     """
-    true = [
-        target if ignore is None else without(target, ignore)
-        for target, ignore in zip(targets, ignores, strict=True)
-    ]
     on_cpu = prediction.logits.device.type == "cpu"
     found: Iterable[Measured]
     if on_cpu and protocol.threshold == 0:
-        found = _one_by_one(prediction, true, ignores, protocol.selects)
+        found = _one_by_one(prediction, aims, protocol.selects)
     else:
-        found = measure(prediction, true, ignores, protocol.threshold, protocol.selects, each)
-    return list(each(_score, found, true))
+        targets, ignores = [aim.mask for aim in aims], [aim.ignore for aim in aims]
+        found = measure(prediction, targets, ignores, protocol.threshold, protocol.selects, each)
+    return list(each(_score, found, aims))
 
 
-def _score(found: Measured, target: Mask) -> Score:
-    union = found.areas + target.area - found.shared
+def _score(found: Measured, aim: Aim) -> Score:
+    union = found.areas + aim.mask.area - found.shared
     return Score(
         ious=found.shared / np.maximum(union, 1),
         predicted_ious=found.predicted_ious,
         selected=found.selected,
-        boundary_iou=boundary_iou(found.mask, target),
+        boundary_iou=aim.boundary_iou(found.mask),
         mask=found.mask,
         mask_logits=found.mask_logits,
     )
 
 
 def _one_by_one(
-    prediction: Prediction,
-    targets: Sequence[Mask],
-    ignores: Sequence[BoolArray | None],
-    selects: Callable[[FloatArray], int],
+    prediction: Prediction, aims: Sequence[Aim], selects: Callable[[FloatArray], int]
 ) -> Iterator[Measured]:
     """What ``measure`` gives, a mask at a time as it is asked for; on the CPU, for threshold 0."""
     predicted_ious = prediction.predicted_iou.float().numpy()
-    for index, (logits, frame) in enumerate(
-        zip(prediction.logits.float(), prediction.frames, strict=True)
+    for logits, frame, aim, predicted in zip(
+        prediction.logits.float(), prediction.frames, aims, predicted_ious, strict=True
     ):
         masks = foregrounds(logits, frame)
-        if (ignore := ignores[index]) is not None:
-            masks = [without(mask, ignore) for mask in masks]
-        selected = selects(predicted_ious[index])
+        if aim.ignore is not None:
+            masks = [without(mask, aim.ignore) for mask in masks]
+        selected = selects(predicted)
         yield Measured(
             areas=np.array([mask.area for mask in masks], dtype=np.int64),
-            shared=np.array([shared_pixels(m, targets[index]) for m in masks], dtype=np.int64),
-            predicted_ious=predicted_ious[index],
+            shared=np.array([shared_pixels(mask, aim.mask) for mask in masks], dtype=np.int64),
+            predicted_ious=predicted,
             selected=selected,
             mask=masks[selected],
             mask_logits=logits[selected].numpy().copy(),  # a view would keep the whole batch

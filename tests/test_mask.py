@@ -6,6 +6,7 @@ from oddities import odd_masks, random_blob
 from pycocotools import mask as coco_mask
 
 from bench.mask import Mask
+from bench.rle import tells_nothing
 
 
 @pytest.mark.parametrize("name", odd_masks())
@@ -69,5 +70,6 @@ def test_rle_equals_pycocotools_on_random_masks() -> None:
         dense = rng.random((height, width)) < rng.choice([0.03, 0.5, 0.97])
         expected = coco_mask.encode(np.asfortranarray(dense, dtype=np.uint8))["counts"]
         assert Mask.from_dense(dense).to_rle().encode() == expected
+        assert tells_nothing(expected.decode()) == (not dense.any())
         again = Mask.from_rle({"size": [height, width], "counts": expected})
         assert np.array_equal(again.dense(), dense)

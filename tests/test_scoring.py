@@ -11,7 +11,7 @@ from oddities import odd_masks, random_blob
 from bench.mask import Mask
 from bench.metrics import boundary_iou, iou
 from bench.protocol import Protocol
-from bench.scoring import score, upscale
+from bench.scoring import Aim, score, upscale
 from bench.types import BoolArray, Frame, Prediction
 
 
@@ -27,7 +27,7 @@ def test_candidates_score_as_one_by_one() -> None:
         dense = [random_blob(rng, 21, 34) for _ in range(4)]
         target = Mask.from_dense(dense.pop())
         expected = [iou(Mask.from_dense(mask), target) for mask in dense]
-        (found,) = score(prediction_of([dense], [[0.1, 0.3, 0.2]]), [target], [None], Protocol())
+        (found,) = score(prediction_of([dense], [[0.1, 0.3, 0.2]]), [Aim(target)], Protocol())
         assert found.ious.tolist() == expected
 
 
@@ -35,7 +35,7 @@ def test_the_most_confident_counts_and_the_oracle_is_the_best() -> None:
     masks = odd_masks()
     target = Mask.from_dense(masks["hole"])
     prediction = prediction_of([[masks["parts"], masks["hole"], masks["all"]]], [[0.5, 0.2, 0.9]])
-    (found,) = score(prediction, [target], [None], Protocol())
+    (found,) = score(prediction, [Aim(target)], Protocol())
     assert found.selected == 2
     assert found.iou == pytest.approx(masks["hole"].sum() / (11 * 17))
     assert found.iou_oracle == 1.0
@@ -45,13 +45,13 @@ def test_the_most_confident_counts_and_the_oracle_is_the_best() -> None:
 def test_of_equal_confidence_the_first_counts() -> None:
     masks = odd_masks()
     prediction = prediction_of([[masks["none"], masks["all"]]], [[0.5, 0.5]])
-    (found,) = score(prediction, [Mask.from_dense(masks["all"])], [None], Protocol())
+    (found,) = score(prediction, [Aim(Mask.from_dense(masks["all"]))], Protocol())
     assert (found.selected, found.iou, found.boundary_iou) == (0, 0.0, 0.0)
 
 
 def test_zero_is_background() -> None:
     prediction = Prediction(torch.zeros(1, 1, 4, 6), torch.ones(1, 1), [Frame.identity((4, 6))])
-    (found,) = score(prediction, [Mask.from_dense(np.ones((4, 6), bool))], [None], Protocol())
+    (found,) = score(prediction, [Aim(Mask.from_dense(np.ones((4, 6), bool)))], Protocol())
     assert found.mask.area == 0
 
 
@@ -60,7 +60,7 @@ def test_the_protocol_sets_the_threshold() -> None:
     prediction = Prediction(logits, torch.ones(1, 1), [Frame.identity((1, 4))])
     target = Mask.from_dense(np.ones((1, 4), bool))
     areas = [
-        score(prediction, [target], [None], Protocol(threshold=at))[0].mask.area
+        score(prediction, [Aim(target)], Protocol(threshold=at))[0].mask.area
         for at in (0.0, -0.04, -1.0)
     ]
     assert areas == [1, 3, 4]
@@ -72,7 +72,7 @@ def test_ignored_pixels_count_on_neither_side() -> None:
     ignore = np.zeros((6, 9), bool)
     ignore[:, 4:] = True
     prediction = prediction_of([[predicted]], [[1.0]])
-    (found,) = score(prediction, [Mask.from_dense(target)], [ignore], Protocol())
+    (found,) = score(prediction, [Aim(Mask.from_dense(target), ignore)], Protocol())
     assert found.iou == pytest.approx(0.5)
     assert not found.mask.dense()[:, 4:].any()
 
@@ -98,12 +98,12 @@ def test_several_frames_in_one_batch_score_as_one_by_one(threshold: float) -> No
     logits = torch.randn(9, 3, 8, 8, generator=generator)
     predicted = torch.rand(9, 3, generator=generator)
     rng = np.random.default_rng(2)
-    targets = [Mask.from_dense(random_blob(rng, *frame.image)) for frame in frames]
+    aims = [Aim(Mask.from_dense(random_blob(rng, *frame.image))) for frame in frames]
     protocol = Protocol(threshold=threshold)
-    together = score(Prediction(logits, predicted, frames), targets, [None] * 9, protocol)
+    together = score(Prediction(logits, predicted, frames), aims, protocol)
     for i, one in enumerate(together):
         alone = Prediction(logits[i : i + 1], predicted[i : i + 1], frames[i : i + 1])
-        (single,) = score(alone, targets[i : i + 1], [None], protocol)
+        (single,) = score(alone, aims[i : i + 1], protocol)
         assert single.ious.tolist() == one.ious.tolist()
         assert single.mask.to_rle() == one.mask.to_rle()
         assert one.mask.shape == frames[i].image
@@ -114,17 +114,17 @@ def test_what_is_left_to_the_host_may_be_done_in_threads() -> None:
     prediction = prediction_of(
         [[masks["hole"]], [masks["parts"]], [masks["all"]]] * 5, [[0.5]] * 15
     )
-    targets = [Mask.from_dense(masks["all"])] * 15
-    straight = score(prediction, targets, [None] * 15, Protocol())
+    aims = [Aim(Mask.from_dense(masks["all"]))] * 15
+    straight = score(prediction, aims, Protocol())
     with ThreadPoolExecutor(3) as pool:
-        threaded = score(prediction, targets, [None] * 15, Protocol(), pool.map)
+        threaded = score(prediction, aims, Protocol(), pool.map)
     assert [s.boundary_iou for s in straight] == [s.boundary_iou for s in threaded]
     assert [s.mask.to_rle() for s in straight] == [s.mask.to_rle() for s in threaded]
 
 
 def test_kept_logits_keep_no_batch_alive() -> None:
     prediction = Prediction(torch.ones(4, 3, 8, 8), torch.ones(4, 3), [Frame.identity((8, 8))] * 4)
-    found = score(prediction, [Mask.from_dense(np.ones((8, 8), bool))] * 4, [None] * 4, Protocol())
+    found = score(prediction, [Aim(Mask.from_dense(np.ones((8, 8), bool)))] * 4, Protocol())
     assert all(one.mask_logits.base is None for one in found)
 
 
@@ -136,7 +136,8 @@ def test_large_pictures_are_scored_as_on_the_whole_grid() -> None:
     predicted = torch.rand(6, 3, generator=torch.Generator().manual_seed(3))
     targets = [Mask.from_dense(random_blob(rng, *frame.image)) for _ in range(6)]
     ignores = [None, random_blob(rng, *frame.image)] * 3
-    cropped = score(Prediction(logits, predicted, [frame] * 6), targets, ignores, Protocol())
+    aims = [Aim(target, ignore) for target, ignore in zip(targets, ignores, strict=True)]
+    cropped = score(Prediction(logits, predicted, [frame] * 6), aims, Protocol())
     for i, one in enumerate(cropped):
         keep = np.ones(frame.image, bool) if ignores[i] is None else ~ignores[i]
         whole = [Mask.from_dense((m > 0).numpy() & keep) for m in upscale(logits, frame)[i]]

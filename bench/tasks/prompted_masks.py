@@ -12,12 +12,12 @@ import numpy as np
 
 from bench.halving import Halving
 from bench.protocol import Protocol
-from bench.scoring import Score, score
+from bench.scoring import Aim, Score, score
 from bench.stopwatch import Stopwatch
 from bench.types import Prompt, PromptStrategy, Row, Sample, Segmenter, Target
 
 WAVE_BYTES = 1 << 30
-"""What masks and logits of prompts that are under way may take at most, were every mask full."""
+"""What masks, rims and logits of prompts under way may take at most, were every mask full."""
 
 _GRID_BYTES = 2 << 18
 """Of a track's logits, those of the last answer and those fed back: 256 × 256 float32 in SAM."""
@@ -75,12 +75,14 @@ class PromptedMasks:
         held = 0
         for place, case in enumerate(cases):
             height, width = case.sample.shape
+            pixels = height * width
             for target in case.targets:
-                needed = len(case.strategies) * (height * width + _GRID_BYTES)
+                needed = pixels + len(case.strategies) * (pixels + _GRID_BYTES)  # one is the rim
                 if wave and held + needed > self.wave_bytes:
                     yield wave
                     wave, held = [], 0
-                wave += [_Track(place, case, n, s, target) for n, s in case.strategies.items()]
+                aim = Aim(target.mask, case.sample.ignore)
+                wave += [_Track(place, case, n, s, target, aim) for n, s in case.strategies.items()]
                 held += needed
         if wave:
             yield wave
@@ -144,9 +146,7 @@ class PromptedMasks:
                 [track.case.embedding for track in batch], prompts, multimask
             )
         with watch("score"):
-            masks = [track.target.mask for track in batch]
-            ignores = [track.case.sample.ignore for track in batch]
-            return score(prediction, masks, ignores, self.protocol, self.each)
+            return score(prediction, [track.aim for track in batch], self.protocol, self.each)
 
     def _encoded(self, wave: Sequence[_Track]) -> Mapping[int, str]:
         """The masks that rows keep, by their score's id: tracks that asked the same share one."""
@@ -205,6 +205,7 @@ class _Track:
     name: str
     strategy: PromptStrategy
     target: Target
+    aim: Aim
     prompt: Prompt | None = None
     score: Score | None = None
     multimask: bool = False
