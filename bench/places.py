@@ -177,8 +177,11 @@ def move(path: Place, folder: Place) -> None:
 
 
 def free_bytes(folder: Place) -> int | None:
-    """The room on a folder's disk; none where nothing tells, as behind a URL."""
-    return shutil.disk_usage(folder).free if isinstance(folder, Path) else None
+    """The room on the disk where a folder is or would be; none where nothing tells, as at a URL."""
+    if not isinstance(folder, Path):
+        return None
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    return shutil.disk_usage(there).free
 
 
 def _modified(path: Place) -> float:

@@ -164,7 +164,7 @@ def _prompt_run(
         protocol=config.protocol,
     )
     name = run_name(config.dataset.name, model.name, part.name, key)
-    store = RunStore.create(place(config.runtime.results).expanduser(), name)
+    store = RunStore.of(place(config.runtime.results).expanduser(), name)
     missing, unsound = _missing(config, store, reader, ids)
     return PromptRun(part, strategy, key, store, missing, unsound)
 

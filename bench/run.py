@@ -39,7 +39,7 @@ _ROUNDS = 3
 _LANES = 2
 """Groups of images under way on an accelerator: it answers one as another's clicks are placed."""
 
-_GROUP = 8
+GROUP = 8
 """Images of a group on an accelerator, at least: their prompts fill batches together."""
 
 _GROUP_PIXELS = 1 << 25
@@ -58,6 +58,8 @@ def run(plan: Plan, progress: Progress, profile: Profile | None = None) -> list[
     unfinished = [name for name, each in plan.runs.items() if not finished(each)]
     if not unfinished:
         return []
+    for name in unfinished:
+        plan.runs[name].store.make()
     with hold([plan.runs[name].store.folder for name in unfinished]) as token:
         plan = held(plan, token)
         recorder = None if profile is None else profile.recorder
@@ -128,7 +130,7 @@ class Worker:
         self._on_cpu = torch.device(plan.site.device).type == "cpu"
         runtime = config.runtime
         self._lanes = runtime.workers if self._on_cpu else _LANES
-        self._group = runtime.image_batch if self._on_cpu else max(_GROUP, runtime.image_batch)
+        self._group = runtime.image_batch if self._on_cpu else max(GROUP, runtime.image_batch)
         self._use_one_thread()
         model = load_class(config.model, runtime.allow_modules, "model")
         self.segmenter: Segmenter = model(**config.model.args, site=plan.site)

@@ -70,12 +70,21 @@ class RunStore:
     @classmethod
     def create(cls, results: Place, name: str) -> RunStore:
         """The store of a run called ``name``, its folders made where they are missing."""
-        store = cls(results / "runs" / name)
-        try:
-            store._parts.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise BenchError(f"{store.folder}: cannot make the run's folder: {error}") from error
+        store = cls.of(results, name)
+        store.make()
         return store
+
+    @classmethod
+    def of(cls, results: Place, name: str) -> RunStore:
+        """The store of a run called ``name``, whether or not anything lies there."""
+        return cls(results / "runs" / name)
+
+    def make(self) -> None:
+        """Makes the folders where they are missing; raises ``BenchError`` where that can't be."""
+        try:
+            self._parts.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BenchError(f"{self.folder}: cannot make the run's folder: {error}") from error
 
     def header(self) -> dict[str, Any]:
         """What ``run.json`` says; empty where there is none yet.

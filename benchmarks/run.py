@@ -53,6 +53,7 @@ from bench.models.numerics import Numerics
 from bench.parts import load_class
 from bench.plan import Plan, make_plan
 from bench.progress import run_plan
+from bench.run import GROUP
 from bench.store import read_runs
 from bench.types import BenchError, Prompt
 
@@ -193,7 +194,7 @@ def _time_floor(config: RunConfig, plan: Plan, rows: pd.DataFrame, figures: Figu
 
     on_cpu = plan.site.device == "cpu"
     # As the bench does: image by image on a CPU, several together elsewhere.
-    together = 1 if on_cpu else max(8, config.runtime.image_batch)
+    together = 1 if on_cpu else max(GROUP, config.runtime.image_batch)
     groups = [plan.ids[start : start + together] for start in range(0, len(plan.ids), together)]
     if not on_cpu:
         answer(groups[0])  # the first calls load kernels
