@@ -1,6 +1,8 @@
 # Everything a newcomer needs: make demo, make test. The first call installs into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+# Processes that tests run in, each file's in one of them.
+JOBS ?= 2
 # The pins are those of CI and hold for its Python; others take the newest that fits.
 PINS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.version_info[:2] == (3, 11) else "")')
 
@@ -18,7 +20,7 @@ demo: install
 	$(BIN)/sam-bench run experiment=demo --report demo
 
 test: install
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 # Chromium for the tests of a report's page; without it they are skipped.
 browser:

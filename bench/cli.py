@@ -38,9 +38,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _log_to(errors: Console) -> None:
-    """Sends the bench's own messages to the console; libraries only speak up from warnings on."""
-    handler = RichHandler(console=errors, show_time=False, show_path=False)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    """Sends the bench's own messages to the console; libraries only speak up from warnings on.
+
+    In a file each is one line, however long: that can be searched.
+    """
+    handler: logging.Handler
+    if errors.is_terminal:
+        handler = RichHandler(console=errors, show_time=False, show_path=False)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+    else:
+        handler = logging.StreamHandler(errors.file)
+        handler.setFormatter(logging.Formatter("%(levelname)-8s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("bench").setLevel(logging.INFO)
     # Pillow's suspicion of large pictures; beyond the limit the bench refuses in its own words.
