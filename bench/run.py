@@ -13,6 +13,7 @@ import torch
 from bench import canary
 from bench.compaction import compact
 from bench.config import conf_dir
+from bench.crew import Crew
 from bench.embedding_cache import Encoder
 from bench.findings import Findings, Progress, Runtime
 from bench.halving import Halving, Room
@@ -38,6 +39,9 @@ _ROUNDS = 3
 
 _LANES = 2
 """Groups of images under way on an accelerator: it answers one as another's clicks are placed."""
+
+_PIECE = 4
+"""Targets of an image that a thread scores on a CPU before others may take over the rest."""
 
 GROUP = 8
 """Images of a group on an accelerator, at least: their prompts fill batches together."""
@@ -131,6 +135,7 @@ class Worker:
         runtime = config.runtime
         self._lanes = runtime.workers if self._on_cpu else _LANES
         self._group = runtime.image_batch if self._on_cpu else max(GROUP, runtime.image_batch)
+        self._crew = Crew(self._lanes, self._use_one_thread)
         self._use_one_thread()
         model = load_class(config.model, runtime.allow_modules, "model")
         self.segmenter: Segmenter = model(**config.model.args, site=plan.site)
@@ -151,7 +156,9 @@ class Worker:
             seed=config.seed,
             keep_masks=runtime.keep_masks,
             wave_bytes=WAVE_BYTES // self._lanes,
+            wave_targets=_PIECE if self._on_cpu else None,
             each=map if self._on_cpu else ThreadPoolExecutor(runtime.workers, "host").map,
+            share=self._crew.share if self._on_cpu else map,
         )
 
     def __call__(self, tasks: Sequence[Task], stop: Callable[[], bool] = lambda: False) -> int:
@@ -191,7 +198,11 @@ class Worker:
                     self._keep(self._finished.pop(image_id), pending)
 
     def _score(self, group: Sequence[tuple[Task, Sample]]) -> None:
-        """Embeds the samples and scores them together, each under the prompts that lack it."""
+        """Scores the samples together, each under the prompts that lack it."""
+        with self._crew.seat():
+            self._embed_and_score(group)
+
+    def _embed_and_score(self, group: Sequence[tuple[Task, Sample]]) -> None:
         self._use_one_thread()
         self._watch.turn_to(*(task.image_id for task, _ in group))
         images = [sample.image for _, sample in group]

@@ -6,7 +6,8 @@
 
 In one process and in turn, on the same images, the same protocol and the same three prompts (1
 point, 3 points, box): the loop, the bench, and the floor, which is the model's own encoder and
-decoder calls for the same images and prompts and nothing else, on as many threads.
+decoder calls for the same images and prompts and nothing else, on as many threads that share the
+work as the bench's do.
 
 On a CPU in the reference mode the rows of loop and bench must be equal to the bit, but for
 predicted IoUs, where the loop's threads may move the last bits; else the command ends with 1.
@@ -31,6 +32,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,7 @@ from speed_cases import CASES, NEED_GPU, Case
 from speed_figures import PHASES, Figures, table
 
 from bench.config import RunConfig, load_configs
+from bench.crew import Crew
 from bench.models.numerics import Numerics
 from bench.parts import load_class
 from bench.plan import Plan, make_plan
@@ -56,6 +59,9 @@ from bench.progress import run_plan
 from bench.run import GROUP
 from bench.store import read_runs
 from bench.types import BenchError, Prompt
+
+_FLOOR_PIECE = 16
+"""Prompts of an image that a thread answers on a CPU before others may take over the rest."""
 
 PROMPTS = "prompt=[point_1,point_3,box]"
 _MODE = tuple(each.name for each in fields(Numerics))
@@ -177,31 +183,43 @@ def _time_floor(config: RunConfig, plan: Plan, rows: pd.DataFrame, figures: Figu
     }
 
     def answer(image_ids: Sequence[str]) -> None:
-        if on_cpu:
-            torch.set_num_threads(1)
-        embeddings = segmenter.embed([samples[image_id].image for image_id in image_ids])
-        for multimask in (True, False):
-            alike = [
-                (embedding, prompt)
-                for image_id, embedding in zip(image_ids, embeddings, strict=True)
-                for prompt, several in prompts[image_id]
-                if several is multimask
-            ]
-            if alike:
-                segmenter.predict(*map(list, zip(*alike, strict=True)), multimask)
+        with crew.seat():
+            _one_thread(on_cpu)
+            embeddings = segmenter.embed([samples[image_id].image for image_id in image_ids])
+            for multimask in (True, False):
+                alike = [
+                    (embedding, prompt)
+                    for image_id, embedding in zip(image_ids, embeddings, strict=True)
+                    for prompt, several in prompts[image_id]
+                    if several is multimask
+                ]
+                size = _FLOOR_PIECE if on_cpu else len(alike) or 1
+                parts = (alike[start : start + size] for start in range(0, len(alike), size))
+                crew.share(partial(predict, multimask=multimask), parts)
         if not on_cpu:
             torch.cuda.synchronize()
 
+    def predict(asked: Sequence[tuple[Any, Prompt]], multimask: bool) -> None:
+        segmenter.predict(*map(list, zip(*asked, strict=True)), multimask)
+
     on_cpu = plan.site.device == "cpu"
+    lanes = config.runtime.workers if on_cpu else 1
+    crew = Crew(lanes, partial(_one_thread, on_cpu))
     # As the bench does: image by image on a CPU, several together elsewhere.
     together = 1 if on_cpu else max(GROUP, config.runtime.image_batch)
     groups = [plan.ids[start : start + together] for start in range(0, len(plan.ids), together)]
     if not on_cpu:
         answer(groups[0])  # the first calls load kernels
-    with ThreadPoolExecutor(config.runtime.workers if on_cpu else 1) as pool:
+    with ThreadPoolExecutor(lanes) as pool:
         start = time.perf_counter()
         list(pool.map(answer, groups))
         figures.floor.append(time.perf_counter() - start)
+
+
+def _one_thread(on_cpu: bool) -> None:
+    """As the bench does: images side by side, each on one thread."""
+    if on_cpu:
+        torch.set_num_threads(1)
 
 
 def _asked(row: dict[Any, Any]) -> str:

@@ -39,8 +39,8 @@ class PromptedMasks:
 
     ``batches`` says how many prompts, of any images, are asked at once. ``keep_masks`` puts the
     predicted masks into the rows. Prompts are under way together up to ``wave_bytes`` of masks and
-    logits. ``each`` is a ``map`` for what the host does: placing clicks, boundaries, rows; one in
-    threads lets them run side by side.
+    logits, and of ``wave_targets``. ``each`` is a ``map`` for what the host does: placing clicks,
+    boundaries, rows; one in threads lets them run side by side. ``share`` is one for the waves.
     """
 
     dataset: str
@@ -52,18 +52,21 @@ class PromptedMasks:
     seed: int = 0
     keep_masks: bool = True
     wave_bytes: int = WAVE_BYTES
+    wave_targets: int | None = None
     each: Callable[..., Iterable[Any]] = map
+    share: Callable[..., Iterable[Any]] = map
 
     def score_images(self, cases: Sequence[Case], watch: Stopwatch) -> list[dict[str, list[Row]]]:
         """The rows of each image for each strategy by name: a row per target and step.
 
-        All images take a step together, so that prompts of several fill a batch. Where a mask is
-        right to the pixel no click is left: the step keeps its mask, prompt and scores, so that
-        every curve has all its steps.
+        All of a wave take a step together, so that prompts of several images fill a batch. Where
+        a mask is right to the pixel no click is left: the step keeps its mask, prompt and scores,
+        so that every curve has all its steps.
         """
         rows: list[dict[str, list[Row]]] = [{name: [] for name in c.strategies} for c in cases]
-        for wave in self._waves(cases):
-            self._advance(wave, rows, watch)
+        for made in self.share(partial(self._advance, watch=watch), self._waves(cases)):
+            for place, name, row in made:
+                rows[place][name].append(row)
         for of_image in rows:
             for of_strategy in of_image.values():
                 of_strategy.sort(key=lambda row: row.step)  # waves took all their steps in turn
@@ -72,25 +75,26 @@ class PromptedMasks:
     def _waves(self, cases: Sequence[Case]) -> Iterator[list[_Track]]:
         """The tracks of all targets, as many at a time as memory is set apart for."""
         wave: list[_Track] = []
-        held = 0
+        held = targets = 0
         for place, case in enumerate(cases):
             height, width = case.sample.shape
             pixels = height * width
             for target in case.targets:
                 needed = pixels + len(case.strategies) * (pixels + _GRID_BYTES)  # one is the rim
-                if wave and held + needed > self.wave_bytes:
+                if wave and (held + needed > self.wave_bytes or targets == self.wave_targets):
                     yield wave
-                    wave, held = [], 0
+                    wave, held, targets = [], 0, 0
                 aim = Aim(target.mask, case.sample.ignore)
                 wave += [_Track(place, case, n, s, target, aim) for n, s in case.strategies.items()]
                 held += needed
+                targets += 1
         if wave:
             yield wave
 
-    def _advance(
-        self, wave: list[_Track], rows: Sequence[dict[str, list[Row]]], watch: Stopwatch
-    ) -> None:
-        """Takes the tracks through all their steps and adds their rows."""
+    def _advance(self, wave: list[_Track], watch: Stopwatch) -> list[tuple[int, str, Row]]:
+        """Takes the tracks through all their steps; rows with their image's place and strategy."""
+        watch.turn_to(*dict.fromkeys(track.case.sample.image_id for track in wave))
+        rows: list[tuple[int, str, Row]] = []
         step = 1
         while wave:
             with watch("prompt"):
@@ -100,12 +104,13 @@ class PromptedMasks:
             with watch("score"):
                 made = self.each(partial(self._row, step=step, encoded=self._encoded(wave)), wave)
                 for track, row in zip(wave, made, strict=True):
-                    rows[track.place][track.name].append(row)
+                    rows.append((track.place, track.name, row))
             for track in wave:
                 if track.strategy.steps == step:
                     track.prompt = track.score = None  # frees its mask and logits
             wave = [track for track in wave if track.strategy.steps > step]
             step += 1
+        return rows
 
     def _moves_on(self, track: _Track, step: int) -> bool:
         """Gives the track its next prompt; false where there is none."""

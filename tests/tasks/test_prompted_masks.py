@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from oddities import random_blob
 from small_sam import SmallSam
 
+from bench.crew import Crew
 from bench.halving import Halving, Room
 from bench.models.disk import Disk
 from bench.models.grabcut import GrabCut
@@ -107,6 +109,25 @@ def test_rows_do_not_depend_on_threads_of_the_host() -> None:
     with ThreadPoolExecutor(4) as pool:
         threaded = task_of(MODELS["small_sam"](), Protocol(), each=pool.map)
         assert rows_by_group(threaded, 5) == expected
+
+
+@pytest.mark.parametrize("model", ["small_sam", "grabcut"])
+@pytest.mark.parametrize("wave_targets", [1, 2, 4])
+def test_rows_do_not_depend_on_who_helps(model: str, wave_targets: int) -> None:
+    expected = rows_by_group(task_of(MODELS[model](), Protocol()), 5)
+    crew, threads = Crew(3), set()
+
+    def share(work: Callable[..., Any], waves: Iterable[Any]) -> list[Any]:
+        def noted(wave: Any) -> Any:
+            threads.add(threading.get_ident())
+            return work(wave)
+
+        with crew.seat():
+            return crew.share(noted, waves)
+
+    helped = task_of(MODELS[model](), Protocol(), share=share, wave_targets=wave_targets)
+    assert rows_by_group(helped, 5) == expected
+    assert len(threads) > 1, "or nobody helped"
 
 
 def test_prompts_of_several_images_fill_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
