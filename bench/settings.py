@@ -29,20 +29,21 @@ class RaySettings:
 class Runtime:
     """Where and how to run: may change the speed, never a number.
 
-    ``target`` is the class of ``bench.runtime`` that drives the workers. ``devices``, ``all`` or
-    a list such as ``[cuda:0,cuda:1]`` or ``[cpu,cpu]``, gives each a process of its own. ``device``
+    ``target`` is the class of ``bench.runtime`` that drives the workers. ``devices``, ``all`` or a
+    list such as ``[cuda:0,cuda:1]`` or ``[cpu,cpu]``, gives each a process of its own. ``device``
     is ``auto`` or a torch device. Folders are relative to the current one; ``results`` may be a
     URL. ``workers`` threads read ahead and, on a CPU, score side by side, an image of many targets
     together: as many as there are cores, at most 8; several processes share them. ``image_batch``
     images are encoded and ``prompt_batch`` prompts decoded together, on a CPU those of four targets
     at most, fewer once memory has run out. ``part_images`` images make a part on disk, fewer where
     masks are large. ``embedding_cache`` is a folder that keeps what the model's image encoder made
-    of each image, up to ``embedding_cache_gb`` (10⁹ bytes), none for not keeping it. ``profile`` writes a trace and a table of where the time went into
-    ``results/profiles``. ``limit`` runs only the first images, for a try. ``strict`` stops at the
-    first image that cannot be read. ``canary`` asks a checkpoint for known masks before a run. A
-    picture of more than ``max_pixels`` is refused before it is decoded. A model that answers
-    nothing stops the run, unless ``allow_degenerate`` says why it may. Classes outside this package
-    need their module in ``allow_modules``, which no YAML may set.
+    of each image, up to ``embedding_cache_gb`` (10⁹ bytes), none for not keeping it. ``profile``
+    writes a trace and a table of where the time went into ``results/profiles``. ``limit`` runs only
+    the first images, for a try. ``strict`` stops at the first image that cannot be read. ``canary``
+    asks a checkpoint for known masks before a run. A picture of more than ``max_pixels`` is refused
+    before it is decoded. A model that answers nothing stops the run, unless ``allow_degenerate``
+    says why it may. Classes outside this package need their module in ``allow_modules``, which no
+    YAML may set.
     """
 
     target: str = "bench.runtime.local.Local"
