@@ -103,8 +103,8 @@ class _Job(Generic[Piece, Result]):
 
     def results(self) -> list[Result]:
         """All results in order; raises the error of the first piece that has one."""
-        for index in sorted(self._errors):
-            raise self._errors[index]
+        if self._errors:
+            raise self._errors[min(self._errors)]
         return [self._results[index] for index in range(self._drawn)]
 
     def _fail(self, index: int, error: BaseException) -> None:

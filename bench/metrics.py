@@ -28,8 +28,12 @@ def boundary_iou(prediction: Mask, target: Mask, ratio: float = 0.02) -> float:
     A rim holds a mask's pixels within ``band_width`` of its outside, the image border being
     outside too. 0 where either mask is empty.
     """
-    width = band_width(target.shape, ratio)
-    return _overlap(rim(prediction, width), rim(target, width))
+    return _overlap(boundary(prediction, ratio), boundary(target, ratio))
+
+
+def boundary(mask: Mask, ratio: float = 0.02) -> Mask:
+    """The mask's inner rim, as wide as ``band_width`` says: what ``boundary_iou`` compares."""
+    return rim(mask, band_width(mask.shape, ratio))
 
 
 def dice(prediction: Mask, target: Mask) -> float:

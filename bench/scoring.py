@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from bench.foreground import foregrounds
 from bench.measuring import Measured, measure
-from bench.metrics import band_width, iou, rim, shared_pixels
+from bench.metrics import boundary, iou, shared_pixels
 from bench.protocol import Protocol
 from bench.types import BoolArray, FloatArray, Mask, Prediction
 from bench.upscaling import upscale as upscale
@@ -31,11 +31,11 @@ class Aim:
     @cached_property
     def rim(self) -> Mask:
         """What ``boundary_iou`` looks at."""
-        return rim(self.mask, band_width(self.mask.shape))
+        return boundary(self.mask)
 
     def boundary_iou(self, prediction: Mask) -> float:
         """``metrics.boundary_iou`` of a prediction and the target, in [0, 1]."""
-        return iou(rim(prediction, band_width(prediction.shape)), self.rim)
+        return iou(boundary(prediction), self.rim)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ def test_rooms_know_the_values_and_not_each_other() -> None:
     masks = ("bench.foreground", "bench.measuring", "bench.upscaling")
     allowed("scoring.py", *VALUES, *masks, "bench.metrics", "bench.protocol")
     allowed("halving.py", *VALUES)
+    allowed("crew.py")
     flow = ("bench.halving", "bench.protocol", "bench.scoring", "bench.stopwatch")
     allowed("tasks", *VALUES, *flow)
 
