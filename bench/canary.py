@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,16 +39,23 @@ _SCENES = ((7_001, (128, 96)), (7_002, (96, 128)), (7_003, (128, 112)))
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One picture, one prompt, and the mask that the checkpoint gave when it was recorded."""
+    """One picture, one prompt, and the mask that the checkpoint gave when it was recorded.
+
+    A pixel is in the mask where its logit lies above ``threshold``.
+    """
 
     image: ImageArray
     prompt: Prompt
     multimask: bool
     expected: Mask
+    threshold: float = 0.0
 
 
-def record(segmenter: Segmenter) -> list[Case]:
-    """The cases with the masks that the model gives now: a click and a box on each picture."""
+def record(segmenter: Segmenter, threshold: float = 0.0) -> list[Case]:
+    """The cases with the masks that the model gives now: a click and a box on each picture.
+
+    ``threshold`` is the protocol's; runs are checked at the one that a canary was recorded at.
+    """
     cases = []
     for seed, size in _SCENES:
         scene = render_scene(seed, bank="test", size=size)
@@ -58,8 +66,9 @@ def record(segmenter: Segmenter) -> list[Case]:
         click = np.array([[columns[middle], rows[middle]]], dtype=np.float32)
         for prompt in (Prompt(click, np.ones(1, dtype=np.int64)), Prompt(box=box)):
             multimask = prompt.box is None
-            mask = Mask.from_dense(_answer(segmenter, scene.image, prompt, multimask))
-            cases.append(Case(scene.image, prompt, multimask, mask))
+            dense = _answer(segmenter, scene.image, prompt, multimask, threshold)
+            mask = Mask.from_dense(dense)
+            cases.append(Case(scene.image, prompt, multimask, mask, threshold))
     return cases
 
 
@@ -68,7 +77,8 @@ def check(segmenter: Segmenter, cases: Sequence[Case], origin: Path) -> None:
     exact = segmenter.facts.get("dtype", "float32") == "float32"
     least = LEAST_IOU if exact else LEAST_IOU_OF_HALF
     for number, case in enumerate(cases, start=1):
-        mask = Mask.from_dense(_answer(segmenter, case.image, case.prompt, case.multimask))
+        question = case.image, case.prompt, case.multimask, case.threshold
+        mask = Mask.from_dense(_answer(segmenter, *question))
         both_empty = mask.area == case.expected.area == 0
         alike = 1.0 if both_empty else iou(mask, case.expected)
         if alike < least:
@@ -89,6 +99,7 @@ def save(cases: Sequence[Case], path: Path) -> None:
             "labels": case.prompt.labels.tolist(),
             "box": None if case.prompt.box is None else case.prompt.box.tolist(),
             "multimask": case.multimask,
+            "threshold": case.threshold,
             "size": list(case.expected.shape),
             "counts": case.expected.to_rle(),
         }
@@ -112,10 +123,12 @@ def find(checkpoint_sha256: str | None, folders: Sequence[Path]) -> Path | None:
     return next((path for path in names if path.is_file()), None)
 
 
-def _answer(segmenter: Segmenter, image: ImageArray, prompt: Prompt, multimask: bool) -> BoolArray:
+def _answer(
+    segmenter: Segmenter, image: ImageArray, prompt: Prompt, multimask: bool, threshold: float
+) -> BoolArray:
     prediction = segmenter.predict(segmenter.embed([image]), [prompt], multimask)
     best = int(prediction.predicted_iou[0].argmax())
-    masks = upscale(prediction.logits.float(), prediction.frames[0]) > 0
+    masks = upscale(prediction.logits.float(), prediction.frames[0]) > threshold
     mask: BoolArray = masks[0, best].cpu().numpy()
     return mask
 
@@ -130,7 +143,10 @@ def _case(plain: Mapping[str, Any]) -> Case:
         labels=np.array(plain["labels"], dtype=np.int64),
         box=None if plain["box"] is None else np.array(plain["box"], dtype=np.float32),
     )
-    return Case(image, prompt, bool(plain["multimask"]), Mask.from_rle(plain))
+    threshold = float(plain.get("threshold", 0.0))
+    if not math.isfinite(threshold):
+        raise ValueError(f"a threshold is a number, found {threshold}")
+    return Case(image, prompt, bool(plain["multimask"]), Mask.from_rle(plain), threshold)
 
 
 def _png(image: ImageArray) -> bytes:

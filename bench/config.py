@@ -26,6 +26,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from bench.labels import shown_label
 from bench.parts import Part
 from bench.settings import RaySettings as RaySettings
 from bench.settings import Runtime as Runtime
@@ -91,14 +92,18 @@ def load_configs(overrides: Sequence[str], extra_dir: Path | None = None) -> lis
 
 def group_names(group: str, extra_dir: Path | None = None) -> list[str]:
     """The names of a group's YAMLs (``model``, ``dataset``, …), sorted."""
-    folders = [conf_dir() / group, *([extra_dir / group] if extra_dir else [])]
+    folders = group_folders(group, extra_dir)
     return sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+
+
+def group_folders(group: str, extra_dir: Path | None = None) -> list[Path]:
+    """Where a group's YAMLs are, a user's own folder first."""
+    return [*([extra_dir / group] if extra_dir else []), conf_dir() / group]
 
 
 def part_file(group: str, name: str, extra_dir: Path | None = None) -> Path:
     """The YAML of a group's part, a user's own before that of the bench; raises ``BenchError``."""
-    folders = [*([extra_dir / group] if extra_dir else []), conf_dir() / group]
-    for folder in folders:
+    for folder in group_folders(group, extra_dir):
         if (path := folder / f"{name}.yaml").is_file():
             return path
     names = group_names(group, extra_dir)
@@ -174,6 +179,12 @@ def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, s
             f"a YAML sets runtime.allow_modules={config.runtime.allow_modules}; only you may, on "
             "the command line"
         )
+    for group in ("model", "dataset"):
+        part = getattr(config, group)
+        if part.about.get("title"):
+            part.about["title"] = shown_label(
+                part.name, part.about, group_folders(group, extra_dir)
+            )
     return config
 
 

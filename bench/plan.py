@@ -76,6 +76,8 @@ def make_plan(config: RunConfig) -> Plan:
     the run began among it.
     """
     site, allowed = config.runtime.site(), config.runtime.allow_modules
+    if config.task != "prompted_masks":
+        raise BenchError(f"no task is called {config.task!r}; there is prompted_masks")
     if not config.prompts:
         raise BenchError("no prompt is chosen: give prompt=[point_1,point_3,box]")
     protocol, strategies = open_parts(config)

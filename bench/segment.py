@@ -72,13 +72,19 @@ def segment(
     prompt: Prompt,
     multimask: bool,
     out: Path,
+    *,
+    threshold: float = 0.0,
     pixel_limit: int = MAX_PIXELS,
 ) -> list[SegmentedMask]:
-    """Asks the model and writes a mask and an overlay PNG per candidate, the surest first."""
+    """Asks the model and writes a mask and an overlay PNG per candidate, the surest first.
+
+    A pixel is in a mask where its logit lies above ``threshold``, which is a protocol's choice.
+    """
     image = read_picture(image_path, pixel_limit=pixel_limit)
     embedding = segmenter.embed([image])[0]
     prediction = segmenter.predict([embedding], [prompt], multimask)
-    masks = (upscale(prediction.logits.float(), prediction.frames[0]) > 0)[0].cpu().numpy()
+    logits = upscale(prediction.logits.float(), prediction.frames[0])
+    masks = (logits > threshold)[0].cpu().numpy()
     predicted = prediction.predicted_iou[0].float().cpu().numpy()
     out.mkdir(parents=True, exist_ok=True)
     segmented = []

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import json
 import time
 from pathlib import Path
 
@@ -61,6 +63,24 @@ def test_empty_masks_agree() -> None:
     canary.check(blind, [expected], Path("x"))
     with pytest.raises(BenchError):
         canary.check(blind, [case], Path("x"))
+
+
+def test_a_canary_keeps_the_threshold_that_it_was_recorded_at(tmp_path: Path) -> None:
+    model, path = Disk(site=Site()), tmp_path / "canary" / "x.json"
+    cases = canary.record(model, threshold=2.0)
+    plain = canary.record(model)
+    assert all(c.expected.area < p.expected.area for c, p in zip(cases, plain, strict=True))
+    canary.save(cases, path)
+    assert {case.threshold for case in canary.load(path)} == {2.0}
+    canary.check(model, canary.load(path), path)
+    moved = [dataclasses.replace(case, threshold=0.0) for case in cases]
+    with pytest.raises(BenchError, match="answers picture 1"):
+        canary.check(model, moved, path)
+    content = json.loads(path.read_text())
+    for case in content["cases"]:
+        del case["threshold"]  # as earlier releases wrote it: at 0
+    path.write_text(json.dumps(content))
+    assert {case.threshold for case in canary.load(path)} == {0.0}
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"cases": [{}]}'])

@@ -378,6 +378,13 @@ def test_masks_can_be_left_out_of_the_rows(folder: Path) -> None:
     assert rows["mask_rle"].isna().all()
 
 
+def test_a_task_that_there_is_not_is_refused_before_anything_is_opened(folder: Path) -> None:
+    config = configure(folder, "task=edges", "dataset.args.annotations=/nowhere.json")
+    with pytest.raises(BenchError, match="no task is called 'edges'"):
+        make_plan(config)
+    assert not (folder.parent / "results").exists()
+
+
 def test_a_header_says_what_the_number_was_made_with(folder: Path) -> None:
     header = execute(small_sam_config(folder)).runs["point_3"].store.header()
     assert header["report_steps"] == {"3": "3 points"}

@@ -72,6 +72,30 @@ def test_masks_and_overlays_are_written_the_surest_first(picture: Path, tmp_path
         assert Image.open(one.overlay_file).size == (90, 60)
 
 
+def test_masks_are_cut_at_the_protocols_threshold(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = []
+    for threshold in (0.0, 2.0):
+        flags = [f"--image_path={picture}", "--input_point=30,20", f"--output_dir={tmp_path}"]
+        words = ["model=disk", "protocol=sam", f"protocol.args.threshold={threshold}"]
+        assert main(["segment", *flags, *words]) == 0
+        masks = sorted(tmp_path.glob("*_mask_?.png"))
+        sizes.append([int((np.array(Image.open(path)) > 0).sum()) for path in masks])
+        assert f"{sizes[-1][0]} pixels" in capsys.readouterr().out
+    assert all(more > fewer > 0 for more, fewer in zip(*sizes, strict=True))
+
+
+def test_the_protocol_says_when_several_masks_are_asked_for(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = [f"--image_path={picture}", "--input_point=30,20", f"--output_dir={tmp_path}"]
+    for rule, count in (("first_click_only", 3), ("never", 1)):
+        words = ["model=disk", f"protocol.args.multimask={rule}"]
+        assert main(["segment", *flags, *words]) == 0
+        assert capsys.readouterr().out.count("predicted IoU") == count
+
+
 def test_an_overlay_shows_mask_and_clicks_in_their_places() -> None:
     image = np.full((*SHAPE, 3), 90, dtype=np.uint8)
     mask = np.zeros(SHAPE, dtype=bool)

@@ -25,15 +25,18 @@ def main(options: argparse.Namespace) -> int:
     from bench import canary
     from bench.config import load_configs
     from bench.parts import load_class, load_model
+    from bench.protocol import Protocol
 
     config = load_configs(options.overrides, options.config_dir)[0]
+    allowed = config.runtime.allow_modules
+    protocol: Protocol = load_class(config.protocol, allowed, "protocol")(**config.protocol.args)
     site = config.runtime.site()
-    model = load_class(config.model, config.runtime.allow_modules, "model")
+    model = load_class(config.model, allowed, "model")
     segmenter = load_model(model, config.model, site)
     sha256 = segmenter.facts.get("checkpoint_sha256")
     if sha256 is None:
         raise BenchError(f"model {config.model.name} has no checkpoint to record a canary for")
     path = (options.output_dir or site.checkpoints) / "canary" / f"{sha256}.json"
-    canary.save(canary.record(segmenter), path)
+    canary.save(canary.record(segmenter, protocol.threshold), path)
     sys.stdout.write(f"canary: {path}\n")
     return 0

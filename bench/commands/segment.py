@@ -23,7 +23,7 @@ def add(commands: Commands) -> None:
     segment.add_argument(
         "--multimask",
         action=argparse.BooleanOptionalAction,
-        help="several candidates (default: for a single point)",
+        help="several candidates (default: as the protocol asks, for a single point)",
     )
     add_overrides(segment, "model=sam_vit_b")
     segment.set_defaults(command=main)
@@ -33,7 +33,7 @@ def main(options: argparse.Namespace) -> int:
     """Answers the prompt and writes each mask with an overlay."""
     from bench.config import load_configs
     from bench.parts import load_class, load_model
-    from bench.protocol import first_click_only
+    from bench.protocol import Protocol
     from bench.readers.pictures import read_picture
     from bench.segment import parse_prompt, segment
 
@@ -42,8 +42,10 @@ def main(options: argparse.Namespace) -> int:
     shape = read_picture(options.image_path, pixel_limit=most).shape[:2]
     words = (options.input_point, options.input_label, options.input_box)
     prompt = parse_prompt(*words, shape=shape)
+    allowed = config.runtime.allow_modules
+    protocol: Protocol = load_class(config.protocol, allowed, "protocol")(**config.protocol.args)
     site = config.runtime.site()
-    model = load_class(config.model, config.runtime.allow_modules, "model")
+    model = load_class(config.model, allowed, "model")
     if beyond := prompt.kinds - model.prompt_kinds:
         raise BenchError(
             f"model {config.model.name} understands {', '.join(sorted(model.prompt_kinds))}, "
@@ -51,9 +53,17 @@ def main(options: argparse.Namespace) -> int:
         )
     multimask = options.multimask
     if multimask is None:
-        multimask = first_click_only(prompt)
+        multimask = protocol.asks_multimask(prompt)
     segmenter = load_model(model, config.model, site)
-    masks = segment(segmenter, options.image_path, prompt, multimask, options.output_dir, most)
+    masks = segment(
+        segmenter,
+        options.image_path,
+        prompt,
+        multimask,
+        options.output_dir,
+        threshold=protocol.threshold,
+        pixel_limit=most,
+    )
     for one in masks:
         sys.stdout.write(
             f"predicted IoU {one.predicted_iou:.3f}, {int(one.mask.sum())} pixels: "

@@ -23,28 +23,29 @@ _COLUMNS = ["height", "width", "category", "point_coords", "point_labels", "box"
 
 def draw_steps(
     masks: pd.DataFrame,
-    stores: Sequence[RunStore],
+    stores: Mapping[str, RunStore],
     read_sample: Callable[[RunStore, str], Sample],
 ) -> Iterator[tuple[int, dict[str, Any] | str]]:
     """The picture of each mask with all steps of the runs, or why there is none.
 
     masks: columns ``image_id`` and ``mask_id``. Gives (index of the mask in that frame, picture). A
     picture has its address ``picture``, ``width`` and ``height``, the mask's ``category``, the
-    ``target``'s outline, and in ``runs``, by the run's number, its steps.
+    ``target``'s outline, and in ``runs``, by the run's name as in ``stores``, its steps.
 
     A step has ``step, iou, ious, predicted`` (IoUs in parts of ``UNIT``), the prediction's
     ``outline`` (null where the run kept no masks), ``points`` [x, y, label] and ``box``.
     Coordinates are picture pixels, those of points and boxes with one decimal.
     """
     frames = []
-    for number, store in enumerate(stores):
+    for name, store in stores.items():
         rows = read_runs([store], _COLUMNS).merge(masks[_KEY], on=_KEY)
-        frames.append(rows.assign(number=number))
+        frames.append(rows.assign(run=name))
     rows = pd.concat(frames, ignore_index=True)
     by_mask = dict(iter(rows.groupby(_KEY)))
+    first = next(iter(stores.values()))
     for image_id, wanted in masks.groupby("image_id"):
         try:
-            sample = read_sample(stores[0], str(image_id))
+            sample = read_sample(first, str(image_id))
         except BenchError as error:
             yield from ((int(i), f"Some pictures are not available: {error}") for i in wanted.index)
             continue
@@ -64,7 +65,7 @@ def _pictured(sample: Sample, rows: pd.DataFrame) -> dict[str, Any] | str:
     crop = sample.image[view.y0 : view.y1 + 1, view.x0 : view.x1 + 1]
     steps: dict[str, list[dict[str, Any]]] = {}
     for row, prediction in zip(records, predictions, strict=True):
-        steps.setdefault(str(row["number"]), []).append(_step(row, prediction, view))
+        steps.setdefault(str(row["run"]), []).append(_step(row, prediction, view))
     width, height = view.size
     return {
         "picture": picture_uri(encode(resized(crop, view), most=12_000)),

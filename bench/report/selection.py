@@ -14,6 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bench.config import conf_dir
+from bench.labels import shown_label
 from bench.row_table import same_as_next
 from bench.store import RunStore, read_rows
 from bench.types import BenchError
@@ -47,14 +49,20 @@ class Selection:
     notes: tuple[str, ...]
 
     def titles(self, kind: str) -> dict[str, str]:
-        """Name → title of every ``dataset`` or ``model``; its name where titles are not unique."""
+        """Name → label of every ``dataset`` or ``model``; its name where labels are not unique."""
         titles: dict[str, str] = {}
+        marks: dict[str, str] = {}
         for run, rows in self.rows.groupby("run", sort=False):
-            about = part(self.headers[str(run)], kind).get("about") or {}
-            name = str(rows[kind].iloc[0])
-            titles[name] = str(about.get("title") or name) + badge(self.headers[str(run)], kind)
-        shown = list(titles.values())
-        return {n: t if shown.count(t) == 1 else n for n, t in sorted(titles.items())}
+            header, name = self.headers[str(run)], str(rows[kind].iloc[0])
+            marks[name] = badge(header, kind)
+            titles[name] = shown_label(
+                name, part(header, kind).get("about") or {}, [conf_dir() / kind]
+            )
+        shown = [titles[name] + marks[name] for name in titles]
+        return {
+            name: (title if shown.count(title + marks[name]) == 1 else name) + marks[name]
+            for name, title in sorted(titles.items())
+        }
 
 
 def part(header: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

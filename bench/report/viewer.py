@@ -42,7 +42,7 @@ def viewer(
     * ``every``: 1, or n where only every n-th mask of each dataset is held;
     * ``datasets``: per dataset its ``title``; ``images``, the ids; per mask ``image`` (an index
       into these) and ``mask`` (the id); ``views``, one per series and prompt label: ``series,
-      label, prompt`` (the strategy), ``run`` (an index that views of one run share), ``step``, and
+      label, prompt`` (the strategy), ``run`` (its folder's name), ``step``, and
       per mask ``iou`` and ``predicted``, null where it has none;
     * ``pictures``: ``"<dataset>:<mask>"`` (indices) → what ``draw_steps`` gives;
     * ``notes``: sentences on pictures that are missing.
@@ -59,6 +59,7 @@ def viewer(
         masks = rows[_KEY].drop_duplicates().sort_values(_KEY, ignore_index=True).iloc[::every]
         masks = masks.reset_index(drop=True)
         views = [*_views(rows, masks, selection, table)]
+        ious = [view.pop("ious") for view in views]
         codes, images = pd.factorize(masks["image_id"])
         datasets.append(
             {
@@ -66,15 +67,15 @@ def viewer(
                 "images": [str(image) for image in images],
                 "image": codes.tolist(),
                 "mask": masks["mask_id"].tolist(),
-                "views": [view.pop("shown") for view in views],
+                "views": views,
             }
         )
         if read_sample is None:
             continue
-        runs = list(dict.fromkeys(view["run"] for view in views))
+        runs = {view["run"]: selection.stores[view["run"]] for view in views}
         count = min(pictures // len(names), MOST_OUTLINES // (_steps(rows) * len(names)))
-        chosen = _chosen([view["iou"] for view in views], codes, count)
-        found = draw_steps(masks.loc[chosen], [selection.stores[run] for run in runs], read_sample)
+        chosen = _chosen(ious, codes, count)
+        found = draw_steps(masks.loc[chosen], runs, read_sample)
         for index, picture in found:
             if isinstance(picture, str):
                 notes[picture] = None
@@ -98,26 +99,24 @@ def _steps(rows: pd.DataFrame) -> int:
 def _views(
     rows: pd.DataFrame, masks: pd.DataFrame, selection: Selection, table: Table
 ) -> Iterator[dict[str, Any]]:
-    """The IoUs of each series and label, aligned with ``masks``, in reading order."""
+    """The IoUs of each series and label, aligned with ``masks``, in reading order.
+
+    Each is what the page holds of a view, and its exact ``ious``.
+    """
     order = {label: i for i, label in enumerate(selection.labels)}
-    runs = sorted(rows["run"].unique())
     keys = ["label", "model", "protocol"]
     groups = sorted(rows.groupby(keys), key=lambda item: (order[str(item[0][0])], item[0][1:]))
     for (label, model, protocol), part in groups:
         aligned = masks.merge(part[[*_KEY, "iou", "predicted_iou"]], on=_KEY, how="left")
-        run = str(part["run"].iloc[0])
         yield {
-            "run": run,
-            "iou": aligned["iou"].to_numpy(np.float64),
-            "shown": {
-                "series": table.series(str(model), str(protocol)),
-                "label": label,
-                "prompt": str(part["prompt"].iloc[0]),
-                "run": runs.index(run),
-                "step": int(part["step"].max()),
-                "iou": _whole(aligned["iou"]),
-                "predicted": _whole(aligned["predicted_iou"]),
-            },
+            "series": table.series(str(model), str(protocol)),
+            "label": label,
+            "prompt": str(part["prompt"].iloc[0]),
+            "run": str(part["run"].iloc[0]),
+            "step": int(part["step"].max()),
+            "iou": _whole(aligned["iou"]),
+            "predicted": _whole(aligned["predicted_iou"]),
+            "ious": aligned["iou"].to_numpy(np.float64),
         }
 
 

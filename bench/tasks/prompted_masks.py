@@ -221,4 +221,5 @@ class _Track:
         assert prompt is not None
         box = None if prompt.box is None else prompt.box.tobytes()
         clicks = prompt.points.tobytes(), prompt.labels.tobytes()
-        return self.place, self.target.mask_id, *clicks, box, id(prompt.mask_logits)
+        fed_back = id(prompt.mask_logits)
+        return self.place, self.target.mask_id, *clicks, box, fed_back, prompt.text

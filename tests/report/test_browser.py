@@ -101,6 +101,74 @@ def lines(browser):
     )
 
 
+EVERY_MASK = """
+const pick = (id, value) => {
+  const select = document.getElementById(id);
+  select.value = value;
+  select.dispatchEvent(new Event('change'));
+};
+const values = (id) => [...document.getElementById(id).options].map((each) => each.value);
+const text = (id) => document.getElementById(id).textContent;
+const found = [];
+for (const dataset of values('masks-dataset')) {
+  pick('masks-dataset', dataset);
+  for (const series of values('masks-series')) {
+    pick('masks-series', series);
+    for (const label of values('masks-label')) {
+      pick('masks-label', label);
+      for (const bar of document.querySelectorAll('#masks .bars button:not(:disabled)')) {
+        bar.click();
+        for (const tile of [...document.querySelectorAll('#masks-tiles .tile')]) {
+          tile.click();
+          const run = document.getElementById('mask-run');
+          found.push({
+            dataset: document.getElementById('masks-dataset').selectedOptions[0].textContent,
+            series, label, tile: tile.querySelector('b').textContent, mask: text('mask-title'),
+            run: run.selectedOptions[0].textContent, step: text('mask-step'),
+            curve: [...document.querySelectorAll('#mask-curve button')].map((b) => b.textContent),
+            facts: Object.fromEntries([...document.querySelectorAll('#mask-facts div')].map(
+              (line) => [line.children[0].textContent, line.children[1].textContent])),
+          });
+          document.getElementById('mask-close').click();
+        }
+      }
+    }
+  }
+}
+return found;
+"""
+
+
+def test_every_mask_that_is_opened_is_that_of_its_row(chromium, new_bench, tmp_path):
+    bench = new_bench(tmp_path / "results")
+    stores = [
+        bench.run(d, model, prompt, images=2, seed=len(d), skill=skill, key=key, title=title)
+        for d in ("nuclei", "shapes")
+        for model, title, skill in (("zeta", "A model", 1.0), ("alpha", "The other", 2.5))
+        for prompt, key in (("point_3", f"{model[0]}1"), ("point_1", f"{model[0]}9"),
+                            ("box", f"{model[0]}5"))
+    ]  # fmt: skip
+    page = write_report(stores, tmp_path / "report", read_sample=bench.read_sample, samples=50).page
+    chromium.get(page.as_uri())
+    found = chromium.execute_script(EVERY_MASK)
+    names = {"A model": "zeta", "The other": "alpha"}
+    prompts = {"1 point": "point_1", "3 points": "point_3", "box": "box"}
+    rows = read_runs(stores, ["dataset", "model", "prompt", "iou", "predicted_ious", "selected"])
+    by_mask = dict(iter(rows.groupby(["dataset", "model", "prompt", "mask_id"])))
+    assert len(found) == len(by_mask)
+    for shown in found:
+        model, prompt = names[shown["series"]], prompts[shown["label"]]
+        truth = by_mask[shown["dataset"], model, prompt, shown["mask"]]
+        last = truth.iloc[-1]
+        assert shown["run"] == f"{shown['series']}, {prompt}"
+        assert shown["curve"] == [f"{100 * iou:.1f}" for iou in truth["iou"]]
+        assert shown["tile"] == shown["facts"]["IoU"] == f"{100 * last['iou']:.1f}"
+        predicted = last["predicted_ious"][last["selected"]]
+        assert shown["facts"]["predicted"] == f"{100 * predicted:.1f}"
+        asked = "box" if prompt == "box" else f"{len(truth)} click{'s' * (len(truth) > 1)}"
+        assert shown["step"] == f"Step {len(truth)} of {len(truth)}: {asked}"
+
+
 def button(browser, column):
     return browser.find_elements(By.CSS_SELECTOR, "#table thead button")[column]
 

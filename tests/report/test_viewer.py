@@ -63,14 +63,68 @@ def test_a_picture_holds_all_steps_of_all_runs(bench):
     for key, picture in found["pictures"].items():
         index = int(key.split(":")[1])
         mask = dataset["mask"][index]
-        for number, store in enumerate(sorted(stores, key=lambda s: s.folder.name)):
+        for store in stores:
             rows = read_runs([store], ["iou", "point_coords"])
             rows = rows[rows["mask_id"] == mask]
-            steps = picture["runs"][str(number)]
+            steps = picture["runs"][store.folder.name]
             assert [s["step"] for s in steps] == rows["step"].tolist()
             assert [s["iou"] for s in steps] == [round(v * UNIT) for v in rows["iou"]]
             assert [len(s["points"]) for s in steps] == [len(p) for p in rows["point_coords"]]
         assert picture["picture"].startswith("data:image/webp;base64,")
+
+
+def test_every_picture_of_every_view_is_its_rows(bench):
+    """Models, prompts and folders are ordered in three ways, so that no place stands for a name."""
+    stores = [
+        bench.run(d, model, prompt, images=3, seed=len(d), skill=skill, key=key, title=title)
+        for d in ("nuclei", "shapes")
+        for model, title, skill, keys in (
+            ("zeta", "A model", 1.0, "3a"),
+            ("alpha", "The other", 2.5, "b2"),
+            ("mid", None, 0.6, "c1"),
+        )
+        for prompt, key in (("points", f"{keys}0"), ("box", f"{keys}9"), ("point_3", f"{keys}5"))
+        if (model, prompt) not in {("alpha", "point_3"), ("zeta", "points"), ("mid", "point_3")}
+    ]
+    found = viewed(bench, stores)
+    by_name = {store.folder.name: store for store in stores}
+    columns = ["model", "prompt", "iou", "ious", "predicted_ious", "selected", "point_coords"]
+    rows = read_runs(stores, [*columns, "point_labels", "box", "mask_rle"])
+    rows = rows.set_index(["run", "image_id", "mask_id", "step"]).sort_index()
+    titles = {"zeta": "A model", "alpha": "The other", "mid": "mid"}
+    compared = 0
+    for number, dataset in enumerate(found["datasets"]):
+        views = [(view["series"], view["label"]) for view in dataset["views"]]
+        assert len(views) == len(set(views)) == 6 + 6 + 2
+        for view in dataset["views"]:
+            store = by_name[view["run"]]
+            assert store.header()["dataset"]["name"] == dataset["title"]
+            assert titles[store.header()["model"]["name"]] == view["series"]
+            assert store.header()["prompt"]["name"] == view["prompt"]
+            assert store.header()["report_steps"][str(view["step"])] == view["label"]
+            for index, mask_id in enumerate(dataset["mask"]):
+                image_id = dataset["images"][dataset["image"][index]]
+                picture = found["pictures"][f"{number}:{index}"]
+                steps = picture["runs"][view["run"]]
+                truth = rows.loc[view["run"], image_id, mask_id]
+                assert [step["step"] for step in steps] == truth.index.tolist()
+                for step, row in zip(steps, truth.to_dict("records"), strict=True):
+                    assert step["iou"] == round(row["iou"] * UNIT)
+                    assert step["ious"] == [round(v * UNIT) for v in row["ious"]]
+                    assert step["predicted"] == round(
+                        float(row["predicted_ious"][row["selected"]]) * UNIT
+                    )
+                    assert [p[2] for p in step["points"]] == list(row["point_labels"])
+                    assert (step["box"] is None) == (row["box"] is None)
+                last = [step for step in steps if step["step"] <= view["step"]][-1]
+                assert last["iou"] == view["iou"][index]
+                assert last["predicted"] == view["predicted"][index]
+                compared += 1
+        assert {view["run"] for view in dataset["views"]} == {
+            name for name, s in by_name.items() if s.header()["dataset"]["name"] == dataset["title"]
+        }
+    assert compared == sum(len(d["views"]) * len(d["mask"]) for d in found["datasets"]) > 200
+    assert found["datasets"][0]["title"] == "nuclei"
 
 
 def filled(path, size):
@@ -121,7 +175,7 @@ def test_what_cannot_be_read_is_said_and_the_rest_is_drawn(bench):
 
 def test_a_run_without_masks_still_shows_its_clicks(bench):
     found = viewed(bench, [bench.run(images=2, keep_masks=False)])
-    steps = [s for p in found["pictures"].values() for s in p["runs"]["0"]]
+    steps = [s for p in found["pictures"].values() for each in p["runs"].values() for s in each]
     assert steps
     assert all(step["outline"] is None and step["points"] for step in steps)
 

@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -24,7 +24,18 @@ from bench.prompts.clicks import Clicks
 from bench.protocol import Protocol
 from bench.stopwatch import Stopwatch
 from bench.tasks.prompted_masks import Case, PromptedMasks
-from bench.types import Mask, PromptStrategy, Row, Sample, Segmenter, Site, Target
+from bench.types import (
+    Frame,
+    Mask,
+    Prediction,
+    Prompt,
+    PromptStrategy,
+    Row,
+    Sample,
+    Segmenter,
+    Site,
+    Target,
+)
 
 SIZES = [(48, 64), (33, 90), (71, 40), (48, 64), (5, 30)]
 
@@ -191,3 +202,47 @@ def test_batches_within_the_model_that_find_no_memory_are_halved_too() -> None:
         for a, b in zip(one[name], other[name], strict=True)
     ]
     assert np.mean(same) > 0.95
+
+
+class Saying:
+    """A strategy whose only difference from another is its word."""
+
+    steps = 1
+    report_steps: ClassVar[Mapping[int, str]] = {1: "text"}
+    prompt_kinds = frozenset({"text"})
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def next(self, *asked: object) -> Prompt:
+        return Prompt(text=self.text)
+
+
+class Hearing(Disk):
+    """Answers a word with a disc as large as the word is long."""
+
+    prompt_kinds = frozenset({"text"})
+
+    def predict(
+        self, embeddings: Sequence[Any], prompts: Sequence[Prompt], multimask: bool
+    ) -> Prediction:
+        height, width = embeddings[0]
+        y, x = np.mgrid[:height, :width]
+        far = np.hypot(x - width / 2, y - height / 2)
+        logits = torch.tensor(np.stack([len(p.text or "") - far for p in prompts]))[:, None]
+        frames = [Frame.identity((height, width))] * len(prompts)
+        return Prediction(logits, torch.ones(len(prompts), 1), frames)
+
+
+def test_other_words_are_another_question() -> None:
+    sample = samples()[1]
+    protocol = Protocol()
+    task = task_of(Hearing(site=Site()), protocol)
+    asked: dict[str, PromptStrategy] = {
+        "cat": Saying("cat"), "horses": Saying("horses"), "again": Saying("cat")
+    }  # fmt: skip
+    case = Case(sample, sample.targets, sample.shape, asked)
+    (rows,) = task.score_images([case], Stopwatch())
+    masks = {name: [row.mask_rle for row in found] for name, found in rows.items()}
+    assert masks["cat"] == masks["again"]
+    assert set(masks["cat"]).isdisjoint(masks["horses"])

@@ -24,7 +24,7 @@
 
   // ------------------------------------------------------------------ what is chosen
 
-  const state = { dataset: 0, series: null, label: null, bar: null, mask: null, run: 0, step: 0 };
+  const state = { dataset: 0, series: null, label: null, bar: null, mask: null, run: null, step: 0 };
   const dataset = () => data.datasets[state.dataset];
   const view = () =>
     dataset().views.find((each) => each.series === state.series && each.label === state.label);
@@ -244,7 +244,7 @@
   };
 
   find("mask-run").addEventListener("change", (event) => {
-    state.run = Number(event.target.value);
+    state.run = event.target.value;
     go(state.step);
   });
   find("mask-back").addEventListener("click", () => go(state.step - 1));
