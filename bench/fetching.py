@@ -29,7 +29,7 @@ from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock, Timeout
 
-from bench.models.checkpoints import sha256_of
+from bench.hashing import sha256_of
 from bench.models.download import download
 from bench.types import BenchError
 from bench.unpacking import kinds, unpack

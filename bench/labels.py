@@ -1,4 +1,4 @@
-"""What a model or a dataset is called in tables: the title of its YAML, as long as it is its own."""
+"""What a model or a dataset is called in tables: the title of its YAML, if that is its own."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bench import console
 from bench.store import ImageError
 
 if TYPE_CHECKING:
@@ -97,28 +96,28 @@ class RunProgress:
         return "mIoU " + " · ".join(means) if means else ""
 
 
-def tell_cache_size(plan: Plan) -> None:
-    """Says what the plan's embedding cache holds and may grow by, where it has one to use."""
+def run_plan(plan: Plan, screen: Console | None = None) -> list[ImageError]:
+    """Does what the plan lacks under a progress bar, and gives the images that failed.
+
+    What is to be said goes to ``screen``, by default standard error.
+    """
     from bench.embedding_cache import cache_size
-
-    size = cache_size(plan) if plan.todo else None
-    if size is not None:
-        console.errors().print(size.words(), highlight=False, markup=False, soft_wrap=True)
-
-
-def run_plan(plan: Plan) -> list[ImageError]:
-    """Does what the plan lacks under a progress bar, and gives the images that failed."""
     from bench.profiling.profile import Profile
     from bench.run import run
 
-    tell_cache_size(plan)
+    screen = screen or Console(stderr=True)
+
+    def say(words: str) -> None:
+        screen.print(words, highlight=False, markup=False, soft_wrap=True)
+
+    size = cache_size(plan) if plan.todo else None
+    if size is not None:
+        say(size.words())
     title = f"{plan.config.model.name} on {plan.config.dataset.name}"
-    screen = console.errors()
     profile = Profile(plan.site.device) if plan.config.runtime.profile and plan.todo else None
     try:
         with RunProgress(title, len(plan.todo), screen) as progress:
             return run(plan, progress, profile)
     finally:
         if profile is not None and profile.folder is not None:
-            written = profile.folder / "profile.md"
-            screen.print(f"profile: {written}", highlight=False, markup=False, soft_wrap=True)
+            say(f"profile: {profile.folder / 'profile.md'}")

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeAlias
 
 from bench.parts import Part, load_class
 from bench.readers.abilities import NamesPictures
@@ -21,12 +21,19 @@ from bench.readers.manifest import Manifest, load_manifest, save_manifest
 from bench.readers.subset import Subsample, Subset, check_manifest, draw
 from bench.types import BenchError, Reader, Sample, Site
 
-if TYPE_CHECKING:
-    from typing import TypeAlias
 
-    from bench.store import RunStore
+class Run(Protocol):
+    """A run as far as its data can be opened again: its folder, and what its header says."""
 
-    ReadSample: TypeAlias = Callable[[RunStore, str], Sample]
+    @property
+    def folder(self) -> object:
+        """Where it lies."""
+
+    def header(self) -> Mapping[str, Any]:
+        """What ``run.json`` says."""
+
+
+ReadSample: TypeAlias = Callable[[Run, str], Sample]
 
 log = logging.getLogger(__name__)
 
@@ -97,14 +104,14 @@ def pin_dataset(dataset: Part, site: Site) -> Part:
     return replace(dataset, args=args)
 
 
-def reader_of_run(store: RunStore, datasets: Path, allow_modules: Sequence[str] = ()) -> Reader:
+def reader_of_run(run: Run, datasets: Path, allow_modules: Sequence[str] = ()) -> Reader:
     """The reader of a run's dataset, its relative paths in the folder ``datasets``.
 
     It reads all images: a run names its own. Raises ``BenchError`` as ``open_whole`` does.
     """
-    header = store.header()
+    header = run.header()
     if "dataset" not in header:
-        raise BenchError(f"{store.folder}: its run.json names no dataset to read pictures from")
+        raise BenchError(f"{run.folder}: its run.json names no dataset to read pictures from")
     dataset = Part(**header["dataset"])
     return open_whole(dataset, Site(datasets=datasets.expanduser()), allow_modules)
 
@@ -113,10 +120,10 @@ def samples_of_runs(datasets: Path, allow_modules: Sequence[str] = ()) -> ReadSa
     """A function that reads image ``image_id`` of a run; each run's reader is opened once."""
     readers: dict[str, Reader] = {}
 
-    def read_sample(store: RunStore, image_id: str) -> Sample:
-        key = str(store.header().get("key", store.folder))
+    def read_sample(run: Run, image_id: str) -> Sample:
+        key = str(run.header().get("key", run.folder))
         if key not in readers:
-            readers[key] = reader_of_run(store, datasets, allow_modules)
+            readers[key] = reader_of_run(run, datasets, allow_modules)
         return readers[key].read(image_id)
 
     return read_sample

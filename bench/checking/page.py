@@ -13,7 +13,7 @@ from bench.checking.tables import as_json, sections, sentences
 from bench.report import overlay
 from bench.report.folder import PAGE, report_folder
 from bench.report.html import hex_colour, template
-from bench.report.sections import spans
+from bench.report.section_text import spans, to_csv
 
 _TITLES = {WHOLE: "whole images with all their masks", RANDOM: "masks drawn by lot", **KINDS}
 
@@ -46,7 +46,7 @@ def write_check(check: Check, out: Path) -> Path:
     """Writes ``index.html``, ``report.json`` and a CSV per table into ``out``; gives the page."""
     with report_folder(out) as folder:
         for section in sections(check):
-            folder.write(f"{section.name}.csv", section.to_csv())
+            folder.write(f"{section.name}.csv", to_csv(section))
         folder.write(PAGE, render(check))
         folder.publish(as_json(check))
     return out / PAGE

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.report.formats import signed
 from bench.report.sections import Section
 from bench.report.selection import select
+from bench.report.words import signed
 from bench.rle import read_counts
 from bench.stats import paired_interval
 from bench.store import RunStore, read_runs

@@ -91,7 +91,7 @@ def check_parity(options: argparse.Namespace) -> int:
         raise BenchError(f"--mode {' '.join(options.mode)} is what the model does anyway")
     check_disk_space([plan for side in plans for plan in side])
     for plan in (plan for side in plans for plan in side):
-        if failed := run_plan(plan):
+        if failed := run_plan(plan, console.errors()):
             raise BenchError(f"image {failed[0].image_id}: {failed[0].reason}")
     sides = [[run.store for plan in side for run in plan.runs.values()] for side in plans]
     limited = any(config.runtime.limit is not None for config in both[0])

@@ -57,7 +57,7 @@ def _show(screen: Console, found: Explanation, goal: Goal, top: int) -> None:
     from rich.table import Table
 
     from bench.explain import CHOICES
-    from bench.report.formats import points, signed
+    from bench.report.words import points, signed
 
     screen.print(found.run, style="bold", markup=False, highlight=False, soft_wrap=True)
     for sentence in _sentences(found, goal):
@@ -88,7 +88,7 @@ def _show(screen: Console, found: Explanation, goal: Goal, top: int) -> None:
 
 
 def _sentences(found: Explanation, goal: Goal) -> list[str]:
-    from bench.report.formats import points, signed
+    from bench.report.words import points, signed
 
     own, low, high = found.default.mean, found.default.low, found.default.high
     gap = goal.points / 100 - own

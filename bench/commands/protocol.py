@@ -113,7 +113,12 @@ def ablate_protocols(options: argparse.Namespace) -> int:
         configs |= {swap.choice: replace(first, protocol=swap.protocol) for swap in found}
         grids.append((first, found, {side: make_plan(each) for side, each in configs.items()}))
     check_disk_space([plan for *_, plans in grids for plan in plans.values()])
-    failed = [error for *_, plans in grids for plan in plans.values() for error in run_plan(plan)]
+    failed = [
+        error
+        for *_, plans in grids
+        for plan in plans.values()
+        for error in run_plan(plan, console.errors())
+    ]
     sections: list[Section] = []
     for config, found, plans in grids:
         for prompt in config.prompts:
@@ -132,10 +137,11 @@ def ablate_protocols(options: argparse.Namespace) -> int:
 def _write(sections: Sequence[Section], out: Path) -> None:
     """Every table as CSV, Markdown and LaTeX, all of them or nothing."""
     from bench.report.folder import records, report_folder
+    from bench.report.section_text import section_files
 
     with report_folder(out) as folder:
         for section in sections:
-            for name, text in section.files().items():
+            for name, text in section_files(section).items():
                 folder.write(name, text)
         folder.publish({section.name: records(section.lines) for section in sections})
     console.output().print(f"report: {out}", highlight=False, markup=False, soft_wrap=True)

@@ -68,7 +68,7 @@ def _table(means: pd.DataFrame) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from bench.report.formats import points
+    from bench.report.words import points
 
     table = Table(box=None, header_style="bold")
     table.caption = "Means over masks, in points (×100), with 95 % intervals over images."

@@ -65,7 +65,7 @@ def main(options: argparse.Namespace) -> int:
     check_disk_space(plans)
     if worth_saying(plans):
         console.show_plans(plans, console.errors())
-    failed = [error for plan in plans for error in run_plan(plan)]
+    failed = [error for plan in plans for error in run_plan(plan, console.errors())]
     stores = [run.store for plan in plans for run in plan.runs.values()]
     stores = list({store.folder: store for store in stores}.values())
     readers = {plan.config.dataset.name: plan.reader for plan in plans}

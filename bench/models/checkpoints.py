@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from bench.hashing import sha256_of
 from bench.models.download import download
 from bench.types import BenchError
 
 log = logging.getLogger(__name__)
-
-CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +47,6 @@ class Published:
         if lacking:
             raise BenchError(f"the model's args lack {', '.join(lacking)}")
         return cls(str(args["file"]), str(args["url"]), int(args["size"]), str(args["sha256"]))
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file's content, in lower-case hex.
-
-    It is computed once per process and version of the file (size, time of change and inode), so
-    that a grid of many runs does not read gigabytes for each of them.
-    """
-    stat = path.stat()
-    return _sha256(path.resolve(), stat.st_size, stat.st_mtime_ns, stat.st_ino)
-
-
-@lru_cache(maxsize=64)
-def _sha256(path: Path, size: int, changed_ns: int, inode: int) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def find_own(checkpoint: str | Path, folder: Path) -> Path:

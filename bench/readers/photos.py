@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
+from bench.demo.photos import ANNOTATIONS, installed_pictures
 from bench.readers.coco import Coco
 from bench.types import BenchError, Sample, Site
-
-ANNOTATIONS = Path(__file__).parents[1] / "demo" / "photos" / "annotations.json"
 
 
 class Photos:
@@ -52,17 +50,6 @@ class Photos:
     def mask_count(self, image_id: str) -> int:
         """How many masks are drawn on the photo."""
         return self._coco.mask_count(image_id)
-
-
-def installed_pictures() -> Path:
-    """scikit-image's folder of pictures, found without importing it."""
-    spec = find_spec("skimage")
-    if spec is None or spec.origin is None:
-        raise BenchError(
-            "dataset photos: its pictures come with scikit-image, which is not installed; "
-            "install it with: pip install 'sam-bench[demo]'"
-        )
-    return Path(spec.origin).parent / "data"
 
 
 def _check_picture(path: Path, expected: str) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.report.formats import points, signed
 from bench.report.selection import Selection
 from bench.report.table import SERIES, Table, dataset_seed, oracle
+from bench.report.words import points, signed
 from bench.stats import (
     Float64Array,
     Interval,

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.report.formats import points, signed
 from bench.report.selection import Selection, part, select
 from bench.report.table import SERIES, dataset_seed
+from bench.report.words import points, signed
 from bench.stats import (
     Float64Array,
     clustered_draws_together,

@@ -14,10 +14,11 @@ from bench.report import overlay, plots, plots_compare, style
 from bench.report.comparison import Comparison
 from bench.report.figures import Drawing
 from bench.report.folder import PAGE, records, report_folder
-from bench.report.formats import DASH, points, signed
 from bench.report.gallery import Picture, draw_run
 from bench.report.html import hex_colour, inline, template
-from bench.report.sections import Section, spans
+from bench.report.section_text import section_files, spans
+from bench.report.sections import Section
+from bench.report.words import DASH, points, signed
 from bench.store import RunStore
 from bench.types import Sample
 
@@ -111,7 +112,7 @@ def write_comparison(
             version=bench.__version__,
         )
         for each in sections:
-            for name, text in each.files().items():
+            for name, text in section_files(each).items():
                 folder.write(name, text)
         folder.write(PAGE, page)
         return folder.publish(

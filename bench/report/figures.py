@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from bench.report import plots, style
 from bench.report.compare import Difference
-from bench.report.formats import signed
 from bench.report.selection import Selection
 from bench.report.table import Table
+from bench.report.words import signed
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,7 @@ import rich.markup
 import rich.table
 
 from bench.report.table import Table
-
-DASH = "–"
-"""What a cell shows where a number does not apply."""
+from bench.report.words import DASH, points
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +36,6 @@ class Cells:
     best: bool
     first: bool
     mean: bool
-
-
-def points(value: float | None) -> str:
-    """An IoU of [0, 1] in points with one decimal; a dash for none.
-
-    >>> points(0.61349), points(None)
-    ('61.3', '–')
-    """
-    return DASH if value is None or pd.isna(value) else f"{100 * value:.1f}"
-
-
-def signed(value: float) -> str:
-    """A difference of IoUs in points with its sign; a real minus.
-
-    >>> signed(0.1424), signed(-0.031), signed(-0.0001)
-    ('+14.2', '−3.1', '0.0')
-    """
-    shown = f"{100 * value:+.1f}".replace("-", "−")
-    return "0.0" if shown in ("+0.0", "−0.0") else shown
 
 
 def cells(table: Table) -> Iterator[Cells]:

@@ -40,11 +40,6 @@ def further_tables(
 def _published(selection: Selection, tables: Sequence[pd.DataFrame]) -> Iterator[Section]:
     """What was published of any line of these tables."""
     found = [published.published_lines(lines, selection.headers) for lines in tables]
-    lines = pd.concat([each[each["published"].notna()] for each in found], ignore_index=True)
-    rows = tuple(published.cells(lines))
-    if rows:
-        shown = lines.assign(choices=lines["choices"].map(" ".join))
-        yield Section(
-            "published", "Published numbers", published.CAPTION, published.HEADS, rows, shown,
-            names=published.NAMES,
-        )  # fmt: skip
+    shown = published.section(pd.concat(found, ignore_index=True))
+    if shown is not None:
+        yield shown

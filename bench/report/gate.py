@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from bench.report.comparison import Comparison
-from bench.report.formats import points, signed
+from bench.report.words import points, signed
 from bench.stats import images_needed
 from bench.types import BenchError
 

@@ -14,11 +14,13 @@ import pandas as pd
 from markupsafe import Markup
 
 from bench.report import overlay, style
-from bench.report.formats import Cells, cells, points
+from bench.report.formats import Cells, cells
 from bench.report.gallery import RANKS, Group
-from bench.report.sections import Section, spans
+from bench.report.section_text import spans
+from bench.report.sections import Section
 from bench.report.selection import Selection, part
 from bench.report.table import Table
+from bench.report.words import points
 
 
 @dataclass(frozen=True, slots=True)

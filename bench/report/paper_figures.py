@@ -10,10 +10,10 @@ import pandas as pd
 from bench.report import plots, style
 from bench.report.compare import Side, difference, ranking
 from bench.report.figures import Drawing, curve_columns, series_names
-from bench.report.formats import points, signed
 from bench.report.paper_tables import TABLES
 from bench.report.selection import Selection, part
 from bench.report.table import Table
+from bench.report.words import points, signed
 from bench.types import BenchError
 
 Draw: TypeAlias = Callable[[Selection, Table, int], Iterator[Drawing]]

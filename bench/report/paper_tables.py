@@ -7,10 +7,10 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from bench.report.formats import DASH, points
 from bench.report.sections import Section
 from bench.report.selection import Selection
 from bench.report.slices import UNKNOWN, slice_section
+from bench.report.words import DASH, points
 from bench.store import RunStore, read_runs
 from bench.types import BenchError, Sample
 

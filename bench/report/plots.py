@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from bench.report import style
-from bench.report.formats import signed
+from bench.report.words import signed
 from bench.types import BenchError
 
 _BINS = 20

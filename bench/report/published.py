@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import rich.markup
-import rich.table
 
 from bench.reference import published
-from bench.report import formats
+from bench.report.sections import Section
+from bench.report.words import DASH
 
 NEAR = 1.0
 """How far from a published number, in points, one still counts as near it."""
@@ -148,30 +147,14 @@ CAPTION = (
 )
 
 
-def to_markdown(lines: pd.DataFrame) -> str:
-    """The published numbers as a pipe table with their caption; "" where nothing was published.
-
-    No character of a name can break out of its cell or start markup.
-    """
-    rows = list(cells(lines))
-    if not rows:
-        return ""
-    numeric = range(NAMES, NAMES + 3)
-    rule = ["--:" if i in numeric else "---" for i in range(len(HEADS))]
-    escaped = [[formats.escape_markdown(text) for text in row] for row in rows]
-    shown = [f"| {' | '.join(row)} |" for row in ([*HEADS], rule, *escaped)]
-    return "\n".join(shown) + f"\n\n{CAPTION}\n"
-
-
-def to_rich(lines: pd.DataFrame) -> rich.table.Table:
-    """The same for a terminal; without a row where nothing was published."""
-    table = rich.table.Table(box=None, header_style="bold", caption=CAPTION)
-    table.caption_justify = "left"
-    for i, head in enumerate(HEADS):
-        table.add_column(head, justify="right" if NAMES <= i < NAMES + 3 else "left")
-    for row in cells(lines):
-        table.add_row(*map(rich.markup.escape, row))
-    return table
+def section(lines: pd.DataFrame) -> Section | None:
+    """The published numbers of ``published_lines`` as a table; none where nothing was published."""
+    found = lines[lines["published"].notna()].reset_index(drop=True)
+    if found.empty:
+        return None
+    shown = found.assign(choices=found["choices"].map(" ".join))
+    rows = tuple(cells(found))
+    return Section("published", "Published numbers", CAPTION, HEADS, rows, shown, names=NAMES)
 
 
 def cells(lines: pd.DataFrame) -> Iterator[tuple[str, ...]]:
@@ -190,7 +173,7 @@ def cells(lines: pd.DataFrame) -> Iterator[tuple[str, ...]]:
             ours,
             f"{line['published']:g}",
             _signed(line["difference"], digits),
-            line["verdict"] or formats.DASH,
+            line["verdict"] or DASH,
             ", ".join(filter(None, (line["source"], line["locator"]))),
             " ".join(line["choices"]),
         )
@@ -278,12 +261,12 @@ def _scaled(value: Any, scale: float) -> float | None:
 
 
 def _shown(value: Any, digits: int) -> str:
-    return formats.DASH if value is None or pd.isna(value) else f"{value:.{digits}f}"
+    return DASH if value is None or pd.isna(value) else f"{value:.{digits}f}"
 
 
 def _signed(value: Any, digits: int) -> str:
     """With its sign, a real minus; nothing rounds to a signed zero."""
     if value is None or pd.isna(value):
-        return formats.DASH
+        return DASH
     rounded = round(float(value), digits)
     return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"

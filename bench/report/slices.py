@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from bench.report.formats import DASH, points
-from bench.report.sections import Section, with_bounds
+from bench.report.sections import Section
 from bench.report.selection import Selection
 from bench.report.table import dataset_seed
+from bench.report.words import DASH, points, with_bounds
 from bench.stats import clustered_interval
 from bench.store import RunStore, read_runs
 from bench.types import BenchError, Mask, Sample

@@ -14,6 +14,7 @@ from bench.report.folder import records, report_folder
 from bench.report.further import further_tables
 from bench.report.gallery import Group, gallery
 from bench.report.paper_figures import paper_figure
+from bench.report.section_text import section_files
 from bench.report.sections import Section
 from bench.report.selection import Selection, part, select
 from bench.report.table import Table, miou_table
@@ -61,7 +62,7 @@ def write(
             "table.csv": formats.to_csv(table),
             "table.md": formats.to_markdown(table),
             "table.tex": formats.to_latex(table),
-            **{name: text for section in sections for name, text in section.files().items()},
+            **{name: text for section in sections for name, text in section_files(section).items()},
             "index.html": page,
         }
         for name, text in texts.items():

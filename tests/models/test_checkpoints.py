@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.hashing import sha256_of
 from bench.models import download as download_module
-from bench.models.checkpoints import Published, fetch, find_own, sha256_of
+from bench.models.checkpoints import Published, fetch, find_own
 from bench.models.download import download
 from bench.types import BenchError
 

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from bench.demo import photos as installed
 from bench.readers import photos
 from bench.readers.photos import Photos, installed_pictures
 from bench.types import BenchError, Site
@@ -49,7 +50,7 @@ def test_a_picture_that_the_installed_version_lacks(embedded):
 
 
 def test_without_scikit_image_it_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(photos, "find_spec", lambda name: None)
+    monkeypatch.setattr(installed, "find_spec", lambda name: None)
     with pytest.raises(BenchError, match=r"pip install 'sam-bench\[demo\]'"):
         Photos(site=Site())
 

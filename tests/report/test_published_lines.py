@@ -11,10 +11,10 @@ from bench.report.published import (
     cells,
     prompt_slug,
     published_lines,
-    to_markdown,
-    to_rich,
+    section,
     verdict,
 )
+from bench.report.section_text import to_markdown
 from bench.report.selection import select
 from bench.report.table import miou_table
 
@@ -103,14 +103,14 @@ def test_where_nothing_was_published_nothing_is_invented(measured, dataset, mode
     for name in ("metric", "verdict", "same_protocol", "source", "note"):
         assert line[name] is None
     assert np.isnan([line["published"], line["difference"]]).all()
-    assert to_markdown(found) == ""
+    assert section(found) is None
 
 
 def test_one_image_gives_no_verdict(measured):
     _, found = measured(0.556, images=1)
     assert found.iloc[0]["published"] == 55.6
     assert found["verdict"].tolist() == [None] * len(found)
-    assert "| – |" in to_markdown(found).splitlines()[2]
+    assert "| – |" in shown_as_markdown(found).splitlines()[2]
 
 
 def test_choices_come_from_the_runs_headers_by_default(bench):
@@ -153,14 +153,18 @@ def test_labels_that_papers_have_no_word_for(label):
 
 def test_shown_tables_hold_the_verdict_and_its_rule(measured):
     _, found = measured(0.53)
-    text = to_markdown(found)
+    text = shown_as_markdown(found)
     lines = text.splitlines()
     heads, first = lines[0], lines[2]
     assert first.count("|") == heads.count("|")
     for expected in ("55.6", "−2.6", "off", "efficient\\_sam, Table 4"):
         assert expected in first
     assert "reproduced, the published number lies in our 95 % interval" in text
-    assert to_rich(found).row_count == len(found)
+    assert len(text.splitlines()) == 2 + len(found) + 2
+
+
+def shown_as_markdown(found):
+    return to_markdown(section(found))
 
 
 TWENTY = {str(n): f"{n} clicks" for n in (1, 20)}
@@ -177,8 +181,8 @@ def test_clicks_needed_are_joined_in_clicks(bench, row):
     run = bench.run("davis_345", "sam_vit_b", "points", protocol="segnext", rows=rows, images=12,
                     report_steps=TWENTY)  # fmt: skip
     selection = select([run])
-    (section,) = noc_section(selection, samples=500)
-    found = published_lines(section.lines, selection.headers, PROTOCOLS)
+    (clicks,) = noc_section(selection, samples=500)
+    found = published_lines(clicks.lines, selection.headers, PROTOCOLS)
     line = found[(found["metric"] == "noc90") & found["same_protocol"].astype(bool)].iloc[0]
     assert (line["ours"], line["published"]) == (5.5, 5.148)
     assert line["difference"] == pytest.approx(5.5 - 5.148)
@@ -188,8 +192,8 @@ def test_clicks_needed_are_joined_in_clicks(bench, row):
     assert shown[5].startswith("5.50 (4.")
     assert shown[7] == "+0.35"
     further = list(further_tables(selection, miou_table(selection, samples=50), (), None, 500))
-    assert [section.name for section in further] == ["noc", "published"]
-    assert "5.148" in further[1].to_markdown()
+    assert [each.name for each in further] == ["noc", "published"]
+    assert "5.148" in to_markdown(further[1])
 
 
 def test_a_users_own_weights_are_not_held_against_published_numbers(measured):

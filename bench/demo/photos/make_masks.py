@@ -27,10 +27,10 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 from pycocotools import mask as coco_mask
 
-from bench.readers.photos import ANNOTATIONS, installed_pictures
-from bench.readers.pictures import read_picture
+from bench.demo.photos import ANNOTATIONS, installed_pictures
 
 Bool = npt.NDArray[np.bool_]
 Float = npt.NDArray[np.float64]
@@ -47,6 +47,12 @@ def read_seeds() -> dict[str, Any]:
     """The hand-made seeds: ``info``, and ``pictures`` by file name."""
     seeds: dict[str, Any] = json.loads(SEEDS.read_text(encoding="utf-8"))
     return seeds
+
+
+def read_picture(path: Path) -> UInt8:
+    """The (H, W, 3) RGB picture."""
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
 
 
 def parse_points(text: str) -> Float:

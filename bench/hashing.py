@@ -1,0 +1,29 @@
+"""Hashes of files, computed once for each version of a file."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+CHUNK = 1 << 20
+"""Bytes that are read at once."""
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's content, in lower-case hex.
+
+    It is computed once per process and version of the file (size, time of change and inode), so
+    that a grid of many runs does not read gigabytes for each of them.
+    """
+    stat = path.stat()
+    return _sha256(path.resolve(), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, size: int, changed_ns: int, inode: int) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
