@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench import store
-from bench.places import Place, place
-from bench.store import ImageError, RunStore, find_runs
+from bench.files.places import Place, place
+from bench.store import runs as store
+from bench.store.runs import ImageError, RunStore, find_runs
 from bench.types import BenchError
 
 if TYPE_CHECKING:
+    from bench.analysis.comparing.comparison import Comparison
     from bench.report import Report
-    from bench.report.comparison import Comparison
 
 Choice = str | Sequence[str]
 
@@ -30,7 +30,7 @@ class Evaluation:
     """What ``evaluate`` gives: the table of its runs, the runs themselves, and what failed.
 
     ``table`` has a row per dataset, model, protocol and prompt label, and one per mean over
-    datasets (``dataset`` null); its columns are those of ``bench.report.table.Table.lines``, IoUs
+    datasets (``dataset`` null); its columns are those of ``bench.analysis.table.Table.lines``, IoUs
     in [0, 1]. ``failed`` are the images that could not be read or scored.
     """
 
@@ -44,7 +44,7 @@ class Evaluation:
 
     def report(self, folder: str | Path, *, datasets: str | Path = "datasets") -> Report:
         """Writes tables, figures and the page of these runs, pictures included."""
-        from bench.reading import samples_of_runs
+        from bench.data.opening import samples_of_runs
         from bench.report import write_report
 
         read_sample = samples_of_runs(Path(datasets))
@@ -75,12 +75,12 @@ def evaluate(
     >>> list(found.table["prompt"]), found.table["images"].tolist()
     (['1 point'], [2])
     """
-    from bench.config import load_configs
-    from bench.disk_space import check_disk_space
-    from bench.plan import make_plan
-    from bench.progress import run_plan
-    from bench.report.selection import select
-    from bench.report.table import miou_table
+    from bench.analysis.selection import select
+    from bench.analysis.table import miou_table
+    from bench.config.composing import load_configs
+    from bench.run.forecast.disk_space import check_disk_space
+    from bench.run.plan import make_plan
+    from bench.run.progress import run_plan
 
     words = [
         *(f"{group}={','.join(_several(choice, group))}" for group, choice in
@@ -109,7 +109,7 @@ def read_runs(
     """All rows of finished and unfinished runs: one per run, mask and step, sorted.
 
     ``runs`` are folders, globs over the names in ``results/runs``, or run keys; none means all.
-    ``columns`` are names of ``bench.store.SCHEMA``; ``run``, ``image_id``, ``mask_id`` and
+    ``columns`` are names of ``bench.store.runs.SCHEMA``; ``run``, ``image_id``, ``mask_id`` and
     ``step`` come always. IoUs are in [0, 1], points (x, y) pixel indices. Raises ``BenchError``
     for a pattern that names no run and for damaged files.
     """
@@ -126,10 +126,10 @@ def compare(
 ) -> Comparison:
     """Two sets of runs on the masks that both have; each set is named as in ``read_runs``.
 
-    ``settings`` are those of ``bench.report.comparison.compare``. Raises ``BenchError`` where the
-    two can't be compared: other data, other protocols, no mask in common.
+    ``settings`` are those of ``bench.analysis.comparing.comparison.compare``. Raises
+    ``BenchError`` where the two can't be compared: other data, other protocols, no mask in common.
     """
-    from bench.report.comparison import compare as compare_runs
+    from bench.analysis.comparing.comparison import compare as compare_runs
 
     sides = [find_runs(place(results), [str(n) for n in _listed(side)]) for side in (a, b)]
     return compare_runs(*sides, **settings)

@@ -32,10 +32,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 import result_files
 from pictures import coco_files, write_pictures
 
-from bench.config import load_configs
-from bench.plan import make_plan
-from bench.progress import run_plan
-from bench.store import read_runs
+from bench.config.composing import load_configs
+from bench.run.plan import make_plan
+from bench.run.progress import run_plan
+from bench.store.runs import read_runs
 from bench.types import BenchError
 
 SIZE = (768, 1024)

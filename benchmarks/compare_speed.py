@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.report.comparison import compare
-from bench.store import SCHEMA, Content, RunStore
+from bench.analysis.comparing.comparison import compare
+from bench.store.runs import SCHEMA, Content, RunStore
 
 MASKS = 5
 PART = 20_000

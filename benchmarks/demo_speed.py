@@ -24,10 +24,10 @@ import torch
 from segment_anything import SamPredictor
 
 import bench.demo
-from bench.demo.clicks import deepest_point, tight_box
-from bench.demo.holdout import evaluation_scene
-from bench.demo.score import FIRST_SEED
-from bench.demo.weights import load_demo_sam
+from bench.demo.training.clicks import deepest_point, tight_box
+from bench.demo.training.holdout import evaluation_scene
+from bench.demo.training.score import FIRST_SEED
+from bench.demo.training.weights import load_demo_sam
 from bench.models.sam_segmenter import SamSegmenter
 from bench.types import Prompt, Site
 

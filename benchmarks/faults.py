@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def _keep(out: Path, name: str, command: str, found: Mapping[str, Any]) -> None:
-    from bench import provenance
+    from bench.store import provenance
 
     path = out / "faults.json"
     before = json.loads(path.read_text()) if path.is_file() else {}

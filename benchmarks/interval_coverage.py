@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bench.stats import clustered_draws_together, percentile_bounds
+from bench.analysis.stats import clustered_draws_together, percentile_bounds
 
 IMAGES = (10, 30, 100, 400)
 _MANY = 400_000

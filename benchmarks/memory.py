@@ -29,10 +29,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 import result_files
 from pictures import coco_files, write_pictures
 
-from bench.config import load_configs
-from bench.memory import peak
-from bench.plan import make_plan
-from bench.store import ImageError
+from bench.config.composing import load_configs
+from bench.run.plan import make_plan
+from bench.run.profiling.memory import peak
+from bench.store.runs import ImageError
 from bench.types import BenchError
 
 MIB = 1 << 20
@@ -145,7 +145,7 @@ def measure(name: str, chosen: argparse.Namespace) -> Memory:
 
 def _run(name: str, words: Sequence[str], pipe: Connection) -> None:
     """What the process does."""
-    from bench.run import run
+    from bench.run.worker import run
 
     start = time.monotonic()
     (config,) = load_configs(list(words))

@@ -26,11 +26,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.readers.bsds import Bsds
-from bench.readers.coco import Coco
-from bench.readers.mask_folder import MaskFolder
-from bench.readers.photos import Photos
-from bench.readers.shapes import Shapes
+from bench.data.readers.bsds import Bsds
+from bench.data.readers.coco import Coco
+from bench.data.readers.mask_folder import MaskFolder
+from bench.data.readers.photos import Photos
+from bench.data.readers.shapes import Shapes
 from bench.types import Reader, Site
 
 HEIGHT, WIDTH = 480, 640

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 
 from bench.report import write_report
-from bench.store import RunStore
+from bench.store.runs import RunStore
 from bench.types import Mask, Row, Sample, Target
 
 MASKS = 8

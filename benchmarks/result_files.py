@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from bench import provenance
+from bench.store import provenance
 
 RESULTS = Path(__file__).parent / "results"
 

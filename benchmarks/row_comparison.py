@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.config import load_configs
-from bench.plan import Plan, make_plan
-from bench.progress import run_plan
-from bench.store import read_runs
+from bench.config.composing import load_configs
+from bench.run.plan import Plan, make_plan
+from bench.run.progress import run_plan
+from bench.store.runs import read_runs
 from bench.types import BenchError
 
 WORDS = ["model=demo", "dataset=shapes", "dataset.args.count=40", "prompt=[point_1,point_3,box]"]

@@ -50,14 +50,14 @@ from row_comparison import KEY, compare, differing, plain, predicted_moved
 from speed_cases import CASES, NEED_GPU, Case
 from speed_figures import PHASES, Figures, table
 
-from bench.config import RunConfig, load_configs
-from bench.crew import Crew
+from bench.config.component import load_class
+from bench.config.composing import RunConfig, load_configs
 from bench.models.numerics import Numerics
-from bench.parts import load_class
-from bench.plan import Plan, make_plan
-from bench.progress import run_plan
-from bench.run import GROUP
-from bench.store import read_runs
+from bench.run.plan import Plan, make_plan
+from bench.run.progress import run_plan
+from bench.run.threads import Crew
+from bench.run.worker import GROUP
+from bench.store.runs import read_runs
 from bench.types import BenchError, Prompt
 
 _FLOOR_PIECE = 16

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from drawn_runs import bench as bench
+from drawn_runs import new_bench as new_bench
+from drawn_runs import row as row
 from oddities import random_blob
 from PIL import Image
 from pycocotools import mask as coco_mask

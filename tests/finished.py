@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cli import main
-from bench.store import RunStore, find_runs
+from bench.store.runs import RunStore, find_runs
 
 
 def dataset_words(folder: Path) -> list[str]:

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from small_sam import build_small_sam
 
-from bench.hashing import sha256_of
+from bench.files.hashing import sha256_of
 from bench.models.numerics import Numerics
 from bench.models.sam_embedding import features_bytes
 from bench.models.sam_segmenter import SamSegmenter

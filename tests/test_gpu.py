@@ -14,13 +14,13 @@ from row_comparison import compare
 from segment_anything import SamPredictor
 from small_sam import build_small_sam
 
-from bench.config import load_configs
-from bench.halving import Halving, Room
+from bench.config.composing import load_configs
 from bench.models.numerics import Numerics
 from bench.models.sam_segmenter import SamSegmenter
-from bench.plan import make_plan
-from bench.progress import run_plan
-from bench.store import read_runs
+from bench.run.plan import make_plan
+from bench.run.progress import run_plan
+from bench.store.runs import read_runs
+from bench.tasks.halving import Halving, Room
 from bench.types import ImageArray, Prediction, Prompt, Site
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

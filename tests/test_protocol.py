@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from oddities import odd_masks
 
-from bench.config import conf_dir, group_names, load_configs
-from bench.mask import Mask
-from bench.parts import Part, load_class
+from bench.config.component import Part, load_class
+from bench.config.composing import conf_dir, group_names, load_configs
 from bench.protocol import Protocol
 from bench.types import BenchError, Prompt, Target
+from bench.types.mask import Mask
 
 ONE = Prompt(np.zeros((1, 2), np.float32), np.ones(1, np.int64))
 TWO = Prompt(np.zeros((2, 2), np.float32), np.ones(2, np.int64))

@@ -11,12 +11,12 @@ from finished import change_annotations, disk_run
 from oddities import random_blob
 from PIL import Image
 
-from bench.mask import Mask
+from bench.data.formats.pictures import read_labels
+from bench.data.readers.coco import Coco
 from bench.prompts import placement
-from bench.readers.coco import Coco
-from bench.readers.pictures import read_labels
-from bench.store import read_runs
+from bench.store.runs import read_runs
 from bench.types import BenchError, BoolArray, Site
+from bench.types.mask import Mask
 
 
 def test_equal_depths_are_equal_wherever_the_region_lies() -> None:

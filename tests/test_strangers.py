@@ -16,14 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.cli import main
-from bench.config import RunConfig, load_configs
-from bench.headers import check_header
-from bench.hints import fits
+from bench.config.component import Part, load_class
+from bench.config.composing import RunConfig, load_configs
+from bench.config.hints import fits
+from bench.files.yaml_files import check_yaml
 from bench.models.weights import read_state
-from bench.parts import Part, load_class
-from bench.store import RunStore
+from bench.store.headers import check_header
+from bench.store.runs import RunStore
 from bench.types import BenchError
-from bench.yaml_files import check_yaml
 
 
 def theirs(folder: Path, text: str, group: str = "experiment") -> Path:
@@ -116,10 +116,10 @@ def test_anchors_and_references_to_other_keys_are_fine(tmp_path: Path) -> None:
     ("target", "group", "says"),
     [
         ("bench.models.segment_anything.SegmentAnything", "dataset", "outside the allowed"),
-        ("bench.readers.coco.Coco", "model", "outside the allowed modules"),
-        ("bench.demo.train.Recipe", None, "outside the allowed modules"),
-        ("bench.commands.run.main", None, "outside the allowed modules"),
-        ("bench.store.RunStore", "dataset", "outside the allowed modules"),
+        ("bench.data.readers.coco.Coco", "model", "outside the allowed modules"),
+        ("bench.demo.training.train.Recipe", None, "outside the allowed modules"),
+        ("bench.cli.commands.run.main", None, "outside the allowed modules"),
+        ("bench.store.runs.RunStore", "dataset", "outside the allowed modules"),
         ("bench.modelsx.Thing", "model", "outside the allowed modules"),
         ("bench.models.disk.BenchError", "model", r"is written in bench\.types, expected in"),
         ("bench.models.checkpoints.Path", "model", "is written in pathlib"),
@@ -155,7 +155,7 @@ def test_nothing_is_imported_before_it_is_allowed(tmp_path: Path) -> None:
 )
 def test_arguments_are_of_the_constructors_types(args: dict[str, Any], says: str) -> None:
     with pytest.raises(BenchError, match=says):
-        load_class(Part("x", "1", "bench.readers.shapes.Shapes", args), group="dataset")
+        load_class(Part("x", "1", "bench.data.readers.shapes.Shapes", args), group="dataset")
 
 
 def test_annotations_of_every_kind_are_understood() -> None:
@@ -178,7 +178,7 @@ def forge(store: RunStore, change: Callable[[dict[str, Any]], None]) -> None:
     [
         ("subprocess.Popen", "outside the allowed modules"),
         ("bench.models.segment_anything.SegmentAnything", "outside the allowed modules"),
-        ("bench.readers.coco.Path", "is written in pathlib"),
+        ("bench.data.readers.coco.Path", "is written in pathlib"),
     ],
 )
 def test_a_header_from_a_stranger_opens_no_other_class(

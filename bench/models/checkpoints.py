@@ -12,8 +12,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from bench.hashing import sha256_of
-from bench.models.download import download
+from bench.files.download import download
+from bench.files.hashing import sha256_of
 from bench.types import BenchError
 
 log = logging.getLogger(__name__)

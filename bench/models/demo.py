@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from bench.demo.network import SIZES, SizeName, build_demo_sam
-from bench.hashing import sha256_of
+from bench.files.hashing import sha256_of
 from bench.models.numerics import Numerics
 from bench.models.sam_embedding import features_bytes
 from bench.models.sam_segmenter import SamSegmenter

@@ -10,7 +10,7 @@ import torch
 from segment_anything import sam_model_registry
 from segment_anything.modeling import Sam
 
-from bench.hashing import sha256_of
+from bench.files.hashing import sha256_of
 from bench.models.checkpoints import Published, fetch, find_own
 from bench.models.numerics import Numerics
 from bench.models.sam_embedding import features_bytes

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from bench.types import Sample
 
 if TYPE_CHECKING:
-    from bench.report.sections import Section
-    from bench.report.table import Table
-    from bench.store import RunStore
+    from bench.analysis.section import Section
+    from bench.analysis.table import Table
+    from bench.store.runs import RunStore
 
 __all__ = ["Report", "write_report"]
 
@@ -46,12 +46,12 @@ def write_report(
     the targets of (run, image id) for the gallery; it may raise ``BenchError``. ``allow_partial``
     lets unfinished runs and different sets of datasets through, and the captions say so.
     ``samples`` is the number of bootstrap samples behind each interval, ``by`` the slices that get
-    a table of their own, see ``bench.report.slices``, and ``figure`` a figure or table of the SAM
+    a table of their own, see ``bench.analysis.slices``, and ``figure`` a figure or table of the SAM
     paper to draw from these runs, such as ``fig9c``. Files of an earlier report in ``out`` are
     replaced, others left alone. Raises ``BenchError`` for what a report
     refuses, or a folder that can't be written.
     """
-    from bench.report.write import write  # matplotlib takes a second to import
+    from bench.report.pages.write import write  # matplotlib takes a second to import
 
     return write(
         stores,

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.halving import Halving
 from bench.protocol import Protocol
-from bench.scoring import Aim, Score, score
-from bench.stopwatch import Stopwatch
+from bench.scoring.score import Aim, Score, score
+from bench.tasks.halving import Halving
 from bench.types import Prompt, PromptStrategy, Row, Sample, Segmenter, Target
+from bench.types.stopwatch import Stopwatch
 
 WAVE_BYTES = 1 << 30
 """What masks, rims and logits of prompts under way may take at most, were every mask full."""

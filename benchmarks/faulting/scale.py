@@ -69,8 +69,8 @@ def _step(step: Callable[..., Any], folder: Path, parts: int, pipe: Any) -> None
 
 
 def _plan(results: Path, parts: int) -> Any:
-    from bench.config import load_configs
-    from bench.plan import make_plan
+    from bench.config.composing import load_configs
+    from bench.run.plan import make_plan
 
     (config,) = load_configs(
         ["model=disk", "prompt=[point_1]", f"dataset.args.count={parts}",
@@ -80,7 +80,7 @@ def _plan(results: Path, parts: int) -> Any:
 
 
 def _list(results: Path, parts: int) -> tuple[float, str]:
-    from bench.store import find_runs
+    from bench.store.runs import find_runs
 
     began = time.monotonic()
     (store,) = find_runs(results)
@@ -89,7 +89,7 @@ def _list(results: Path, parts: int) -> tuple[float, str]:
 
 
 def _resume(results: Path, parts: int) -> tuple[float, str]:
-    from bench.progress import run_plan
+    from bench.run.progress import run_plan
 
     began = time.monotonic()
     plan = _plan(results, parts)
@@ -101,9 +101,9 @@ def _resume(results: Path, parts: int) -> tuple[float, str]:
 
 
 def _report(results: Path, parts: int) -> tuple[float, str]:
-    from bench.report.selection import select
-    from bench.report.table import miou_table
-    from bench.store import find_runs
+    from bench.analysis.selection import select
+    from bench.analysis.table import miou_table
+    from bench.store.runs import find_runs
 
     began = time.monotonic()
     line = miou_table(select(find_runs(results))).lines.iloc[0]
@@ -112,8 +112,8 @@ def _report(results: Path, parts: int) -> tuple[float, str]:
 
 
 def _compact_all(results: Path, parts: int) -> tuple[float, int]:
-    from bench.compaction import compact
-    from bench.store import find_runs
+    from bench.store.compaction import compact
+    from bench.store.runs import find_runs
 
     (store,) = find_runs(results)
     began = time.monotonic()
@@ -127,9 +127,9 @@ def _make(work: Path, parts: int) -> float:
     import numpy as np
     import pyarrow as pa
 
-    from bench.part_file import Content, part_bytes, part_name
-    from bench.run import run
-    from bench.schema import SCHEMA
+    from bench.run.worker import run
+    from bench.store.part_file import Content, part_bytes, part_name
+    from bench.store.schema import SCHEMA
 
     began = time.monotonic()
     plan = _plan(work / "results", parts)
@@ -137,7 +137,7 @@ def _make(work: Path, parts: int) -> float:
     few = _plan(work / "few", 1)
     run(few, _Silent())
     rows = next(iter(few.runs.values())).store
-    from bench.part_file import read_table
+    from bench.store.part_file import read_table
 
     table = read_table(rows.parts()[0]).slice(0, 1)
     table = pa.concat_tables([table] * MASKS)

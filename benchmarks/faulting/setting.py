@@ -20,8 +20,9 @@ from pictures import coco_files
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-PRELOAD = ["bench.config", "bench.plan", "bench.progress", "bench.run", "bench.runtime.local",
-           "bench.models.disk", "bench.readers.coco", "bench.prompts.clicks",
+PRELOAD = ["bench.config.composing", "bench.run.plan", "bench.run.progress", "bench.run.worker",
+           "bench.run.runtime.local",
+           "bench.models.disk", "bench.data.readers.coco", "bench.prompts.clicks",
            "bench.prompts.box"]  # fmt: skip
 
 
@@ -107,9 +108,9 @@ class Running:
 
 def command(words: list[str], log: str) -> None:
     """Plans and runs, with the exit codes of the command line."""
-    from bench.config import load_configs
-    from bench.plan import make_plan
-    from bench.progress import run_plan
+    from bench.config.composing import load_configs
+    from bench.run.plan import make_plan
+    from bench.run.progress import run_plan
     from bench.types import BenchError
 
     opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -184,7 +185,7 @@ class Trial:
 
 def rows_of(results: Path) -> Counter[str]:
     """Every row of the runs as text, exact to the bit; raises for a mask that stands twice."""
-    from bench.store import find_runs, read_runs
+    from bench.store.runs import find_runs, read_runs
 
     frame = read_runs(find_runs(results))
     plain = frame.map(lambda cell: cell.tolist() if isinstance(cell, np.ndarray) else cell)
@@ -193,7 +194,7 @@ def rows_of(results: Path) -> Counter[str]:
 
 def all_complete(results: Path) -> bool:
     """Whether every run's header says that it is complete."""
-    from bench.store import find_runs
+    from bench.store.runs import find_runs
 
     return all(store.header()["status"] == "complete" for store in find_runs(results))
 

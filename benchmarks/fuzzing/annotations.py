@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from bench.predictions import coco as results
-from bench.readers.coco import Coco
+from bench.data.readers.coco import Coco
+from bench.tasks.given_masks.predictions import coco as results
 from bench.types import BenchError, Site
 from fuzzing.mutations import ODD, forged_document, forged_json
 from fuzzing.pictures import Judge, Verify, WrongError

@@ -19,13 +19,13 @@ import yaml
 from safetensors.torch import save
 from torch import nn
 
-from bench.config import load_configs
+from bench.analysis.selection import select
+from bench.analysis.table import miou_table
+from bench.config.component import Part, load_class
+from bench.config.composing import load_configs
+from bench.data.opening import reader_of_run
 from bench.models.weights import load_strict, read_state
-from bench.parts import Part, load_class
-from bench.reading import reader_of_run
-from bench.report.selection import select
-from bench.report.table import miou_table
-from bench.store import RunStore, find_runs, read_runs
+from bench.store.runs import RunStore, find_runs, read_runs
 from bench.types import Row
 from fuzzing.mutations import damaged, forged_document, forged_json
 from fuzzing.pictures import Judge, Verify, WrongError
@@ -120,7 +120,7 @@ def _run(folder: Path) -> RunStore:
             "schema_version": 1, "name": store.folder.name, "key": "0123456789ab", "seed": 0,
             "task": "prompted_masks",
             "model": part | {"name": "disk", "target": "bench.models.disk.Disk"},
-            "dataset": part | {"name": "shapes", "target": "bench.readers.shapes.Shapes",
+            "dataset": part | {"name": "shapes", "target": "bench.data.readers.shapes.Shapes",
                                "args": shapes},
             "prompt": part | {"name": "point_1", "target": "bench.prompts.clicks.Clicks"},
             "protocol": part | {"name": "sam", "target": "bench.protocol.Protocol"},
@@ -168,7 +168,7 @@ def run_json(rng: random.Random, folder: Path) -> Judge:
             if not np.isclose(line["miou"], rows["iou"].mean(), atol=1e-12):
                 raise WrongError(f"the table says {line['miou']}")
         reader = reader_of_run(stores[0], folder)
-        if not type(reader).__module__.startswith("bench.readers."):
+        if not type(reader).__module__.startswith("bench.data.readers."):
             raise WrongError(f"a header opened {type(reader)}")
         reader.read(reader.ids()[0])
         stores[0].errors()
@@ -188,9 +188,9 @@ about: {title: Mine, what: a disc, licence: CC0}
 EVIL = (
     "target: !!python/name:os.system", "args: !!python/object/apply:os.system ['touch MARK']",
     "args: {radius: '${oc.env:PATH}'}", "args: {radius: ${oc.env:HOME}}", "_target_: os.system",
-    "target: os.system", "target: subprocess.Popen", "target: bench.demo.train.Recipe",
-    "target: bench.readers.coco.Coco", "target: bench.models.disk.np.ndarray",
-    "target: bench.models.disk.BenchError", "target: bench.store.RunStore",
+    "target: os.system", "target: subprocess.Popen", "target: bench.demo.training.train.Recipe",
+    "target: bench.data.readers.coco.Coco", "target: bench.models.disk.np.ndarray",
+    "target: bench.models.disk.BenchError", "target: bench.store.runs.RunStore",
     "args: {radius: ${hydra:runtime.cwd}}", "args: {radius: ${oc.create:1}}",
     "about: &a [x, x]\n" + "\n".join(f"b{i}: &b{i} [{', '.join([f'*b{i - 1}' if i else '*a'] * 9)}]"
                                      for i in range(9)),

@@ -18,7 +18,7 @@ ODD: tuple[Any, ...] = (
     "../../../../etc/passwd", "/etc/passwd", "..", "<script>alert(1)</script>", "é" * 300,
     "{{7*7}}", "${oc.env:PATH}", "__import__('os').system('true')", [], {}, [[]], [{}], [None],
     [1, 2, 3], [0.5] * 7, {"a": 1}, {"size": [1, 1], "counts": [1]}, {"_target_": "os.system"},
-    "os.system", "subprocess.Popen", "bench.demo.train.main", "bench.models.disk.Disk",
+    "os.system", "subprocess.Popen", "bench.demo.training.train.main", "bench.models.disk.Disk",
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from bench.readers.pictures import read_labels, read_levels, read_picture
+from bench.data.formats.pictures import read_labels, read_levels, read_picture
 from fuzzing.mutations import damaged, forged_png
 from fuzzing.truth import Array, png_values
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import bench.demo
-from bench.demo import automatic
-from bench.demo.automatic import found_and_right, mask_generator
-from bench.demo.holdout import evaluation_scene
-from bench.demo.weights import load_demo_sam
+from bench.demo.training import automatic
+from bench.demo.training.automatic import found_and_right, mask_generator
+from bench.demo.training.holdout import evaluation_scene
+from bench.demo.training.weights import load_demo_sam
 
 CHECKPOINT = Path(bench.demo.__file__).parent / "checkpoints" / "demo_m.safetensors"
 

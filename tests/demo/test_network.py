@@ -13,14 +13,14 @@ from segment_anything import SamPredictor
 from segment_anything.modeling import Sam
 
 import bench.demo
-from bench.config import conf_dir
-from bench.demo.clicks import Click
-from bench.demo.decoding import PromptBatch, answer
-from bench.demo.episodes import Question, encoder_input, first_prompts, padded
-from bench.demo.holdout import score_scenes, summary
+from bench.config.composing import conf_dir
 from bench.demo.network import SIZES, SizeName, build_demo_sam, grow_from, local_init
-from bench.demo.scenes import render_scene
-from bench.demo.weights import load_demo_sam, read_notes, save_weights
+from bench.demo.scenes.scene import render_scene
+from bench.demo.training.clicks import Click
+from bench.demo.training.decoding import PromptBatch, answer
+from bench.demo.training.episodes import Question, encoder_input, first_prompts, padded
+from bench.demo.training.holdout import score_scenes, summary
+from bench.demo.training.weights import load_demo_sam, read_notes, save_weights
 
 CHECKPOINTS = Path(bench.demo.__file__).parent / "checkpoints"
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
+from bench.data.formats.pictures import read_picture
 from bench.demo.photos import ANNOTATIONS, installed_pictures
 from bench.demo.photos.make_masks import build_annotations, draw_masks, fill, read_seeds, write_json
-from bench.readers.pictures import read_picture
 
 skimage = pytest.importorskip("skimage")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.demo.processes import run_together
+from bench.demo.training.processes import run_together
 
 # Builtins are what a fresh process can call without importing anything heavy.
 _FAIL = "__import__('os')._exit(3)"

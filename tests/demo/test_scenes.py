@@ -6,19 +6,19 @@ import cv2
 import numpy as np
 import pytest
 
-from bench.demo.canvas import Canvas, Material, Region, clipped, rasterise
-from bench.demo.compositions import crowd, mixed, nested
-from bench.demo.parts import Surface
-from bench.demo.scenes import (
+from bench.demo.scenes.canvas import Canvas, Material, Region, clipped, rasterise
+from bench.demo.scenes.compositions import crowd, mixed, nested
+from bench.demo.scenes.parts import Surface
+from bench.demo.scenes.scene import (
     MIN_VISIBLE_PIXELS,
     Scene,
     paint_surfaces,
     render_scene,
     visible_objects,
 )
-from bench.demo.shapes import TEST_FAMILIES, TRAIN_FAMILIES
-from bench.demo.style import Stylist
-from bench.demo.textures import (
+from bench.demo.scenes.shapes import TEST_FAMILIES, TRAIN_FAMILIES
+from bench.demo.scenes.style import Stylist
+from bench.demo.scenes.textures import (
     SIDE,
     TEST_GENERATORS,
     TRAIN_GENERATORS,

@@ -11,15 +11,20 @@ import numpy as np
 import pytest
 import torch
 
-from bench.demo import score as score_command
-from bench.demo.batches import Recipe, draw_batch, drawn_ahead, rounds_of_step
-from bench.demo.clicks import Click, correction, deepest_point, noisy_box, random_point, tight_box
-from bench.demo.decoding import BACKGROUND, BOX_FIRST, BOX_LAST, FOREGROUND, PAD, Answers
-from bench.demo.episodes import Question, first_prompts, next_prompts, soft_targets
-from bench.demo.holdout import evaluation_scene, score_scene, summary
-from bench.demo.losses import LossWeights, hard_iou, mask_losses, round_loss
-from bench.demo.train import Plan, main, run, train
-from bench.demo.training import (
+from bench.demo.training import score as score_command
+from bench.demo.training.batches import Recipe, draw_batch, drawn_ahead, rounds_of_step
+from bench.demo.training.clicks import (
+    Click,
+    correction,
+    deepest_point,
+    noisy_box,
+    random_point,
+    tight_box,
+)
+from bench.demo.training.decoding import BACKGROUND, BOX_FIRST, BOX_LAST, FOREGROUND, PAD, Answers
+from bench.demo.training.episodes import Question, first_prompts, next_prompts, soft_targets
+from bench.demo.training.holdout import evaluation_scene, score_scene, summary
+from bench.demo.training.loop import (
     State,
     accumulate_gradients,
     apply_gradients,
@@ -28,7 +33,9 @@ from bench.demo.training import (
     new_state,
     save_state,
 )
-from bench.demo.weights import load_demo_sam, read_notes, save_weights
+from bench.demo.training.losses import LossWeights, hard_iou, mask_losses, round_loss
+from bench.demo.training.train import Plan, main, run, train
+from bench.demo.training.weights import load_demo_sam, read_notes, save_weights
 
 TINY = Recipe(size="s", images=1, prompts=2, processes=1, warmup_steps=2)
 

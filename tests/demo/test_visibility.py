@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from bench.demo.scenes import render_scene
-from bench.demo.textures import BankName
-from bench.demo.visibility import in_colour_space, stands_out
+from bench.demo.scenes.scene import render_scene
+from bench.demo.scenes.textures import BankName
+from bench.demo.scenes.visibility import in_colour_space, stands_out
 
 
 def scene_of(inside: int, outside: int, mask: np.ndarray, noise: float = 0.0) -> np.ndarray:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.hashing import sha256_of
-from bench.models import download as download_module
+from bench.files import download as download_module
+from bench.files.download import download
+from bench.files.hashing import sha256_of
 from bench.models.checkpoints import Published, fetch, find_own
-from bench.models.download import download
 from bench.types import BenchError
 
 CONTENT = bytes(i * i % 251 for i in range(300_000))

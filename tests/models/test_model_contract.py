@@ -11,10 +11,10 @@ import pytest
 import torch
 import yaml
 
-from bench.embedding_files import EmbeddingFiles
 from bench.models.abilities import KeepsEmbeddings
 from bench.models.disk import Disk
 from bench.models.sam_segmenter import SamSegmenter
+from bench.run.embeddings.files import EmbeddingFiles
 from bench.types import Prompt, Site
 
 ROOT = Path(__file__).parents[2]

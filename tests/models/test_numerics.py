@@ -83,7 +83,7 @@ def test_compiled_is_near_the_reference(make_image):
 
 @pytest.fixture
 def demo_args():
-    from bench.config import load_configs
+    from bench.config.composing import load_configs
 
     (config,) = load_configs(["model=demo_s"])
     return {k: v for k, v in config.model.args.items() if k in ("size", "file", "sha256")}

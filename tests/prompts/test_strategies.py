@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from oddities import odd_masks
 
-from bench.config import RunConfig, group_names, load_configs
-from bench.mask import Mask
-from bench.parts import load_class
+from bench.config.component import load_class
+from bench.config.composing import RunConfig, group_names, load_configs
 from bench.prompts.box import Box, loosened_box
 from bench.prompts.clicks import Clicks
 from bench.protocol import Protocol
 from bench.types import BenchError, Prompt, PromptStrategy, Target
+from bench.types.mask import Mask
 
 NAMES = group_names("prompt")
 

@@ -16,12 +16,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from bench.checking.dataset import check_dataset
-from bench.checking.page import write_check
-from bench.parts import Part
-from bench.readers.shapes import Shapes
+from bench.config.component import Part
+from bench.data.readers.shapes import Shapes
 from bench.report import write_report
-from bench.store import read_runs
+from bench.report.check.dataset import check_dataset
+from bench.report.check.page import write_check
+from bench.store.runs import read_runs
 from bench.types import Site
 
 NASTY = "</script><img src=x onerror=document.title='hit'><script>document.title='hit'</script>"
@@ -386,7 +386,7 @@ def test_the_page_asks_no_network(opened, page):
 @pytest.mark.parametrize("width", [400, 1400])
 def test_the_page_of_a_check_fits_and_runs_no_text_of_the_data(chromium, tmp_path, width):
     about = {"title": NASTY, "unknown": NASTY, "expected": {"images": 3, "masks": 29461}}
-    part = Part(NASTY, "1", "bench.readers.shapes.Shapes", {}, about)
+    part = Part(NASTY, "1", "bench.data.readers.shapes.Shapes", {}, about)
     check = check_dataset(part, Shapes(count=3, site=Site()), pictures=True)
     chromium.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from bench.report.formats import to_csv, to_latex, to_markdown, to_rich
-from bench.report.selection import select
-from bench.report.table import miou_table
+from bench.analysis.selection import select
+from bench.analysis.table import miou_table
+from bench.report.tables.formats import to_csv, to_latex, to_markdown, to_rich
 
 ROUGH = r"A&B_50%|<b>#1 $x^2~{y}\[red]*"
 

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from bench.report import overlay
-from bench.report.gallery import gallery, pick
-from bench.report.overlay import draw, encode, is_small, overview, window
-from bench.report.selection import select
+from bench.analysis.selection import select
+from bench.report.pictures import overlay
+from bench.report.pictures.gallery import gallery, pick
+from bench.report.pictures.overlay import draw, encode, is_small, overview, window
 from bench.types import Mask, Prompt
 
 

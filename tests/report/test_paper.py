@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from bench.analysis.selection import select
+from bench.analysis.table import miou_table
 from bench.cli import main
-from bench.config import conf_dir, group_names, load_configs
-from bench.report.paper_figures import FIGURES, check_figure, paper_figure
-from bench.report.paper_tables import TABLES, paper_table
-from bench.report.selection import select
-from bench.report.table import miou_table
+from bench.config.composing import conf_dir, group_names, load_configs
+from bench.report.figures.paper_figures import FIGURES, check_figure, paper_figure
+from bench.report.tables.paper_tables import TABLES, paper_table
 from bench.types import BenchError
 
 MODEL = """\

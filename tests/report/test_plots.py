@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.report import plots, style
+from bench.report.figures import plots, style
 from bench.types import BenchError
 
 

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.report import viewer as viewer_module
-from bench.report.html import template
-from bench.report.outlines import UNIT, outline
-from bench.report.overlay import magnified, window
-from bench.report.selection import select
-from bench.report.table import miou_table
-from bench.report.viewer import BINS, viewer
-from bench.store import read_runs
+from bench.analysis.selection import select
+from bench.analysis.table import miou_table
+from bench.report.pages.html import template
+from bench.report.pictures import viewer as viewer_module
+from bench.report.pictures.outlines import UNIT, outline
+from bench.report.pictures.overlay import magnified, window
+from bench.report.pictures.viewer import BINS, viewer
+from bench.store.runs import read_runs
 from bench.types import BenchError, Mask, Prompt
 
 NO_PROMPT = Prompt(np.zeros((0, 2), np.float32), np.zeros(0, np.int64), None)

@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from bench.report import style, write_report
-from bench.report import write as writing
-from bench.report.html import inline_svg
+from bench.report import write_report
+from bench.report.figures import style
+from bench.report.pages import write as writing
+from bench.report.pages.html import inline_svg
 from bench.types import BenchError
 
 NASTY = "<script>alert('x')</script> & \"co\" {{ 7*7 }}"
@@ -188,6 +189,8 @@ def test_importing_the_package_is_light():
 
 
 def test_no_module_of_the_report_needs_torch():
-    code = "import sys, bench.report.write, bench.stats; print('torch' in sys.modules)"
+    code = (
+        "import sys, bench.report.pages.write, bench.analysis.stats; print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -15,14 +15,13 @@ import torch
 from oddities import random_blob
 from small_sam import SmallSam
 
-from bench.crew import Crew
-from bench.halving import Halving, Room
 from bench.models.disk import Disk
 from bench.models.grabcut import GrabCut
 from bench.prompts.box import Box
 from bench.prompts.clicks import Clicks
 from bench.protocol import Protocol
-from bench.stopwatch import Stopwatch
+from bench.run.threads import Crew
+from bench.tasks.halving import Halving, Room
 from bench.tasks.prompted_masks import Case, PromptedMasks
 from bench.types import (
     Frame,
@@ -36,6 +35,7 @@ from bench.types import (
     Site,
     Target,
 )
+from bench.types.stopwatch import Stopwatch
 
 SIZES = [(48, 64), (33, 90), (71, 40), (48, 64), (5, 30)]
 

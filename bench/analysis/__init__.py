@@ -1,0 +1,1 @@
+"""Rows → numbers: tables, statistics, comparisons, and what was published."""

@@ -1,0 +1,1 @@
+"""Which choices of an evaluation stand behind a number: explained, tried out, ablated."""

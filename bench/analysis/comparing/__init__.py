@@ -1,0 +1,1 @@
+"""Two sides on the same masks: differences, intervals, and conditions on them."""

@@ -1,0 +1,275 @@
+"""Two sets of runs on the masks that both have: what ``sam-bench compare`` says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.selection import Selection, part, select
+from bench.analysis.stats import (
+    Float64Array,
+    clustered_draws_together,
+    holm,
+    images_needed,
+    p_value,
+    percentile_bounds,
+    win_rate,
+)
+from bench.analysis.table import SERIES, dataset_seed
+from bench.analysis.words import points, signed
+from bench.store.runs import RunStore
+from bench.types import BenchError
+
+EFFECT = 0.005
+"""The difference of mIoU, in [0, 1], for which the number of images needed is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """``a`` minus ``b``, per prompt label and dataset, on the same masks.
+
+    ``table`` has a row per prompt label and dataset, and one per label over all datasets where
+    there are several (``dataset`` null, each dataset weighs the same): ``prompt, dataset, masks,
+    images, miou_a, miou_b, delta, low, high, p, p_holm, win_rate, win_low, win_high,
+    images_needed, left_out``. IoUs and differences are in [0, 1], bounds are 95 %, ``p_holm`` is
+    corrected over the datasets of a label, ``images_needed`` is for a difference of half a point;
+    null where one image tells nothing. ``pairs`` has a row per label and common mask: ``label,
+    dataset, image_id, mask_id, iou_a, iou_b, step_a, step_b, run_a, run_b``.
+    """
+
+    a: str
+    b: str
+    table: pd.DataFrame
+    pairs: pd.DataFrame
+    answer: tuple[str, ...]
+    caption: str
+    sides: tuple[Selection, Selection]
+
+
+def compare(
+    a: Sequence[RunStore],
+    b: Sequence[RunStore],
+    *,
+    allow_mixed: bool = False,
+    allow_partial: bool = False,
+    samples: int = 10_000,
+    seed: int = 0,
+) -> Comparison:
+    """The paired comparison of two sides, each the runs of one model under one protocol.
+
+    Raises ``BenchError`` for a side that holds several models or protocols, for what ``select``
+    refuses, where no mask is common, and, unless ``allow_mixed``, where the sides saw other data,
+    followed another protocol or computed in another precision; the caption then says so.
+    """
+    sides = (select(a, allow_partial=allow_partial), select(b, allow_partial=allow_partial))
+    names = _names(*sides)
+    mixed = list(_mixed(*sides))
+    if mixed and not allow_mixed:
+        raise BenchError(f"{names[0]} and {names[1]} can't be compared: {mixed[0]}; --allow-mixed")
+    pairs = _pairs(*sides)
+    blocks = [
+        _block(label, pairs[pairs["label"] == label], sides, samples, seed)
+        for label in sides[0].labels
+        if (pairs["label"] == label).any()
+    ]
+    table = pd.concat(blocks, ignore_index=True)
+    notes = [f"Mixed: {reason}." for reason in mixed]
+    caption = " ".join([_caption(samples), *notes, *dict.fromkeys(_side_notes(sides))])
+    return Comparison(
+        names[0], names[1], table, pairs, tuple(_answer(table, *names)), caption, sides
+    )
+
+
+def _names(a: Selection, b: Selection) -> tuple[str, str]:
+    """How the sides are called: by title, by name where titles are equal, then by A and B."""
+    models = (_model(a), _model(b))
+    titles = (a.titles("model")[models[0]], b.titles("model")[models[1]])
+    if titles[0] != titles[1]:
+        return titles
+    return models if models[0] != models[1] else (f"{titles[0]} (A)", f"{titles[1]} (B)")
+
+
+def _model(side: Selection) -> str:
+    series = side.rows[SERIES].drop_duplicates()
+    if len(series) > 1:
+        named = ", ".join(f"{m} ({p})" for m, p in series.itertuples(index=False))
+        raise BenchError(f"one side of a comparison holds {named}; name the runs of one of them")
+    return str(series["model"].iloc[0])
+
+
+_NUMERICS = ("dtype", "tf32", "compiled")
+
+
+def _mixed(a: Selection, b: Selection) -> Iterator[str]:
+    """Every reason why the two can't be compared as they are."""
+    for dataset in sorted(set(a.rows["dataset"]) & set(b.rows["dataset"])):
+        for what in ("dataset_fingerprint", "version"):
+            seen = [_of_dataset(side, str(dataset), what) for side in (a, b)]
+            if all(seen) and seen[0] != seen[1]:
+                name = "data of fingerprint" if what == "dataset_fingerprint" else "version"
+                left, right = (", ".join(sorted(each)) for each in seen)
+                yield f"on {dataset} one saw {name} {left}, the other {right}"
+    protocols = [_protocols(side) for side in (a, b)]
+    if protocols[0] != protocols[1]:
+        left, right = (", ".join(sorted(each)) for each in protocols)
+        yield f"one followed protocol {left}, the other {right}"
+    for fact in _NUMERICS:
+        values = [_facts(side, fact) for side in (a, b)]
+        if all(values) and values[0] != values[1]:
+            left, right = (", ".join(sorted(each)) for each in values)
+            yield f"one computed with {fact} {left}, the other with {right}"
+
+
+def _of_dataset(side: Selection, dataset: str, what: str) -> set[str]:
+    runs = side.rows.loc[side.rows["dataset"] == dataset, "run"].unique()
+    headers = [side.headers[str(run)] for run in runs]
+    found = [h.get(what) if what in h else part(h, "dataset").get(what) for h in headers]
+    return {str(value) for value in found if value is not None}
+
+
+def _protocols(side: Selection) -> set[str]:
+    found = [part(header, "protocol") for header in side.headers.values()]
+    return {f"{p.get('name')} version {p.get('version')} {p.get('args')}" for p in found}
+
+
+def _facts(side: Selection, fact: str) -> set[str]:
+    found = [header.get("facts") or {} for header in side.headers.values()]
+    return {str(facts[fact]) for facts in found if fact in facts}
+
+
+_KEY = ["label", "dataset", "image_id", "mask_id"]
+
+
+def _pairs(a: Selection, b: Selection) -> pd.DataFrame:
+    columns = [*_KEY, "iou", "step", "run"]
+    pairs: pd.DataFrame = a.rows[columns].merge(
+        b.rows[columns], on=_KEY, suffixes=("_a", "_b"), validate="one_to_one"
+    )
+    if pairs.empty:
+        raise BenchError("the two sides have no mask with the same prompt in common")
+    return pairs
+
+
+def _block(
+    label: str, pairs: pd.DataFrame, sides: tuple[Selection, Selection], samples: int, seed: int
+) -> pd.DataFrame:
+    """The lines of one prompt label: a line per dataset and, of several, their mean."""
+    lines: list[dict[str, Any]] = []
+    draws: list[Float64Array] = []
+    for dataset, found in pairs.groupby("dataset"):
+        wins = win_rate(found["iou_a"], found["iou_b"])
+        columns = np.stack([found["iou_a"], found["iou_b"], wins], axis=1)
+        drawn = clustered_draws_together(
+            columns, found["image_id"], samples=samples, seed=dataset_seed(seed, str(dataset))
+        )
+        drawn[:, 1] = drawn[:, 0] - drawn[:, 1]
+        draws.append(drawn[:, 1:])
+        delta = found["iou_a"] - found["iou_b"]
+        sizes = [int(((s.rows["label"] == label) & (s.rows["dataset"] == dataset)).sum())
+                 for s in sides]  # fmt: skip
+        means = columns.mean(axis=0)
+        lines.append(
+            {
+                "dataset": str(dataset),
+                "masks": len(found),
+                "images": found["image_id"].nunique(),
+                "miou_a": means[0],
+                "miou_b": means[1],
+                "win_rate": means[2],
+                "images_needed": images_needed(delta, found["image_id"], EFFECT),
+                "left_out": sum(sizes) - 2 * len(found),
+            }
+            | _intervals(draws[-1])
+        )
+    for line, corrected in zip(lines, holm([line["p"] for line in lines]), strict=True):
+        line["p_holm"] = corrected
+    if len(lines) > 1:
+        lines.append(_mean(lines, draws))
+    frame = pd.DataFrame(lines).assign(prompt=label)
+    frame["delta"] = frame["miou_a"] - frame["miou_b"]
+    types = dict.fromkeys(_BOUNDS, "Float64") | {"images_needed": "Int64"}
+    block: pd.DataFrame = frame[list(_COLUMNS)].astype(types)
+    return block
+
+
+_COLUMNS = (
+    "prompt", "dataset", "masks", "images", "miou_a", "miou_b", "delta", "low", "high", "p",
+    "p_holm", "win_rate", "win_low", "win_high", "images_needed", "left_out",
+)  # fmt: skip
+_BOUNDS = ("low", "high", "p", "p_holm", "win_low", "win_high")
+
+
+def _intervals(draws: Float64Array) -> dict[str, float | None]:
+    """Of the draws (samples, 2) of the difference and of the win rate."""
+    low, high = percentile_bounds(draws[:, 0])
+    win_low, win_high = percentile_bounds(draws[:, 1])
+    p = p_value(draws[:, 0])
+    return {"low": low, "high": high, "p": p, "win_low": win_low, "win_high": win_high}
+
+
+def _mean(lines: Sequence[Mapping[str, Any]], draws: Sequence[Float64Array]) -> dict[str, Any]:
+    """The line over datasets: the i-th draws of independent datasets make a draw of the mean."""
+    known = all(len(each) for each in draws)
+    drawn = np.mean(draws, axis=0) if known else np.empty((0, 2))
+    averages = {
+        name: float(np.mean([line[name] for line in lines]))
+        for name in ("miou_a", "miou_b", "win_rate")
+    }
+    sums = {name: sum(line[name] for line in lines) for name in ("masks", "images", "left_out")}
+    return averages | sums | _intervals(drawn) | {"dataset": None, "images_needed": None}
+
+
+def _answer(table: pd.DataFrame, a: str, b: str) -> Iterator[str]:
+    """A sentence per prompt label: who leads, by how much, or how many images would tell."""
+    for label, lines in table.groupby("prompt", sort=False):
+        line = lines.iloc[-1]
+        span = "" if pd.isna(line["low"]) else f" ({signed(line['low'])} to {signed(line['high'])})"
+        where = f"over {len(lines) - 1} datasets" if len(lines) > 1 else f"on {line['dataset']}"
+        if pd.isna(line["low"]):
+            yield (
+                f"{label}: {a} minus {b} is {signed(line['delta'])} points {where}, "
+                "from too few images for an interval."
+            )
+        elif line["low"] <= 0 <= line["high"]:
+            hint = _hint(lines)
+            yield (
+                f"{label}: {a} and {b} can't be told apart {where}: "
+                f"{signed(line['delta'])} points{span}.{hint}"
+            )
+        else:
+            ahead, behind = (a, b) if line["delta"] > 0 else (b, a)
+            bounds = sorted((abs(line["low"]), abs(line["high"])))
+            span = f" ({points(bounds[0])} to {points(bounds[1])})"
+            yield (
+                f"{label}: {ahead} leads {behind} {where} by {points(abs(line['delta']))} "
+                f"points{span}; {a} is better on {points(line['win_rate'])} % of the masks."
+            )
+
+
+def _hint(lines: pd.DataFrame) -> str:
+    """How many images half a point needs, on the dataset that needs most."""
+    known = lines[lines["dataset"].notna()].dropna(subset=["images_needed"])
+    if known.empty:
+        return ""
+    most = known.loc[known["images_needed"].astype(int).idxmax()]
+    if most["images_needed"] <= most["images"]:
+        return " Half a point would have been seen."
+    needed = int(most["images_needed"])
+    return f" To see half a point, {most['dataset']} needs about {needed:,} images."
+
+
+def _caption(samples: int) -> str:
+    return (
+        "mIoU and its difference, in points, on the masks that both sides have; 95 % intervals "
+        f"from {samples:,} bootstrap samples over images, the same images for both sides. p: "
+        "two-sided, corrected over datasets (Holm). Wins: the share of masks on which A is "
+        "better, ties count half."
+    )
+
+
+def _side_notes(sides: tuple[Selection, Selection]) -> list[str]:
+    return [note for side in sides for note in side.notes]

@@ -1,0 +1,102 @@
+"""The number of clicks that a mask needs (NoC): the table of interactive segmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bench.analysis.section import Section
+from bench.analysis.selection import Selection
+from bench.analysis.stats import clustered_interval
+from bench.analysis.table import dataset_seed
+from bench.store.runs import read_runs
+
+THRESHOLDS = (0.80, 0.85, 0.90)
+LEAST_CLICKS = 10
+"""A shorter curve says little about how many clicks are needed."""
+
+
+def clicks_needed(ious: npt.NDArray[np.float64], threshold: float) -> npt.NDArray[np.int64]:
+    """The first click (N,) of 1 to K whose mask has IoU >= ``threshold``; K where none has.
+
+    ``ious`` is (N, K), the IoU after each click, in [0, 1]. As RITM counts: a later, worse mask
+    doesn't count against an earlier good one, and a mask that never gets there counts K clicks.
+
+    >>> clicks_needed(np.array([[0.5, 0.92, 0.7], [0.9, 0.1, 0.2], [0.1, 0.2, 0.3]]), 0.9).tolist()
+    [2, 1, 3]
+    """
+    reached = ious >= threshold
+    first = reached.argmax(axis=1) + 1
+    needed: npt.NDArray[np.int64] = np.where(reached.any(axis=1), first, ious.shape[1])
+    return needed
+
+
+def noc_section(selection: Selection, *, samples: int = 10_000, seed: int = 0) -> Iterator[Section]:
+    """The table of the runs with at least ten clicks; nothing where there is none.
+
+    Its lines: ``run, dataset, model, protocol, clicks`` (K), ``masks, images``, then per threshold
+    ``noc_80, noc_80_low, noc_80_high`` (mean clicks with a 95 % interval over images), ``never_80``
+    (masks that never get there) and ``at_limit_80`` (masks whose NoC is K, what RITM's script
+    prints as failures: it holds those that get there with the last click).
+    """
+    lines = [
+        _line(name, selection, samples, seed)
+        for name, header in sorted(selection.headers.items())
+        if max((int(step) for step in header.get("report_steps") or ()), default=0) >= LEAST_CLICKS
+    ]
+    if not lines:
+        return
+    frame = pd.DataFrame(lines)
+    several = frame["protocol"].nunique() > 1
+    marks = [round(100 * threshold) for threshold in THRESHOLDS]
+    heads = ["dataset", "model", *(["protocol"] if several else []), "clicks", "masks"]
+    heads += [f"NoC@{mark}" for mark in marks] + [f"never {mark}" for mark in marks]
+    rows = []
+    for line in lines:
+        names = [line["dataset"], line["model"], *([line["protocol"]] if several else [])]
+        nocs = [_shown(line, f"noc_{mark}") for mark in marks]
+        never = [f"{line[f'never_{mark}']:,}" for mark in marks]
+        rows.append((*names, str(line["clicks"]), f"{line['masks']:,}", *nocs, *never))
+    note = (
+        "NoC@t: the mean number of clicks until a mask's IoU first reaches t, the limit where it "
+        "never does, with a 95 % interval over images. Never: how many masks don't get there."
+    )
+    yield Section("noc", "Clicks needed", note, tuple(heads), tuple(rows), frame, names=2 + several)
+
+
+def _line(run: str, selection: Selection, samples: int, seed: int) -> dict[str, Any]:
+    rows = read_runs([selection.stores[run]], ["dataset", "model", "protocol", "iou"])
+    curves = rows.pivot(index=["image_id", "mask_id"], columns="step", values="iou")
+    ious = curves.sort_index(axis=1).ffill(axis=1).to_numpy(np.float64)
+    images = curves.index.get_level_values("image_id")
+    first = rows.iloc[0]
+    line: dict[str, Any] = {
+        "run": run,
+        "dataset": str(first["dataset"]),
+        "model": str(first["model"]),
+        "protocol": str(first["protocol"]),
+        "clicks": ious.shape[1],
+        "masks": len(ious),
+        "images": images.nunique(),
+    }
+    for threshold in THRESHOLDS:
+        mark = round(100 * threshold)
+        needed = clicks_needed(ious, threshold)
+        chance = dataset_seed(seed, line["dataset"])
+        found = clustered_interval(needed, list(images), samples=samples, seed=chance)
+        line[f"noc_{mark}"], line[f"noc_{mark}_low"] = found.mean, found.low
+        line[f"noc_{mark}_high"] = found.high
+        line[f"never_{mark}"] = int((ious < threshold).all(axis=1).sum())
+        line[f"at_limit_{mark}"] = int((needed == ious.shape[1]).sum())
+    return line
+
+
+def _shown(line: dict[str, Any], name: str) -> str:
+    low, high = line[f"{name}_low"], line[f"{name}_high"]
+    if low is None or high is None:
+        return f"{line[name]:.2f}"
+    return f"{line[name]:.2f} ({low:.2f}–{high:.2f})"

@@ -1,0 +1,132 @@
+"""Adds a metric to a finished run from its stored masks and the truth read again: no model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.added_metrics import KEY, with_metrics, write_metric
+from bench.analysis.selection import select
+from bench.analysis.stats import clustered_interval
+from bench.analysis.table import dataset_seed
+from bench.scoring.metrics import METRICS
+from bench.store.runs import RunStore, read_runs
+from bench.types import BenchError, Mask, Sample
+
+Measure = Callable[[Mask, Mask], float]
+ReadSample = Callable[[RunStore, str], Sample]
+
+
+def rescore(
+    store: RunStore,
+    metrics: Sequence[str],
+    read_sample: ReadSample,
+    *,
+    image_done: Callable[[], None] = lambda: None,
+) -> pd.DataFrame:
+    """The run's rows with the metrics, which are kept in its folder ``metrics/``.
+
+    ``metrics`` are names of ``bench.scoring.metrics.METRICS``; ``read_sample`` gives the image and
+    the targets of (run, image id). The frame has ``image_id, mask_id, step`` and a column for each
+    metric. The IoU is computed along, to the last bit: where it isn't the stored one the data
+    isn't what the run saw. Then ``BenchError`` is raised and nothing is written, as it is for an
+    unknown metric, a run without stored masks, or without any row.
+    """
+    measures = {name: _measure(name) for name in metrics}
+    rows = read_runs([store], ["height", "width", "iou", "mask_rle"])
+    if rows.empty:
+        raise BenchError(f"{store.folder}: no mask is scored in this run")
+    if without := int(rows["mask_rle"].isna().sum()):
+        raise BenchError(
+            f"{store.folder}: {without} of {len(rows)} rows hold no mask "
+            "(runtime.keep_masks=false); run it again with masks, into another results folder"
+        )
+    found = {name: np.empty(len(rows)) for name in measures}
+    for image_id, group in rows.groupby("image_id", sort=False):
+        sample = read_sample(store, str(image_id))
+        for index, values in _image(store, sample, group, measures):
+            for name, value in values.items():
+                found[name][index] = value
+        image_done()
+    frame: pd.DataFrame = rows[KEY].assign(**found)
+    for name in measures:
+        write_metric(store, name, frame)
+    return frame
+
+
+def metric_means(
+    stores: Sequence[RunStore],
+    metrics: Sequence[str],
+    *,
+    allow_partial: bool = False,
+    samples: int = 10_000,
+) -> pd.DataFrame:
+    """The means of added metrics at each run's reported steps.
+
+    A row per run, reported step and metric: ``run, dataset, model, protocol, prompt`` (the label),
+    ``metric, masks, images, mean, low, high``, in [0, 1]; the 95 % interval is a bootstrap over
+    images, null for a single one. Raises ``BenchError`` as a report does.
+    """
+    lines: list[dict[str, Any]] = []
+    for store in stores:
+        selection = select([store], allow_partial=allow_partial)
+        rows = with_metrics(selection.rows, [store], metrics)
+        for label in selection.labels:
+            group = rows[rows["label"] == label]
+            first = group.iloc[0]
+            names = {name: str(first[name]) for name in ("run", "dataset", "model", "protocol")}
+            for metric in metrics:
+                found = clustered_interval(
+                    group[metric],
+                    group["image_id"],
+                    samples=samples,
+                    seed=dataset_seed(0, names["dataset"]),
+                )
+                numbers = {"masks": found.n, "images": found.clusters, "mean": found.mean}
+                bounds = {"low": found.low, "high": found.high}
+                lines.append(names | {"prompt": label, "metric": metric} | numbers | bounds)
+    means: pd.DataFrame = pd.DataFrame(lines)
+    return means
+
+
+def _measure(name: str) -> Measure:
+    if name not in METRICS:
+        raise BenchError(f"unknown metric {name!r}; there are: {', '.join(METRICS)}")
+    return METRICS[name]
+
+
+def _image(
+    store: RunStore, sample: Sample, rows: pd.DataFrame, measures: Mapping[str, Measure]
+) -> list[tuple[int, dict[str, float]]]:
+    """The metrics of one image's rows by their place; steps that keep a mask are scored once."""
+    targets = {target.mask_id: target.mask for target in sample.targets}
+    if sample.ignore is not None:
+        kept = ~sample.ignore
+        targets = {name: Mask.from_dense(mask.dense() & kept) for name, mask in targets.items()}
+    scored: list[tuple[int, dict[str, float]]] = []
+    earlier: dict[tuple[str, str], dict[str, float]] = {}
+    for index, row in zip(rows.index, rows.to_dict("records"), strict=True):
+        where = f"{store.folder}: mask {row['mask_id']} of image {sample.image_id}"
+        again = "bring back the data that the run saw"
+        if row["mask_id"] not in targets:
+            raise BenchError(f"{where} is no longer in the dataset; {again}")
+        question = row["mask_id"], row["mask_rle"]
+        if question not in earlier:
+            target = targets[row["mask_id"]]
+            shape = [int(row["height"]), int(row["width"])]
+            try:
+                mask = Mask.from_rle({"size": shape, "counts": row["mask_rle"]})
+                earlier[question] = {n: measure(mask, target) for n, measure in measures.items()}
+                iou = METRICS["iou"](mask, target)
+            except ValueError as error:
+                raise BenchError(f"{where}, step {row['step']}: {error}; {again}") from error
+            if iou != row["iou"]:
+                raise BenchError(
+                    f"{where} has IoU {row['iou']:.6f} in the run and {iou:.6f} against the data "
+                    f"as read now; {again}"
+                )
+        scored.append((cast("int", index), earlier[question]))
+    return scored

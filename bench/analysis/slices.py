@@ -1,0 +1,199 @@
+"""Tables by group: size, category, an attribute, or the shape of the target.
+
+Tables 2 and 6 of the SAM paper are of this form: a line per group, one click and three, ± 95 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from bench.analysis.section import Section
+from bench.analysis.selection import Selection
+from bench.analysis.stats import clustered_interval
+from bench.analysis.table import dataset_seed
+from bench.analysis.words import DASH, points, with_bounds
+from bench.store.runs import RunStore, read_runs
+from bench.types import BenchError, Mask, Sample
+
+ReadSample: TypeAlias = Callable[[RunStore, str], Sample]
+
+_KEY = ["run", "image_id", "mask_id"]
+_COCO = ((32**2, "small"), (96**2, "medium"), (float("inf"), "large"))
+_THIRDS = ("smallest third", "middle third", "largest third")
+UNKNOWN = "not given"
+"""The group of the masks that lack what is asked for."""
+
+
+def slice_section(
+    selection: Selection,
+    by: str,
+    read_sample: ReadSample | None,
+    *,
+    samples: int = 10_000,
+    seed: int = 0,
+) -> Section:
+    """The mIoU table by group of ``by``.
+
+    ``by`` is ``area`` (COCO's small, medium and large: below 32², below 96² pixels, above),
+    ``size`` (thirds of each dataset's areas), ``category``, ``attribute:NAME``, ``boundary``
+    (thirds of each dataset's perimeter² / area of the target) or ``parts`` (its connected
+    components, 8-connected: 1, 2, 3 or more); the last two read the targets with ``read_sample``.
+    The lines: ``dataset, group, model, protocol, prompt, masks, images, miou, miou_low,
+    miou_high``, IoUs in [0, 1]. Raises ``BenchError`` for a key or an attribute that isn't there.
+    """
+    groups = _groups(selection, by, read_sample)
+    rows = selection.rows.merge(groups, on=_KEY, validate="many_to_one")
+    order = {label: i for i, label in enumerate(selection.labels)}
+    lines: list[dict[str, Any]] = []
+    for key, found in rows.groupby(["dataset", "group", "label", "model", "protocol"]):
+        dataset, group, label, model, protocol = (str(part) for part in key)
+        chance = dataset_seed(seed, dataset)
+        interval = clustered_interval(found["iou"], found["image_id"], samples=samples, seed=chance)
+        lines.append(
+            {
+                "dataset": dataset, "group": group, "model": model, "protocol": protocol,
+                "prompt": label, "masks": interval.n, "images": interval.clusters,
+                "miou": interval.mean, "miou_low": interval.low, "miou_high": interval.high,
+            }
+        )  # fmt: skip
+    rank = _rank(groups["group"])
+    lines.sort(key=lambda line: (line["dataset"], rank[line["group"]], order[line["prompt"]],
+                                 line["model"], line["protocol"]))  # fmt: skip
+    frame = pd.DataFrame(lines)
+    several = frame["protocol"].nunique() > 1
+    titles, models = selection.titles("dataset"), selection.titles("model")
+    shown = []
+    for line in lines:
+        bounds = [DASH if line[b] is None else points(line[b]) for b in ("miou_low", "miou_high")]
+        names = [titles[line["dataset"]], line["group"], line["prompt"], models[line["model"]]]
+        names += [line["protocol"]] if several else []
+        numbers = [f"{line['masks']:,}", f"{line['images']:,}"]
+        shown.append((*names, with_bounds(points(line["miou"]), *bounds), *numbers))
+    heads = ["dataset", by.removeprefix("attribute:"), "prompt", "model"]
+    heads += [*(["protocol"] if several else []), "mIoU", "masks", "images"]
+    slug = "".join(c if c.isalnum() else "_" for c in by)
+    return Section(
+        f"slices_{slug}",
+        f"By {by.removeprefix('attribute:')}",
+        "mIoU in points with its 95 % interval over images. Groups share images, so their "
+        "intervals are not independent.",
+        tuple(heads),
+        tuple(shown),
+        frame,
+        names=4 + several,
+    )
+
+
+def _groups(selection: Selection, by: str, read_sample: ReadSample | None) -> pd.DataFrame:
+    """One row per run and mask: its key and ``group``."""
+    rows = read_runs(
+        [selection.stores[name] for name in sorted(selection.stores)],
+        ["dataset", "category", "attributes", "area"],
+    ).drop_duplicates(_KEY)
+    if by.startswith("attribute:"):
+        rows["group"] = _attribute(rows["attributes"], by.removeprefix("attribute:"))
+    elif by in _OF_ROWS:
+        rows["group"] = _OF_ROWS[by](rows)
+    elif by in _OF_TARGETS:
+        if read_sample is None:
+            raise BenchError(f"--by {by} needs the dataset to be read again")
+        rows["group"] = _of_targets(rows, selection, by, read_sample)
+    else:
+        there = sorted([*_OF_ROWS, *_OF_TARGETS, "attribute:NAME"])
+        raise BenchError(f"nothing to slice by is called {by!r}; there are {', '.join(there)}")
+    groups: pd.DataFrame = rows[[*_KEY, "group"]]
+    return groups
+
+
+def _attribute(attributes: pd.Series[Any], name: str) -> pd.Series[str]:
+    known = {str(key) for each in attributes for key in (each or {})}
+    if name not in known:
+        there = ", ".join(sorted(known)) or "none in these runs"
+        raise BenchError(f"no attribute is called {name!r}; there are: {there}")
+    return attributes.map(lambda each: str((each or {}).get(name, UNKNOWN)))
+
+
+def _of_area(rows: pd.DataFrame) -> pd.Series[str]:
+    return rows["area"].map(lambda area: next(name for limit, name in _COCO if area < limit))
+
+
+def _of_category(rows: pd.DataFrame) -> pd.Series[str]:
+    if rows["category"].isna().all():
+        raise BenchError("--by category: the masks of these runs have no category")
+    return rows["category"].fillna(UNKNOWN).astype(str)
+
+
+def _of_size(rows: pd.DataFrame) -> pd.Series[str]:
+    return _thirds(rows["area"], rows["dataset"])
+
+
+def _thirds(values: pd.Series[Any], datasets: pd.Series[Any]) -> pd.Series[str]:
+    """Which third of its dataset each value lies in; equal values lie in the same third."""
+    share = values.groupby(datasets).rank(pct=True, method="average")
+    thirds = np.minimum((3 * share.to_numpy() - 1e-9).astype(int), 2)
+    return pd.Series([_THIRDS[third] for third in thirds], index=values.index)
+
+
+def _of_targets(
+    rows: pd.DataFrame, selection: Selection, by: str, read_sample: ReadSample
+) -> pd.Series[str]:
+    """The groups by the shape of the targets, each image read once per dataset."""
+    seen: dict[tuple[str, str, str], float] = {}
+    for (dataset, image_id), found in rows.groupby(["dataset", "image_id"]):
+        sample = read_sample(selection.stores[str(found["run"].iloc[0])], str(image_id))
+        for target in sample.targets:
+            measured = _MEASURES[by](target.mask)
+            seen[str(dataset), str(image_id), target.mask_id] = measured
+    keys = zip(rows["dataset"], rows["image_id"], rows["mask_id"], strict=True)
+    try:
+        values = pd.Series([seen[str(d), str(i), str(m)] for d, i, m in keys], index=rows.index)
+    except KeyError as error:
+        raise BenchError(f"--by {by}: the data has changed, no mask {error}") from error
+    return _OF_TARGETS[by](values, rows["dataset"])
+
+
+def complexity(mask: Mask) -> float:
+    """Perimeter² / area of a mask, 4π (12.6) for a disc; the perimeter is that of its contours.
+
+    Contours run through the centres of the border's pixels, holes included.
+    """
+    dense = np.ascontiguousarray(mask.dense(), np.uint8)
+    contours, _ = cv2.findContours(dense, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    perimeter = sum(cv2.arcLength(contour, closed=True) for contour in contours)
+    return float(perimeter**2 / max(1, mask.area))
+
+
+def parts(mask: Mask) -> float:
+    """The number of connected components, 8-connected."""
+    dense = np.ascontiguousarray(mask.dense(), np.uint8)
+    return float(cv2.connectedComponents(dense, connectivity=8)[0] - 1)
+
+
+def _counted(values: pd.Series[Any], datasets: pd.Series[Any]) -> pd.Series[str]:
+    return values.map(lambda n: "1 part" if n <= 1 else "2 parts" if n == 2 else "3 or more parts")
+
+
+_OF_ROWS: Mapping[str, Callable[[pd.DataFrame], pd.Series[str]]] = {
+    "area": _of_area,
+    "size": _of_size,
+    "category": _of_category,
+}
+_MEASURES: Mapping[str, Callable[[Mask], float]] = {"boundary": complexity, "parts": parts}
+_OF_TARGETS: Mapping[str, Callable[[pd.Series[Any], pd.Series[Any]], pd.Series[str]]] = {
+    "boundary": _thirds,
+    "parts": _counted,
+}
+
+
+def _rank(groups: pd.Series[str]) -> dict[str, tuple[int, str]]:
+    """The order in which groups are shown: small before large, else by name, unknown last."""
+    known = [*_THIRDS, *(name for _, name in _COCO)]
+    return {
+        name: (known.index(name) if name in known else 99 + (name == UNKNOWN), name)
+        for name in groups.unique()
+    }

@@ -1,0 +1,65 @@
+"""The command line: ``sam-bench COMMAND …``; a command is a module of ``bench.cli.commands``.
+
+Exit codes: 0 all well, 1 a gate that doesn't hold, 2 a mistake that one line explains, 3 a run in
+which images failed, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import pkgutil
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from bench import __version__
+from bench.cli import commands, console
+from bench.cli.arguments import Parser
+from bench.types import BenchError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line and gives its exit code."""
+    try:
+        options = _parser().parse(argv)
+        _log_to(console.errors())
+        command: Callable[[argparse.Namespace], int] = options.command
+        return command(options)
+    except BenchError as error:
+        sys.stderr.write(f"sam-bench: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("sam-bench: stopped; the same command again goes on where it stopped\n")
+        return 130
+
+
+def _log_to(errors: Console) -> None:
+    """Sends the bench's own messages to the console; libraries only speak up from warnings on.
+
+    In a file each is one line, however long: that can be searched.
+    """
+    handler: logging.Handler
+    if errors.is_terminal:
+        handler = RichHandler(console=errors, show_time=False, show_path=False)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+    else:
+        handler = logging.StreamHandler(errors.file)
+        handler.setFormatter(logging.Formatter("%(levelname)-8s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("bench").setLevel(logging.INFO)
+    # Pillow's suspicion of large pictures; beyond the limit the bench refuses in its own words.
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="sam-bench", description="Zero-shot promptable segmentation bench.")
+    parser.add_argument("--version", action="version", version=f"sam-bench {__version__}")
+    found = parser.add_subparsers(required=True, metavar="COMMAND")
+    for module in pkgutil.iter_modules(commands.__path__):
+        importlib.import_module(f"{commands.__name__}.{module.name}").add(found)
+    return parser

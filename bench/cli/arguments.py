@@ -1,0 +1,77 @@
+"""What the commands' options have in common: a parser that fails in one line, shared options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn, TypeAlias
+
+from bench.files.places import place
+
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+"""Where a command adds its parser."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and takes overrides before, between and after options."""
+
+    def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
+        """The options; overrides that argparse leaves over behind an option go to the others."""
+        options, rest = self.parse_known_args(argv)
+        if rest and not ("overrides" in options and all(word[0] != "-" for word in rest)):
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        if rest:
+            options.overrides += rest
+        return options
+
+    def error(self, message: str) -> NoReturn:
+        """Ends with exit code 2 and one line."""
+        self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` explains\n")
+
+
+def add_option(parser: Parser, name: str, **settings: object) -> None:
+    """An option that may be written with underscores or dashes."""
+    names = dict.fromkeys((f"--{name}", f"--{name.replace('_', '-')}"))
+    parser.add_argument(*names, **settings)  # type: ignore[arg-type]
+
+
+def add_config_dir(parser: Parser) -> None:
+    """``--config-dir``: a user's own YAMLs."""
+    parser.add_argument("--config-dir", type=Path, help="a folder of your own YAMLs, as conf/")
+
+
+def add_overrides(parser: Parser, example: str) -> None:
+    """The words ``KEY=VALUE`` that change the configuration, and ``--config-dir``."""
+    add_config_dir(parser)
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=f"such as {example}")
+
+
+def add_results(parser: Parser) -> None:
+    """``--results``: where runs and reports lie."""
+    parser.add_argument(
+        "--results", type=place, default=Path("results"), help="folder or URL of results"
+    )
+
+
+def add_data(parser: Parser) -> None:
+    """Where a finished run's pictures are read again, and which modules may read them."""
+    parser.add_argument("--datasets", type=Path, default=Path("datasets"), help="folder of data")
+    parser.add_argument(
+        "--allow-module",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="a module of yours that a run's dataset may name",
+    )
+
+
+def add_slices(parser: Parser) -> None:
+    """``--by``: further tables by group."""
+    parser.add_argument(
+        "--by",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="also a table by area, size, category, attribute:NAME, boundary or parts",
+    )

@@ -1,0 +1,42 @@
+"""``sam-bench canary``: records the masks that a checkpoint gives, for later runs to check."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bench.cli.arguments import Commands, add_option, add_overrides
+from bench.types import BenchError
+
+
+def add(commands: Commands) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "canary", help="record known masks of a checkpoint, checked in every run"
+    )
+    add_option(parser, "output_dir", type=Path, help="instead of the folder of checkpoints")
+    add_overrides(parser, "model=sam_vit_b")
+    parser.set_defaults(command=main)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Asks the model the canary's questions and keeps its answers."""
+    from bench.config.component import load_class, load_model
+    from bench.config.composing import load_configs
+    from bench.protocol import Protocol
+    from bench.run import canary
+
+    config = load_configs(options.overrides, options.config_dir)[0]
+    allowed = config.runtime.allow_modules
+    protocol: Protocol = load_class(config.protocol, allowed, "protocol")(**config.protocol.args)
+    site = config.runtime.site()
+    model = load_class(config.model, allowed, "model")
+    segmenter = load_model(model, config.model, site)
+    sha256 = segmenter.facts.get("checkpoint_sha256")
+    if sha256 is None:
+        raise BenchError(f"model {config.model.name} has no checkpoint to record a canary for")
+    path = (options.output_dir or site.checkpoints) / "canary" / f"{sha256}.json"
+    canary.save(canary.record(segmenter, protocol.threshold), path)
+    sys.stdout.write(f"canary: {path}\n")
+    return 0

@@ -1,0 +1,177 @@
+"""``sam-bench check``: whether a dataset is what it should be, and a model's faster mode safe."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.cli import console
+from bench.cli.arguments import Commands, add_overrides
+from bench.files.places import local_side, place
+from bench.types import BenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.data.manifest import Manifest
+    from bench.report.check.dataset import Check
+    from bench.types import Reader, Site
+
+_HELP = """\
+Reads every image and mask of a dataset and counts: against what the YAML expects, empty, tiny,
+overlapping masks, pictures that can't be read, and more. The words are overrides, as those of
+`run`. The exit code is 1 where a count differs from an exact expectation or a file can't be read.
+
+  sam-bench check dataset=bbbc038 --report nuclei
+  sam-bench check dataset=coco dataset.args.annotations=mine.json dataset.args.images=pictures
+
+`check parity` runs a model as it is and in another mode, and compares them mask by mask. The exit
+code is 1 unless the mode is shown to be safe.
+
+  sam-bench check parity model=sam_vit_b dataset=bbbc038 --mode dtype=bfloat16 runtime.limit=50
+"""
+
+
+def add(commands: Commands) -> None:
+    """Adds the command."""
+    check = commands.add_parser(
+        "check",
+        help="is a dataset what it should be, is a faster mode safe?",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    check.add_argument("--report", metavar="NAME", help="also a page, results/reports/NAME/")
+    check.add_argument(
+        "--manifest",
+        type=Path,
+        metavar="FILE",
+        help="write which images there are, or which dataset.args.subsample takes of them",
+    )
+    check.add_argument(
+        "--mode",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of check parity: what differs in model.args, such as dtype=bfloat16",
+    )
+    add_overrides(check, "dataset=bbbc038")
+    check.set_defaults(command=main)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Does the check that the first word names; without such a word it is that of a dataset."""
+    if "parity" in options.overrides:
+        options.overrides.remove("parity")
+        return check_parity(options)
+    if words := [word for word in options.overrides if "=" not in word]:
+        raise BenchError(
+            f"check takes dataset=NAME and other overrides, or parity; found {words[0]!r}"
+        )
+    return check_data(options)
+
+
+def check_parity(options: argparse.Namespace) -> int:
+    """Runs the model as it is and in the mode, and shows how they differ; 1 unless it is safe."""
+    from bench.analysis.parity import parity
+    from bench.config.composing import load_configs
+    from bench.run.forecast.disk_space import check_disk_space
+    from bench.run.plan import make_plan
+    from bench.run.progress import run_plan
+
+    if not options.mode:
+        raise BenchError("say which mode is to be checked: --mode dtype=bfloat16")
+    changes = [f"model.args.{word}" for word in options.mode]
+    both = [
+        load_configs([*options.overrides, *words], options.config_dir) for words in ([], changes)
+    ]
+    plans = [[make_plan(config) for config in configs] for configs in both]
+    if all(a.model.args == b.model.args for a, b in zip(*plans, strict=True)):
+        raise BenchError(f"--mode {' '.join(options.mode)} is what the model does anyway")
+    check_disk_space([plan for side in plans for plan in side])
+    for plan in (plan for side in plans for plan in side):
+        if failed := run_plan(plan, console.errors()):
+            raise BenchError(f"image {failed[0].image_id}: {failed[0].reason}")
+    sides = [[run.store for plan in side for run in plan.runs.values()] for side in plans]
+    limited = any(config.runtime.limit is not None for config in both[0])
+    names = ", ".join(dict.fromkeys(plan.model.name for plan in plans[0]))
+    named = f"{names} with {', '.join(options.mode)}"
+    found = parity(sides[0], sides[1], named, allow_partial=limited)
+    screen = console.output()
+    screen.print(console.table_of(found.section))
+    for sentence in found.sentences:
+        screen.print(sentence, highlight=False, markup=False)
+    return 0 if found.safe else 1
+
+
+def check_data(options: argparse.Namespace) -> int:
+    """Reads the dataset and shows what is in it; 1 unless it is what it should be."""
+    from bench.config.composing import load_configs
+    from bench.data.opening import open_whole
+    from bench.report.check.dataset import check_dataset
+    from bench.report.check.tables import sections, sentences
+    from bench.run.progress import RunProgress
+
+    words = [re.split(r"[=.]", word)[0].lstrip("+~") for word in options.overrides]
+    if "dataset" not in words:
+        raise BenchError("say which dataset is to be checked: dataset=NAME")
+    configs = load_configs(options.overrides, options.config_dir)
+    if len(configs) > 1:
+        raise BenchError("check takes one dataset at a time")
+    runtime, dataset = configs[0].runtime, configs[0].dataset
+    site = runtime.reading_site()
+    reader = open_whole(dataset, site, runtime.allow_modules)
+    number = min(len(reader.ids()), runtime.limit or len(reader.ids()))
+    with RunProgress(f"check of {dataset.name}", number, console.errors()) as progress:
+        check = check_dataset(
+            dataset,
+            reader,
+            limit=runtime.limit,
+            threads=runtime.workers,
+            pictures=options.report is not None,
+            image_done=lambda: progress.image_done({}),
+        )
+    screen = console.output()
+    for section in sections(check):
+        screen.print(console.table_of(section))
+    results = local_side(place(runtime.results))
+    said = [*sentences(check), *_write(options, check, reader, site, results)]
+    for sentence in said:
+        screen.print(sentence, highlight=False, markup=False, soft_wrap=True)
+    return 0 if check.holds else 1
+
+
+def _write(
+    options: argparse.Namespace, check: Check, reader: Reader, site: Site, results: Path
+) -> list[str]:
+    """Says what a subset takes, writes the manifest and the page that are asked for."""
+    from bench.data.manifest import save_manifest
+    from bench.data.opening import subset_rule
+    from bench.data.subset import draw
+
+    said = []
+    counts = check.mask_counts
+    words = f"the images that could be read, {len(counts)} of {check.images}"
+    if rule := subset_rule(check.dataset, site):
+        counts, words = draw(reader, rule, counts), rule.words
+        said.append(f"subsample takes {len(counts):,} images, {sum(counts.values()):,} masks.")
+    if options.manifest is not None:
+        save_manifest(_manifest(check, reader, counts, words), options.manifest)
+        said.append(f"manifest: {options.manifest}")
+    if options.report is not None:
+        from bench.report.check.page import write_check
+
+        out = results.expanduser() / "reports" / options.report
+        said.append(f"report: {write_check(check, out)}")
+    return said
+
+
+def _manifest(check: Check, reader: Reader, counts: Mapping[str, int], words: str) -> Manifest:
+    from bench.data.manifest import Manifest
+
+    part = check.dataset
+    if not counts:
+        raise BenchError(f"{part.name}: no image could be read, a manifest would be empty")
+    fingerprint = reader.fingerprint(list(counts))
+    return Manifest(part.name, part.version, counts, fingerprint, words)

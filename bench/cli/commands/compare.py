@@ -1,0 +1,83 @@
+"""``sam-bench compare``: two or more sets of runs on the masks that they share."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from bench.cli import console
+from bench.cli.arguments import Commands, add_data, add_results
+from bench.files.places import Place, local_side
+from bench.types import BenchError
+
+if TYPE_CHECKING:
+    from bench.store.runs import RunStore
+
+_HELP = """\
+Compares the first side with each of the others, mask by mask. A side is a run's folder or key, a
+glob over the names in results/runs, or a model's name, which means all its runs.
+
+  sam-bench compare demo grabcut
+  sam-bench compare my_quantised sam_vit_b --gate 'delta_miou>-0.2'
+"""
+
+
+def add(commands: Commands) -> None:
+    """Adds the command."""
+    compare = commands.add_parser(
+        "compare",
+        help="which of two models is better, and by how much",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    compare.add_argument("sides", nargs="+", metavar="SIDE", help="two or more sets of runs")
+    compare.add_argument("--name", default="compare", help="the report's folder name")
+    compare.add_argument("--gate", help="exit 1 unless it holds, such as 'delta_miou>-0.2'")
+    compare.add_argument("--allow-mixed", action="store_true", help="other data or protocols too")
+    compare.add_argument("--allow-partial", action="store_true", help="unfinished runs too")
+    add_results(compare)
+    add_data(compare)
+    compare.set_defaults(command=main)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Prints the tables and the answer, writes the report, and judges the gate."""
+    from bench.analysis.comparing.comparison import compare
+    from bench.analysis.comparing.gate import Gate, judged
+    from bench.data.opening import samples_of_runs
+    from bench.report.pages.comparison import section, write_comparison
+
+    gate = None if options.gate is None else Gate.parse(options.gate)
+    if len(options.sides) < 2:
+        raise BenchError("a comparison needs two sides: sam-bench compare A B")
+    first, *others = (_side(options.results, side) for side in options.sides)
+    comparisons = [
+        compare(first, other, allow_mixed=options.allow_mixed, allow_partial=options.allow_partial)
+        for other in others
+    ]
+    screen = console.output()
+    for number, found in enumerate(comparisons):
+        screen.print(console.table_of(section(found, number)))
+        for sentence in found.answer:
+            screen.print(sentence, highlight=False, markup=False)
+    read_sample = samples_of_runs(options.datasets, options.allow_module)
+    out = local_side(options.results) / "reports" / options.name
+    write_comparison(comparisons, out, read_sample=read_sample)
+    screen.print(f"report: {out / 'index.html'}", highlight=False, markup=False, soft_wrap=True)
+    if gate is None:
+        return 0
+    outcomes = [verdict for found in comparisons for verdict in judged(found, gate)]
+    for _, sentence in outcomes:
+        sys.stdout.write(f"{sentence}\n")
+    return 0 if all(outcome == "holds" for outcome, _ in outcomes) else 1
+
+
+def _side(results: Place, name: str) -> list[RunStore]:
+    """The runs that a word names: those of the model of that name, else by folder, glob or key."""
+    from bench.store.runs import find_runs
+
+    runs = results / "runs"
+    there = find_runs(results) if runs.is_dir() else []
+    of_model = [store for store in there if store.header().get("model", {}).get("name") == name]
+    return of_model or find_runs(results, [name])

@@ -1,0 +1,84 @@
+"""``sam-bench doctor``: what is installed, which devices work, what is ready or missing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.cli import console
+from bench.cli.arguments import Commands, add_results
+
+if TYPE_CHECKING:
+    from bench.cli.doctor import Finding
+
+_HELP = """\
+Looks for everything that a run needs and says how to get what is missing. Nothing is downloaded.
+Exit code 0 where a run with the default configuration works, else 1.
+"""
+
+_MARKS = {"ready": "[green]ready[/]", "missing": "[yellow]missing[/]", "broken": "[red]broken[/]"}
+
+
+def add(commands: Commands) -> None:
+    """Adds the command."""
+    doctor = commands.add_parser(
+        "doctor",
+        help="what is installed, ready and missing",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_results(doctor)
+    doctor.add_argument("--datasets", type=Path, help="folder of data (datasets)")
+    doctor.add_argument("--checkpoints", type=Path, help="folder of checkpoints")
+    doctor.add_argument("--json", action="store_true", help="for machines")
+    doctor.set_defaults(command=main)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Examines and prints what was found."""
+    from dataclasses import asdict
+
+    from bench.cli.doctor import examine, works
+    from bench.types import Site
+
+    usual = Site()
+    found = examine(
+        options.results,
+        options.datasets or usual.datasets,
+        options.checkpoints or usual.checkpoints,
+    )
+    well = works(found)
+    if options.json:
+        said = {"works": well, "findings": [asdict(finding) for finding in found]}
+        sys.stdout.write(json.dumps(said, indent=2, ensure_ascii=False) + "\n")
+        return 0 if well else 1
+    _show(found)
+    screen = console.output()
+    if well:
+        screen.print("a run with the default configuration works: sam-bench run", highlight=False)
+        return 0
+    for finding in found:
+        if finding.needed and finding.state != "ready":
+            screen.print(f"not yet: {finding.what}: {finding.said}", markup=False, highlight=False)
+    return 1
+
+
+def _show(found: Sequence[Finding]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False)
+    for _ in range(4):
+        table.add_column(overflow="fold")
+    section = ""
+    for finding in found:
+        if finding.section != section:
+            section = finding.section
+            table.add_row(f"[bold]{section}[/]", "", "", "")
+        mark = _MARKS[finding.state]
+        table.add_row(escape(finding.what), mark, escape(finding.said), escape(finding.get))
+    console.output().print(table)

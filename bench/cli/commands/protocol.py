@@ -1,0 +1,156 @@
+"""``sam-bench protocol show | diff | ablate``: what a protocol chooses, and what that is worth."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from bench.cli import console
+from bench.cli.arguments import Commands, add_config_dir, add_overrides
+from bench.files.places import local_side, place
+from bench.types import BenchError
+
+if TYPE_CHECKING:
+    from bench.analysis.choices.ablate import Swap
+    from bench.analysis.section import Section
+    from bench.config.component import Part
+    from bench.config.composing import RunConfig
+    from bench.run.plan import Plan
+
+_ABLATE = """\
+Runs A, B, and A with one choice at a time swapped for B's, and prints how many points of mIoU each
+is worth. The words behind A and B are overrides, as those of `run`. The same command again does
+only what is missing.
+
+  sam-bench protocol ablate sam segment_anything_fast model=demo dataset=photos prompt=[point_1]
+"""
+
+
+def add(commands: Commands) -> None:
+    """Adds the command and its verbs."""
+    protocol = commands.add_parser("protocol", help="what a protocol chooses, and why")
+    verbs = protocol.add_subparsers(required=True, metavar="show|diff|ablate")
+    show = verbs.add_parser("show", help="every choice of a protocol")
+    add_config_dir(show)
+    show.add_argument("name")
+    show.set_defaults(command=show_protocol)
+    diff = verbs.add_parser("diff", help="the choices in which two differ")
+    add_config_dir(diff)
+    diff.add_argument("a")
+    diff.add_argument("b")
+    diff.set_defaults(command=diff_protocols)
+    ablate = verbs.add_parser(
+        "ablate",
+        help="what each differing choice is worth in points of mIoU",
+        description=_ABLATE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    ablate.add_argument("a")
+    ablate.add_argument("b")
+    add_overrides(ablate, "model=demo")
+    ablate.add_argument(
+        "--report", metavar="NAME", help="also write the tables into results/reports/NAME/"
+    )
+    ablate.set_defaults(command=ablate_protocols)
+
+
+def show_protocol(options: argparse.Namespace) -> int:
+    """``sam-bench protocol show``: every choice of a protocol and where it comes from."""
+    part = _protocol(options.name, options)
+    screen = console.output()
+    screen.print(f"{part.about['title']} ({part.name}, version {part.version})", highlight=False)
+    screen.print(part.about["cite"], style="dim", highlight=False)
+    table = Table("choice", "value", "why", box=None, header_style="bold")
+    for choice, value in part.args.items():
+        table.add_row(choice, str(value), str(part.about["choices"][choice]))
+    screen.print(table)
+    return 0
+
+
+def diff_protocols(options: argparse.Namespace) -> int:
+    """``sam-bench protocol diff``: the choices in which two protocols differ."""
+    a, b = (_protocol(name, options) for name in (options.a, options.b))
+    differing = [choice for choice in a.args if a.args[choice] != b.args.get(choice)]
+    table = Table("choice", a.name, b.name, box=None, header_style="bold")
+    for choice in differing:
+        values = [
+            f"{part.args[choice]}\n[dim]{escape(str(part.about['choices'][choice]))}[/dim]"
+            for part in (a, b)
+        ]
+        table.add_row(choice, *values)
+    console.output().print(table if differing else f"{a.name} and {b.name} make the same choices")
+    return 0
+
+
+def ablate_protocols(options: argparse.Namespace) -> int:
+    """``sam-bench protocol ablate``: runs every single swap and prints what it is worth."""
+    from bench.analysis.choices.ablate import ablation, swaps
+    from bench.cli.commands.run import say_failed
+    from bench.config.composing import load_configs
+    from bench.run.forecast.disk_space import check_disk_space
+    from bench.run.plan import make_plan
+    from bench.run.progress import run_plan
+
+    if given := [word for word in options.overrides if word.startswith("protocol=")]:
+        raise BenchError(f"protocol ablate names its two protocols itself; leave out {given[0]}")
+    a, b = (
+        load_configs([*options.overrides, f"protocol={name}"], options.config_dir)
+        for name in (options.a, options.b)
+    )
+    grids: list[tuple[RunConfig, list[Swap], dict[str, Plan]]] = []
+    for first, second in zip(a, b, strict=True):
+        found = swaps(first.protocol, second.protocol)
+        if not found:
+            console.output().print(f"{options.a} and {options.b} make the same choices")
+            return 0
+        configs = {"A": first, "B": second}
+        configs |= {swap.choice: replace(first, protocol=swap.protocol) for swap in found}
+        grids.append((first, found, {side: make_plan(each) for side, each in configs.items()}))
+    check_disk_space([plan for *_, plans in grids for plan in plans.values()])
+    failed = [
+        error
+        for *_, plans in grids
+        for plan in plans.values()
+        for error in run_plan(plan, console.errors())
+    ]
+    sections: list[Section] = []
+    for config, found, plans in grids:
+        for prompt in config.prompts:
+            stores = {side: plan.runs[prompt].store for side, plan in plans.items()}
+            swapped = {swap.choice: (swap, stores[swap.choice]) for swap in found}
+            limited = config.runtime.limit is not None
+            sections += ablation(stores["A"], stores["B"], swapped, allow_partial=limited)
+    for section in sections:
+        console.output().print(console.table_of(section))
+    if options.report:
+        results = local_side(place(a[0].runtime.results)).expanduser()
+        _write(sections, results / "reports" / options.report)
+    return say_failed(failed)
+
+
+def _write(sections: Sequence[Section], out: Path) -> None:
+    """Every table as CSV, Markdown and LaTeX, all of them or nothing."""
+    from bench.report.pages.folder import records, report_folder
+    from bench.report.tables.section_text import section_files
+
+    with report_folder(out) as folder:
+        for section in sections:
+            for name, text in section_files(section).items():
+                folder.write(name, text)
+        folder.publish({section.name: records(section.lines) for section in sections})
+    console.output().print(f"report: {out}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _protocol(name: str, options: argparse.Namespace) -> Part:
+    from bench.config.component import load_class
+    from bench.config.composing import load_configs
+
+    part = load_configs([f"protocol={name}"], options.config_dir)[0].protocol
+    load_class(part, group="protocol")(**part.args)  # an unknown choice is refused here
+    return part

@@ -1,0 +1,34 @@
+"""``sam-bench report``: table, figures and page of finished runs."""
+
+from __future__ import annotations
+
+import argparse
+
+from bench.cli import console
+from bench.cli.arguments import Commands, add_data, add_results, add_slices
+from bench.files.places import local_side
+
+
+def add(commands: Commands) -> None:
+    """Adds the command."""
+    report = commands.add_parser("report", help="tables, figures and a page from finished runs")
+    report.add_argument("runs", nargs="*", metavar="RUN", help="folders, globs or keys (all)")
+    report.add_argument("--name", default="report", help="the report's folder name")
+    add_results(report)
+    add_data(report)
+    report.add_argument("--allow-partial", action="store_true", help="unfinished runs too, marked")
+    add_slices(report)
+    report.add_argument("--figure", metavar="NAME", help="also a figure of the paper, as fig9c")
+    report.set_defaults(command=main)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Finds the runs and writes their report."""
+    from bench.data.opening import samples_of_runs
+    from bench.store.runs import find_runs
+
+    stores = find_runs(options.results, options.runs or ["*"])
+    out = local_side(options.results) / "reports" / options.name
+    read_sample = samples_of_runs(options.datasets, options.allow_module)
+    console.show_runs(stores, out, read_sample, options.allow_partial, options.by, options.figure)
+    return 0

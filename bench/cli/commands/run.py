@@ -1,0 +1,92 @@
+"""``sam-bench run``: every run that the overrides ask for, then their table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bench.cli import console
+from bench.cli.arguments import Commands, add_overrides, add_slices
+from bench.files.places import local_side, place
+
+if TYPE_CHECKING:
+    from bench.store.runs import ImageError, RunStore
+    from bench.types import Reader, Sample
+
+_HELP = """\
+Runs what is missing and prints the mIoU table. The words after `run` are overrides of the
+configuration: a group's file by name (model=demo dataset=shapes prompt=[point_1,box]), any value
+(runtime.limit=20), or several in turn (model=demo,grabcut). The same command again does only what
+is missing. With --plan it only says what that is: images, masks, minutes, memory and disk; a
+checkpoint that isn't here is fetched, nothing is run.
+
+  sam-bench run model=demo dataset=shapes prompt=[point_1,point_3,box]
+  sam-bench run model=sam_vit_b dataset=bbbc038 runtime.datasets=PATH --report nuclei
+"""
+
+
+def add(commands: Commands) -> None:
+    """Adds the command."""
+    run = commands.add_parser(
+        "run",
+        help="run a model on a dataset",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_overrides(run, "model=demo")
+    run.add_argument(
+        "--plan", action="store_true", help="only say what there is to do, and what it will take"
+    )
+    run.add_argument("--report", metavar="NAME", help="also write results/reports/NAME/")
+    add_slices(run)
+    run.set_defaults(command=main)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Runs what is missing, shows the table, and says which images failed."""
+    from bench.config.composing import load_configs
+    from bench.run.forecast.disk_space import check_disk_space
+    from bench.run.forecast.forecast import worth_saying
+    from bench.run.plan import make_plan
+    from bench.run.progress import run_plan
+
+    configs = load_configs(options.overrides, options.config_dir)
+    figure = configs[0].figure
+    if figure is not None:
+        from bench.report.figures.paper_figures import check_figure
+
+        check_figure(figure)
+    plans = [make_plan(config) for config in configs]
+    if options.plan:
+        console.show_plans(plans, console.output())
+        return 0
+    check_disk_space(plans)
+    if worth_saying(plans):
+        console.show_plans(plans, console.errors())
+    failed = [error for plan in plans for error in run_plan(plan, console.errors())]
+    stores = [run.store for plan in plans for run in plan.runs.values()]
+    stores = list({store.folder: store for store in stores}.values())
+    readers = {plan.config.dataset.name: plan.reader for plan in plans}
+    limited = any(config.runtime.limit is not None for config in configs)
+    reports = local_side(place(configs[0].runtime.results)).expanduser() / "reports"
+    out = reports / options.report if options.report else None
+
+    def read_sample(store: RunStore, image_id: str) -> Sample:
+        return _reader_of(store, readers).read(image_id)
+
+    console.show_runs(stores, out, read_sample, limited, options.by, figure)
+    return say_failed(failed)
+
+
+def say_failed(failed: Sequence[ImageError]) -> int:
+    """The exit code: 3 and a line on standard error where images failed."""
+    if not failed:
+        return 0
+    sys.stderr.write(f"sam-bench: {len(failed)} images failed; errors.jsonl in the run says why\n")
+    return 3
+
+
+def _reader_of(store: RunStore, readers: dict[str, Reader]) -> Reader:
+    return readers[store.header()["dataset"]["name"]]

@@ -1,0 +1,81 @@
+"""``sam-bench score``: masks of other tools against a dataset's truth."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from bench.cli import console
+from bench.cli.arguments import Commands, add_overrides
+from bench.files.places import local_side, place
+from bench.types import BenchError
+
+_HELP = """\
+Scores masks that another tool predicted and keeps them as a run, for report and compare.
+PREDICTIONS is a COCO results file (entries with image_id, segmentation, mask_id, score), or a
+folder of PNG files: --format masks (<mask_id>.png or <image_id>/<mask_id>.png) or --format labels
+(<image_id>.png, a value per mask).
+
+  sam-bench score --predictions theirs.json --model-name theirs dataset=photos
+  sam-bench score --predictions maps --format labels --match best dataset=shapes
+"""
+
+
+def add(commands: Commands) -> None:
+    """Adds the command."""
+    score = commands.add_parser(
+        "score",
+        help="score masks of another tool",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    score.add_argument("--predictions", type=Path, required=True, metavar="FILE_OR_FOLDER")
+    score.add_argument("--model-name", metavar="NAME", help="the file's name")
+    score.add_argument("--format", metavar="FORMAT", help="coco, labels or masks")
+    score.add_argument(
+        "--match",
+        default="id",
+        metavar="RULE",
+        help="by id; index (the v-th target for value v of a label map); or best, the mask of "
+        "highest IoU for each target, which captions mark as oracle matching",
+    )
+    score.add_argument("--name", metavar="NAME", help="also write results/reports/NAME/")
+    add_overrides(score, "dataset=photos")
+    score.set_defaults(command=main)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Scores the predictions and prints their table."""
+    from bench.config.composing import load_configs
+    from bench.data.opening import samples_of_runs
+    from bench.tasks.given_masks.predictions import formats
+    from bench.tasks.given_masks.score import score_given
+
+    words = [re.split(r"[=.]", word)[0].lstrip("+~") for word in options.overrides]
+    if idle := {"model", "prompt", "prompts", "sweep"} & set(words):
+        raise BenchError(
+            f"score asks no model, so {min(idle)} says nothing; name the masks with --model-name"
+        )
+    if "dataset" not in words:
+        raise BenchError("say which dataset the masks belong to: dataset=NAME")
+    if options.format is not None and options.format not in formats():
+        raise BenchError(f"unknown format {options.format!r}; there are: {', '.join(formats())}")
+    configs = load_configs(options.overrides, options.config_dir)
+    if len(configs) > 1:
+        raise BenchError("score takes one dataset and one protocol at a time")
+    config = configs[0]
+    model = options.model_name or options.predictions.stem
+    scored = score_given(
+        config, options.predictions, model=model, kind=options.format, rule=options.match
+    )
+    read_sample = samples_of_runs(Path(config.runtime.datasets), config.runtime.allow_modules)
+    reports = local_side(place(config.runtime.results)).expanduser() / "reports"
+    out = reports / options.name if options.name else None
+    console.show_runs([scored.store], out, read_sample, allow_partial=False)
+    if scored.failed:
+        count = f"{len(scored.failed)} image{'s' * (len(scored.failed) > 1)}"
+        sys.stderr.write(f"sam-bench: {count} failed; errors.jsonl in the run says why\n")
+        return 3
+    return 0

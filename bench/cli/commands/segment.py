@@ -1,0 +1,72 @@
+"""``sam-bench segment``: one picture, one prompt, masks as PNGs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bench.cli.arguments import Commands, add_option, add_overrides
+from bench.types import BenchError
+
+
+def add(commands: Commands) -> None:
+    """Adds the command."""
+    segment = commands.add_parser("segment", help="segment one picture by hand", allow_abbrev=False)
+    add_option(segment, "image_path", type=Path, required=True, help="the picture")
+    add_option(segment, "input_point", help="x,y;x,y;… pixel indices")
+    add_option(segment, "input_label", help="1,0,… foreground or background (all 1)")
+    add_option(segment, "input_box", help="x0,y0,x1,y1 pixel indices, both corners included")
+    add_option(
+        segment, "output_dir", type=Path, default=Path("results/segment"), help="where to write"
+    )
+    segment.add_argument(
+        "--multimask",
+        action=argparse.BooleanOptionalAction,
+        help="several candidates (default: as the protocol asks, for a single point)",
+    )
+    add_overrides(segment, "model=sam_vit_b")
+    segment.set_defaults(command=main)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Answers the prompt and writes each mask with an overlay."""
+    from bench.cli.segment import parse_prompt, segment
+    from bench.config.component import load_class, load_model
+    from bench.config.composing import load_configs
+    from bench.data.formats.pictures import read_picture
+    from bench.protocol import Protocol
+
+    config = load_configs(options.overrides, options.config_dir)[0]
+    most = config.runtime.max_pixels
+    shape = read_picture(options.image_path, pixel_limit=most).shape[:2]
+    words = (options.input_point, options.input_label, options.input_box)
+    prompt = parse_prompt(*words, shape=shape)
+    allowed = config.runtime.allow_modules
+    protocol: Protocol = load_class(config.protocol, allowed, "protocol")(**config.protocol.args)
+    site = config.runtime.site()
+    model = load_class(config.model, allowed, "model")
+    if beyond := prompt.kinds - model.prompt_kinds:
+        raise BenchError(
+            f"model {config.model.name} understands {', '.join(sorted(model.prompt_kinds))}, "
+            f"not {', '.join(sorted(beyond))}"
+        )
+    multimask = options.multimask
+    if multimask is None:
+        multimask = protocol.asks_multimask(prompt)
+    segmenter = load_model(model, config.model, site)
+    masks = segment(
+        segmenter,
+        options.image_path,
+        prompt,
+        multimask,
+        options.output_dir,
+        threshold=protocol.threshold,
+        pixel_limit=most,
+    )
+    for one in masks:
+        sys.stdout.write(
+            f"predicted IoU {one.predicted_iou:.3f}, {int(one.mask.sum())} pixels: "
+            f"{one.mask_file}, {one.overlay_file}\n"
+        )
+    return 0

@@ -1,0 +1,100 @@
+"""What a command says: its output, messages beside it, and the table of some runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from bench.analysis.section import Section
+    from bench.run.plan import Plan
+    from bench.store.runs import RunStore
+    from bench.types import Sample
+
+
+def output() -> Console:
+    """Standard output; wide enough for a table where it is no terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
+
+
+def errors() -> Console:
+    """Standard error, for progress and messages; as wide as the output."""
+    console = Console(stderr=True)
+    return console if console.is_terminal else Console(stderr=True, width=120)
+
+
+def table_of(section: Section) -> Table:
+    """A report's further table for the terminal, its note as the caption."""
+    table = Table(
+        title=escape(section.title),
+        caption=escape(section.note),
+        box=SIMPLE_HEAD,
+        title_justify="left",
+        caption_justify="left",
+        padding=(0, 1, 0, 0),
+    )
+    for i, head in enumerate(section.heads):
+        table.add_column(escape(head), justify="left" if i < section.names else "right")
+    for row in section.rows:
+        table.add_row(*(escape(cell) for cell in row))
+    return table
+
+
+def show_plans(plans: Sequence[Plan], screen: Console) -> None:
+    """Prints what the plans of one command will take."""
+    from bench.files.places import place
+    from bench.run.forecast.disk_space import free_bytes
+    from bench.run.forecast.forecast import forecast
+    from bench.run.forecast.table import forecast_table
+
+    results = place(plans[0].config.runtime.results).expanduser()
+    screen.print(forecast_table([forecast(plan) for plan in plans], free_bytes(results)))
+
+
+def show_runs(
+    stores: Sequence[RunStore],
+    out: Path | None,
+    read_sample: Callable[[RunStore, str], Sample],
+    allow_partial: bool,
+    by: Sequence[str] = (),
+    figure: str | None = None,
+) -> None:
+    """Prints the table, and writes the whole report where a folder is given for it.
+
+    ``by`` are the slices that get a table of their own, ``figure`` the paper's figure to draw.
+    """
+    from bench.analysis.selection import select
+    from bench.analysis.table import miou_table
+    from bench.report import write_report
+    from bench.report.tables.formats import to_rich
+    from bench.report.tables.further import further_tables
+
+    screen = output()
+    if out is None:
+        chosen = select(stores, allow_partial=allow_partial)
+        table = miou_table(chosen, allow_partial=allow_partial)
+        screen.print(to_rich(table))
+        for section in further_tables(chosen, table, by, read_sample, 10_000, figure):
+            screen.print(table_of(section))
+        return
+    report = write_report(
+        stores,
+        out,
+        read_sample=read_sample,
+        allow_partial=allow_partial,
+        by=by,
+        figure=figure,
+    )
+    screen.print(to_rich(report.table))
+    for section in report.sections:
+        screen.print(table_of(section))
+    for sentence in report.answer:
+        screen.print(sentence, highlight=False, markup=False)
+    screen.print(f"report: {report.page}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,261 @@
+"""What to run: the composed config as dataclasses, and the key that identifies a run.
+
+Only this module and ``bench.cli`` know Hydra. What stands under ``runtime`` may never change a
+number; everything else may, and is hashed into :func:`run_key`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from bench.config.component import Part
+from bench.config.labels import shown_label
+from bench.config.settings import RaySettings as RaySettings
+from bench.config.settings import Runtime as Runtime
+from bench.files.yaml_files import check_yaml, check_yamls, refuse_calls
+from bench.types import BenchError
+
+KEY_VERSION = 1
+
+
+@dataclass
+class RunConfig:
+    """One model on one dataset under one protocol, with one or several prompts.
+
+    ``sweep`` maps overrides to the values that they take in turn (``model: [demo, grabcut]``).
+    ``figure`` names the paper's figure that a report of these runs draws; it changes no number.
+    """
+
+    task: str = "prompted_masks"
+    seed: int = 0
+    model: Part = field(default_factory=Part)
+    dataset: Part = field(default_factory=Part)
+    prompts: dict[str, Part] = field(default_factory=dict)
+    protocol: Part = field(default_factory=Part)
+    runtime: Runtime = field(default_factory=Runtime)
+    sweep: dict[str, Any] = field(default_factory=dict)
+    figure: str | None = None
+
+
+def conf_dir() -> Path:
+    """The folder of YAMLs that comes with the bench: in a checkout or in an installed wheel."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "conf", package.parent / "conf"):
+        if (folder / "run.yaml").is_file():
+            return folder
+    raise BenchError(f"{package.parent / 'conf'}: the configuration folder is missing; reinstall")
+
+
+def load_configs(overrides: Sequence[str], extra_dir: Path | None = None) -> list[RunConfig]:
+    """Every run that the overrides ask for: several where one of them sweeps (``model=a,b``).
+
+    What the command line gives, one value or several, takes the place of an experiment's sweep of
+    the same name. ``extra_dir`` is a user's own folder of YAMLs, laid out as ``conf/``.
+    What the overrides say is the user's; YAMLs may come from anyone, and neither call resolvers
+    nor allow modules. Raises ``BenchError`` with one line for anything that doesn't compose.
+    """
+    if extra_dir is not None:
+        if not extra_dir.is_dir():
+            raise BenchError(f"{extra_dir}: no such folder (--config-dir)")
+        check_yamls(extra_dir)
+    with _hydra_errors():
+        fixed, swept = _split_sweeps(overrides)
+        base = _compose(fixed, extra_dir, {name: values[0] for name, values in swept.items()})
+        given = {str(word).partition("=")[0] for word in fixed}
+        own = {_sweepable(k): _as_list(v) for k, v in base.sweep.items() if k not in given}
+        swept = {**own, **swept}
+        if not swept:
+            return [base]
+        return [
+            _compose(fixed, extra_dir, dict(zip(swept, values, strict=True)))
+            for values in itertools.product(*swept.values())
+        ]
+
+
+def group_names(group: str, extra_dir: Path | None = None) -> list[str]:
+    """The names of a group's YAMLs (``model``, ``dataset``, …), sorted."""
+    folders = group_folders(group, extra_dir)
+    return sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+
+
+def group_folders(group: str, extra_dir: Path | None = None) -> list[Path]:
+    """Where a group's YAMLs are, a user's own folder first."""
+    return [*([extra_dir / group] if extra_dir else []), conf_dir() / group]
+
+
+def part_file(group: str, name: str, extra_dir: Path | None = None) -> Path:
+    """The YAML of a group's part, a user's own before that of the bench; raises ``BenchError``."""
+    for folder in group_folders(group, extra_dir):
+        if (path := folder / f"{name}.yaml").is_file():
+            return path
+    names = group_names(group, extra_dir)
+    near = difflib.get_close_matches(name, names) or names
+    raise BenchError(f"no {group} is called {name!r}; there is {', '.join(near)}")
+
+
+def load_part(group: str, name: str, extra_dir: Path | None = None) -> Part:
+    """A part as its YAML says it, what is not set (``???``) as it stands there.
+
+    Raises ``BenchError`` for a name without a YAML and a YAML that is no part's.
+    """
+    path = part_file(group, name, extra_dir)
+    check_yaml(path)
+    with _hydra_errors():
+        node = OmegaConf.create({group: OmegaConf.load(path)})
+        loaded = OmegaConf.to_container(node, resolve=True)
+    written = loaded.get(group) if isinstance(loaded, dict) else None
+    try:
+        return Part(**{str(key): value for key, value in dict(written or {}).items()})
+    except (TypeError, ValueError) as error:
+        raise BenchError(f"{path}: not the YAML of a {group} ({error})") from None
+
+
+def part_about(group: str, name: str, extra_dir: Path | None = None) -> str:
+    """What a part's YAML says of itself in one line, such as that of ``model``, ``demo``."""
+    about = load_part(group, name, extra_dir).about
+    return ": ".join(str(about[key]) for key in ("title", "what") if about.get(key))
+
+
+def run_key(
+    *, task: str, seed: int, model: Part, dataset: Part, prompt: Part, protocol: Part
+) -> str:
+    """12 hexadecimal digits that are equal exactly where a run's numbers must be.
+
+    A hash over the canonical JSON of what may change a number: name, version and arguments of
+    every part, the task and the seed. Descriptions, targets and ``runtime`` don't enter.
+    """
+    parts = {"model": model, "dataset": dataset, "prompt": prompt, "protocol": protocol}
+    identity = {
+        "key_version": KEY_VERSION,
+        "task": task,
+        "seed": seed,
+        **{
+            group: {"name": part.name, "version": part.version, "args": part.args}
+            for group, part in parts.items()
+        },
+    }
+    plain = json.loads(json.dumps(identity))  # numbers as keys become text before the sorting
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, str]) -> RunConfig:
+    overrides = [*fixed, *(f"{name}={value}" for name, value in swept.items())]
+    if extra_dir is not None:
+        overrides.append(f"hydra.searchpath=[file://{extra_dir.resolve()}]")
+    # A dataset's arguments need not stand in its YAML: its class says what there is.
+    overrides = [f"++{word}" if word.startswith("dataset.args.") else word for word in overrides]
+    ConfigStore.instance().store(name="run_schema", node=RunConfig)
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        composed = compose("run", overrides=overrides)
+    refuse_calls(OmegaConf.to_container(composed, resolve=False), overrides)
+    if missing := sorted(OmegaConf.missing_keys(composed)):
+        raise BenchError(f"{missing[0]} is not set: give {missing[0]}=… on the command line")
+    config = OmegaConf.to_object(composed)
+    assert isinstance(config, RunConfig)
+    _refuse_additions(config)
+    given = {word.partition("=")[0].lstrip("+") for word in fixed} | set(swept)
+    if config.runtime.allow_modules and "runtime.allow_modules" not in given:
+        raise BenchError(
+            f"a YAML sets runtime.allow_modules={config.runtime.allow_modules}; only you may, on "
+            "the command line"
+        )
+    for group in ("model", "dataset"):
+        part = getattr(config, group)
+        if part.about.get("title"):
+            part.about["title"] = shown_label(
+                part.name, part.about, group_folders(group, extra_dir)
+            )
+    return config
+
+
+def _split_sweeps(overrides: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """Plain overrides, and for each swept one the values it takes."""
+    fixed: list[str] = []
+    swept: dict[str, list[str]] = {}
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        if override.is_sweep_override():
+            values: Iterator[str] = override.sweep_string_iterator()
+            swept[override.get_key_element()] = list(values)
+        else:
+            fixed.append(str(override.input_line))
+    return fixed, swept
+
+
+def _sweepable(name: object) -> str:
+    """The key of a YAML's sweep; raises ``BenchError`` for one that isn't a run's own."""
+    known = {each.name for each in fields(RunConfig)} | {path.name for path in conf_dir().iterdir()}
+    top = str(name).partition(".")[0]
+    allows = str(name) == "runtime.allow_modules"
+    if allows or not re.fullmatch(r"\w+(\.\w+)*", str(name)) or top not in known:
+        raise BenchError(f"configuration: sweep: {_unknown_key(str(name))}")
+    return str(name)
+
+
+def _as_list(value: Any) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
+
+
+@contextmanager
+def _hydra_errors() -> Iterator[None]:
+    """Hydra's many-line complaints as one line that says what to do."""
+    try:
+        yield
+    except RecursionError as error:
+        raise BenchError("configuration: it is nested too deeply, or names itself") from error
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
+        raise BenchError(f"configuration: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    text = str(error)
+    if unknown := re.match(r"Could not override '([^']+)'", text):
+        return _unknown_key(unknown[1])
+    text = text.partition("Config search path")[0]
+    if isinstance(error.__cause__, OmegaConfBaseException):
+        text = f"{text}: {error.__cause__}"
+    lines = [line.strip().removeprefix("In 'run': ") for line in text.splitlines()]
+    said = [line for line in lines if line and not line.startswith(("full_key:", "object_type="))]
+    return " ".join(dict.fromkeys(said))
+
+
+def _unknown_key(key: str) -> str:
+    """What to say of an override that names nothing: with the nearest names there are."""
+    top = {each.name for each in fields(RunConfig)}
+    top |= {path.name for path in conf_dir().iterdir() if path.is_dir()}
+    near = difflib.get_close_matches(
+        key, [*sorted(top), *(f"runtime.{each.name}" for each in fields(Runtime))], n=2
+    )
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(top))}"
+    return f"nothing is called {key!r}; {hint}"
+
+
+def _refuse_additions(node: object, path: str = "") -> None:
+    """Refuses keys that ``+key=value`` added to the dataclasses; raises ``BenchError``."""
+    known = {each.name for each in fields(node)}  # type: ignore[arg-type]
+    for name, value in vars(node).items():
+        if name not in known:
+            raise BenchError(f"configuration: {_unknown_key(path + name)}")
+        children = value.values() if isinstance(value, dict) else [value]
+        for child in children:
+            if is_dataclass(child):
+                _refuse_additions(child, f"{path}{name}.")

@@ -1,0 +1,157 @@
+"""Where and how to run, as ``runtime:`` in the configuration says it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bench.files.places import place
+from bench.types import MAX_PIXELS, BenchError, Site
+
+
+@dataclass
+class RaySettings:
+    """How ``runtime=ray`` spreads: ``address`` of a running cluster, none for one on this machine.
+
+    ``actors`` workers, by default as many as fit, each with its share of CPUs and GPUs; the
+    default are one GPU where the cluster has any, and one CPU.
+    """
+
+    address: str | None = None
+    actors: int | None = None
+    cpus_per_actor: float = 1.0
+    gpus_per_actor: float | None = None
+
+
+@dataclass
+class Runtime:
+    """Where and how to run: may change the speed, never a number.
+
+    ``target`` is the class of ``bench.run.runtime`` that drives the workers. ``devices``, ``all``
+    or a list such as ``[cuda:0,cuda:1]`` or ``[cpu,cpu]``, gives each a process of its own.
+    ``device`` is ``auto`` or a torch device. Folders are relative to the current one; ``results``
+    may be a URL. ``workers`` threads read ahead and, on a CPU, score side by side, an image of
+    many targets together: as many as there are cores, at most 8; several processes share them.
+    ``image_batch`` images are encoded and ``prompt_batch`` prompts decoded together, on a CPU
+    those of four targets at most, fewer once memory has run out. ``part_images`` images make a
+    part on disk, fewer where masks are large. ``embedding_cache`` is a folder that keeps what the
+    model's image encoder made of each image, up to ``embedding_cache_gb`` (10⁹ bytes), none for
+    not keeping it. ``profile`` writes a trace and a table of where the time went into
+    ``results/profiles``. ``limit`` runs only the first images, for a try. ``strict`` stops at the
+    first image that cannot be read. ``canary`` asks a checkpoint for known masks before a run. A
+    picture of more than ``max_pixels`` is refused before it is decoded. A model that answers
+    nothing stops the run, unless ``allow_degenerate`` says why it may. Classes outside this
+    package need their module in ``allow_modules``, which no YAML may set.
+    """
+
+    target: str = "bench.run.runtime.local.Local"
+    device: str = "auto"
+    devices: Any = None
+    workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
+    image_batch: int = 1
+    prompt_batch: int = 64
+    part_images: int = 32
+    limit: int | None = None
+    profile: bool = False
+    keep_masks: bool = True
+    strict: bool = False
+    canary: bool = True
+    download: bool = True
+    datasets: str = "datasets"
+    checkpoints: str = "~/.cache/sam-bench/checkpoints"
+    results: str = "results"
+    embedding_cache: str | None = None
+    embedding_cache_gb: float = 20.0
+    max_pixels: int = MAX_PIXELS
+    allow_degenerate: str | None = None
+    allow_modules: list[str] = field(default_factory=list)
+    ray: RaySettings = field(default_factory=RaySettings)
+
+    def __post_init__(self) -> None:
+        for name in (
+            "workers",
+            "image_batch",
+            "prompt_batch",
+            "part_images",
+            "limit",
+            "max_pixels",
+        ):
+            value = getattr(self, name)
+            if isinstance(value, int) and value < 1:
+                raise BenchError(f"runtime.{name} must be at least 1, found {value}")
+        if isinstance(self.max_pixels, int) and self.max_pixels > 2 * MAX_PIXELS:
+            raise BenchError(
+                f"runtime.max_pixels must be at most {2 * MAX_PIXELS}, where Pillow refuses too, "
+                f"found {self.max_pixels}"
+            )
+        if "://" in self.results:
+            place(self.results)  # refuses what can't be opened
+        if "://" in (self.embedding_cache or ""):
+            raise BenchError(
+                f"runtime.embedding_cache must be a folder, found {self.embedding_cache!r}; "
+                "mount the bucket"
+            )
+        if not 0 < self.embedding_cache_gb < 1e9:
+            raise BenchError(
+                "runtime.embedding_cache_gb must be a number of gigabytes above 0, "
+                f"found {self.embedding_cache_gb}"
+            )
+        if self.devices is not None and self.devices != "all" and not _are_names(self.devices):
+            raise BenchError(
+                "runtime.devices must be all or a list such as [cuda:0,cuda:1], "
+                f"found {self.devices!r}"
+            )
+
+    def processes(self) -> list[str] | None:
+        """The device of each process; none where the run stays in the process it is started in.
+
+        ``all`` are the CUDA devices, or else a CPU process per worker. Raises ``BenchError`` for a
+        device that isn't there, without touching those that are.
+        """
+        if self.devices is None:
+            return None
+        import torch
+
+        cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        if self.devices == "all":
+            return cuda or ["cpu"] * self.workers
+        for name in self.devices:
+            if name.startswith("cuda") and name not in cuda:
+                there = ", ".join(cuda) or "none"
+                raise BenchError(f"runtime.devices: there is no {name} here; there are {there}")
+        return list(self.devices)
+
+    def site(self) -> Site:
+        """The same for the parts: paths expanded, the device chosen."""
+        return replace(
+            self.reading_site(),
+            device=_usable_device(self.device),
+            checkpoints=Path(self.checkpoints).expanduser(),
+            image_batch=self.image_batch,
+            prompt_batch=self.prompt_batch,
+            download=self.download,
+        )
+
+    def reading_site(self) -> Site:
+        """The same for what only reads: no device is looked for."""
+        return Site(datasets=Path(self.datasets).expanduser(), max_pixels=self.max_pixels)
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, str) for v in value)
+
+
+def _usable_device(name: str) -> str:
+    """The torch device of that name, the best there is for ``auto``; raises ``BenchError``."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=torch.device(name))
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).strip().splitlines() or ["not there"])[0]
+        raise BenchError(f"runtime.device={name} cannot be used: {reason}") from error
+    return name

@@ -1,0 +1,1 @@
+"""Data → samples: readers of formats, and what opens, chooses, fetches and recognises datasets."""

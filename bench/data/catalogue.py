@@ -1,0 +1,69 @@
+"""What datasets there are, and which of them are here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.config.component import Part
+from bench.config.composing import group_names, load_part, part_file
+from bench.data.opening import missing_pictures, open_whole
+from bench.types import BenchError, Site
+
+_UNSET = "???"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A dataset's YAML: its part, and the comment in its head, which draws the folder tree."""
+
+    part: Part
+    path: Path
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Whether a dataset is here.
+
+    ``name`` is ``ready``, ``missing``, ``incomplete`` (images are lacking) or ``yours`` (arguments
+    must be given first); ``why`` is a sentence, empty where it is ready.
+    """
+
+    name: str
+    why: str = ""
+
+
+def entries(extra_dir: Path | None = None) -> list[Entry]:
+    """Every dataset, sorted by name."""
+    return [entry(name, extra_dir) for name in group_names("dataset", extra_dir)]
+
+
+def entry(name: str, extra_dir: Path | None = None) -> Entry:
+    """The dataset of that name; raises ``BenchError``, with the nearest names, where none is."""
+    path = part_file("dataset", name, extra_dir)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    head = []
+    for line in lines:
+        if not line.startswith("#"):
+            break
+        head.append(line[1:].removeprefix(" "))
+    return Entry(load_part("dataset", name, extra_dir), path, "\n".join(head).strip("\n"))
+
+
+def state_of(part: Part, datasets: Path, allow_modules: Sequence[str] = ()) -> State:
+    """Opens the dataset, without decoding a picture, and says how much of it is here."""
+    if unset := sorted(name for name, value in part.args.items() if value == _UNSET):
+        return State("yours", f"give {', '.join(f'dataset.args.{name}=…' for name in unset)}")
+    try:
+        reader = open_whole(part, Site(datasets=datasets.expanduser()), allow_modules)
+    except BenchError as error:
+        return State("missing", str(error))
+    ids = reader.ids()
+    expected = (part.about.get("expected") or {}).get("images")
+    if isinstance(expected, int) and len(ids) != expected:
+        return State("incomplete", f"{len(ids):,} images, expected {expected:,}")
+    if missing := missing_pictures(reader, ids):
+        return State("incomplete", f"{len(missing):,} pictures are not there, {missing[0]} for one")
+    return State("ready")

@@ -1,0 +1,1 @@
+"""What several readers share: pictures, patterns of paths, polygons, large JSON files."""

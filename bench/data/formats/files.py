@@ -1,0 +1,144 @@
+"""Where a dataset's files lie, whether they are there, and whether they have changed."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import re
+from collections.abc import Iterable, Sequence, Set
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from bench.files.documents import parse_json
+from bench.types import BenchError, ImageArray, Site
+
+_TRIED = 20  # pictures that are looked for before the whole folder is called wrong
+
+
+def locate_file(path: str, site: Site) -> Path:
+    """The file at ``path``, from ``site.datasets`` unless absolute; ``BenchError`` without it."""
+    found = _beneath(path, site)
+    if not found.is_file():
+        raise BenchError(_not_there("file", path, found, site))
+    return found
+
+
+def locate_folder(path: str, site: Site) -> Path:
+    """The folder at ``path``, from ``site.datasets`` unless absolute; ``BenchError`` without it."""
+    found = _beneath(path, site)
+    if not found.is_dir():
+        raise BenchError(_not_there("folder", path, found, site))
+    return found
+
+
+def id_order(image_id: str) -> tuple[int, int, str]:
+    """The sort key of ids: numbers first and by value, all others by their characters.
+
+    >>> sorted(["b", "10", "9", "a2", "a10", "09"], key=id_order)
+    ['09', '9', '10', 'a10', 'a2', 'b']
+    """
+    if image_id.isascii() and image_id.isdigit():
+        return 0, int(image_id), image_id
+    return 1, 0, image_id
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; ``BenchError`` naming the file where it's missing or broken."""
+    try:
+        return parse_json(path.read_bytes())
+    except FileNotFoundError:
+        raise BenchError(f"{path}: no such file") from None
+    except ValueError as error:
+        raise BenchError(f"{path}: not a JSON file: {error}") from None
+
+
+def need_package(name: str, what: str) -> ModuleType:
+    """A package of the extra ``datasets``, imported now; ``BenchError`` where it's missing."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise BenchError(
+            f"{what} needs {name.partition('.')[0]}, which is not installed ({error}); "
+            f"install it with: pip install 'sam-bench[datasets]'"
+        ) from error
+
+
+def check_inside(name: str, where: str) -> None:
+    """Raises ``BenchError`` for a file name from a file that leads out of its folder.
+
+    Absolute names, ``..``, drives and NUL are refused whether or not there is such a file, so that
+    annotations can't show what lies elsewhere. Links inside a folder are its owner's, and followed.
+    """
+    parts = name.replace("\\", "/").split("/")
+    drive = re.match(r"[A-Za-z]:", name)
+    if drive or name.startswith(("/", "\\")) or ".." in parts or "\0" in name:
+        raise BenchError(
+            f"{where} {name[:80]!r} leads out of its folder; expected a name inside it"
+        )
+
+
+def check_sizes(image: ImageArray, picture: Path, size: tuple[int, int], file: Path) -> None:
+    """Raises ``BenchError`` where the (H, W) of a picture's masks in ``file`` isn't its own."""
+    if image.shape[:2] != size:
+        raise BenchError(
+            f"{file}: its masks are {size[0]}×{size[1]} (H×W), the picture {picture.name} is "
+            f"{image.shape[0]}×{image.shape[1]}"
+        )
+
+
+def hash_files(content: str, folder: Path, names: Iterable[str]) -> str:
+    """A hash of ``content`` and of each file's name and size in bytes: 16 hex digits.
+
+    Nothing is opened, so it is cheap; a file changed without changing its size goes unnoticed,
+    unless its own hash is in ``content``. The folder's place doesn't matter.
+    """
+    digest = hashlib.sha256(content.encode())
+    for name in names:
+        path = folder / name
+        size = str(path.stat().st_size) if path.is_file() else "missing"
+        digest.update(f"\n{name}\t{size}".encode())
+    return digest.hexdigest()[:16]
+
+
+def require_some(folder: Path, names: Sequence[str], source: str) -> None:
+    """Raises ``BenchError`` where none of the first pictures that ``source`` names is there.
+
+    One missing picture is that image's error, none at all means a wrong folder.
+    """
+    tried = names[:_TRIED]
+    if not any((folder / name).is_file() for name in tried):
+        raise BenchError(
+            f"{folder}: none of the first {len(tried)} pictures of {source} is here, "
+            f"{Path(tried[0]).name!r} for one; is this the right folder of images?"
+        )
+
+
+def unlisted_files(folder: Path, names: Set[str]) -> list[str]:
+    """Files beside those named and of their kinds that no name stands for, sorted.
+
+    Looked for in the folders and with the suffixes of the names, without hidden files.
+    """
+    folders = {Path(name).parent for name in names}
+    suffixes = {Path(name).suffix.lower() for name in names}
+    found = (path for parent in sorted(folders) for path in sorted((folder / parent).glob("*")))
+    return [
+        name
+        for path in found
+        if path.suffix.lower() in suffixes and not path.name.startswith(".")
+        if (name := path.relative_to(folder).as_posix()) not in names and path.is_file()
+    ]
+
+
+def _beneath(path: str, site: Site) -> Path:
+    return Path(site.datasets).expanduser() / Path(path).expanduser()
+
+
+def _not_there(kind: str, path: str, found: Path, site: Site) -> str:
+    if Path(path).expanduser().is_absolute():
+        return f"{found}: no such {kind}"
+    return (
+        f"{found.absolute()}: no such {kind}; the dataset's {path!r} was looked for in the "
+        f"datasets folder {str(site.datasets)!r}: put it there, or say where it is with "
+        f"runtime.datasets=PATH"
+    )

@@ -1,0 +1,59 @@
+"""Polygons of pixel coordinates drawn as OpenCV fills them, for formats whose own tools do so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from bench.data.formats.segmentation import COORDINATE_LIMIT
+from bench.types import Mask
+
+
+def points_of(written: object) -> npt.NDArray[np.float64]:
+    """A polygon's corners, (P, 2) float64 (x, y), from [[x, y], …]; (0, 2) for an empty one.
+
+    Raises ``ValueError`` for anything else, and for coordinates that aren't finite.
+    """
+    try:
+        points = np.asarray(written, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"a polygon is a list [[x, y], …], found {str(written)[:60]}") from None
+    if points.size == 0:
+        return np.zeros((0, 2))
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f"a polygon is a list [[x, y], …], found {str(written)[:60]}")
+    if not np.all(np.abs(points) <= COORDINATE_LIMIT):  # false for NaN too
+        raise ValueError(f"a polygon's coordinate is not finite, or beyond ±{COORDINATE_LIMIT}")
+    return points
+
+
+def draw_outlines(outlines: Sequence[npt.NDArray[np.float64]], height: int, width: int) -> Mask:
+    """The mask that polygons (P, 2) of (x, y) pixel indices enclose together.
+
+    Coordinates are cut to whole pixels, as the official scripts of WoodScape and VISOR do; a
+    pixel is inside where it lies in an odd number of polygons, or on an outline. Polygons of
+    fewer than three points enclose nothing; what lies outside of the picture is cut off. Raises
+    ``ValueError`` for coordinates that aren't finite.
+
+    >>> square = np.array([[1, 1], [3, 1], [3, 2.9], [1, 2.9]])
+    >>> draw_outlines([square], 4, 6).box
+    (1, 1, 3, 2)
+    """
+    kept = [outline for outline in outlines if len(outline) >= 3]
+    if not all(np.all(np.abs(outline) <= COORDINATE_LIMIT) for outline in kept):  # NaN neither
+        raise ValueError(f"a polygon's coordinate is not finite, or beyond ±{COORDINATE_LIMIT}")
+    drawn = [outline.astype(np.int32) for outline in kept]
+    if not drawn:
+        return Mask(height, width, 0, 0, np.zeros((0, 0), dtype=bool))
+    corners = np.concatenate(drawn)
+    x0, y0 = np.clip(corners.min(axis=0), 0, (width, height))
+    x1, y1 = np.clip(corners.max(axis=0) + 1, 0, (width, height))
+    if x0 >= x1 or y0 >= y1:
+        return Mask(height, width, 0, 0, np.zeros((0, 0), dtype=bool))
+    canvas: Any = np.zeros((y1 - y0, x1 - x0), dtype=np.uint8)
+    cv2.fillPoly(canvas, [outline - np.array([x0, y0], np.int32) for outline in drawn], 1)
+    return Mask.from_crop(canvas.astype(bool), int(y0), int(x0), height, width)

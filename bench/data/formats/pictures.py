@@ -1,0 +1,186 @@
+"""Picture files become arrays here, and nowhere else.
+
+Three ways to look at a file, all by Pillow, all of the first frame only:
+
+* ``read_picture`` for photographs: (H, W, 3) uint8 RGB;
+* ``read_labels`` for label images, where a value is an identity: (H, W) int32;
+* ``read_levels`` for mask files, where a value is a brightness: (H, W) int32.
+
+Pixels are taken as they are stored. An EXIF orientation is ignored unless asked for, because
+annotations (COCO's among them) are made on the stored pixels: a picture turned by its orientation
+no longer lies under its masks.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from bench.data.formats.png import check_png
+from bench.types import MAX_PIXELS, BenchError, ImageArray
+
+Exif: TypeAlias = Literal["ignore", "apply"]
+LabelArray: TypeAlias = npt.NDArray[np.int32]
+
+PIXEL_LIMIT = MAX_PIXELS
+"""The most pixels of a picture, unless told otherwise: ``runtime.max_pixels``."""
+
+FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""What is read, whatever a file's name says. Of Pillow's many others some run a program on the file
+(EPS is PostScript), and few have ever been attacked in earnest."""
+
+_ORIENTATION = 0x0112
+
+# What Pillow's decoders raise on broken files.
+_BROKEN = (
+    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError,
+    ArithmeticError, AssertionError, NotImplementedError, MemoryError, struct.error,
+)  # fmt: skip
+
+
+def read_picture(
+    path: Path, *, exif: Exif = "ignore", pixel_limit: int = PIXEL_LIMIT
+) -> ImageArray:
+    """The picture as (H, W, 3) uint8 RGB.
+
+    Grey is repeated in the three channels; 1 bit is 0 or 255; a palette is looked up; CMYK and
+    YCbCr are converted by Pillow without a colour profile. Alpha is dropped, never composited:
+    the colours are those stored, also where the picture is transparent. 16 bits are cut to their
+    high byte (v → v >> 8), never stretched to a file's own range, so that a value means the same
+    grey in every file; a camera that fills only the low 12 bits so looks dark, and its files need
+    converting first. ``exif`` "apply" turns the picture as its orientation says.
+
+    Raises ``BenchError`` naming the file where it is missing, truncated, unreadable, of
+    floating-point values, or has more than ``pixel_limit`` pixels (seen before decoding; at most
+    Pillow's own hard limit, twice the default).
+    """
+    if exif not in ("ignore", "apply"):
+        raise BenchError(f"exif must be 'ignore' or 'apply', found {exif!r}")
+    with _opened(path, pixel_limit) as image:
+        return _rgb(ImageOps.exif_transpose(image) if exif == "apply" else image)
+
+
+def read_labels(path: Path, *, pixel_limit: int = PIXEL_LIMIT) -> LabelArray:
+    """The label image as (H, W) int32, one identity per pixel.
+
+    8, 16 and 32 bit: the values as stored; 1 bit: 0 or 1; palette: the index, not the colour;
+    RGB: the colour packed as R·65536 + G·256 + B; an alpha channel is dropped.
+
+    Raises ``BenchError`` as ``read_picture`` does, and for files that can't hold identities:
+    JPEG (lossy), and colours of 16 bits a channel (Pillow keeps only the high byte).
+    """
+    with _opened(path, pixel_limit) as image:
+        if image.format in ("JPEG", "MPO"):
+            raise ValueError("a JPEG can't hold labels, its values are not exact; use PNG")
+        if _raw_bits(image) == 16 and not image.mode.startswith("I"):
+            raise ValueError("colour labels of 16 bits a channel are not supported")
+        if image.mode in ("1", "L", "P", "I") or image.mode.startswith("I;16"):
+            return np.array(image).astype(np.int32)
+        if image.mode in ("LA", "PA"):
+            return np.array(image)[..., 0].astype(np.int32)
+        if image.mode in ("RGB", "RGBA"):
+            channels = np.asarray(image)
+            packed: LabelArray = channels[..., 0].astype(np.int32)
+            for channel in (1, 2):  # in place: a large picture would stand in memory five times
+                packed <<= 8
+                packed |= channels[..., channel]
+            return packed
+        raise ValueError(f"a label image of mode {image.mode!r} is not supported")
+
+
+def read_levels(path: Path, *, pixel_limit: int = PIXEL_LIMIT) -> LabelArray:
+    """The mask file's brightness as (H, W) int32.
+
+    8, 16 and 32 bit grey: the values as stored; 1 bit: 0 or 255; colours, and the colours of a
+    palette: the largest of R, G and B (0–255); an alpha channel is dropped.
+
+    Raises ``BenchError`` as ``read_picture`` does.
+    """
+    with _opened(path, pixel_limit) as image:
+        if image.mode in ("L", "I") or image.mode.startswith("I;16"):
+            return np.array(image).astype(np.int32)
+        brightest: LabelArray = _rgb(image).max(axis=2).astype(np.int32)
+        return brightest
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How a picture file stores its pixels.
+
+    ``kind`` is Pillow's format and mode, such as "JPEG RGB" or "PNG I;16"; ``orientation`` that of
+    EXIF, 1 to 8, and 1 (upright) where the file says none; ``shape`` is (H, W) as stored.
+    """
+
+    kind: str
+    orientation: int
+    shape: tuple[int, int]
+
+
+def look_at(path: Path) -> Stored:
+    """What the file's head says, nothing decoded; raises ``BenchError`` as ``read_picture``."""
+    with _opened(path, 2 * PIXEL_LIMIT, decoded=False) as image:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        known = isinstance(orientation, int) and 1 <= orientation <= 8
+        shape = image.height, image.width
+        return Stored(f"{image.format} {image.mode}", orientation if known else 1, shape)
+
+
+@contextmanager
+def _opened(path: Path, pixel_limit: int, *, decoded: bool = True) -> Iterator[ImageFile.ImageFile]:
+    """The file opened, not yet decoded; whatever breaks while it is used names the file."""
+    try:
+        with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
+            if image.width * image.height > pixel_limit:
+                raise ValueError(
+                    f"{image.width}×{image.height} pixels (W×H) are more than the limit of "
+                    f"{pixel_limit}; if they are meant, raise runtime.max_pixels"
+                )
+            if decoded:
+                check_png(file)
+            yield image
+    except FileNotFoundError:
+        raise BenchError(f"{path}: no such picture file") from None
+    except UnidentifiedImageError:
+        raise BenchError(f"{path}: not a picture of a known kind ({', '.join(FORMATS)})") from None
+    except Image.DecompressionBombError as error:
+        raise BenchError(
+            f"{path}: the picture can't be read: its pixels are more than twice the default limit "
+            f"of {PIXEL_LIMIT}, beyond which none is read; cut it into tiles"
+        ) from error
+    except (*_BROKEN, zlib.error) as error:
+        raise BenchError(f"{path}: the picture can't be read: {_words(error)}") from error
+
+
+def _rgb(image: Image.Image) -> ImageArray:
+    """(H, W, 3) uint8 RGB, writable; raises ``ValueError`` for a mode without a fixed range."""
+    if image.mode == "F":
+        raise ValueError("floating-point values have no fixed range; convert it to 8 or 16 bits")
+    if image.mode.startswith("I"):
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError("32-bit values beyond 0–65535 have no fixed range; convert it")
+        grey = (values >> 8).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if image.mode in ("P", "PA", "RGBa", "La"):  # with the alpha first, so that it can be dropped
+        image = image.convert("LA" if image.mode == "La" else "RGBA")
+    return np.array(image.convert("RGB"))
+
+
+def _raw_bits(image: ImageFile.ImageFile) -> int:
+    """16 where the file stores 16 bits a channel; Pillow tells it only before decoding."""
+    raw_modes = [str(tile[3]) for tile in image.tile]
+    return 16 if any(";16" in raw for raw in raw_modes) else 8
+
+
+def _words(error: Exception) -> str:
+    """What an error says, in one line; its kind where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,118 @@
+"""Recognises the format of a folder of pictures and masks: one module per way to look at it.
+
+A module has ``find(listing) -> Sequence[Recognised]``: every way in which the folder can be read
+in its formats, none where it can't. To recognise a further format is to add a module.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.config.component import Part
+from bench.data.opening import open_whole
+from bench.types import BenchError, Site
+
+__all__ = ["Listing", "Recognised", "recognise"]
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+_TRIED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A folder's files, hidden ones left out: posix paths relative to it, sorted."""
+
+    folder: Path
+    files: tuple[str, ...]
+
+    @property
+    def pictures(self) -> list[str]:
+        """Those that look like pictures or masks."""
+        return [name for name in self.files if name.lower().endswith(PICTURES)]
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """One way to read a folder.
+
+    ``format`` names the reader, ``target`` is its class, ``args`` are its arguments, whole paths
+    in them. ``detail`` tells this way from others of the format. ``seen`` says what was seen,
+    ``assumed`` what can't be seen and was assumed, ``tree`` which files of ``folder`` are which.
+    """
+
+    format: str
+    detail: str
+    target: str
+    folder: Path
+    args: Mapping[str, Any]
+    seen: str
+    assumed: tuple[str, ...]
+    tree: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """What ``--format`` takes for this very way."""
+        return f"{self.format}:{self.detail}"
+
+
+def recognise(folder: Path, wanted: str | None = None) -> Recognised:
+    """The one way in which a folder can be read, tried on its first images.
+
+    ``wanted`` is a format or a label, where there are several ways. Raises ``BenchError`` for a
+    folder that isn't there, that no format fits, that several fit, or whose images can't be read.
+    """
+    root = folder.expanduser().absolute()
+    if not root.is_dir():
+        raise BenchError(f"{folder}: no such folder (--folder)")
+    found = [way for find in _finders() for way in find(_listing(root))]
+    if not found:
+        raise BenchError(
+            f"{folder}: no format is recognised; expected a COCO file beside its pictures, "
+            "pictures with one mask file per object, or pictures with one label image each, in "
+            "folders of their own called images and masks, say; else write the YAML by hand "
+            "(datasets/README.md)"
+        )
+    chosen: list[Recognised] = [w for w in found if wanted in (None, w.format, w.label)]
+    if not chosen:
+        raise BenchError(f"{folder}: can't be read as {wanted}; {_choices(found)}")
+    if len(chosen) > 1:
+        raise BenchError(f"{folder}: can be read in {len(chosen)} ways; {_choices(chosen)}")
+    _try_out(folder, chosen[0])
+    return chosen[0]
+
+
+def _finders() -> list[Any]:
+    modules = (importlib.import_module(f"{__name__}.{m.name}") for m in _modules())
+    return [module.find for module in modules if hasattr(module, "find")]
+
+
+def _modules() -> list[pkgutil.ModuleInfo]:
+    return sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name)
+
+
+def _listing(root: Path) -> Listing:
+    names = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
+    seen = [n.as_posix() for n in names if not any(part.startswith(".") for part in n.parts)]
+    return Listing(root, tuple(sorted(seen)))
+
+
+def _choices(found: Sequence[Recognised]) -> str:
+    formats = [way.format for way in found]
+    named = [w.format if formats.count(w.format) == 1 else w.label for w in found]
+    quoted = [f"'{name}'" if " " in name or "*" in name else name for name in named]
+    return f"say which: --format {' or --format '.join(quoted)}"
+
+
+def _try_out(folder: Path, way: Recognised) -> None:
+    """Reads the first images with the reader itself."""
+    try:
+        reader = open_whole(Part("new", "1", way.target, dict(way.args)), Site())
+        for image_id in list(reader.ids())[:_TRIED]:
+            reader.read(image_id)
+    except (BenchError, ValueError, OSError) as error:
+        raise BenchError(f"{folder}: looks like {way.label}, but {error}") from error

@@ -1,0 +1,109 @@
+"""A COCO file, and the folder that its pictures lie in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.data.formats.pictures import look_at
+from bench.data.recognise import Listing, Recognised
+from bench.files.documents import parse_json
+from bench.types import BenchError
+
+_LOOKED_AT = 50
+
+
+def find(listing: Listing) -> Sequence[Recognised]:
+    """A way for each COCO file with masks, in the folder where most of its pictures are."""
+    names = set(listing.pictures)
+    found = []
+    for file in (name for name in listing.files if name.lower().endswith(".json")):
+        content = _coco(listing.folder / file)
+        if content is None:
+            continue
+        pictures = [str(image.get("file_name")) for image in content["images"]]
+        folder = _folder_of(pictures, listing.pictures)
+        if folder is None:
+            continue
+        there = sum(_below(folder, picture) in names for picture in pictures)
+        found.append(_way(listing, file, folder, content, there))
+    return found
+
+
+def _coco(path: Path) -> dict[str, Any] | None:
+    """The file's content, where it is a COCO file with masks."""
+    try:
+        content = parse_json(path.read_bytes())
+    except (ValueError, OSError):
+        return None
+    lists = ("images", "annotations")
+    if not isinstance(content, dict) or not all(isinstance(content.get(k), list) for k in lists):
+        return None
+    entries = [*content["images"], *content["annotations"]]
+    if not content["images"] or not all(isinstance(entry, dict) for entry in entries):
+        return None
+    return content if any(a.get("segmentation") for a in content["annotations"]) else None
+
+
+def _folder_of(pictures: Sequence[str], names: Sequence[str]) -> str | None:
+    """The folder that ``file_name`` starts from: where most of the pictures are."""
+    wanted = set(pictures)
+    folders: Counter[str] = Counter()
+    for name in names:
+        parts = name.split("/")
+        for start in range(len(parts)):
+            if "/".join(parts[start:]) in wanted:
+                folders["/".join(parts[:start])] += 1
+    return folders.most_common(1)[0][0] if folders else None
+
+
+def _below(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
+
+
+def _way(
+    listing: Listing, file: str, folder: str, content: dict[str, Any], there: int
+) -> Recognised:
+    images = content["images"]
+    number = f"{len(images)} images" if there == len(images) else f"{there} of {len(images)} images"
+    seen = f"{file}, {len(content['annotations'])} annotations; {number} are in {folder or '.'}"
+    exif, assumed = _exif(listing, folder, images)
+    return Recognised(
+        format="coco",
+        detail=file,
+        target="bench.data.readers.coco.Coco",
+        folder=listing.folder,
+        args={
+            "annotations": str(listing.folder / file),
+            "images": str(listing.folder / folder),
+            "exif": exif,
+        },
+        seen=seen,
+        assumed=tuple(assumed),
+        tree=(file, _below(folder, str(images[0].get("file_name")))),
+    )
+
+
+def _exif(listing: Listing, folder: str, images: Sequence[dict[str, Any]]) -> tuple[str, list[str]]:
+    """Whether pictures are to be turned: where the file gives the turned size."""
+    turned = 0
+    for image in images[:_LOOKED_AT]:
+        path = listing.folder / _below(folder, str(image.get("file_name")))
+        try:
+            stored = look_at(path)
+        except BenchError:
+            continue
+        if stored.orientation == 1:
+            continue
+        turned += 1
+        said = image.get("width"), image.get("height")
+        if stored.orientation >= 5 and said == stored.shape != stored.shape[::-1]:
+            return "apply", ["pictures are turned by their EXIF orientation, as the sizes say"]
+    if turned:
+        return "ignore", [
+            f"masks lie on the stored pixels (exif: ignore), though {turned} of the first "
+            f"{min(len(images), _LOOKED_AT)} pictures have an EXIF orientation"
+        ]
+    return "ignore", []

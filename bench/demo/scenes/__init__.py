@@ -1,0 +1,1 @@
+"""Rendered scenes: what the embedded dataset shows and the demo model is trained on."""

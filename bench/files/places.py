@@ -1,0 +1,206 @@
+"""Where results lie: a local folder, or one behind a URL. What is done differently stands here.
+
+Both are asked as ``pathlib`` is; a file is put in place whole, moved and locked in two ways.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import unquote, urlsplit
+
+from bench.files.remote import RemotePath as RemotePath
+from bench.types import BenchError
+
+log = logging.getLogger(__name__)
+
+Place: TypeAlias = Path | RemotePath
+"""A file or folder of results."""
+
+LOCKS = "~/.cache/sam-bench/locks"
+"""Where this machine's commands lock runs that lie behind a URL."""
+
+
+def place(given: str | Place) -> Place:
+    """The place of a path or a URL; ``file://`` is a local path.
+
+    Raises ``BenchError`` for a URL that can't be opened with what is installed.
+
+    >>> place("results"), place("file:///tmp/my%20results")
+    (PosixPath('results'), PosixPath('/tmp/my results'))
+    """
+    if isinstance(given, RemotePath):
+        return given
+    text = str(given)
+    if "://" not in text:
+        return Path(given)
+    if text.startswith(("file://", "local://")):
+        return Path(unquote(urlsplit(text).path))
+    return RemotePath.of(text)
+
+
+def local_side(results: Place) -> Path:
+    """Where reports and manifests go: with the results, or into ``results`` here beside a URL."""
+    return results if isinstance(results, Path) else Path("results")
+
+
+def write_aside(path: Place, content: bytes, guard: Callable[[], None] = lambda: None) -> None:
+    """Writes to a hidden neighbour, flushes it to disk, then renames it over ``path``.
+
+    ``guard`` is asked right before the rename and raises where it must not happen. Behind a URL
+    a file appears whole by itself.
+    """
+    if isinstance(path, RemotePath):
+        guard()
+        path.put(content)
+        return
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with open(aside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        guard()
+        os.replace(aside, path)
+        _flush_folder(path.parent)
+    except BaseException as error:
+        _forget(aside)
+        if isinstance(error, OSError):
+            raise BenchError(
+                f"{path}: cannot be written ({error}); the same command goes on once it can"
+            ) from error
+        raise
+
+
+def claim(path: Place, content: bytes) -> bool:
+    """Puts a file where none is yet, and says whether nobody else can have done so too.
+
+    On a local disk a lock decides that. Raises ``FileExistsError`` behind a URL.
+    """
+    if not isinstance(path, RemotePath):
+        write_aside(path, content)
+        return True
+    path.put(content, new=True)
+    try:
+        path.put(content, new=True)  # a store that doesn't know the condition lets this pass
+    except FileExistsError:
+        return True
+    log.warning(
+        "%s: this store doesn't refuse to create a file twice; of two commands that start at "
+        "once one gives way a little later",
+        path.parent,
+    )
+    return False
+
+
+def show_life(path: Place) -> None:
+    """Makes a file's time now, and leaves what it holds."""
+    if isinstance(path, RemotePath):
+        path.put(path.read_bytes())
+    else:
+        os.utime(path)
+
+
+def age(path: Place) -> float:
+    """Seconds since a file was written, by the clock of the file system or store alone."""
+    probe = path.parent / f".probe.{uuid.uuid4().hex}"
+    try:
+        if isinstance(probe, RemotePath):
+            probe.put(b"")
+        else:
+            probe.touch()
+        return _modified(probe) - _modified(path)
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+
+
+def lock_of(folder: Place) -> tuple[Path, str]:
+    """The file that this machine's commands lock to hold a run, and a name of where that counts.
+
+    Containers of one machine may have a folder of locks each, and a run several URLs: only under
+    the same name does the lock tell whether a command is alive.
+    """
+    if isinstance(folder, Path):
+        return folder / ".lock", ""
+    locks = Path(LOCKS).expanduser()
+    lock = locks / f"{hashlib.blake2b(str(folder).encode(), digest_size=16).hexdigest()}.lock"
+    try:
+        locks.mkdir(parents=True, exist_ok=True)
+        status = locks.stat()
+    except OSError:
+        return lock, f" {uuid.uuid4().hex}"
+    return lock, f" {status.st_dev} {status.st_ino} {lock.name}"
+
+
+def scan(folder: Place) -> Iterator[tuple[str, int, int | str]]:
+    """Name, bytes and a stamp of every visible Parquet file, in no order.
+
+    The stamp changes with the file, as far as file system or store tell.
+    """
+    if isinstance(folder, RemotePath):
+        for name, each in folder.entries().items():
+            if name.endswith(".parquet") and not name.startswith("."):
+                yield name, int(each.get("size") or 0), str(each.get("ETag", ""))
+        return
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".parquet") and not entry.name.startswith("."):
+                    status = entry.stat()
+                    yield entry.name, status.st_size, status.st_mtime_ns
+    except FileNotFoundError:
+        if not folder.exists():
+            return
+        raise
+    except OSError as error:
+        raise BenchError(f"{folder}: cannot be listed ({error})") from error
+
+
+def move(path: Place, folder: Place) -> None:
+    """Moves a file into a neighbour folder, which is made where it is missing."""
+    if isinstance(path, RemotePath) and isinstance(folder, RemotePath):
+        path.move(folder / path.name)
+        return
+    try:
+        folder.mkdir(exist_ok=True)
+        os.replace(str(path), str(folder / path.name))
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be moved into {folder} ({error})") from error
+
+
+def free_bytes(folder: Place) -> int | None:
+    """The room on the disk where a folder is or would be; none where nothing tells, as at a URL."""
+    if not isinstance(folder, Path):
+        return None
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    return shutil.disk_usage(there).free
+
+
+def _modified(path: Place) -> float:
+    return path.modified() if isinstance(path, RemotePath) else path.stat().st_mtime
+
+
+def _flush_folder(folder: Path) -> None:
+    """Makes a rename outlast a power cut, where the system can."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _forget(aside: Path) -> None:
+    try:
+        aside.unlink(missing_ok=True)
+    except OSError:
+        return  # the folder is gone; whoever holds the run next sweeps it

@@ -1,0 +1,119 @@
+"""A run's prompts and masks as files that other tools read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.store.runs import RunStore, read_runs, write_aside
+from bench.types import BenchError
+
+PROMPT_COLUMNS = (
+    "image_id", "mask_id", "step", "height", "width", "n_points", "point_coords", "point_labels",
+    "box", "multimask", "feedback",
+)  # fmt: skip
+
+
+def export_prompts(store: RunStore, path: Path) -> int:
+    """Writes a run's prompts as CSV, a row per mask and step, and gives the number of rows.
+
+    ``point_coords`` is JSON, ``[[x, y], …]``: pixel indices, all clicks so far in order;
+    ``point_labels`` ``[1, 0, …]``, 1 for foreground; ``box`` ``[x0, y0, x1, y1]``, both corners
+    included, or empty. ``multimask`` says whether several candidates were asked for, ``feedback``
+    what came along from the step before: ``logits`` of the selected mask, or ``none``. Raises
+    ``BenchError`` for a run without a row and a file that can't be written.
+    """
+    columns = [name for name in PROMPT_COLUMNS if name not in ("image_id", "mask_id", "feedback")]
+    rows = _rows(store, [name for name in columns if name != "step"])
+    feedback = _protocol(store).get("feedback", "logits")
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(PROMPT_COLUMNS)
+    for row in rows.to_dict("records"):
+        points = [[float(x), float(y)] for x, y in row["point_coords"]]
+        labels = [int(label) for label in row["point_labels"]]
+        box = "" if row["box"] is None else json.dumps([float(side) for side in row["box"]])
+        writer.writerow(
+            [
+                row["image_id"],
+                row["mask_id"],
+                row["step"],
+                row["height"],
+                row["width"],
+                row["n_points"],
+                json.dumps(points),
+                json.dumps(labels),
+                box,
+                str(bool(row["multimask"])).lower(),
+                feedback if row["step"] > 1 else "none",
+            ]
+        )
+    write_aside(path, sink.getvalue().encode())
+    return len(rows)
+
+
+def export_coco(store: RunStore, path: Path, step: int | None = None) -> int:
+    """Writes a run's masks as COCO results, an entry per mask, and gives their number.
+
+    An entry has ``image_id, mask_id, category, segmentation`` (an RLE)``, score`` (the predicted
+    IoU, null where there is none) and ``step``. Ids are numbers where the dataset's all are.
+    ``step`` is by default the last reported one; a mask whose clicks ended before keeps its
+    latest. Raises ``BenchError`` for a step that the run hasn't, a run without stored masks, and
+    a file that can't be written.
+    """
+    rows = _rows(store, ["category", "height", "width", "predicted_ious", "selected", "mask_rle"])
+    if rows["mask_rle"].isna().any():
+        raise BenchError(f"{store.folder}: rows hold no masks (runtime.keep_masks=false)")
+    if step is None:
+        reported = [int(each) for each in store.header().get("report_steps") or {}]
+        step = max(reported, default=int(rows["step"].max()))
+    if step not in set(rows["step"]):
+        steps = ", ".join(str(each) for each in sorted(set(rows["step"])))
+        raise BenchError(f"{store.folder}: no step {step}; there are: {steps}")
+    latest = rows[rows["step"] <= step].drop_duplicates(["image_id", "mask_id"], keep="last")
+    numbers = {name: _are_numbers(latest[name]) for name in ("image_id", "mask_id")}
+    entries = [
+        {
+            **{name: int(row[name]) if numbers[name] else row[name] for name in numbers},
+            "category": row["category"],
+            "segmentation": {
+                "size": [int(row["height"]), int(row["width"])],
+                "counts": row["mask_rle"],
+            },
+            "score": _score(row),
+            "step": int(row["step"]),
+        }
+        for row in latest.to_dict("records")
+    ]
+    text = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
+    write_aside(path, f"[\n{text}\n]\n".encode())
+    return len(entries)
+
+
+def _rows(store: RunStore, columns: Sequence[str]) -> pd.DataFrame:
+    rows: pd.DataFrame = read_runs([store], columns)
+    if rows.empty:
+        raise BenchError(f"{store.folder}: no mask is scored in this run")
+    return rows
+
+
+def _protocol(store: RunStore) -> Mapping[str, Any]:
+    part = store.header().get("protocol")
+    found: Mapping[str, Any] = (part.get("args") or {}) if isinstance(part, dict) else {}
+    return found
+
+
+def _score(row: Mapping[Any, Any]) -> float | None:
+    scores, index = row["predicted_ious"], int(row["selected"])
+    return None if scores is None or len(scores) <= index else float(scores[index])
+
+
+def _are_numbers(ids: pd.Series[str]) -> bool:
+    """Whether every id is a whole number as COCO writes it, without a leading zero."""
+    return all(i.isascii() and i.isdigit() and str(int(i)) == i for i in ids.unique())

@@ -1,0 +1,276 @@
+"""The figures of a report, as the paper draws them: each a function that gives a Figure.
+
+None touches global state: the caller draws and saves within ``style.figure_style()``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import ceil
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+
+from bench.analysis.words import signed
+from bench.report.figures import style
+from bench.types import BenchError
+
+_BINS = 20
+_LEAST_IN_BIN = 5
+SHADES = LinearSegmentedColormap.from_list("masks", ["#bcd7ea", "#5ba3cf", "#1764ab", "#08264d"])
+
+
+Looks: TypeAlias = Mapping[str, tuple[str, str]]
+"""Series → (colour, marker)."""
+
+
+def iou_over_points(lines: pd.DataFrame, looks: Looks) -> Figure:
+    """The mIoU against the number of points, a curve per series with its 95 % band (Fig. 9c, d).
+
+    ``lines`` has ``panel, series, n_points, miou, low, high``; IoUs in [0, 1], bounds null where
+    unknown. A panel each for ``panel``, in their order of appearance; points on a log axis, so that
+    1, 2, 3, 5 and 9 stand about evenly. Raises ``BenchError`` for no line.
+    """
+    _need(lines, "a curve needs lines with points")
+    panels = list(dict.fromkeys(lines["panel"]))
+    figure, axes = grid_of_panels(len(panels), width=2.4, height=2.1, legend=True, sharey=True)
+    for axis, panel in zip(axes, panels, strict=False):
+        here = lines[lines["panel"] == panel]
+        for series, curve in here.groupby("series", sort=False):
+            curve = curve.sort_values("n_points")
+            colour, marker = looks[str(series)]
+            x = curve["n_points"].to_numpy(float)
+            axis.plot(x, 100 * curve["miou"], color=colour, marker=marker, label=str(series))
+            low, high = 100 * curve["low"].astype(float), 100 * curve["high"].astype(float)
+            axis.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+        ticks = sorted(lines["n_points"].unique())
+        axis.set_xscale("log")
+        axis.xaxis.set_major_locator(FixedLocator(ticks))
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.set_xticklabels([str(tick) for tick in ticks])
+        axis.set_title(short(panel))
+    figure.supxlabel("number of points", fontsize=8.5, color=style.INK)
+    figure.supylabel("mIoU", fontsize=8.5, color=style.INK)
+    _legend(figure, axes)
+    return figure
+
+
+def iou_over_scale(lines: pd.DataFrame, ticks: Sequence[str], *, xlabel: str) -> Figure:
+    """The mIoU against the size of something, on a log axis, and the oracle dashed (Fig. 13).
+
+    ``lines`` has ``x`` above 0, ascending, ``miou, low, high, oracle``; IoUs in [0, 1], bounds and
+    oracle null where unknown. ``ticks`` are the texts at each ``x``. Raises ``BenchError`` for no
+    line.
+    """
+    _need(lines, "a curve needs a model")
+    x = lines["x"].to_numpy(float)
+    miou, low, high, oracle = (
+        100 * lines[c].to_numpy(float) for c in ("miou", "low", "high", "oracle")
+    )
+    figure, (axis,) = grid_of_panels(1, width=4.2, height=2.6, legend=True, sharey=True)
+    colour, other = style.PALETTE[:2]
+    axis.vlines(x, low, high, color=colour, linewidth=1.2, alpha=0.6)
+    axis.plot(x, miou, color=colour, marker="o", label="most confident mask")
+    if np.isfinite(oracle).any():
+        axis.plot(
+            x, oracle, color=other, marker="o", markerfacecolor="white", linestyle=(0, (4, 3)),
+            label="oracle",
+        )  # fmt: skip
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(FixedLocator(list(x)))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.set_xticklabels([short(tick) for tick in ticks])
+    axis.margins(x=0.12)
+    axis.set_xlabel(xlabel)
+    axis.set_ylabel("mIoU, 1 point")
+    _legend(figure, [axis])
+    return figure
+
+
+def difference_bars(
+    lines: pd.DataFrame, *, a: str, b: str, prompt: str, colours: tuple[str, str]
+) -> Figure:
+    """Per dataset how much better ``a`` is than ``b``, largest first (Fig. 9a).
+
+    ``lines`` has ``dataset, delta, low, high, oracle_delta``, IoU differences in [-1, 1], bounds
+    and oracle null where unknown. Each ±delta stands at the right, in points; a dot is the oracle
+    of ``a`` against ``b``. ``colours`` are those of a gain and a loss: the two models' own. Raises
+    ``BenchError`` for no line.
+    """
+    _need(lines, "a comparison needs a dataset that both models have")
+    ordered = lines.sort_values(["delta", "dataset"], ascending=[True, False], ignore_index=True)
+    delta = 100 * ordered["delta"].to_numpy(float)
+    low, high, oracle = (100 * ordered[c].to_numpy(float) for c in ("low", "high", "oracle_delta"))
+    y = np.arange(len(ordered))
+    figure = Figure(figsize=(6.2, 1.25 + 0.27 * len(ordered)), layout="constrained")
+    axis = figure.subplots()
+    axis.grid(visible=False)
+    axis.barh(y, delta, height=0.72, color=[colours[0] if d >= 0 else colours[1] for d in delta])
+    axis.hlines(y, low, high, color=style.INK, linewidth=1.0)
+    known = np.isfinite(oracle)
+    if known.any():
+        axis.plot(
+            oracle[known], y[known], "o", markersize=5, color="white", markeredgecolor=style.INK,
+            markeredgewidth=1.0, label=f"oracle of {a}",
+        )  # fmt: skip
+    for i, value in enumerate(delta):
+        axis.text(
+            1.08, i, signed(value / 100), transform=axis.get_yaxis_transform(), va="center",
+            ha="right", fontsize=8,
+        )  # fmt: skip
+    axis.margins(x=0.04)
+    axis.set_ylim(-0.6, len(ordered) - 0.4)
+    axis.axvline(0, color=style.INK, linewidth=0.8)
+    axis.set_yticks(y, [short(name) for name in ordered["dataset"]])
+    axis.tick_params(axis="y", length=0)
+    axis.spines["left"].set_visible(False)
+    axis.set_xlabel(f"mIoU of {short(a)} minus {short(b)}, {prompt} (points)")
+    if known.any():
+        _legend(figure, [axis])
+    return figure
+
+
+def iou_histogram(rows: pd.DataFrame, order: Sequence[str], looks: Looks) -> Figure:
+    """How the IoUs of the masks are spread, a panel per prompt label, a line per series.
+
+    ``rows`` has ``dataset, label, series, iou`` (in [0, 1]); ``order`` the labels as the panels
+    stand. Where there are several datasets each weighs the same, as in the mean over datasets.
+    Raises ``BenchError`` for no row.
+    """
+    _need(rows, "a histogram needs masks")
+    labels = [label for label in order if (rows["label"] == label).any()]
+    figure, axes = grid_of_panels(len(labels), width=2.4, height=1.8, legend=True, sharey=True)
+    edges = np.linspace(0, 1, _BINS + 1)
+    for axis, label in zip(axes, labels, strict=False):
+        for series, part in rows[rows["label"] == label].groupby("series", sort=False):
+            size = part.groupby("dataset")["iou"].transform("size")
+            share = 100 / (size * part["dataset"].nunique())
+            counts, _ = np.histogram(part["iou"], bins=edges, weights=share)
+            colour, _ = looks[str(series)]
+            axis.stairs(counts, 100 * edges, color=colour, linewidth=1.4, label=str(series))
+            axis.stairs(counts, 100 * edges, color=colour, alpha=0.12, fill=True)
+        axis.set_title(label)
+        axis.set_xlim(0, 100)
+        axis.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axis.yaxis.set_major_formatter("{x:.0f} %")
+    axes[0].set_ylim(bottom=0)  # last, so that the shared axis has seen every panel
+    figure.supxlabel("IoU", fontsize=8.5, color=style.INK)
+    figure.supylabel("share of masks", fontsize=8.5, color=style.INK)
+    _legend(figure, axes)
+    return figure
+
+
+def predicted_iou(rows: pd.DataFrame, order: Sequence[str]) -> Figure:
+    """The model's own estimate against the true IoU: density, diagonal and calibration line.
+
+    ``rows`` has ``label, series, iou, predicted_iou``; a panel per series and label, Spearman's
+    rank correlation ρ in its title. The line joins the mean true IoU of the masks in each twentieth
+    of the predicted range. Predictions outside [0, 1] are counted at the rim. Raises
+    ``BenchError`` where no model predicts its IoU.
+    """
+    rows = rows[rows["predicted_iou"].notna()]
+    _need(rows, "no model of the report predicts its IoU")
+    rank = {label: i for i, label in enumerate(order)}
+    groups = sorted(
+        rows.groupby(["series", "label"]),
+        key=lambda item: (str(item[0][0]), rank[str(item[0][1])]),
+    )
+    figure, axes = grid_of_panels(len(groups), width=2.3, height=2.45, legend=False, sharey=True)
+    several = rows["series"].nunique() > 1
+    edges = np.linspace(0, 1, _BINS + 1)
+    shade = LogNorm(1, max(2.0, len(rows) / len(groups) / 20))
+    density = None
+    for axis, (key, part) in zip(axes, groups, strict=False):
+        series, label = key
+        x, y = part["predicted_iou"].clip(0, 1).to_numpy(), part["iou"].to_numpy()
+        density = axis.hexbin(
+            100 * x, 100 * y, gridsize=24, extent=(0, 100, 0, 100), mincnt=1, norm=shade,
+            cmap=SHADES, linewidths=0.1,
+        )  # fmt: skip
+        axis.plot([0, 100], [0, 100], color=style.MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+        bins = np.clip(np.digitize(x, edges) - 1, 0, _BINS - 1)
+        binned = pd.DataFrame({"x": x, "y": y}).groupby(bins).agg(["mean", "size"])
+        full = binned[binned[("x", "size")] >= _LEAST_IN_BIN]
+        axis.plot(
+            100 * full[("x", "mean")], 100 * full[("y", "mean")], color=style.CALIBRATION,
+            marker="o", markersize=3.2, linewidth=1.4,
+        )  # fmt: skip
+        name = f"{short(str(series), 22)}\n{label}" if several else str(label)
+        axis.set_title(f"{name}, ρ {rank_correlation(part['predicted_iou'], part['iou'])}")
+        axis.grid(visible=False)
+        axis.set_facecolor(style.PLATE)
+        axis.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
+    figure.supxlabel("predicted IoU", fontsize=8.5, color=style.INK)
+    figure.supylabel("true IoU", fontsize=8.5, color=style.INK)
+    if density is not None:
+        bar = figure.colorbar(density, ax=axes, shrink=0.7, aspect=30, pad=0.01)
+        bar.set_label("masks")
+        bar.locator = LogLocator(subs=(1, 3))
+        bar.formatter = StrMethodFormatter("{x:g}")
+        bar.minorticks_off()
+        bar.outline.set_visible(False)
+    return figure
+
+
+def rank_correlation(a: pd.Series[float], b: pd.Series[float]) -> str:
+    """Spearman's ρ to two decimals; a dash where one side never varies.
+
+    >>> rank_correlation(pd.Series([0.1, 0.5, 0.9]), pd.Series([0.2, 0.4, 0.3]))
+    '0.50'
+    """
+    left, right = a.rank(), b.rank()
+    if left.nunique() < 2 or right.nunique() < 2:
+        return "–"
+    return f"{left.corr(right):.2f}".replace("-", "−")
+
+
+def _need(frame: pd.DataFrame, what: str) -> None:
+    if frame.empty:
+        raise BenchError(what)
+
+
+def looks(series: Iterable[str]) -> Looks:
+    """Colour and marker of each series, by name, so that one looks alike in every figure."""
+    return {
+        name: (style.PALETTE[i % len(style.PALETTE)], style.MARKERS[i % len(style.MARKERS)])
+        for i, name in enumerate(sorted(set(series)))
+    }
+
+
+def grid_of_panels(
+    count: int, *, width: float, height: float, legend: bool, sharey: bool
+) -> tuple[Figure, list[Axes]]:
+    """A grid of panels, ``width`` × ``height`` inches each; the unused ones are removed."""
+    columns = 2 if count == 4 else min(count, 3 if count <= 9 else 4)
+    rows = ceil(count / columns)
+    size = (max(3.6, width * columns + 0.4), height * rows + 0.4 * legend + 0.2)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=sharey).ravel()
+    for axis in grid[count:]:
+        axis.remove()
+    return figure, list(grid[:count])
+
+
+def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
+    """One legend above all panels, each name once, whichever panels it stands in."""
+    found: dict[str, Artist] = {}
+    for axis in axes:
+        handles, names = axis.get_legend_handles_labels()
+        found |= dict(zip(names, handles, strict=True))
+    names = sorted(found)
+    figure.legend(
+        [found[name] for name in names], [short(name, 40) for name in names],
+        loc="outside upper left", ncols=min(3, len(names)),
+    )  # fmt: skip
+
+
+def short(name: str, most: int = 34) -> str:
+    """A name as it fits a figure; no character in it is read as mathematics."""
+    cut = name if len(name) <= most else f"{name[: most - 1]}…"
+    return cut.replace("$", r"\$")

@@ -1,0 +1,65 @@
+"""The figures of a comparison: mask against mask, and how the differences are spread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from bench.report.figures import style
+from bench.report.figures.plots import SHADES, grid_of_panels, short
+
+_BINS = 41
+
+
+def iou_against_iou(pairs: pd.DataFrame, labels: Sequence[str], a: str, b: str) -> Figure:
+    """The IoU of each mask under both models, as a density; a panel per prompt label.
+
+    ``pairs`` has ``label, iou_a, iou_b``, IoUs in [0, 1]. Above the diagonal ``a`` is better.
+    """
+    figure, axes = grid_of_panels(len(labels), width=2.4, height=2.5, legend=False, sharey=True)
+    norm = LogNorm(1, max(2.0, len(pairs) / len(labels) / 20))
+    for axis, label in zip(axes, labels, strict=False):
+        found = pairs[pairs["label"] == label]
+        axis.hexbin(
+            100 * found["iou_b"], 100 * found["iou_a"], gridsize=24, extent=(0, 100, 0, 100),
+            mincnt=1, norm=norm, cmap=SHADES, linewidths=0.1,
+        )  # fmt: skip
+        axis.plot([0, 100], [0, 100], color=style.MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+        axis.grid(visible=False)
+        axis.set_facecolor(style.PLATE)
+        axis.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
+        axis.set_title(label)
+    figure.supxlabel(f"IoU of {short(b)}", fontsize=8.5, color=style.INK)
+    figure.supylabel(f"IoU of {short(a, 28)}", fontsize=8.5, color=style.INK)
+    return figure
+
+
+def delta_histogram(
+    pairs: pd.DataFrame, labels: Sequence[str], a: str, b: str, colours: tuple[str, str]
+) -> Figure:
+    """How the per-mask differences are spread, gains and losses in the two models' colours.
+
+    ``pairs`` as in ``iou_against_iou``; each dataset weighs the same.
+    """
+    figure, axes = grid_of_panels(len(labels), width=2.4, height=1.8, legend=False, sharey=True)
+    edges = np.linspace(-100, 100, _BINS + 1)
+    for axis, label in zip(axes, labels, strict=False):
+        found = pairs[pairs["label"] == label]
+        size = found.groupby("dataset")["iou_a"].transform("size")
+        share = 100 / (size * found["dataset"].nunique())
+        delta = 100 * (found["iou_a"] - found["iou_b"])
+        counts, _ = np.histogram(delta, bins=edges, weights=share)
+        middles = (edges[:-1] + edges[1:]) / 2
+        chosen = [colours[0] if m > 0 else colours[1] if m < 0 else style.MUTED
+                  for m in middles.round(6)]  # fmt: skip
+        axis.bar(middles, counts, width=np.diff(edges), color=chosen)
+        axis.set_title(label)
+        axis.set_yscale("symlog", linthresh=1)
+        axis.yaxis.set_major_formatter("{x:g} %")
+    figure.supxlabel(f"IoU of {short(a)} minus {short(b)} (points)", fontsize=8.5, color=style.INK)
+    figure.supylabel("share of masks", fontsize=8.5, color=style.INK)
+    return figure

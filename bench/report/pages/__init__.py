@@ -1,0 +1,1 @@
+"""Pages and the folders that they stand in."""

@@ -1,0 +1,255 @@
+"""The folder of a comparison: tables, figures, and a page with the masks that differ most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import bench
+from bench.analysis.comparing.comparison import Comparison
+from bench.analysis.section import Section
+from bench.analysis.words import DASH, points, signed
+from bench.report.figures import plots, plots_compare, style
+from bench.report.figures.figures import Drawing
+from bench.report.pages.folder import PAGE, records, report_folder
+from bench.report.pages.html import hex_colour, inline, template
+from bench.report.pictures import overlay
+from bench.report.pictures.gallery import Picture, draw_run
+from bench.report.tables.section_text import section_files, spans
+from bench.store.runs import RunStore
+from bench.types import Sample
+
+PAIRS_SHOWN = 8
+"""How many pairs of pictures a prompt label shows on either side."""
+
+
+@dataclass(frozen=True, slots=True)
+class PicturePair:
+    """One mask under both models."""
+
+    a: Picture
+    b: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class PairGroup:
+    """The masks on which one side is ahead most, under one prompt label."""
+
+    label: str
+    title: str
+    names: tuple[str, str]
+    pairs: tuple[PicturePair, ...]
+    notes: tuple[str, ...]
+
+
+def section(found: Comparison, number: int) -> Section:
+    """The table of a comparison as it is shown."""
+    heads = ("prompt", "dataset", found.a, found.b, "difference", "p", "wins of the first",
+             "masks", "images")  # fmt: skip
+    rows = tuple(_cells(line) for line in found.table.to_dict("records"))
+    name = "comparison" if number == 0 else f"comparison_{number + 1}"
+    return Section(
+        name, f"{found.a} against {found.b}", found.caption, heads, rows, found.table, names=2
+    )
+
+
+def _cells(line: Mapping[Any, Any]) -> tuple[str, ...]:
+    corrected = line["p"] if pd.isna(line["p_holm"]) else line["p_holm"]
+    return (
+        str(line["prompt"]),
+        "mean over datasets" if pd.isna(line["dataset"]) else str(line["dataset"]),
+        points(line["miou_a"]),
+        points(line["miou_b"]),
+        _bounded(signed, line["delta"], line["low"], line["high"]),
+        DASH if pd.isna(corrected) else f"{corrected:.{4 if corrected < 0.01 else 2}f}",
+        _bounded(points, line["win_rate"], line["win_low"], line["win_high"]),
+        f"{line['masks']:,}",
+        f"{line['images']:,}",
+    )
+
+
+def _bounded(show: Callable[[float], str], value: float, low: float, high: float) -> str:
+    """A number with its interval, where there is one; "to" stays clear beside a minus."""
+    return show(value) if pd.isna(low) else f"{show(value)} ({show(low)} to {show(high)})"
+
+
+def write_comparison(
+    comparisons: Sequence[Comparison],
+    out: Path,
+    *,
+    read_sample: Callable[[RunStore, str], Sample] | None = None,
+) -> tuple[Path, ...]:
+    """Writes the report of one or several comparisons with the same first side, all or nothing.
+
+    ``comparison.csv, .md, .tex`` (``comparison_2`` and so on for further ones), ``index.html``,
+    ``report.json`` and the figures; gives the paths. Raises ``BenchError`` where ``out`` can't be
+    written.
+    """
+    sections = [section(found, number) for number, found in enumerate(comparisons)]
+    groups = [
+        group
+        for found in comparisons
+        if read_sample is not None
+        for group in differing(found, read_sample)
+    ]
+    with style.figure_style():
+        drawings = list(_drawings(comparisons))
+    with report_folder(out) as folder:
+        plates = folder.draw(drawings)
+        page = template("comparison.html.jinja").render(
+            title=f"{comparisons[0].a} against {' and '.join(found.b for found in comparisons)}",
+            answer=" ".join(sentence for found in comparisons for sentence in found.answer),
+            sections=sections,
+            spans=spans,
+            plates=[(plate, inline(plate)) for plate in plates],
+            groups=groups,
+            points=points,
+            picture_uri=overlay.picture_uri,
+            colours={name: hex_colour(getattr(overlay, name)) for name in _LEGEND},
+            version=bench.__version__,
+        )
+        for each in sections:
+            for name, text in section_files(each).items():
+                folder.write(name, text)
+        folder.write(PAGE, page)
+        return folder.publish(
+            {
+                "bench": bench.__version__,
+                "comparisons": [
+                    {
+                        "a": found.a,
+                        "b": found.b,
+                        "answer": list(found.answer),
+                        "caption": found.caption,
+                        "runs": [sorted(side.headers) for side in found.sides],
+                        "lines": records(found.table),
+                    }
+                    for found in comparisons
+                ],
+            }
+        )
+
+
+_LEGEND = ("TARGET", "PREDICTION", "POSITIVE", "NEGATIVE")
+
+
+def _drawings(comparisons: Sequence[Comparison]) -> Iterator[Drawing]:
+    looks = plots.looks(name for found in comparisons for name in (found.a, found.b))
+    yield from _curves(comparisons, looks)
+    for number, found in enumerate(comparisons):
+        suffix = "" if number == 0 else f"_{number + 1}"
+        title = f"{found.a} against {found.b}"
+        colours = (looks[found.a][0], looks[found.b][0])
+        labels = list(dict.fromkeys(found.table["prompt"]))
+        for i, label in enumerate(labels):
+            lines = found.table[
+                (found.table["prompt"] == label) & found.table["dataset"].notna()
+            ].assign(oracle_delta=float("nan"))
+            if len(lines) > 1:
+                deltas = zip(lines["dataset"], lines["delta"], strict=True)
+                bars = "; ".join(f"{dataset} {signed(delta)}" for dataset, delta in deltas)
+                numbers = lines.astype({"low": float, "high": float})
+                yield Drawing(
+                    f"difference{suffix}" + (f"_{i + 1}" if i else ""),
+                    f"{title}, {label}",
+                    f"Bars of the difference in mIoU, in points, by dataset: {bars}.",
+                    plots.difference_bars(
+                        numbers, a=found.a, b=found.b, prompt=label, colours=colours
+                    ),
+                )
+        yield Drawing(
+            f"scatter{suffix}",
+            f"{title}, mask by mask",
+            f"Density of the masks' IoU under {found.a} (upwards) and {found.b} (to the right); "
+            "on the diagonal they are alike.",
+            plots_compare.iou_against_iou(found.pairs, labels, found.a, found.b),
+        )
+        yield Drawing(
+            f"spread{suffix}",
+            f"{title}, how the differences are spread",
+            f"Histograms of the masks' difference in IoU, {found.a} minus {found.b}; the scale is "
+            "logarithmic above one percent.",
+            plots_compare.delta_histogram(found.pairs, labels, found.a, found.b, colours),
+        )
+
+
+def _curves(comparisons: Sequence[Comparison], looks: plots.Looks) -> Iterator[Drawing]:
+    """The mIoU against the number of points, all models in one axis (Fig. 9c, d)."""
+    frames = []
+    for found in comparisons:
+        lines = found.table[found.table["dataset"].notna()]
+        numbers = lines["prompt"].str.extract(r"^(\d+) points?$")[0]
+        lines = lines.assign(n_points=numbers).dropna(subset=["n_points"])
+        for series, column in ((found.a, "miou_a"), (found.b, "miou_b")):
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "panel": lines["dataset"],
+                        "series": series,
+                        "n_points": lines["n_points"].astype(int),
+                        "miou": lines[column],
+                        "low": float("nan"),
+                        "high": float("nan"),
+                    }
+                )
+            )
+    curves = pd.concat(frames).drop_duplicates(["panel", "series", "n_points"])
+    if curves["n_points"].nunique() > 1:
+        yield Drawing(
+            "points",
+            "mIoU against the number of points",
+            "Curves of mIoU against the number of points on the common masks; the numbers and the "
+            "intervals of the differences stand in the table.",
+            plots.iou_over_points(curves, looks),
+        )
+
+
+def differing(
+    found: Comparison, read_sample: Callable[[RunStore, str], Sample], count: int = PAIRS_SHOWN
+) -> Iterator[PairGroup]:
+    """The masks on which A is ahead most, and those on which B is, per prompt label.
+
+    At most ``count`` each, one of an image as long as there are images, largest gap first.
+    """
+    for label, pairs in found.pairs.groupby("label", sort=False):
+        gap = pairs["iou_a"] - pairs["iou_b"]
+        for title, ordered in (
+            (f"{found.a} is ahead", pairs.assign(gap=gap)),
+            (f"{found.b} is ahead", pairs.assign(gap=-gap)),
+        ):
+            ahead = ordered[ordered["gap"] > 0].sort_values(
+                ["gap", "image_id", "mask_id"], ascending=[False, True, True]
+            )
+            again = ahead.groupby(["dataset", "image_id"]).cumcount()
+            chosen = ahead.loc[again.sort_values(kind="stable").index[:count]]
+            yield _drawn(found, str(label), title, chosen, read_sample)
+
+
+def _drawn(
+    found: Comparison,
+    label: str,
+    title: str,
+    chosen: pd.DataFrame,
+    read_sample: Callable[[RunStore, str], Sample],
+) -> PairGroup:
+    drawn: dict[tuple[str, str, str, int], Picture | str] = {}
+    for side, selection in zip("ab", found.sides, strict=True):
+        rows = chosen.rename(columns={f"run_{side}": "run", f"step_{side}": "step"})
+        for run, part in rows.groupby("run"):
+            drawn |= draw_run(selection.stores[str(run)], part, read_sample)
+    pairs: list[PicturePair] = []
+    notes: dict[str, None] = {}
+    for row in chosen.sort_values("gap", ascending=False).to_dict("records"):
+        both = [
+            drawn[row[f"run_{side}"], row["image_id"], row["mask_id"], row[f"step_{side}"]]
+            for side in "ab"
+        ]
+        pictures = [picture for picture in both if isinstance(picture, Picture)]
+        notes |= dict.fromkeys(picture for picture in both if isinstance(picture, str))
+        if len(pictures) == 2:
+            pairs.append(PicturePair(*pictures))
+    return PairGroup(label, title, (found.a, found.b), tuple(pairs), tuple(notes))

@@ -1,0 +1,259 @@
+"""The report as one page: no file beside it, no network."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from bench.analysis.section import Section
+from bench.analysis.selection import Selection, part
+from bench.analysis.table import Table
+from bench.analysis.words import points
+from bench.report.figures import style
+from bench.report.pictures import overlay
+from bench.report.pictures.gallery import RANKS, Group
+from bench.report.tables.formats import Cells, cells
+from bench.report.tables.section_text import spans
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """A figure on the page: its SVG text, heading and alternative text."""
+
+    name: str
+    title: str
+    alt: str
+    svg: str
+
+
+def render(
+    *,
+    title: str,
+    answer: Sequence[str],
+    table: Table,
+    selection: Selection,
+    plates: Sequence[Plate],
+    groups: Sequence[Group] | None,
+    version: str,
+    viewer: Mapping[str, Any],
+    sections: Sequence[Section] = (),
+) -> str:
+    """The whole page. ``groups`` is none where no pictures were asked for.
+
+    ``viewer`` is what ``bench.report.pictures.viewer`` gives.
+
+    Every text from data is escaped; only figures and encoded pictures enter as they are.
+    """
+    return template("index.html.jinja").render(
+        title=title,
+        answer=_unbroken(answer),
+        caption=_unbroken([table.caption, *_identity(selection)]),
+        lines=[_Line(line, values) for line, values in _lines(table)],
+        track=_track(table),
+        several_protocols=table.lines["protocol"].nunique() > 1,
+        plates=[(plate, inline(plate)) for plate in plates],
+        datasets=_by_dataset(groups or [], table),
+        pictures=groups is not None,
+        ranks=RANKS,
+        runs=[_run(name, header) for name, header in sorted(selection.headers.items())],
+        points=points,
+        picture_uri=overlay.picture_uri,
+        colours={name: hex_colour(getattr(overlay, name)) for name in _LEGEND},
+        sections=sections,
+        spans=spans,
+        viewer=viewer,
+        version=version,
+    )
+
+
+def template(name: str) -> jinja2.Template:
+    """A page's template; every text that enters it is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("bench.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
+
+
+_LEGEND = ("TARGET", "PREDICTION", "POSITIVE", "NEGATIVE")
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of the table and the numbers that it is sorted by."""
+
+    cells: Cells
+    values: Mapping[str, Any]
+
+
+def _lines(table: Table) -> Iterable[tuple[Cells, Mapping[str, Any]]]:
+    records = table.lines.astype(object).where(table.lines.notna(), None).to_dict("records")
+    pairs = zip(cells(table), records, strict=True)
+    means_first = sorted(pairs, key=lambda pair: not pair[0].mean)
+    for order, (line, record) in enumerate(means_first):
+        yield line, {str(k): v for k, v in record.items()} | {"order": order}
+
+
+def _track(table: Table) -> tuple[float, float]:
+    """Where the drawn intervals start and how long they can be, in [0, 1]: whole tenths."""
+    bounds = table.lines[["miou", "miou_low", "miou_high"]].astype(float)
+    low = math.floor(10 * float(bounds.min(axis=None))) / 10
+    high = math.ceil(10 * float(bounds.max(axis=None))) / 10
+    return low, max(high - low, 0.1)
+
+
+def _unbroken(sentences: Iterable[str]) -> str:
+    """The sentences in one paragraph, no line break before a percent sign."""
+    return " ".join(sentences).replace(" %", "\u00a0%")
+
+
+def hex_colour(colour: tuple[int, int, int]) -> str:
+    """A colour as CSS writes it."""
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
+def inline(plate: Plate) -> Markup:
+    """A figure as it stands in a page: our own SVG, no text of it is data unescaped."""
+    return Markup(inline_svg(plate.svg, plate.name))
+
+
+def inline_svg(text: str, name: str) -> str:
+    """A saved SVG as it stands in a page: its ids made its own, its ink the page's.
+
+    The fixed size becomes the largest size, so that it shrinks with the page.
+    """
+    svg = text[text.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
+    svg = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', svg)
+    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", svg)
+    size = re.search(r'<svg[^>]*?width="([\d.]+)pt"', svg)
+    width = round(float(size.group(1)) * _LARGER) if size else 800
+    head = svg[: svg.index(">") + 1]
+    plain = re.sub(r'\s(?:width|height|version)="[^"]*"', "", head)
+    size_style = f"max-width:{width}px;min-width:min({width}px,34rem)"
+    attributes = f'aria-hidden="true" focusable="false" style="{size_style}"'
+    plain = plain.replace("<svg", f"<svg {attributes}", 1)
+    svg = plain + svg[len(head) :]
+    for colour, variable in _INKS.items():
+        svg = svg.replace(colour, f"var({variable})")
+    return svg
+
+
+_LARGER = 4 / 3 * 1.2
+"""From points to CSS pixels, and a fifth more: a page is read from farther than paper."""
+
+_INKS = {
+    style.INK: "--ink",
+    style.MUTED: "--muted",
+    style.RULE: "--rule",
+    style.PALETTE[0]: "--blue",
+    style.PALETTE[1]: "--orange",
+}
+
+
+def _identity(selection: Selection) -> list[str]:
+    """Versions of datasets, models and protocols, and the counts behind the table."""
+    rows = selection.rows
+    sentences = []
+    for kind in ("dataset", "model", "protocol"):
+        named: dict[str, None] = {}
+        for run, names in rows.groupby("run")[kind].unique().items():
+            version = part(selection.headers[str(run)], kind).get("version")
+            named |= {str(n) if version is None else f"{n} v{version}": None for n in names}
+        sentences.append(f"{kind.capitalize()}{'s' * (len(named) > 1)}: {', '.join(named)}.")
+    images = len(rows[["dataset", "image_id"]].drop_duplicates())
+    masks = len(rows[["dataset", "image_id", "mask_id"]].drop_duplicates())
+    runs = len(selection.stores)
+    sentences.append(f"{masks:,} masks in {images:,} images, from {runs} run{'s' * (runs > 1)}.")
+    return sentences
+
+
+def _by_dataset(
+    groups: Sequence[Group], table: Table
+) -> list[tuple[str, list[tuple[str, str, Group]]]]:
+    """Dataset title → (prompt label, series) → group, as they come."""
+    return [
+        (
+            table.datasets[dataset],
+            [(g.label, table.series(g.model, g.protocol), g) for g in found],
+        )
+        for dataset, found in groupby(groups, key=lambda group: group.dataset)
+    ]
+
+
+_PHASES = ("load", "wait", "cache", "embed", "prompt", "predict", "score", "write")
+"""One after the other; pictures are read beside them, and ``wait`` is what that costs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the page says of where a run comes from."""
+
+    name: str
+    facts: Mapping[str, str]
+    versions: Mapping[str, str]
+    phases: Sequence[tuple[str, float, float]]
+    total: float | None
+
+
+def _run(name: str, header: Mapping[str, Any]) -> _Run:
+    seconds = {str(k): float(v) for k, v in (header.get("seconds") or {}).items()}
+    known = [(p, seconds[p]) for p in _PHASES if seconds.get(p)]
+    busy = sum(value for _, value in known) or 1.0
+    return _Run(
+        name=name,
+        facts={k: str(v) for k, v in _facts(header).items() if v not in (None, "", {})},
+        versions={str(k): str(v) for k, v in (header.get("versions") or {}).items()},
+        phases=[(phase, value, 100 * value / busy) for phase, value in known],
+        total=seconds.get("total"),
+    )
+
+
+def _facts(header: Mapping[str, Any]) -> dict[str, Any]:
+    git = header.get("git") or {}
+    commit = str(git.get("commit") or "")[:12]
+    facts: dict[str, Any] = {
+        "key": header.get("key"),
+        "seed": header.get("seed"),
+        "status": header.get("status"),
+        "images": _progress(header),
+        "masks": header.get("masks"),
+        "commit": f"{commit}, with uncommitted changes" if git.get("dirty") else commit,
+        "device": header.get("device"),
+        "data fingerprint": header.get("dataset_fingerprint"),
+        "finished": header.get("finished"),
+        "seconds of reading, in threads": (header.get("seconds") or {}).get("read"),
+    }
+    for kind in ("dataset", "model", "prompt", "protocol"):
+        found = part(header, kind)
+        about = found.get("about") or {}
+        args = ", ".join(f"{k}={v}" for k, v in (found.get("args") or {}).items())
+        named = " ".join(str(v) for v in (found.get("name"), found.get("version")) if v is not None)
+        facts[kind] = f"{named} ({args})" if args else named
+        facts |= {f"{kind} {k}": v for k, v in about.items() if k in _SOURCES}
+    return facts | {str(k).replace("_", " "): v for k, v in (header.get("facts") or {}).items()}
+
+
+_SOURCES = ("source", "licence", "license", "citation", "cite")
+
+
+def _progress(header: Mapping[str, Any]) -> str | None:
+    images = header.get("images")
+    if images is None or pd.isna(images):
+        return None
+    failed = header.get("images_failed") or 0
+    return f"{header.get('images_done', images)} of {images}" + (
+        f", {failed} failed" * bool(failed)
+    )

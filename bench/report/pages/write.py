@@ -1,0 +1,136 @@
+"""Puts a report together: the table, the sentences, figures, pictures, the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import bench
+from bench.analysis.comparing.differences import Difference, answer, differences
+from bench.analysis.section import Section
+from bench.analysis.selection import Selection, part, select
+from bench.analysis.table import Table, miou_table
+from bench.report import Report
+from bench.report.figures.figures import figures
+from bench.report.figures.paper_figures import paper_figure
+from bench.report.pages import html
+from bench.report.pages.folder import records, report_folder
+from bench.report.pictures.gallery import Group, gallery
+from bench.report.pictures.viewer import viewer
+from bench.report.tables import formats
+from bench.report.tables.further import further_tables
+from bench.report.tables.section_text import section_files
+from bench.store.runs import RunStore
+from bench.types import Sample
+
+REPORT_VERSION = 1
+
+
+def write(
+    stores: Sequence[RunStore],
+    out: Path,
+    *,
+    read_sample: Callable[[RunStore, str], Sample] | None,
+    allow_partial: bool,
+    samples: int,
+    by: Sequence[str] = (),
+    figure: str | None = None,
+) -> Report:
+    """What ``bench.report.write_report`` promises."""
+    selection = select(stores, allow_partial=allow_partial)
+    table = miou_table(selection, allow_partial=allow_partial, samples=samples)
+    sections = tuple(further_tables(selection, table, by, read_sample, samples, figure))
+    compared = differences(selection, table, samples=samples)
+    sentences = answer(selection, table, compared, samples=samples)
+    groups = None if read_sample is None else gallery(selection, read_sample)
+    drawings = [
+        *paper_figure(figure, selection, table, samples),
+        *figures(selection, table, compared),
+    ]
+    with report_folder(out) as folder:
+        page = html.render(
+            title=title(table),
+            answer=sentences,
+            table=table,
+            selection=selection,
+            plates=folder.draw(drawings),
+            groups=groups,
+            viewer=viewer(selection, table, read_sample),
+            sections=sections,
+            version=bench.__version__,
+        )
+        texts = {
+            "table.csv": formats.to_csv(table),
+            "table.md": formats.to_markdown(table),
+            "table.tex": formats.to_latex(table),
+            **{name: text for section in sections for name, text in section_files(section).items()},
+            "index.html": page,
+        }
+        for name, text in texts.items():
+            folder.write(name, text)
+        files = folder.publish(_json(table, sentences, selection, compared, groups, sections))
+    return Report(out, out / "index.html", files, table, tuple(sentences), sections)
+
+
+def title(table: Table) -> str:
+    """The page's heading: the datasets, or how many there are."""
+    names = sorted(table.datasets.values())
+    if len(names) > 3:
+        return f"Zero-shot segmentation on {len(names)} datasets"
+    return "Zero-shot segmentation on " + " and ".join(
+        [", ".join(names[:-1]), names[-1]] if len(names) > 1 else names
+    )
+
+
+_RUN = ("key", "name", "seed", "task", "status", "images", "images_done", "images_failed", "masks",
+        "skipped", "dataset_fingerprint", "versions", "git", "device", "facts")  # fmt: skip
+
+
+def _json(
+    table: Table,
+    sentences: Sequence[str],
+    selection: Selection,
+    compared: Sequence[Difference],
+    groups: Sequence[Group] | None,
+    sections: Sequence[Section],
+) -> dict[str, Any]:
+    """The report for machines: nothing in it depends on when it was written."""
+    return {
+        "report_version": REPORT_VERSION,
+        "bench": bench.__version__,
+        "title": title(table),
+        "answer": list(sentences),
+        "caption": table.caption,
+        "lines": records(table.lines),
+        "differences": [
+            {
+                "a": [*found.a.series, found.a.label],
+                "b": [*found.b.series, found.b.label],
+                "left_out": found.left_out,
+                "datasets": records(found.datasets),
+            }
+            for found in compared
+        ],
+        "sections": {section.name: records(section.lines) for section in sections},
+        "runs": {name: _run(header) for name, header in sorted(selection.headers.items())},
+        "gallery": None if groups is None else [_gallery(group) for group in groups],
+    }
+
+
+def _run(header: Mapping[str, Any]) -> dict[str, Any]:
+    kinds = ("dataset", "model", "prompt", "protocol")
+    return {kind: dict(part(header, kind)) for kind in kinds} | {
+        name: header[name] for name in _RUN if name in header
+    }
+
+
+def _gallery(group: Group) -> dict[str, Any]:
+    return {
+        "dataset": group.dataset,
+        "model": group.model,
+        "protocol": group.protocol,
+        "prompt": group.label,
+        "masks": {rank: [p.mask_id for p in shown] for rank, shown in group.pictures.items()},
+        "notes": list(group.notes),
+    }

@@ -1,0 +1,1 @@
+"""Masks as pictures: outlines, galleries, the viewer."""

@@ -1,0 +1,201 @@
+"""The worst, the median and the best masks of each dataset, model and prompt, as pictures.
+
+The gallery knows no reader: pictures come through a function that the caller gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.selection import Selection
+from bench.report.pictures.overlay import draw, encode, is_small, overview, window
+from bench.store.runs import RunStore, read_runs
+from bench.types import BenchError, Mask, Prompt, Sample
+
+ReadSample: TypeAlias = Callable[[RunStore, str], Sample]
+"""Gives a run's image and targets by image id; raises ``BenchError`` where it can't."""
+
+RANKS = ("worst", "median", "best")
+_BUDGET = 432
+"""About how many pictures a report may hold: 12 kB each keep the page below 8 MB."""
+_COUNTS = (6, 4, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One mask's picture: WebP bytes with their size in pixels, and what is known of the mask.
+
+    ``iou`` and ``predicted_iou`` are in [0, 1], the latter none where the model gives none;
+    ``overview`` is the whole image, small, where the crop shows little of it.
+    """
+
+    mask_id: str
+    image_id: str
+    iou: float
+    predicted_iou: float | None
+    caption: str
+    image: bytes
+    width: int
+    height: int
+    overview: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The pictures of one dataset, series and label, by rank; ``notes`` say what is missing."""
+
+    dataset: str
+    model: str
+    protocol: str
+    label: str
+    pictures: Mapping[str, tuple[Picture, ...]]
+    notes: tuple[str, ...] = field(default=())
+
+
+def gallery(
+    selection: Selection, read_sample: ReadSample, *, count: int | None = None
+) -> list[Group]:
+    """The groups of a selection, ``count`` pictures each of worst, median and best.
+
+    Without ``count`` it is 6, less where there are many groups. Each image is read once per run.
+    Where an image cannot be read (``BenchError``) the group says so and goes on without it.
+    """
+    keys = ["dataset", "label", "model", "protocol"]
+    order = {label: i for i, label in enumerate(selection.labels)}
+    groups = sorted(selection.rows.groupby(keys), key=lambda item: _reading_order(item[0], order))
+    fitting = [each for each in _COUNTS if 3 * each * len(groups) <= _BUDGET]
+    wanted = count or next(iter(fitting), _COUNTS[-1])
+    chosen = [pick(rows, wanted) for _, rows in groups]
+    drawn: dict[tuple[str, str, str, int], Picture | str] = {}
+    everything = pd.concat([rows for ranks in chosen for rows in ranks.values()])
+    for run, rows in everything.groupby("run"):
+        drawn |= draw_run(selection.stores[str(run)], rows, read_sample)
+    return [
+        _group(*(str(part) for part in key), ranks=ranks, drawn=drawn)
+        for (key, _), ranks in zip(groups, chosen, strict=True)
+    ]
+
+
+def pick(rows: pd.DataFrame, count: int) -> dict[str, pd.DataFrame]:
+    """The ``count`` rows each of worst, median and best IoU, no mask twice.
+
+    One mask per image, as long as there are images; the median ones lie closest around the
+    median. With few masks the ranks are filled in the order worst, best, median.
+    """
+    ordered = rows.sort_values(["iou", "image_id", "mask_id"], ignore_index=True)
+    share = min(count, -(-len(ordered) // 3))
+    worst = _spread(ordered, share)
+    rest = ordered.drop(worst.index)
+    best = _spread(rest.iloc[::-1], share)
+    rest = rest.drop(best.index)
+    middle = float(ordered["iou"].median())
+    near = rest.assign(gap=(rest["iou"] - middle).abs()).sort_values("gap", kind="stable")
+    median = _spread(near, share).drop(columns="gap").sort_values("iou", kind="stable")
+    return {"worst": worst, "median": median, "best": best}
+
+
+def _spread(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """The first ``count`` rows, those of another image before a second one of the same."""
+    again = rows.groupby("image_id", sort=False).cumcount()
+    first = again.sort_values(kind="stable").index[:count]
+    found: pd.DataFrame = rows.loc[rows.index.isin(first)]
+    return found
+
+
+def _reading_order(key: Any, order: Mapping[str, int]) -> tuple[str, int, str, str]:
+    dataset, label, model, protocol = key
+    return str(dataset), order[label], str(model), str(protocol)
+
+
+def _group(
+    dataset: str,
+    label: str,
+    model: str,
+    protocol: str,
+    *,
+    ranks: Mapping[str, pd.DataFrame],
+    drawn: Mapping[tuple[str, str, str, int], Picture | str],
+) -> Group:
+    pictures: dict[str, tuple[Picture, ...]] = {}
+    notes: dict[str, None] = {}
+    for rank, rows in ranks.items():
+        found = [drawn[key] for key in _keys(rows)]
+        pictures[rank] = tuple(p for p in found if isinstance(p, Picture))
+        notes |= dict.fromkeys(p for p in found if isinstance(p, str))
+    return Group(dataset, model, protocol, label, pictures, tuple(notes))
+
+
+def _keys(rows: pd.DataFrame) -> list[tuple[str, str, str, int]]:
+    columns = (rows[c] for c in ("run", "image_id", "mask_id", "step"))
+    return [(str(r), str(i), str(m), int(s)) for r, i, m, s in zip(*columns, strict=True)]
+
+
+_COLUMNS = ["category", "height", "width", "point_coords", "point_labels", "box", "mask_rle",
+            "iou", "predicted_ious", "selected"]  # fmt: skip
+
+
+def draw_run(
+    store: RunStore, rows: pd.DataFrame, read_sample: ReadSample
+) -> dict[tuple[str, str, str, int], Picture | str]:
+    """The picture of each (run, image, mask, step), or a sentence that says why there is none."""
+    full = read_runs([store], _COLUMNS)
+    key = ["image_id", "mask_id", "step"]
+    full = full.merge(rows[key].drop_duplicates(), on=key)
+    drawn: dict[tuple[str, str, str, int], Picture | str] = {}
+    for image_id, masks in full.groupby("image_id"):
+        try:
+            sample: Sample | str = read_sample(store, str(image_id))
+        except BenchError as error:
+            sample = f"Some pictures are not available: {error}"
+        for where, row in zip(_keys(masks), masks.to_dict("records"), strict=True):
+            drawn[where] = sample if isinstance(sample, str) else _picture(sample, row)
+    return drawn
+
+
+def _picture(sample: Sample, row: Mapping[Any, Any]) -> Picture | str:
+    targets = {target.mask_id: target for target in sample.targets}
+    target = targets.get(row["mask_id"])
+    if target is None or sample.shape != (row["height"], row["width"]):
+        return "Some pictures are not available: the data has changed since the run."
+    rle = row["mask_rle"]
+    size = [row["height"], row["width"]]
+    prediction = Mask.from_rle({"size": size, "counts": rle}) if isinstance(rle, str) else None
+    prompt = _prompt(row)
+    view = window(sample.shape, target.mask, prediction, prompt)
+    shown = draw(sample.image, view, target.mask, prediction, prompt)
+    small = is_small(view, sample.shape)
+    scores = row["predicted_ious"]
+    predicted = float(scores[row["selected"]]) if scores is not None and len(scores) else None
+    return Picture(
+        mask_id=row["mask_id"],
+        image_id=row["image_id"],
+        iou=float(row["iou"]),
+        predicted_iou=None if predicted is None or np.isnan(predicted) else predicted,
+        caption=_caption(row, prediction),
+        image=encode(shown),
+        width=shown.shape[1],
+        height=shown.shape[0],
+        overview=encode(overview(sample.image, view)) if small else None,
+    )
+
+
+def _prompt(row: Mapping[Any, Any]) -> Prompt:
+    points = [list(point) for point in row["point_coords"]]
+    return Prompt(
+        points=np.array(points, dtype=np.float32).reshape(-1, 2),
+        labels=np.array(row["point_labels"], dtype=np.int64),
+        box=None if row["box"] is None else np.array(row["box"], dtype=np.float32),
+    )
+
+
+def _caption(row: Mapping[Any, Any], prediction: Mask | None) -> str:
+    category = row["category"]
+    name = category if isinstance(category, str) else "mask"
+    if prediction is None:
+        return f"{name}; the run kept no masks"
+    return f"{name}; nothing predicted" if prediction.area == 0 else name

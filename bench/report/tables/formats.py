@@ -1,0 +1,218 @@
+"""A table as CSV, Markdown, LaTeX, or text in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import rich.box
+import rich.markup
+import rich.table
+
+from bench.analysis.table import Table
+from bench.analysis.words import DASH, points
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """One line of a table as it is shown: IoUs ×100 with one decimal.
+
+    ``best`` marks the highest mIoU of a dataset and prompt among several series; ``first`` the
+    first line of its dataset; ``mean`` a mean over datasets.
+    """
+
+    dataset: str
+    prompt: str
+    model: str
+    protocol: str
+    masks: str
+    images: str
+    miou: str
+    low: str
+    high: str
+    oracle: str
+    boundary: str
+    best: bool
+    first: bool
+    mean: bool
+
+
+def cells(table: Table) -> Iterator[Cells]:
+    """The lines of a table as they are shown, in its order."""
+    best = _best(table.lines)
+    previous: str | None = None
+    for line, is_best in zip(table.lines.to_dict("records"), best, strict=True):
+        mean = pd.isna(line["dataset"])
+        title = f"mean of {line['datasets']} datasets" if mean else table.datasets[line["dataset"]]
+        yield Cells(
+            dataset=title,
+            prompt=line["prompt"],
+            model=table.models[line["model"]],
+            protocol=line["protocol"],
+            masks=f"{line['masks']:,}",
+            images=f"{line['images']:,}",
+            miou=points(line["miou"]),
+            low=points(line["miou_low"]),
+            high=points(line["miou_high"]),
+            oracle=points(line["miou_oracle"]),
+            boundary=points(line["boundary_iou"]),
+            best=bool(is_best),
+            first=title != previous,
+            mean=bool(mean),
+        )
+        previous = title
+
+
+def _best(lines: pd.DataFrame) -> pd.Series[bool]:
+    """Which lines have the highest shown mIoU of their dataset and prompt, among several."""
+    shown = (100 * lines["miou"]).round(1)
+    groups = shown.groupby([lines["dataset"], lines["prompt"]], dropna=False)
+    return (shown == groups.transform("max")) & (groups.transform("size") > 1)
+
+
+def to_csv(table: Table) -> str:
+    """One line per line, IoUs in [0, 1] at full precision, nulls empty."""
+    return table.lines.to_csv(index=False, lineterminator="\n")
+
+
+def to_markdown(table: Table) -> str:
+    """A pipe table with its caption under it; the best model of each dataset in bold.
+
+    No character of a name can break out of its cell or start markup.
+    """
+    heads, rows = _grid(table, escape_markdown, _interval, lambda text: f"**{text}**")
+    left = 3 + _several_protocols(table)
+    rule = ["---" if i < left else "--:" for i in range(len(heads))]
+    lines = [f"| {' | '.join(row)} |" for row in (heads, rule, *rows)]
+    return "\n".join(lines) + f"\n\n{escape_markdown(table.caption)}\n"
+
+
+def to_latex(table: Table) -> str:
+    """A ``table`` environment for booktabs, intervals as subscripts, the best model in bold."""
+    heads, rows = _grid(table, escape_latex, _subscript, lambda text: rf"\textbf{{{text}}}")
+    first = [line.first for line in cells(table)]
+    return latex_table(heads, rows, first, 3 + _several_protocols(table), table.caption)
+
+
+def latex_table(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    first: Sequence[bool],
+    left: int,
+    caption: str,
+) -> str:
+    """A ``table`` environment for booktabs, its heads and cells as given, the caption escaped.
+
+    ``first`` says which rows start a new first column: a rule above, the name only there. ``left``
+    columns are left-aligned.
+    """
+    body: list[str] = []
+    for starts, row in zip(first, rows, strict=True):
+        if starts and body:
+            body.append(r"\midrule")
+        body.append(" & ".join([row[0] if starts else "", *row[1:]]) + r" \\")
+    return "\n".join(
+        [
+            r"% needs \usepackage{booktabs}",
+            r"\begin{table}",
+            r"\centering",
+            rf"\begin{{tabular}}{{{'l' * left}{'r' * (len(heads) - left)}}}",
+            r"\toprule",
+            " & ".join(heads) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            rf"\caption{{{escape_latex(caption)}}}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+_NARROWEST = 8
+"""Characters that a column of names keeps in a narrow terminal."""
+
+
+def to_rich(table: Table) -> rich.table.Table:
+    """The table for a terminal, its caption under it."""
+    heads, rows = _grid(table, _escape_rich, _interval, lambda text: f"[bold]{text}[/bold]")
+    left = 3 + _several_protocols(table)
+    shown = rich.table.Table(
+        box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0), caption=_escape_rich(table.caption)
+    )
+    shown.caption_justify = "left"
+    for i, head in enumerate(heads):
+        name = i < left
+        longest = max(len(word) for row in [*rows, heads] for word in row[i].split(" "))
+        shown.add_column(
+            head,
+            justify="left" if name else "right",
+            no_wrap=not name,
+            min_width=min(longest, _NARROWEST) if name else None,
+            overflow="fold",
+        )
+    for line, row in zip(cells(table), rows, strict=True):
+        shown.add_row(row[0] if line.first else "", *row[1:])
+    return shown
+
+
+Escape = Callable[[str], str]
+
+
+def _grid(
+    table: Table, escape: Escape, show: Callable[[Cells, str], str], bold: Escape
+) -> tuple[list[str], list[list[str]]]:
+    """The heads and the escaped cells, the same columns for every format."""
+    several = _several_protocols(table)
+    heads = ["dataset", "prompt", "model", *(["protocol"] if several else [])]
+    heads += ["masks", "images", "mIoU", "oracle", "boundary"]
+    rows = []
+    for line in cells(table):
+        names = [line.dataset, line.prompt, line.model, *([line.protocol] if several else [])]
+        miou = show(line, bold(line.miou) if line.best else line.miou)
+        rest = [line.masks, line.images, None, line.oracle, line.boundary]
+        rows.append([miou if text is None else escape(text) for text in (*names, *rest)])
+    return heads, rows
+
+
+def _several_protocols(table: Table) -> bool:
+    return table.lines["protocol"].nunique() > 1
+
+
+def _interval(line: Cells, miou: str) -> str:
+    return miou if line.low == DASH else f"{miou} ({line.low}–{line.high})"
+
+
+def _subscript(line: Cells, miou: str) -> str:
+    return miou if line.low == DASH else rf"{miou}$_{{[{line.low},\,{line.high}]}}$"
+
+
+_LATEX: dict[str, str | int | None] = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "–": "--",
+    "×": r"$\times$",
+    "·": r"$\cdot$",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "\n": " ",
+    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+}
+
+
+def escape_latex(text: str) -> str:
+    """No character of the text means anything to LaTeX."""
+    return text.translate(str.maketrans(_LATEX))
+
+
+def escape_markdown(text: str) -> str:
+    """No character of the text can break out of its cell or start markup."""
+    marks: dict[str, str | int | None] = {mark: f"\\{mark}" for mark in "\\`*_[]|"}
+    return text.translate(str.maketrans(marks | {"<": "&lt;", "&": "&amp;", "\n": " "}))
+
+
+def _escape_rich(text: str) -> str:
+    return rich.markup.escape(text)

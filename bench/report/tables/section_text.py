@@ -1,0 +1,41 @@
+"""A section as CSV, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.analysis.section import Section
+from bench.report.tables.formats import escape_latex, escape_markdown, latex_table
+
+
+def to_csv(section: Section) -> str:
+    """The lines, IoUs in [0, 1], nulls empty."""
+    return section.lines.to_csv(index=False, lineterminator="\n")
+
+
+def to_markdown(section: Section) -> str:
+    """A pipe table with its note under it."""
+    heads = [escape_markdown(head) for head in section.heads]
+    rule = ["---" if i < section.names else "--:" for i in range(len(heads))]
+    rows = [[escape_markdown(cell) for cell in row] for row in section.rows]
+    lines = [f"| {' | '.join(row)} |" for row in (heads, rule, *rows)]
+    return "\n".join(lines) + f"\n\n{escape_markdown(section.note)}\n"
+
+
+def to_latex(section: Section) -> str:
+    """A ``table`` environment for booktabs, its title and note as the caption."""
+    heads = [escape_latex(head) for head in section.heads]
+    rows = [[escape_latex(cell) for cell in row] for row in section.rows]
+    caption = f"{section.title}. {section.note}"
+    return latex_table(heads, rows, spans(section.rows), section.names, caption)
+
+
+def section_files(section: Section) -> dict[str, str]:
+    """File name → text: the table as CSV at full precision, as Markdown and as LaTeX."""
+    texts = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
+    return {f"{section.name}.{ending}": text(section) for ending, text in texts.items()}
+
+
+def spans(rows: Sequence[tuple[str, ...]]) -> list[bool]:
+    """Which rows start a new first column, where a rule is drawn above."""
+    return [i == 0 or row[0] != rows[i - 1][0] for i, row in enumerate(rows)]

@@ -1,5 +1,0 @@
-"""Ways to run: one file per way, each with a class that fulfils ``bench.findings.Runtime``.
-
-A worker (``bench.run.Worker``) is plain Python; what is here decides how many there are, where
-they live, which images they get, and what happens when one dies. None of it can change a row.
-"""

@@ -1,0 +1,1 @@
+"""Prediction × target → numbers, at the image's own resolution."""

@@ -1,0 +1,1 @@
+"""Results on a disk or in a bucket: runs, parts, headers, the lock."""

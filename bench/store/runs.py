@@ -1,0 +1,267 @@
+"""The only module that touches ``results/``: a folder per run, Parquet parts of whole images.
+
+::
+
+    results/runs/<dataset>-<model>-<prompt>-<key>/
+      run.json               header: identity, config, status, counts, seconds, versions, device
+      parts/<…>.parquet      rows of whole images; written aside, then renamed
+      errors.jsonl           images that could not be read or scored
+      damaged/ doubled/      parts set aside: not as they were written, or of images done twice
+      .lock owner.json       who holds the run, see bench.store.lock
+
+A part says which images it completes (``bench.store.part_file``), so that a resumed run knows what
+is missing. Only who holds the run (``bench.store.lock``) may write into it. The folder may lie
+behind a URL (``bench.files.places``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from bench.files.documents import parse_json
+from bench.files.places import Place, RemotePath, place
+from bench.files.places import write_aside as write_aside
+from bench.store.headers import check_header
+from bench.store.part_file import Content as Content
+from bench.store.part_file import DamagedPartError, part_bytes
+from bench.store.part_folder import PartFolder, Survey
+from bench.store.row_table import read_parts
+from bench.store.schema import SCHEMA as SCHEMA
+from bench.store.schema import SCHEMA_VERSION as SCHEMA_VERSION
+from bench.types import BenchError, Row
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ImageError:
+    """An image that could not be read or scored: which one, in what file, and why."""
+
+    image_id: str
+    reason: str
+
+
+class RunStore:
+    """One run's folder: writes parts, knows which images are done.
+
+    ``guard`` is asked before each file is put in place, and raises where another command has
+    taken the run over.
+    """
+
+    def __init__(self, folder: Place, guard: Callable[[], None] = lambda: None) -> None:
+        self.folder = folder
+        self.guard = guard
+        self._parts = PartFolder(folder / "parts", guard)
+        self._errors = folder / "errors.jsonl"
+
+    def under(self, guard: Callable[[], None]) -> RunStore:
+        """The same run under another guard, with what is known of its parts."""
+        store = RunStore(self.folder, guard)
+        store._parts = self._parts.under(guard)
+        return store
+
+    @classmethod
+    def create(cls, results: Place, name: str) -> RunStore:
+        """The store of a run called ``name``, its folders made where they are missing."""
+        store = cls.of(results, name)
+        store.make()
+        return store
+
+    @classmethod
+    def of(cls, results: Place, name: str) -> RunStore:
+        """The store of a run called ``name``, whether or not anything lies there."""
+        return cls(results / "runs" / name)
+
+    def make(self) -> None:
+        """Makes the folders where they are missing; raises ``BenchError`` where that can't be."""
+        try:
+            self._parts.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BenchError(f"{self.folder}: cannot make the run's folder: {error}") from error
+
+    def header(self) -> dict[str, Any]:
+        """What ``run.json`` says; empty where there is none yet.
+
+        Raises ``BenchError`` where the file is there and is not a JSON object.
+        """
+        path = self.folder / "run.json"
+        try:
+            return check_header(parse_json(path.read_bytes()))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise BenchError(f"{path}: not a readable run header: {error}") from error
+
+    def write_header(self, header: Mapping[str, Any]) -> None:
+        """Replaces ``run.json`` in one move."""
+        text = json.dumps(header, indent=2, ensure_ascii=False) + "\n"
+        write_aside(self.folder / "run.json", text.encode(), self.guard)
+
+    def write_part(
+        self,
+        rows: Sequence[Row],
+        image_ids: Sequence[str],
+        skipped: Mapping[str, int] | None = None,
+        fingerprint: str = "",
+    ) -> None:
+        """Writes the rows of whole images, all or nothing; ``image_ids`` may include rowless ones.
+
+        ``skipped`` counts the targets of these images that the protocol left out, by reason;
+        ``fingerprint`` is the reader's, of these images.
+        Raises ``ValueError`` for a row of an image that the part doesn't name.
+        """
+        if stray := {row.image_id for row in rows} - set(image_ids):
+            raise ValueError(f"rows of images that the part doesn't complete: {sorted(stray)}")
+        columns = {name: [_cell(getattr(row, name)) for row in rows] for name in SCHEMA.names}
+        masks = len({(row.image_id, row.mask_id) for row in rows})
+        content = Content(tuple(image_ids), masks, dict(skipped or {}), fingerprint)
+        self._parts.add(part_bytes(pa.table(columns, schema=SCHEMA), [content]))
+
+    def replace_parts(self, data: bytes, names: Sequence[str]) -> None:
+        """Puts a compacted part in place of those that it names as replaced."""
+        self._parts.replace(data, names)
+
+    def survey(self) -> Survey:
+        """The parts sorted out; raises ``BenchError`` for one of another schema version."""
+        return self._parts.survey()
+
+    def mend(self) -> list[str]:
+        """Sets aside what is damaged or done twice, and says so; only for who holds the run."""
+        return self._parts.mend()
+
+    def parts(self) -> list[Place]:
+        """The finished parts, sorted by name, but for those that a compacted one replaces."""
+        survey = self.survey()
+        counted = (part.path for part in (*survey.sound, *survey.doubled))
+        return sorted([*survey.damaged, *counted], key=lambda path: path.name)
+
+    def contents(self) -> list[Content]:
+        """What the finished parts hold, by their own account, an image once.
+
+        Raises ``BenchError`` for a damaged part.
+        """
+        survey = self.survey()
+        _refuse_damaged(survey)
+        return [content for part in survey.sound for content in part.contents]
+
+    def content(self) -> Content:
+        """What all finished parts hold together, without a fingerprint."""
+        contents = self.contents()
+        skipped: Counter[str] = Counter()
+        for each in contents:
+            skipped.update(each.skipped)
+        images = tuple(image_id for each in contents for image_id in each.images)
+        return Content(images, sum(each.masks for each in contents), dict(skipped))
+
+    def write_errors(self, errors: Iterable[ImageError]) -> None:
+        """Replaces ``errors.jsonl``: the images that failed in the latest attempt."""
+        lines = [json.dumps(dataclasses.asdict(e), ensure_ascii=False) + "\n" for e in errors]
+        if lines:
+            write_aside(self._errors, "".join(lines).encode(), self.guard)
+        else:
+            self._errors.unlink(missing_ok=True)
+
+    def errors(self) -> list[ImageError]:
+        """The images that failed in the latest attempt."""
+        try:
+            lines = self._errors.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError) as error:
+            raise BenchError(f"{self._errors}: not a list of failed images: {error}") from error
+        try:
+            return [ImageError(**{k: str(v) for k, v in parse_json(x).items()}) for x in lines]
+        except (ValueError, TypeError, AttributeError) as error:
+            raise BenchError(f"{self._errors}: not a list of failed images: {error}") from error
+
+
+def run_name(dataset: str, model: str, prompt: str, key: str) -> str:
+    """A run's folder name: readable parts, then the key that makes it unique.
+
+    >>> run_name("bbbc038", "sam_vit_b", "point_1", "0123456789ab")
+    'bbbc038-sam_vit_b-point_1-0123456789ab'
+    """
+    return "-".join(re.sub(r"[^A-Za-z0-9_.]", "_", part) for part in (dataset, model, prompt, key))
+
+
+def find_runs(results: Place, patterns: Sequence[str] = ("*",)) -> list[RunStore]:
+    """The runs that any of the patterns names, sorted by folder name.
+
+    A pattern is a run's folder, a glob over the names in ``results/runs``, or a run key. Raises
+    ``BenchError`` for a pattern that names no run.
+    """
+    found: dict[Place, RunStore] = {}
+    for pattern in patterns:
+        given = place(pattern)
+        if (given / "run.json").is_file():
+            folders: list[Place] = [given.resolve()]
+        else:
+            runs = results / "runs"
+            folders = (
+                [
+                    header.parent.resolve()
+                    for glob in (pattern, f"*-{pattern}")
+                    for header in runs.glob(f"{glob}/run.json")
+                ]
+                if not given.is_absolute()
+                else []
+            )
+        if not folders:
+            raise BenchError(
+                f"no run matches {pattern!r} in {results / 'runs'}; {_nearest_help(results)}"
+            )
+        found.update({folder: RunStore(folder) for folder in folders})
+    return [found[folder] for folder in sorted(found, key=lambda folder: folder.parts)]
+
+
+def _nearest_help(results: Place) -> str:
+    if isinstance(results, RemotePath) and not results.root.exists():
+        return f"there is no {results.root}"
+    return "`sam-bench ls runs` lists them"
+
+
+def read_runs(stores: Iterable[RunStore], columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """All rows of the runs in one frame, with a ``run`` column that holds the run's folder name.
+
+    Sorted by run, image, mask and step. Raises ``BenchError`` for a damaged part, a part of
+    another schema version, or a (mask, step) that stands twice in one run.
+    """
+    frames = [_read_run(store, columns) for store in stores]
+    if not frames:
+        raise BenchError("no run to read")
+    return pd.concat(frames, ignore_index=True)
+
+
+def _read_run(store: RunStore, columns: Sequence[str] | None) -> pd.DataFrame:
+    frame: pd.DataFrame = read_rows(store, columns).to_pandas(maps_as_pydicts="strict")
+    frame.insert(0, "run", store.folder.name)
+    return frame
+
+
+def read_rows(store: RunStore, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of one run as ``read_runs`` gives them, but in an Arrow table and without ``run``.
+
+    There a list takes the bytes of its numbers, while a frame makes an object of each.
+    """
+    while True:  # again where parts were compacted meanwhile
+        survey = store.survey()
+        _refuse_damaged(survey)
+        paths = [part.path for part in (*survey.sound, *survey.doubled)]
+        with suppress(FileNotFoundError):
+            return read_parts(paths, columns, str(store.folder))
+
+
+def _refuse_damaged(survey: Survey) -> None:
+    for why in survey.damaged.values():
+        raise DamagedPartError(why)
+
+
+def _cell(value: Any) -> Any:
+    return list(value.items()) if isinstance(value, Mapping) else value

@@ -1,0 +1,1 @@
+"""Masks that another tool predicted, scored as a run like any other."""

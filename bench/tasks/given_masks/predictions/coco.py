@@ -1,0 +1,64 @@
+"""COCO results: a JSON list of ``{"image_id", "segmentation", "mask_id" or "id", "score"}``.
+
+``segmentation`` is an RLE or polygons; ``mask_id`` names the target, else ``id`` does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench.data.formats.segmentation import decode_segmentation
+from bench.files.documents import parse_json
+from bench.tasks.given_masks.predictions import Given, Predictions
+from bench.types import BenchError
+
+
+def read(path: Path, image_ids: Sequence[str]) -> Predictions:
+    """The results of each image; an image without a result is left out."""
+    try:
+        content = parse_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{path}: not a readable JSON file ({error})") from error
+    if isinstance(content, dict) and isinstance(content.get("annotations"), list):
+        content = content["annotations"]
+    if not isinstance(content, list):
+        raise BenchError(f"{path}: COCO results are a list, found {type(content).__name__}")
+    known, found = set(image_ids), dict[str, list[Given]]()
+    for number, entry in enumerate(content):
+        where = f"{path}: entry {number}"
+        if not isinstance(entry, Mapping) or "segmentation" not in entry:
+            raise BenchError(f"{where} is no object with a 'segmentation'")
+        image_id = _id(entry, "image_id", where)
+        if image_id is None or image_id not in known:
+            raise BenchError(f"{where}: no image {image_id!r} in the dataset ('image_id')")
+        mask_id = _id(entry, "mask_id", where) or _id(entry, "id", where)
+        where += f" (image {image_id}{f', mask {mask_id}' if mask_id else ''})"
+        given = Given(
+            where=where,
+            mask=partial(decode_segmentation, entry["segmentation"]),
+            names=(mask_id,) if mask_id else (),
+            score=_score(entry.get("score"), where),
+        )
+        found.setdefault(image_id, []).append(given)
+    return found
+
+
+def _id(entry: Mapping[str, Any], key: str, where: str) -> str | None:
+    value = entry.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise BenchError(f"{where}: {key!r} is a number or text, found {str(value)[:40]}")
+    return str(value)
+
+
+def _score(value: object, where: str) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise BenchError(f"{where}: 'score' is a number, found {str(value)[:40]}")
+    return float(value)

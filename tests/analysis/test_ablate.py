@@ -1,0 +1,135 @@
+"""What a choice is worth: whole runs, and the interval against a plain bootstrap."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.analysis.choices.ablate import ablation, swaps, worth
+from bench.analysis.stats import paired_interval
+from bench.cli import main
+from bench.config.component import Part
+from bench.config.composing import load_configs
+from bench.store.runs import find_runs
+
+
+def protocol(name):
+    return load_configs([f"protocol={name}"])[0].protocol
+
+
+def test_one_choice_at_a_time_with_a_name_of_its_own():
+    found = swaps(protocol("sam"), protocol("efficientvit_sam"))
+    assert [swap.choice for swap in found] == ["feedback", "multimask", "crowd", "min_area"]
+    for swap in found:
+        changed = {c for c, v in swap.protocol.args.items() if v != protocol("sam").args[c]}
+        assert changed == {swap.choice}
+        assert swap.protocol.name == f"sam+{swap.choice}={swap.after}"
+    assert not swaps(protocol("sam"), protocol("sam"))
+
+
+def test_the_only_difference_is_the_other_protocol_itself():
+    a, b = Part("a", "1", "t", {"x": 1, "y": 2}), Part("b", "1", "t", {"x": 1, "y": 3})
+    (swap,) = swaps(a, b)
+    assert swap.protocol is b
+
+
+def frame(images, iou, first=0):
+    masks = range(first, first + len(iou))
+    return pd.DataFrame(
+        {"image_id": list(images), "mask_id": [f"m{m}" for m in masks], "iou": list(iou)}
+    )
+
+
+def test_the_same_masks_are_paired_in_any_order():
+    rng = np.random.default_rng(0)
+    images = [f"i{k % 11}" for k in range(40)]
+    a, b = frame(images, rng.random(40)), frame(images, rng.random(40))
+    plain = paired_interval(b["iou"], a["iou"], images, samples=500)
+    found = worth(a, b.sample(frac=1, random_state=1), samples=500)
+    assert found.n == 40
+    for one, other in zip(
+        (found.mean, found.low, found.high), (plain.mean, plain.low, plain.high), strict=True
+    ):
+        assert one == pytest.approx(other)
+
+
+def test_other_masks_are_compared_by_means_over_the_same_images():
+    rng = np.random.default_rng(1)
+    images = [f"i{k % 60:02}" for k in range(300)]
+    quality = {image: rng.normal(0, 0.15) for image in set(images)}
+    a = frame(images, [np.clip(0.6 + quality[i] + rng.normal(0, 0.1), 0, 1) for i in images])
+    crowds = [f"i{k:02}" for k in range(0, 66, 3)]  # two images hold nothing but crowds
+    extra = frame(crowds, rng.uniform(0.1, 0.3, len(crowds)), first=300)
+    b = pd.concat([a, extra], ignore_index=True)
+    found = worth(a, b, samples=4000)
+    assert found.mean == pytest.approx(b["iou"].mean() - a["iou"].mean())
+    assert found.low < found.mean < found.high < 0
+    groups = sorted(set(b["image_id"]))
+    of_a = [a.loc[a["image_id"] == g, "iou"].to_numpy() for g in groups]
+    of_b = [b.loc[b["image_id"] == g, "iou"].to_numpy() for g in groups]
+    plain = []
+    for _ in range(1500):
+        drawn = rng.integers(len(groups), size=len(groups))
+        left, right = (np.concatenate([side[k] for k in drawn]) for side in (of_a, of_b))
+        plain.append(right.mean() - left.mean())
+    low, high = np.quantile(plain, [0.025, 0.975])
+    assert found.low == pytest.approx(low, abs=0.2 * (high - low))
+    assert found.high == pytest.approx(high, abs=0.2 * (high - low))
+
+
+OVERRIDES = [
+    "model=disk", "dataset=shapes", "dataset.args.count=5", "prompt=[point_1,point_3]",
+    "runtime.workers=1",
+]  # fmt: skip
+
+
+def test_the_command_runs_each_swap_once_and_prints_what_it_is_worth(tmp_path, capsys):
+    command = ["protocol", "ablate", "sam", "segment_anything_fast", *OVERRIDES]
+    command += [f"runtime.results={tmp_path}"]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    stores = find_runs(tmp_path)
+    runs = {(s.header()["protocol"]["name"], s.header()["prompt"]["name"]): s for s in stores}
+    assert {name for name, _ in runs} == {
+        "sam", "segment_anything_fast", "sam+first_click=center_of_mass", "sam+crowd=include",
+    }  # fmt: skip
+    assert len(stores) == 8
+    found = swaps(protocol("sam"), protocol("segment_anything_fast"))
+    swapped = {s.choice: (s, runs[s.protocol.name, "point_1"]) for s in found}
+    (section,) = ablation(
+        runs["sam", "point_1"], runs["segment_anything_fast", "point_1"], swapped, samples=200
+    )
+    lines = section.lines.set_index("choice")
+    assert lines.loc["crowd", "delta"] == 0  # there are no crowds
+    assert lines.loc["first_click", "delta"] != 0
+    assert lines.loc["sum", "delta"] == pytest.approx(lines.loc["B − A", "delta"])
+    assert "disk on shapes, 1 point" in out
+    assert "disk on shapes, 3 points" in out
+    before = {part: part.stat().st_mtime_ns for s in stores for part in s.parts()}
+    assert main([*command, "--report", "worth"]) == 0
+    again = capsys.readouterr().out
+    assert again.startswith(out)
+    assert f"report: {tmp_path / 'reports' / 'worth'}" in again
+    written = pd.read_csv(tmp_path / "reports" / "worth" / "ablation_shapes_disk_1_point.csv")
+    assert written["delta"].tolist()[0] == pytest.approx(section.lines["delta"].tolist()[0])
+    latex = (tmp_path / "reports" / "worth" / "ablation_shapes_disk_3_points.tex").read_text()
+    assert r"\begin{tabular}{lllrr}" in latex
+    assert before == {
+        part: part.stat().st_mtime_ns for s in find_runs(tmp_path) for part in s.parts()
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["sam", "sam"], 0, "make the same choices"),
+        (["sam", "nonsense"], 2, "nonsense"),
+        (["sam", "sam2", "protocol=hq_sam"], 2, "leave out protocol=hq_sam"),
+    ],
+)
+def test_nothing_to_swap_is_said_in_one_line(tmp_path, capsys, words, code, says):
+    assert main(["protocol", "ablate", *words, *OVERRIDES, f"runtime.results={tmp_path}"]) == code
+    shown = capsys.readouterr()
+    said = shown.err if code else shown.out
+    assert says in said
+    assert len(said.strip().splitlines()) == 1
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,234 @@
+"""Two models on the same masks: the numbers, what is refused, the gate, the page."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.analysis.comparing.comparison import compare
+from bench.analysis.comparing.gate import Gate, judged
+from bench.analysis.stats import clustered_draws
+from bench.analysis.table import dataset_seed
+from bench.report.pages.comparison import differing, section, write_comparison
+from bench.store.runs import read_runs
+from bench.types import BenchError
+
+SAMPLES = 400
+
+
+@pytest.fixture
+def sides(bench):
+    """A better model and a worse one on two datasets, curves of nine clicks and a box."""
+    a, b = [], []
+    for dataset in ("shapes", "leaves"):
+        for prompt in ("points", "box"):
+            a.append(bench.run(dataset, "good", prompt, skill=2.5, title="Good"))
+            b.append(bench.run(dataset, "poor", prompt, skill=1.0, title="Poor"))
+    return a, b
+
+
+def test_the_numbers_are_those_of_the_rows(sides):
+    found = compare(*sides, samples=SAMPLES)
+    assert (found.a, found.b) == ("Good", "Poor")
+    assert set(found.table["prompt"]) == {
+        "1 point", "2 points", "3 points", "5 points", "9 points", "box"
+    }  # fmt: skip
+    rows = [read_runs(side).query("prompt == 'box'") for side in sides]
+    both = rows[0].merge(rows[1], on=["dataset", "image_id", "mask_id"], suffixes=("_a", "_b"))
+    for dataset, masks in both.groupby("dataset"):
+        delta = masks["iou_a"] - masks["iou_b"]
+        lines = found.table[(found.table["prompt"] == "box") & (found.table["dataset"] == dataset)]
+        (line,) = lines.to_dict("records")
+        assert line["delta"] == pytest.approx(delta.mean())
+        assert line["win_rate"] == pytest.approx((delta > 0).mean() + (delta == 0).mean() / 2)
+        draws = clustered_draws(
+            masks["iou_a"], masks["image_id"], samples=SAMPLES, seed=dataset_seed(0, dataset)
+        )
+        assert len(draws) == SAMPLES
+        assert line["low"] < line["delta"] < line["high"]
+        assert (line["masks"], line["left_out"]) == (len(masks), 0)
+        assert line["p_holm"] >= line["p"]
+    means = found.table[found.table["dataset"].isna()]
+    assert len(means) == 6
+    box = found.table[found.table["prompt"] == "box"]
+    assert box["delta"].iloc[-1] == pytest.approx(box["delta"].iloc[:-1].mean())
+
+
+def test_the_other_way_round_is_the_mirror_image(sides):
+    one = compare(*sides, samples=SAMPLES).table
+    other = compare(*sides[::-1], samples=SAMPLES).table
+    assert other["delta"].tolist() == pytest.approx((-one["delta"]).tolist())
+    assert other["win_rate"].tolist() == pytest.approx((1 - one["win_rate"]).tolist())
+
+
+def test_a_paired_interval_is_narrower_than_two_apart(bench):
+    a, b = (bench.run(model=m, prompt="box", images=40, skill=s) for m, s in (("x", 1), ("y", 1.1)))
+    line = compare([a], [b], samples=SAMPLES).table.iloc[0]
+    apart = [read_runs([s])["iou"].std() / np.sqrt(len(read_runs([s]))) for s in (a, b)]
+    assert line["high"] - line["low"] < 2 * 1.96 * np.hypot(*apart)
+
+
+def test_the_answer_names_the_winner_or_says_what_it_takes(bench, sides):
+    found = compare(*sides, samples=SAMPLES)
+    box = next(s for s in found.answer if s.startswith("box"))
+    assert re.search(r"Good leads Poor over 2 datasets by \d+\.\d points \(\d", box)
+    turned = next(s for s in compare(*sides[::-1], samples=SAMPLES).answer if s.startswith("box"))
+    assert turned.split(";")[0] == box.split(";")[0], "who leads does not depend on the order"
+    twin = bench.run("shapes", "twin", "box", skill=1.0, seed=0, title="Twin")
+    poor = bench.run("shapes", "poor2", "box", skill=1.02, seed=0, title="Poor 2")
+    (unclear,) = compare([twin], [poor], samples=SAMPLES).answer
+    assert "can't be told apart" in unclear
+    assert re.search(r"needs about [\d,]+ images|would have been seen", unclear)
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ({"dataset_fingerprint": "shapes-2"}, "fingerprint shapes-1, the other shapes-2"),
+        ({"dataset": {"name": "shapes", "version": 2}}, "version 1, the other 2"),
+        ({"protocol": {"name": "sam", "version": 2, "args": {}}}, "protocol sam version 1"),
+        ({"facts": {"dtype": "bfloat16"}}, "dtype float32, the other with bfloat16"),
+    ],
+)
+def test_what_was_measured_differently_is_refused_or_marked(bench, header, says):
+    a = bench.run(model="a", prompt="box", facts={"dtype": "float32"})
+    b = bench.run(model="b", prompt="box", facts={"dtype": "float32"})
+    b.write_header(b.header() | header)
+    with pytest.raises(BenchError, match=says) as caught:
+        compare([a], [b], samples=SAMPLES)
+    assert "--allow-mixed" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert says in compare([a], [b], samples=SAMPLES, allow_mixed=True).caption
+
+
+def test_sides_that_make_no_comparison_are_refused(bench):
+    a = bench.run(model="a", prompt="box")
+    b = bench.run("leaves", model="b", prompt="box")
+    with pytest.raises(BenchError, match="no mask with the same prompt in common"):
+        compare([a], [b], samples=SAMPLES)
+    c = bench.run(model="c", prompt="box")
+    with pytest.raises(BenchError, match=r"one side of a comparison holds a .*c"):
+        compare([a, c], [b], samples=SAMPLES)
+    half = bench.run(model="d", prompt="box", status="running", images_done=3)
+    with pytest.raises(BenchError, match="unfinished"):
+        compare([a], [half], samples=SAMPLES)
+    assert "partial" in compare([a], [half], samples=SAMPLES, allow_partial=True).caption
+
+
+def test_masks_that_only_one_side_has_are_left_out_and_counted(bench, row):
+    rows = [row(mask_id=f"m{i}", image_id=f"i{i % 3}", iou=0.1 * i, model="a") for i in range(9)]
+    fewer = [row(mask_id=f"m{i}", image_id=f"i{i % 3}", iou=0.5, model="b") for i in range(6)]
+    found = compare(
+        [bench.run(model="a", prompt="point_1", rows=rows)],
+        [bench.run(model="b", prompt="point_1", rows=fewer)],
+        samples=SAMPLES,
+    )
+    (line,) = found.table.to_dict("records")
+    assert (line["masks"], line["left_out"]) == (6, 3)
+    assert line["miou_a"] == pytest.approx(0.25)
+
+
+def test_one_image_gives_no_interval(bench, row):
+    sides = [
+        [bench.run(model=m, prompt="point_1", rows=[row(model=m, iou=v)])]
+        for m, v in (("a", 0.9), ("b", 0.4))
+    ]
+    found = compare(*sides, samples=SAMPLES)
+    assert found.table[["low", "high", "p", "images_needed"]].isna().all(axis=None)
+    assert "too few images" in found.answer[0]
+    assert section(found, 0).rows[0][4] == "+50.0"
+    ((outcome, _),) = judged(found, Gate.parse("delta_miou>0"))
+    assert outcome == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high", "outcome"),
+    [
+        ("delta_miou>-0.2", -0.001, 0.004, "holds"),
+        ("delta_miou>-0.2", -0.010, -0.003, "fails"),
+        ("delta_miou>-0.2", -0.010, 0.004, "undecided"),
+        ("delta_miou >= 0", 0.0, 0.004, "holds"),
+        ("delta_miou > 0", 0.0, 0.004, "undecided"),
+        ("win_rate>50", 0.51, 0.60, "holds"),
+        ("win_rate<=50", 0.51, 0.60, "fails"),
+        ("delta_miou<1.5", 0.0, 0.0149, "holds"),
+        ("delta_miou<1.5", 0.0, 0.0151, "undecided"),
+        ("delta_miou>0", None, None, "undecided"),
+    ],
+)
+def test_a_gate_holds_when_the_whole_interval_does(text, low, high, outcome):
+    assert Gate.parse(text).judge(low, high) == outcome
+
+
+@pytest.mark.parametrize(
+    "text", ["", "delta_miou", "miou>1", "delta_miou=1", "delta_miou>x", "__import__('os')>1"]
+)
+def test_a_malformed_gate_is_one_line(text):
+    with pytest.raises(BenchError, match="a gate is") as caught:
+        Gate.parse(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_undecided_gate_says_how_many_images_would_settle_it(bench):
+    a = bench.run(model="a", prompt="box", skill=1.0)
+    b = bench.run(model="b", prompt="box", skill=1.02)
+    found = compare([a], [b], samples=SAMPLES)
+    line = found.table.iloc[0]
+    gate = Gate("delta_miou", ">", round(100 * float(line["low"]) + 0.1, 3))
+    ((outcome, sentence),) = judged(found, gate)
+    assert outcome == "undecided"
+    assert re.search(r"about [\d,]+ images would settle it$", sentence)
+
+
+def test_the_gallery_shows_the_largest_gaps_of_both_sides(bench, sides):
+    found = compare(*sides, samples=SAMPLES)
+    groups = list(differing(found, bench.read_sample, count=3))
+    assert [g.title for g in groups[:2]] == ["Good is ahead", "Poor is ahead"]
+    first = groups[0]
+    gaps = [pair.a.iou - pair.b.iou for pair in first.pairs]
+    assert gaps == sorted(gaps, reverse=True)
+    pairs = found.pairs[found.pairs["label"] == first.label]
+    assert gaps[0] == pytest.approx((pairs["iou_a"] - pairs["iou_b"]).max())
+    assert all(pair.a.mask_id == pair.b.mask_id for pair in first.pairs)
+    assert len({pair.a.image_id for pair in first.pairs}) == 3
+
+
+def test_the_folder_is_complete_and_the_same_every_time(bench, sides, tmp_path):
+    found = compare(*sides, samples=SAMPLES)
+    files = write_comparison([found], tmp_path / "one", read_sample=bench.read_sample)
+    names = {path.relative_to(tmp_path / "one").as_posix() for path in files}
+    kinds = ("pdf", "svg", "png")
+    drawings = ("points", "difference", "scatter", "spread")
+    assert names >= {"index.html", "comparison.csv", "comparison.md", "report.json"} | {
+        f"figures/{name}.{kind}" for name in drawings for kind in kinds
+    }
+    write_comparison([found], tmp_path / "two", read_sample=bench.read_sample)
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), (
+            name
+        )
+    page = (tmp_path / "one" / "index.html").read_text()
+    assert page.count("data:image/webp") > 20
+    assert "http" not in re.sub(r"http://www\.w3\.org/[\w/]+", "", page)
+    content = json.loads((tmp_path / "one" / "report.json").read_text())
+    lines = pd.DataFrame(content["comparisons"][0]["lines"])
+    assert lines["delta"].tolist() == pytest.approx(found.table["delta"].tolist())
+
+
+def test_names_from_data_are_escaped(bench, tmp_path):
+    evil = "<img src=x onerror=alert(1)>"
+    a = bench.run(model="a", prompt="box", title=evil)
+    b = bench.run(model="b", prompt="box")
+    write_comparison([compare([a], [b], samples=SAMPLES)], tmp_path / "out")
+    assert evil not in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_nothing_half_written_stays_behind(bench, tmp_path):
+    a, b = (bench.run(model=m, prompt="box") for m in "ab")
+    found = compare([a], [b], samples=SAMPLES)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(BenchError, match="can't be written"):
+        write_comparison([found], tmp_path / "file" / "out")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "results"]

@@ -1,0 +1,88 @@
+"""Clicks needed: as the published rule counts them, and as a table of the report."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.analysis.noc import clicks_needed, noc_section
+from bench.analysis.selection import select
+from bench.analysis.table import miou_table
+from bench.report.pages.write import write
+from bench.store.runs import read_runs
+
+TWENTY = {str(step): f"{step} point{'s' * (step > 1)}" for step in (1, 3, 5, 20)}
+
+
+def published_rule(curve, threshold, most):
+    """RITM's rule in plain words: the first click that reaches it, the limit where none does."""
+    for click, value in enumerate(curve, start=1):
+        if value >= threshold:
+            return click
+    return most
+
+
+def test_the_published_rule_on_random_curves():
+    rng = np.random.default_rng(0)
+    curves = rng.random((500, 20)) ** 0.3
+    curves[:50] *= 0.5  # never reached
+    curves[50:60, 0] = 1.0  # with the first click, then worse
+    curves[60:70, -1] = 0.95
+    curves[60:70, :-1] = 0.3  # with the last one
+    for threshold in (0.8, 0.85, 0.9, 0.95):
+        plain = [published_rule(curve, threshold, 20) for curve in curves]
+        assert clicks_needed(curves, threshold).tolist() == plain
+    assert clicks_needed(np.array([[0.9]]), 0.9).tolist() == [1]
+
+
+@pytest.fixture
+def long_run(bench, row):
+    """20 clicks on 30 masks in 10 images: some reach .9 early, some with click 20, some never."""
+    rng = np.random.default_rng(1)
+    rows, curves = [], {}
+    for mask in range(30):
+        curve = np.sort(rng.uniform(0.2, [0.95, 0.86, 1.0][mask % 3], 20))
+        if mask % 5 == 0:
+            curve[:] = 0.4
+            curve[-1] = 0.91
+        curves[f"i{mask % 10}", f"m{mask}"] = curve
+        rows += [
+            row(image_id=f"i{mask % 10}", mask_id=f"m{mask}", step=step, n_points=step,
+                prompt="points", iou=float(curve[step - 1]))
+            for step in range(1, 21)
+        ]  # fmt: skip
+    run = bench.run(prompt="points", protocol="ritm_noc", rows=rows, report_steps=TWENTY)
+    return run, np.array([curves[key] for key in sorted(curves)])
+
+
+def test_the_table_is_that_of_the_rows(long_run):
+    run, curves = long_run
+    (section,) = noc_section(select([run]), samples=300)
+    line = section.lines.iloc[0]
+    for mark in (80, 85, 90):
+        plain = [published_rule(curve, mark / 100, 20) for curve in curves]
+        assert line[f"noc_{mark}"] == pytest.approx(np.mean(plain))
+        assert line[f"noc_{mark}_low"] < np.mean(plain) < line[f"noc_{mark}_high"]
+        assert line[f"never_{mark}"] == (curves.max(axis=1) < mark / 100).sum()
+        assert line[f"at_limit_{mark}"] == np.sum(np.array(plain) == 20)
+    assert line["at_limit_90"] > line["never_90"] > 0
+    assert (line["clicks"], line["masks"], line["images"]) == (20, 30, 10)
+
+
+def test_miou_after_k_clicks_is_the_reports_own(long_run):
+    run, curves = long_run
+    table = miou_table(select([run]), samples=300)
+    shown = dict(zip(table.lines["n_points"], table.lines["miou"], strict=True))
+    for clicks in (1, 3, 5, 20):
+        assert shown[clicks] == pytest.approx(curves[:, clicks - 1].mean())
+
+
+def test_the_report_shows_it_and_short_curves_have_none(long_run, bench, tmp_path):
+    run, _ = long_run
+    report = write([run], tmp_path / "out", read_sample=None, allow_partial=False, samples=200)
+    assert "Clicks needed" in report.page.read_text()
+    frame = pd.read_csv(tmp_path / "out" / "noc.csv")
+    assert frame["noc_90"].iloc[0] == pytest.approx(report.sections[0].lines["noc_90"].iloc[0])
+    assert "NoC@90" in (tmp_path / "out" / "noc.md").read_text()
+    short = bench.run(prompt="points", model="other")
+    assert len(read_runs([short])) > 0
+    assert not list(noc_section(select([short]), samples=200))

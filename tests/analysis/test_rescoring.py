@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from finished import change_annotations, disk_run, one_line
+from pycocotools import mask as coco_mask
+
+from bench.analysis.added_metrics import metric_names, with_metrics
+from bench.analysis.rescoring import metric_means, rescore
+from bench.cli import main
+from bench.data.opening import samples_of_runs
+from bench.store.runs import RunStore, find_runs, read_runs
+from bench.types import BenchError
+
+
+@pytest.fixture
+def folder(coco_folder: Callable[..., Path]) -> Path:
+    return coco_folder(images=3, masks=2)
+
+
+def dense(rle: str, row: pd.Series) -> np.ndarray:
+    return coco_mask.decode({"size": [row["height"], row["width"]], "counts": rle}).astype(bool)
+
+
+def test_metrics_equal_plain_pixel_counts_and_the_stored_boundary_iou(folder: Path) -> None:
+    store = disk_run(folder, "point_3")
+    read = samples_of_runs(Path("datasets"))
+    found = rescore(store, ["dice", "precision", "recall", "boundary_iou"], read)
+    rows = read_runs([store])
+    assert len(found) == len(rows) == 18
+    assert found["boundary_iou"].tolist() == rows["boundary_iou"].tolist()
+    for index, row in rows.iterrows():
+        targets = {t.mask_id: t.mask.dense() for t in read(store, row["image_id"]).targets}
+        predicted, target = dense(row["mask_rle"], row), targets[row["mask_id"]]
+        shared = (predicted & target).sum()
+        assert found["dice"][index] == 2 * shared / (predicted.sum() + target.sum())
+        assert found["precision"][index] == (shared / predicted.sum() if predicted.any() else 0)
+        assert found["recall"][index] == shared / target.sum()
+
+
+def test_the_metric_joins_the_rows_and_the_rows_stay_as_they_are(folder: Path) -> None:
+    store = disk_run(folder, "point_3")
+    before = {path: path.read_bytes() for path in store.parts()}
+    rescore(store, ["dice"], samples_of_runs(Path("datasets")))
+    assert metric_names(store) == ["dice"]
+    rows = with_metrics(read_runs([store], ["iou"]), [store], ["dice"])
+    assert rows["dice"].to_numpy() == pytest.approx(2 * rows["iou"] / (1 + rows["iou"]))
+    assert {path: path.read_bytes() for path in store.parts()} == before
+    means = metric_means([store], ["dice"])
+    last = rows[rows["step"] == 3]
+    assert means["mean"].tolist() == [pytest.approx(last["dice"].mean())]
+    assert (means["masks"].item(), means["images"].item()) == (6, 3)
+
+
+def test_a_metric_older_than_rows_is_noticed(folder: Path) -> None:
+    store = disk_run(folder, "point_1", "runtime.limit=2")
+    rescore(store, ["dice"], samples_of_runs(Path("datasets")))
+    disk_run(folder, "point_1")
+    with pytest.raises(BenchError, match=r"2 rows have come since dice.*again"):
+        with_metrics(read_runs([store]), [store], ["dice"])
+    with pytest.raises(BenchError, match=r"recall was not added.*there is dice"):
+        with_metrics(read_runs([store]), [store], ["recall"])
+
+
+def test_the_command_prints_the_table_with_intervals(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    disk_run(folder, "point_1")
+    capsys.readouterr()
+    words = ["rescore", "*-point_1-*", "--results", str(folder.parent / "results")]
+    assert main([*words, "--metric", "dice", "--metric", "recall"]) == 0
+    out = capsys.readouterr().out
+    for expected in ("blobs", "1 point", "dice", "recall", "–", "95 %"):
+        assert expected in out
+
+
+def move_a_mask(document: dict) -> None:
+    first, second = document["annotations"][:2]
+    first["segmentation"], second["segmentation"] = second["segmentation"], first["segmentation"]
+
+
+def drop_a_mask(document: dict) -> None:
+    del document["annotations"][3]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"), [(move_a_mask, "against the data as read now"), (drop_a_mask, "no longer")]
+)
+def test_other_data_is_refused_and_nothing_is_written(
+    folder: Path, change: Callable, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = disk_run(folder, "point_1")
+    change_annotations(folder, change)
+    capsys.readouterr()
+    assert main(["rescore", str(store.folder), "--metric", "dice"]) == 2
+    assert says in one_line(capsys.readouterr().err)
+    assert not (store.folder / "metrics").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "metric", "says"),
+    [
+        (["runtime.keep_masks=false"], "dice", "keep_masks"),
+        (["runtime.limit=1"], "dice", "unfinished run"),
+        ([], "hausdorff", "unknown metric 'hausdorff'; there are: iou, boundary_iou, dice"),
+    ],
+)
+def test_what_cannot_be_rescored_is_one_line(
+    folder: Path, words: list[str], metric: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = disk_run(folder, "point_1", *words)
+    capsys.readouterr()
+    assert main(["rescore", str(store.folder), "--metric", metric]) == 2
+    assert says in one_line(capsys.readouterr().err)
+    assert not (store.folder / "metrics").exists()
+
+
+def test_a_damaged_file_of_a_metric_is_named(folder: Path) -> None:
+    store = disk_run(folder, "point_1")
+    rescore(store, ["dice"], samples_of_runs(Path("datasets")))
+    path = store.folder / "metrics" / "dice.parquet"
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(BenchError, match=r"dice\.parquet: damaged"):
+        with_metrics(read_runs([store]), [RunStore(store.folder)], ["dice"])
+
+
+def test_no_torch_is_loaded(folder: Path) -> None:
+    store = disk_run(folder, "point_1")
+    program = (
+        "import sys; from bench.cli import main; "
+        f"code = main(['rescore', {str(store.folder)!r}, '--metric', 'dice']); "
+        "print('torch' in sys.modules, code)"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-2:] == ["False", "0"]
+    assert metric_names(find_runs(store.folder.parent.parent)[0]) == ["dice"]

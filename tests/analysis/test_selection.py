@@ -1,0 +1,135 @@
+import dataclasses
+import math
+
+import pytest
+
+from bench.analysis.selection import select
+from bench.types import BenchError
+
+ROWS = {"images": 4}
+
+
+def test_takes_the_reported_steps_only(bench):
+    selection = select([bench.run(**ROWS), bench.run(prompt="box", **ROWS)])
+    assert selection.labels == ("1 point", "2 points", "3 points", "5 points", "9 points", "box")
+    masks = sum(len(sample.targets) for sample in bench.samples.values())
+    assert selection.rows.groupby("label").size().tolist() == [masks] * 6
+    reached = selection.rows[~selection.rows["carried"]]
+    assert set(reached.loc[reached["label"] == "5 points", "step"]) == {5}
+
+
+def test_predicted_iou_is_that_of_the_selected_candidate(bench):
+    from bench.store.runs import read_runs
+
+    store = bench.run(prompt="point_1", **ROWS)
+    raw = read_runs([store])
+    expected = [scores[i] for scores, i in zip(raw["predicted_ious"], raw["selected"], strict=True)]
+    assert select([store]).rows["predicted_iou"].tolist() == pytest.approx(expected)
+
+
+def test_a_mask_without_a_predicted_iou_has_none(bench, row):
+    rows = [
+        row(mask_id="a", predicted_ious=[0.25, 0.5], selected=1),
+        row(mask_id="b", predicted_ious=[], selected=0),
+        row(mask_id="c", predicted_ious=[0.75], selected=0),
+    ]
+    selection = select([bench.run(prompt="point_1", rows=rows)])
+    assert selection.rows["predicted_iou"].tolist()[::2] == [0.5, 0.75]
+    assert math.isnan(selection.rows["predicted_iou"][1])
+
+
+def test_a_mask_that_needs_no_more_clicks_keeps_its_last_score(bench, row):
+    rows = [row(mask_id="a", step=1, iou=1.0), row(mask_id="b", step=1, iou=0.4)]
+    rows += [row(mask_id="b", step=step, iou=0.4 + step / 10) for step in (2, 3)]
+    selection = select([bench.run(prompt="point_3", rows=rows)])
+    assert selection.rows.set_index("mask_id")["iou"].to_dict() == {"a": 1.0, "b": 0.7}
+    assert selection.rows["carried"].tolist() == [True, False]
+    assert any("50.0 % of the scores are carried over" in note for note in selection.notes)
+
+
+def test_refuses_a_label_that_no_row_reached(bench, row):
+    store = bench.run(prompt="point_3", rows=[row(step=1), row(mask_id="b", step=1)])
+    with pytest.raises(BenchError, match="no row at step 3"):
+        select([store])
+
+
+def test_refuses_an_unfinished_run_unless_allowed(bench, row):
+    store = bench.run(prompt="point_1", rows=[row()], status="partial", images=200, images_done=12)
+    with pytest.raises(BenchError, match=r"unfinished run \(12 of 200 images\)"):
+        select([store])
+    selection = select([store], allow_partial=True)
+    assert "shapes · sam_b · point_1 is partial: 12 of 200 images." in selection.notes
+    again = bench.run(prompt="box", status="running", images=200, images_done=12)
+    several = select([store, again], allow_partial=True)
+    said = "shapes · sam_b · box, point_1 are partial: 12 of 200 images."
+    assert [note for note in several.notes if "partial" in note] == [said]
+
+
+def test_refuses_a_run_without_a_header_and_one_without_a_row(bench, row):
+    bare = bench.run(rows=[row()], prompt="box")
+    (bare.folder / "run.json").unlink()
+    with pytest.raises(BenchError, match=r"unfinished run \(\? of \? images\)"):
+        select([bare])
+    assert select([bare], allow_partial=True).labels == ("point_1",)
+    with pytest.raises(BenchError, match="no mask is scored"):
+        select([bench.run(rows=[])])
+    with pytest.raises(BenchError, match="no run"):
+        select([])
+
+
+def test_refuses_the_same_line_from_two_runs(bench):
+    one, two = bench.run(**ROWS), bench.run(prompt="point_3", **ROWS)
+    with pytest.raises(BenchError, match="with 3 points") as refusal:
+        select([one, two])
+    assert str(one.folder) in str(refusal.value)
+    assert str(two.folder) in str(refusal.value)
+
+
+def test_the_same_run_given_twice_counts_once(bench, row):
+    store = bench.run(prompt="point_1", rows=[row()])
+    assert len(select([store, store]).rows) == 1
+
+
+def test_another_protocol_is_another_line(bench, row):
+    stores = [
+        bench.run(prompt="point_1", protocol=name, rows=[row(protocol=name)])
+        for name in ("sam", "sam2")
+    ]
+    assert sorted(select(stores).rows["protocol"]) == ["sam", "sam2"]
+
+
+def test_refuses_different_data_under_one_name_unless_allowed(bench, row):
+    stores = [
+        bench.run(model=m, prompt="point_1", rows=[row(model=m)], dataset_fingerprint=f"data-{m}")
+        for m in ("a", "b")
+    ]
+    with pytest.raises(BenchError, match=r"saw data of fingerprint data-a.* of data-b"):
+        select(stores)
+    notes = select(stores, allow_partial=True).notes
+    assert "The runs on shapes saw different data (fingerprints data-a, data-b)." in notes
+
+
+def test_notes_what_failed_and_what_was_skipped(bench):
+    skipped = {"crowd": 3, "empty": 0, "min_area": 1}
+    stores = [
+        bench.run(model=m, images_failed=f, skipped=skipped, **ROWS)
+        for m, f in (("a", 1), ("b", 0))
+    ]
+    assert select(stores).notes[:2] == (
+        "shapes · a · points: 1 image could not be scored.",
+        "Masks of shapes that the protocol leaves out: 3 crowd, 1 min area.",
+    )
+
+
+def test_a_title_that_two_models_share_is_not_shown(bench, row):
+    stores = [
+        bench.run(model=m, title="SAM", prompt="point_1", rows=[row(model=m)]) for m in ("a", "b")
+    ]
+    assert select(stores).titles("model") == {"a": "a", "b": "b"}
+    assert select(stores[:1]).titles("model") == {"a": "SAM"}
+
+
+def test_sparse_header_is_enough(bench, row):
+    store = bench.run(prompt="point_1", rows=[dataclasses.replace(row(), boundary_iou=None)])
+    store.write_header({"status": "complete"})
+    assert select([store]).labels == ("point_1",)

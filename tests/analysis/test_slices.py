@@ -1,0 +1,98 @@
+"""Tables by group: the groups hold every mask once, and the numbers are those of the rows."""
+
+import numpy as np
+import pytest
+
+from bench.analysis.selection import select
+from bench.analysis.slices import complexity, parts, slice_section
+from bench.store.runs import read_runs
+from bench.types import BenchError, Mask
+
+
+@pytest.fixture
+def chosen(bench):
+    return select([bench.run("shapes", "m", prompt, images=12) for prompt in ("points", "box")])
+
+
+@pytest.mark.parametrize("by", ["area", "size", "category", "boundary", "parts"])
+def test_every_mask_is_in_one_group_and_the_means_add_up(bench, chosen, by):
+    section = slice_section(chosen, by, bench.read_sample, samples=200)
+    for label, lines in section.lines.groupby("prompt"):
+        rows = chosen.rows[chosen.rows["label"] == label]
+        assert lines["masks"].sum() == len(rows)
+        whole = np.average(lines["miou"], weights=lines["masks"])
+        assert whole == pytest.approx(rows["iou"].mean())
+        assert lines["group"].is_unique
+    assert section.name == f"slices_{by}"
+    assert len(section.rows) == len(section.lines)
+    known = section.lines.dropna()
+    assert (known["miou_low"] <= known["miou"]).all()
+
+
+def test_area_is_cocos(bench, row):
+    areas = {"a": 32**2 - 1, "b": 32**2, "c": 96**2 - 1, "d": 96**2}
+    rows = [row(image_id=m, mask_id=m, area=area, iou=0.5) for m, area in areas.items()]
+    section = slice_section(select([bench.run(prompt="point_1", rows=rows)]), "area", None)
+    found = dict(zip(section.lines["group"], section.lines["masks"], strict=True))
+    assert found == {"small": 1, "medium": 2, "large": 1}
+    assert [r[1] for r in section.rows] == ["small", "medium", "large"]
+
+
+def test_thirds_are_each_datasets_own(bench):
+    runs = [
+        bench.run("shapes", "m", "box", images=9),
+        bench.run("leaves", "m", "box", images=9),
+    ]
+    lines = slice_section(select(runs), "size", None, samples=200).lines
+    for _, found in lines.groupby("dataset"):
+        assert len(found) == 3
+        assert found["masks"].max() - found["masks"].min() <= 2
+    rows = read_runs(runs)
+    shapes = rows[rows["dataset"] == "shapes"].sort_values("area")
+    smallest = lines[(lines["dataset"] == "shapes") & (lines["group"] == "smallest third")].iloc[0]
+    assert smallest["miou"] == pytest.approx(shapes["iou"].iloc[: smallest["masks"]].mean())
+
+
+def test_an_attribute_makes_the_papers_table(bench, row):
+    rows = [
+        row(image_id=f"i{i % 7}", mask_id=f"m{i}", iou=0.4 + 0.1 * (i % 3),
+            attributes={"age": ["young", "older", "middle"][i % 3]} if i < 27 else {})
+        for i in range(30)
+    ]  # fmt: skip
+    chosen = select([bench.run(prompt="point_1", rows=rows)])
+    section = slice_section(chosen, "attribute:age", None, samples=200)
+    found = {line["group"]: line for line in section.lines.to_dict("records")}
+    assert set(found) == {"young", "older", "middle", "not given"}
+    assert found["older"]["miou"] == pytest.approx(0.5)
+    assert found["not given"]["masks"] == 3
+    assert section.heads[1] == "age"
+    assert section.rows[-1][1] == "not given"
+    assert section.name == "slices_attribute_age"
+
+
+@pytest.mark.parametrize(
+    ("by", "says"),
+    [
+        ("colour", "nothing to slice by is called 'colour'; there are area, attribute:NAME"),
+        ("attribute:age", "no attribute is called 'age'; there are: none"),
+        ("boundary", "needs the dataset to be read again"),
+    ],
+)
+def test_an_unknown_key_is_one_line(chosen, by, says):
+    with pytest.raises(BenchError, match=says) as caught:
+        slice_section(chosen, by, None)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_measures_of_a_target():
+    dense = np.zeros((60, 80), bool)
+    dense[10:30, 10:30] = True
+    square = Mask.from_dense(dense)
+    assert parts(square) == 1
+    assert complexity(square) == pytest.approx((4 * 19) ** 2 / 400)
+    dense[30, 30] = True  # touches at a corner: still one part
+    dense[50, 70] = True
+    assert parts(Mask.from_dense(dense)) == 2
+    holed = square.dense().copy()
+    holed[15:20, 15:20] = False
+    assert complexity(Mask.from_dense(holed)) > complexity(square)

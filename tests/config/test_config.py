@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import inspect
+import shutil
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from bench.config import composing as config_module
+from bench.config.component import Part, load_class
+from bench.config.composing import (
+    RunConfig,
+    Runtime,
+    conf_dir,
+    group_names,
+    load_configs,
+    part_about,
+    run_key,
+)
+from bench.data.opening import reader_args
+from bench.types import BenchError
+
+
+def one(*overrides: str, extra: Path | None = None) -> RunConfig:
+    (config,) = load_configs(["model=disk", *overrides], extra)
+    return config
+
+
+def test_the_defaults_are_the_main_job() -> None:
+    (config,) = load_configs([])
+    assert config.model.name == "demo"
+    assert config.dataset.name == "shapes"
+    assert list(config.prompts) == ["point_1", "point_3", "box"]
+    assert config.protocol.name == "sam"
+
+
+def test_a_prompt_is_addressed_by_its_name() -> None:
+    config = one("prompt=[point_3,box]", "prompts.point_3.args.clicks=5")
+    assert config.prompts["point_3"].args["clicks"] == 5
+    assert list(one("prompt=point_1").prompts) == ["point_1"]
+
+
+def test_commas_sweep_and_the_prompts_stay_together() -> None:
+    configs = load_configs(["model=disk,grabcut", "dataset=shapes,photos", "prompt=[point_1,box]"])
+    assert [(c.model.name, c.dataset.name) for c in configs] == [
+        ("disk", "shapes"),
+        ("disk", "photos"),
+        ("grabcut", "shapes"),
+        ("grabcut", "photos"),
+    ]
+    assert all(list(c.prompts) == ["point_1", "box"] for c in configs)
+
+
+def test_an_experiment_is_a_file_and_the_command_line_still_wins() -> None:
+    names = [(c.model.name, c.dataset.name) for c in load_configs(["experiment=demo"])]
+    assert names == [("demo", "shapes"), ("demo", "photos")]
+    names = [
+        (c.model.name, c.dataset.name)
+        for c in load_configs(["experiment=demo", "model=disk,grabcut"])
+    ]
+    assert names == [
+        ("disk", "shapes"),
+        ("grabcut", "shapes"),
+        ("disk", "photos"),
+        ("grabcut", "photos"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("modle=disk", "'modle'; did you mean model?"),
+        ("runtime.wrkers=3", "did you mean runtime.workers"),
+        ("+runtime.wrkers=3", "did you mean runtime.workers"),
+        ("+model.titel=x", "nothing is called 'model.titel'"),
+        ("+nonsense=1", "nothing is called 'nonsense'"),
+        ("prompts.point_9.args.clicks=3", "nothing is called 'prompts.point_9"),
+        ("model=sam_vit_z", "Available options in 'model': demo demo_l"),
+        ("runtime.workers=many", "'many' of type 'str' could not be converted to Integer"),
+        ("dataset=coco", "dataset.args.annotations is not set"),
+        ("model", "model"),
+        ("a b=c", "a b=c"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_it(override: str, says: str) -> None:
+    with pytest.raises(BenchError) as caught:
+        load_configs([override])
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def user_model(folder: Path, text: str) -> Path:
+    (folder / "model").mkdir(parents=True)
+    (folder / "model" / "mine.yaml").write_text(text)
+    return folder
+
+
+MINE = 'name: mine\nversion: "1"\ntarget: bench.models.disk.Disk\nargs: {radius: 0.3}\n'
+
+
+@pytest.mark.parametrize("runtime", group_names("runtime"))
+def test_every_runtime_names_a_class_and_refuses_typos(runtime: str) -> None:
+    settings = one(f"runtime={runtime}").runtime
+    assert callable(load_class(Part("runtime", "1", settings.target))())
+    for word in ("runtime.ray.adress=auto", "+runtime.ray.adress=auto", "runtime.devises=all"):
+        with pytest.raises(BenchError, match=r"adress|devises"):
+            one(f"runtime={runtime}", word)
+
+
+def test_a_users_own_folder_adds_names(tmp_path: Path) -> None:
+    extra = user_model(tmp_path, MINE + "about: {title: Mine, what: a disc}\n")
+    assert one("model=mine", extra=extra).model.args == {"radius": 0.3}
+    assert "mine" in group_names("model", extra)
+    assert part_about("model", "mine", extra) == "Mine: a disc"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (MINE + "titel: Mine\n", "titel"),
+        (MINE + "name: twice\n", "duplicate key name"),
+        (MINE.replace("args: {", "args: {["), "mine.yaml"),
+        ('name: mine\nversion: "1"\n', "model.target is not set"),
+    ],
+)
+def test_a_mistake_in_a_yaml_is_one_line(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(BenchError) as caught:
+        one("model=mine", extra=user_model(tmp_path, text))
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_folder_of_yamls_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="no such folder"):
+        one(extra=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("group", ["model", "dataset", "prompt", "protocol"])
+def test_every_yaml_names_a_class_that_takes_its_arguments(group: str) -> None:
+    for name in group_names(group):
+        path = conf_dir() / group / f"{name}.yaml"
+        assert f"name: {name}\n" in path.read_text(), f"{path} is not called as its file"
+        unset = [] if "???" not in path.read_text() else ["annotations", "folder", "images"]
+        unset += ["labels", "masks"] if unset else []
+        wanted = [u for u in unset if f"  {u}: ???" in path.read_text()]
+        config = load_configs(
+            [f"{group}={name}", *(f"{group}.args.{argument}=x" for argument in wanted)]
+        )[0]
+        part = config.prompts[name] if group == "prompt" else getattr(config, group)
+        own = replace(part, args=reader_args(part)) if group == "dataset" else part
+        assert inspect.isclass(load_class(own))
+        assert part_about(group, name)
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        (Part("x", "1", "os.path.join"), "outside the allowed modules"),
+        (Part("x", "1", "benchmark.Thing"), "outside the allowed modules"),
+        (Part("x", "1", "bench.models.no.Thing"), "no class 'bench.models.no.Thing'"),
+        (Part("x", "1", "bench.models.disk.Nothing"), "no class"),
+        (Part("x", "1", "bench.prompts.clicks.add_click"), "is not a class"),
+        (Part("x", "1", "bench.models.disk.Disk", {"radios": 1}), "unknown argument radios"),
+        (Part("x", "1", "bench.prompts.clicks.Clicks"), "needs the argument clicks"),
+    ],
+)
+def test_what_is_no_class_of_ours_is_refused(part: Part, says: str) -> None:
+    with pytest.raises(BenchError, match=says):
+        load_class(part)
+
+
+def test_a_users_module_can_be_allowed() -> None:
+    part = Part("x", "1", "collections.OrderedDict")
+    with pytest.raises(BenchError, match=r"runtime.allow_modules=\[collections\]"):
+        load_class(part)
+    assert inspect.isclass(load_class(part, ["collections"]))
+
+
+def key_of(config: RunConfig, **changes: object) -> str:
+    config = replace(config, **changes)  # type: ignore[arg-type]
+    return run_key(
+        task=config.task,
+        seed=config.seed,
+        model=config.model,
+        dataset=config.dataset,
+        prompt=config.prompts["point_3"],
+        protocol=config.protocol,
+    )
+
+
+def test_golden_keys() -> None:
+    """An accidental change of identity would orphan every stored run."""
+    config = one("dataset=shapes", "protocol=sam")
+    assert key_of(config) == "70a0245d1727"
+    assert key_of(one("protocol=segment_anything_fast")) == "88194ff584c7"
+
+
+def test_the_key_changes_with_what_may_change_a_number_and_only_then() -> None:
+    config = one()
+    same = key_of(config)
+    assert key_of(config, runtime=Runtime(device="cuda", workers=9, limit=3)) == same
+    assert key_of(config, model=replace(config.model, about={"title": "!"})) == same
+    assert key_of(config, model=replace(config.model, target="elsewhere.Disk")) == same
+    changed = [
+        key_of(config, seed=1),
+        key_of(config, task="other"),
+        key_of(config, model=replace(config.model, version="2")),
+        key_of(config, model=replace(config.model, name="disc")),
+        key_of(config, dataset=replace(config.dataset, args={"count": 3})),
+        key_of(config, protocol=replace(config.protocol, args={})),
+        key_of(config, prompts={"point_3": replace(config.prompts["point_3"], version="2")}),
+    ]
+    assert len({same, *changed}) == 1 + len(changed)
+
+
+def test_every_runtime_setting_is_outside_the_key() -> None:
+    assert "runtime" not in inspect.signature(run_key).parameters
+    assert {f.name for f in fields(RunConfig)} - set(inspect.signature(run_key).parameters) == {
+        "prompts",
+        "runtime",
+        "sweep",
+        "figure",
+    }
+
+
+def test_keys_of_mappings_may_be_numbers() -> None:
+    part = Part("d", "1", "t", {"categories": {1: "a", "b": "c"}})
+    assert run_key(task="t", seed=0, model=part, dataset=part, prompt=part, protocol=part)
+
+
+def test_the_configuration_is_found_in_a_wheel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "bench"
+    shutil.copytree(conf_dir(), package / "conf")
+    monkeypatch.setattr(config_module, "__file__", str(package / "config" / "composing.py"))
+    assert conf_dir() == package / "conf"
+    shutil.rmtree(package / "conf")
+    with pytest.raises(BenchError, match="reinstall"):
+        conf_dir()
+
+
+def test_one_value_on_the_command_line_takes_the_place_of_an_experiments_sweep() -> None:
+    configs = load_configs(["experiment=demo", "model=disk", "dataset=photos"])
+    assert [(c.model.name, c.dataset.name) for c in configs] == [("disk", "photos")]
+    configs = load_configs(["experiment=demo_zero_shot", "model=disk", "dataset.name=mine"])
+    assert [(c.model.name, c.dataset.name) for c in configs] == [("disk", "mine")]
+
+
+def test_a_figure_changes_no_key() -> None:
+    assert one("figure=fig9c").figure == "fig9c"
+    assert key_of(one("figure=fig9c")) == key_of(one())

@@ -1,0 +1,187 @@
+"""Picture files of every kind, read as RGB, as labels and as levels."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.data.formats.pictures import Stored, look_at, read_labels, read_levels, read_picture
+from bench.types import BenchError
+
+from .making import picture, save
+
+H, W = 5, 8
+
+
+def grey():
+    return (np.arange(H * W, dtype=np.uint8) * 6).reshape(H, W)
+
+
+def thrice(values):
+    return np.repeat(values[..., None], 3, axis=2)
+
+
+def palette_image():
+    """Indices 0, 1, 2 whose colours are not their indices."""
+    indices = (np.arange(H * W, dtype=np.uint8) % 3).reshape(H, W)
+    image = Image.fromarray(indices)
+    image.putpalette([9, 9, 9, 200, 0, 50, 0, 77, 255])
+    colours = np.array([[9, 9, 9], [200, 0, 50], [0, 77, 255]], dtype=np.uint8)
+    return image, indices, colours[indices]
+
+
+def test_rgb_keeps_rows_columns_and_channels(tmp_path):
+    image = read_picture(save(tmp_path / "a.png", picture(H, W)))
+    assert image.dtype == np.uint8
+    assert np.array_equal(image, picture(H, W))
+
+
+def test_grey_and_grey_with_alpha(tmp_path):
+    save(tmp_path / "l.png", grey())
+    alpha = np.full((H, W), 3, dtype=np.uint8)
+    Image.fromarray(np.stack([grey(), alpha], axis=2)).save(tmp_path / "la.png")
+    for name in ("l.png", "la.png"):
+        assert np.array_equal(read_picture(tmp_path / name), thrice(grey()))
+        assert np.array_equal(read_levels(tmp_path / name), grey())
+        assert np.array_equal(read_labels(tmp_path / name), grey())
+
+
+def test_alpha_is_dropped_and_never_composited(tmp_path):
+    alpha = np.zeros((H, W, 1), dtype=np.uint8)
+    save(tmp_path / "a.png", np.concatenate([picture(H, W), alpha], axis=2))
+    assert np.array_equal(read_picture(tmp_path / "a.png"), picture(H, W))
+
+
+@pytest.mark.parametrize("options", [{}, {"transparency": b"\x00\x40\xff"}, {"transparency": 1}])
+def test_a_palette_gives_colours_indices_and_levels(tmp_path, options):
+    image, indices, colours = palette_image()
+    image.save(tmp_path / "a.png", **options)
+    assert np.array_equal(read_picture(tmp_path / "a.png"), colours)
+    assert np.array_equal(read_labels(tmp_path / "a.png"), indices)
+    assert np.array_equal(read_levels(tmp_path / "a.png"), colours.max(axis=2))
+
+
+def test_one_bit(tmp_path):
+    bits = grey() % 4 == 0
+    Image.fromarray(bits).save(tmp_path / "a.png")
+    assert np.array_equal(read_picture(tmp_path / "a.png"), thrice(bits.astype(np.uint8) * 255))
+    assert np.array_equal(read_labels(tmp_path / "a.png"), bits.astype(int))
+    assert np.array_equal(read_levels(tmp_path / "a.png"), bits * 255)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_sixteen_bits_give_the_high_byte_and_exact_labels(tmp_path, suffix):
+    values = np.array([[0, 255, 256], [4095, 26000, 65535]], dtype=np.uint16)
+    path = save(tmp_path / f"a.{suffix}", values)
+    assert read_picture(path)[..., 1].tolist() == [[0, 0, 1], [15, 101, 255]]
+    assert np.array_equal(read_labels(path), values)
+    assert np.array_equal(read_levels(path), values)
+
+
+def test_sixteen_bit_big_endian_tiff(tmp_path):
+    values = np.array([[0, 255, 256], [4095, 26000, 65535]], dtype=">u2")
+    Image.frombytes("I;16B", (3, 2), values.tobytes()).save(tmp_path / "a.tif")
+    assert read_labels(tmp_path / "a.tif").tolist() == values.tolist()
+
+
+def test_cmyk(tmp_path):
+    Image.new("CMYK", (W, H), (255, 0, 0, 0)).save(tmp_path / "a.tif")
+    assert read_picture(tmp_path / "a.tif")[0, 0].tolist() == [0, 255, 255]
+
+
+def test_a_cmyk_jpeg_is_no_negative(tmp_path):
+    for ink, colour in (((255, 0, 0, 0), [0, 255, 255]), ((0, 0, 0, 255), [0, 0, 0])):
+        Image.new("CMYK", (W, H), ink).save(tmp_path / "a.jpg")
+        found = read_picture(tmp_path / "a.jpg")[2, 3].astype(int)
+        assert np.abs(found - colour).max() <= 3
+
+
+def test_sixteen_bit_colours_give_their_high_bytes(tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    values = picture(H, W).astype(np.uint16) * 256 + 200
+    cv2.imwrite(str(tmp_path / "a.png"), values[..., ::-1])
+    assert np.array_equal(read_picture(tmp_path / "a.png"), picture(H, W))
+
+
+def test_what_a_files_head_says(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    assert look_at(save(tmp_path / "a.jpg", picture(H, W), exif=exif)) == Stored(
+        "JPEG RGB", 8, (H, W)
+    )
+    assert look_at(save(tmp_path / "b.png", grey())) == Stored("PNG L", 1, (H, W))
+    exif[0x0112] = 99
+    assert look_at(save(tmp_path / "c.jpg", picture(H, W), exif=exif)).orientation == 1
+    with pytest.raises(BenchError, match=r"none\.png"):
+        look_at(tmp_path / "none.png")
+
+
+def test_colour_labels_are_packed(tmp_path):
+    pixels = np.array([[[1, 2, 3], [0, 0, 0]], [[255, 255, 255], [0, 1, 0]]], dtype=np.uint8)
+    assert read_labels(save(tmp_path / "a.png", pixels)).tolist() == [[66051, 0], [16777215, 256]]
+
+
+def test_the_orientation_is_ignored_unless_asked_for(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by a quarter
+    stored = picture(H, W)
+    path = save(tmp_path / "a.png", stored, exif=exif)
+    assert np.array_equal(read_picture(path), stored)
+    assert np.array_equal(read_picture(path, exif="apply"), np.rot90(stored, k=-1))
+    with pytest.raises(BenchError, match="'apply'"):
+        read_picture(path, exif="yes")
+
+
+@pytest.mark.parametrize("read", [read_picture, read_labels, read_levels])
+def test_broken_files_are_named(tmp_path, read):
+    whole = save(
+        tmp_path / "whole.png", np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
+    )
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(whole.read_bytes()[:3000])
+    text = tmp_path / "text.png"
+    text.write_text("not a picture")
+    empty = tmp_path / "empty.png"
+    empty.touch()
+    for path in (cut, text, empty, tmp_path / "missing.png", tmp_path):
+        with pytest.raises(BenchError) as caught:
+            read(path)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_truncated_jpeg_is_an_error(tmp_path):
+    whole = save(
+        tmp_path / "whole.jpg", np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
+    )
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(whole.read_bytes()[:-2000])
+    with pytest.raises(BenchError, match=r"cut\.jpg"):
+        read_picture(cut)
+
+
+def test_too_many_pixels_are_refused_before_decoding(tmp_path):
+    path = save(tmp_path / "a.png", picture(H, W))
+    path.write_bytes(path.read_bytes()[:60])  # the head alone: decoding would fail otherwise
+    with pytest.raises(BenchError, match="8×5 pixels"):
+        read_picture(path, pixel_limit=H * W - 1)
+    assert read_picture(save(path, picture(H, W)), pixel_limit=H * W).shape == (H, W, 3)
+
+
+def test_values_without_a_fixed_range_are_refused(tmp_path):
+    save(tmp_path / "f.tif", np.zeros((H, W), dtype=np.float32))
+    save(tmp_path / "i.tif", np.full((H, W), 70_000, dtype=np.int32))
+    for name in ("f.tif", "i.tif"):
+        with pytest.raises(BenchError, match="no fixed range"):
+            read_picture(tmp_path / name)
+    assert read_labels(tmp_path / "i.tif").max() == 70_000
+
+
+def test_labels_are_not_read_from_what_cant_hold_them(tmp_path):
+    with pytest.raises(BenchError, match="JPEG"):
+        read_labels(save(tmp_path / "a.jpg", picture(H, W)))
+    cv2 = pytest.importorskip("cv2")
+    deep = tmp_path / "deep.png"
+    cv2.imwrite(str(deep), picture(H, W).astype(np.uint16) * 256)
+    with pytest.raises(BenchError, match="16 bits"):
+        read_labels(deep)
+    assert read_picture(deep).shape == (H, W, 3)

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from finished import disk_run, one_line
+from pycocotools import mask as coco_mask
+
+from bench.cli import main
+from bench.data.opening import samples_of_runs
+from bench.models.disk import Disk
+from bench.scoring.metrics import iou
+from bench.scoring.score import upscale
+from bench.store.runs import read_runs
+from bench.types import Mask, Prompt, Site
+
+
+@pytest.fixture
+def folder(coco_folder: Callable[..., Path]) -> Path:
+    return coco_folder(images=3, masks=2)
+
+
+@pytest.mark.parametrize("prompt", ["point_3", "box_and_points"])
+def test_exported_prompts_asked_again_give_the_same_ious(folder: Path, prompt: str) -> None:
+    store = disk_run(folder, prompt, "model.args.stride=4")
+    path = folder.parent / "prompts.csv"
+    assert main(["export", str(store.folder), "--prompts", str(path)]) == 0
+    tracks = defaultdict(list)
+    for line in csv.DictReader(path.open()):
+        tracks[line["image_id"], line["mask_id"]].append(line)
+    rows = read_runs([store]).set_index(["image_id", "mask_id", "step"])
+    assert sum(map(len, tracks.values())) == len(rows)
+    model, read = Disk(stride=4, site=Site()), samples_of_runs(Path("datasets"))
+    for (image_id, mask_id), lines in tracks.items():
+        sample = read(store, image_id)
+        target = next(t.mask for t in sample.targets if t.mask_id == mask_id)
+        embedding, logits, before = model.embed([sample.image])[0], None, None
+        for line in lines:
+            row = rows.loc[image_id, mask_id, int(line["step"])]
+            question = line["point_coords"], line["box"]
+            if question != before:  # nothing was left to click on, so nothing was asked
+                labels = np.array(json.loads(line["point_labels"]), np.int64)
+                prompt_again = Prompt(
+                    points=np.array(json.loads(line["point_coords"]), np.float32).reshape(-1, 2),
+                    labels=labels,
+                    box=np.array(json.loads(line["box"]), np.float32) if line["box"] else None,
+                    mask_logits=logits if line["feedback"] == "logits" else None,
+                )
+                found = model.predict([embedding], [prompt_again], line["multimask"] == "true")
+                chosen = int(found.predicted_iou[0].argmax())
+                logits = found.logits[0, chosen].numpy()
+                masks = (upscale(found.logits, found.frames[0])[0] > 0).numpy()
+                ious = np.array([iou(Mask.from_dense(mask), target) for mask in masks])
+                before = question
+            assert ious.tolist() == list(row["ious"])
+            assert ious[chosen] == row["iou"]
+
+
+def test_coco_results_hold_the_masks_of_the_last_reported_step(folder: Path) -> None:
+    store = disk_run(folder, "point_3")
+    path = folder.parent / "ours.json"
+    assert main(["export", str(store.folder), "--coco", str(path)]) == 0
+    entries = json.loads(path.read_text())
+    rows = read_runs([store]).set_index(["image_id", "mask_id", "step"])
+    assert len(entries) == 6
+    for entry in entries:
+        row = rows.loc[str(entry["image_id"]), str(entry["mask_id"]), entry["step"]]
+        assert entry["step"] == 3
+        assert entry["segmentation"] == {"size": [48, 64], "counts": row["mask_rle"]}
+        assert entry["score"] == row["predicted_ious"][row["selected"]]
+        assert entry["category"] == "blob"
+    assert coco_mask.area([entry["segmentation"] for entry in entries]).sum() > 0
+    assert main(["export", str(store.folder), "--coco", str(path), "--step", "1"]) == 0
+    assert {entry["step"] for entry in json.loads(path.read_text())} == {1}
+
+
+def test_ids_that_are_no_numbers_stay_text(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    words = ["model=disk", "dataset=shapes", "prompt=[point_1]", "runtime.limit=1"]
+    assert main(["run", *words, f"runtime.results={results}"]) == 0
+    path = tmp_path / "ours.json"
+    assert main(["export", "*", "--coco", str(path), "--results", str(results)]) == 0
+    entry = json.loads(path.read_text())[0]
+    assert entry["image_id"] == "scene_00000"
+    assert entry["mask_id"].startswith("scene_00000/")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "nothing to export"),
+        (["--prompts", "{out}/p.csv", "--step", "1"], "--step"),
+        (["--coco", "{out}/c.json", "--step", "7"], "no step 7; there are: 1, 2, 3"),
+        (["--coco", "{out}/missing/c.json"], "cannot be written"),
+    ],
+)
+def test_what_cannot_be_exported_is_one_line(
+    folder: Path, words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, out = disk_run(folder, "point_3"), folder.parent / "out"
+    out.mkdir()
+    capsys.readouterr()
+    assert main(["export", str(store.folder), *(w.format(out=out) for w in words)]) == 2
+    assert says in one_line(capsys.readouterr().err)
+    assert not list(out.iterdir())
+
+
+def test_one_run_with_masks_is_needed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    disk_run(folder, "point_1", "runtime.keep_masks=false")
+    disk_run(folder, "box")
+    path, results = folder.parent / "ours.json", str(folder.parent / "results")
+    for pattern, says in [("*", "fits 2 runs"), ("*-point_1-*", "keep_masks")]:
+        capsys.readouterr()
+        assert main(["export", pattern, "--coco", str(path), "--results", results]) == 2
+        assert says in one_line(capsys.readouterr().err)
+    assert not path.exists()

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from test_runs import ROW
+
+from bench.store.compaction import MOST_SMALL, compact
+from bench.store.part_file import Content, part_bytes, read_table
+from bench.store.part_folder import PartFolder
+from bench.store.runs import RunStore, read_runs
+from bench.types import BenchError
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    return RunStore.create(tmp_path, "d-m-point_3-000000000000")
+
+
+def write(store: RunStore, *images: str) -> None:
+    rows = [replace(ROW, image_id=image_id) for image_id in images]
+    store.write_part(rows, images, {"crowd": 1}, f"of {images[0]}")
+
+
+def images_read(store: RunStore) -> list[str]:
+    return read_runs([store], ["iou"])["image_id"].tolist()
+
+
+def test_no_flipped_bit_goes_unnoticed(store: RunStore) -> None:
+    write(store, "a")
+    (part,) = store.parts()
+    good = part.read_bytes()
+    for place in range(0, len(good), 7):
+        part.write_bytes(good[:place] + bytes([good[place] ^ 4]) + good[place + 1 :])
+        with pytest.raises(BenchError, match="damaged part"):
+            RunStore(store.folder).contents()
+        with pytest.raises(BenchError, match=f"{part.name}.*damaged part"):
+            read_runs([RunStore(store.folder)], ["iou"])
+    part.write_bytes(good)
+    assert images_read(store) == ["a"]
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, -1])
+def test_a_damaged_part_is_set_aside_and_the_others_count(store: RunStore, keep: int) -> None:
+    write(store, "a")
+    (broken,) = store.parts()
+    write(store, "b")
+    broken.write_bytes(broken.read_bytes()[:keep])
+    (said,) = store.mend()
+    assert broken.name in said
+    assert (store.folder / "damaged" / broken.name).is_file()
+    assert images_read(store) == ["b"]
+    assert store.mend() == []
+
+
+def test_a_part_written_before_names_held_hashes_is_read(store: RunStore) -> None:
+    write(store, "a")
+    (part,) = store.parts()
+    table = pq.read_table(part)
+    metadata = dict(table.schema.metadata) | {b"bench.schema_version": b"1"}
+    pq.write_table(table.replace_schema_metadata(metadata), part.with_name("x.parquet"))
+    part.unlink()
+    assert images_read(store) == ["a"]
+    assert store.content().images == ("a",)
+
+
+def test_an_image_done_twice_counts_once_and_is_mended(store: RunStore) -> None:
+    write(store, "a", "b", "c")
+    write(store, "c", "d")
+    assert sorted(store.content().images) == ["a", "b", "c"]
+    assert store.survey().needs_mending
+    (said,) = store.mend()
+    assert "twice" in said
+    assert len(list((store.folder / "doubled").iterdir())) == 1
+    assert images_read(store) == ["a", "b", "c"], "d is to be done again"
+
+
+def test_leftovers_of_killed_writes_are_swept(store: RunStore) -> None:
+    leftovers = [store.folder / "parts" / f".x.parquet.{'0' * 32}", store.folder / f".r.{'1' * 32}"]
+    for path in leftovers:
+        path.write_bytes(b"PAR1")
+    (store.folder / ".lock").touch()
+    store.mend()
+    assert not any(path.exists() for path in leftovers)
+    assert (store.folder / ".lock").exists()
+
+
+def many(store: RunStore, count: int = MOST_SMALL + 6) -> list[str]:
+    names = [f"{index:03d}" for index in range(count)]
+    for name in names:
+        write(store, name)
+    return names
+
+
+def test_small_parts_are_compacted_without_a_change(store: RunStore) -> None:
+    names = many(store)
+    rows, contents = read_runs([store]), store.contents()
+    assert compact(store) == len(names)
+    assert len(store.parts()) == 1
+    assert sorted(p.name for p in (store.folder / "parts").iterdir()) == [store.parts()[0].name]
+    assert read_runs([store]).equals(rows)
+    key = lambda content: content.images  # noqa: E731
+    assert sorted(store.contents(), key=key) == sorted(contents, key=key)
+    assert compact(store) == 0, "few parts are left alone"
+
+
+def test_a_compacted_run_grows_and_is_compacted_again(store: RunStore) -> None:
+    many(store)
+    compact(store)
+    for index in range(MOST_SMALL):
+        write(store, f"later {index:03d}")
+    rows = read_runs([store])
+    assert compact(store) == MOST_SMALL + 1
+    assert read_runs([store]).equals(rows)
+
+
+@pytest.mark.parametrize("deleted", [0, 1, 30])
+def test_compaction_cut_short_shows_each_row_once(store: RunStore, deleted: int) -> None:
+    many(store)
+    parts = store.survey().sound
+    rows = read_runs([store])
+    names = [part.path.name for part in parts]
+    contents = [content for part in parts for content in part.contents]
+    table = pa.concat_tables([read_table(part.path) for part in parts])
+    store.replace_parts(part_bytes(table, contents, names), names[:deleted])
+    assert read_runs([store]).equals(rows)
+    assert len(store.parts()) == 1
+    assert len(store.survey().replaced) == len(names) - deleted
+    assert store.mend() == []
+    assert len(list((store.folder / "parts").iterdir())) == 1
+    assert read_runs([store]).equals(rows)
+
+
+def test_a_damaged_compacted_part_leaves_what_it_would_have_replaced(store: RunStore) -> None:
+    names = many(store)
+    parts = store.survey().sound
+    contents = [content for part in parts for content in part.contents]
+    table = pa.concat_tables([read_table(part.path) for part in parts])
+    store.replace_parts(part_bytes(table, contents, [part.path.name for part in parts]), [])
+    (merged,) = store.parts()
+    merged.write_bytes(merged.read_bytes()[:-9])
+    store.mend()
+    assert images_read(store) == names
+
+
+def test_a_reader_never_sees_a_row_missing_or_twice_while_parts_are_compacted(
+    store: RunStore,
+) -> None:
+    names = many(store)
+    reader, over, wrong = RunStore(store.folder), threading.Event(), []
+
+    def read() -> None:
+        while not over.is_set():
+            try:
+                found = images_read(reader)
+            except Exception as error:
+                found = [repr(error)]
+            if found[: len(names)] != names:
+                wrong.append(found)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        for batch in range(3):
+            compact(store)
+            for index in range(MOST_SMALL + 1):
+                write(store, f"later {batch} {index:03d}")
+    finally:
+        over.set()
+        thread.join()
+    assert not wrong
+
+
+def test_parts_that_keep_coming_do_not_keep_a_reader_waiting(store: RunStore) -> None:
+    class Growing(PartFolder):
+        """Another worker finishes a part whenever the folder is listed."""
+
+        def _scan(self) -> Iterator[tuple[str, int, int]]:
+            yield from super()._scan()
+            write(store, f"later {len(list(self.path.iterdir())):03d}")
+
+    write(store, "first")
+    survey = Growing(store.folder / "parts").survey()
+    assert "first" in survey.sound[0].images or "first" in survey.sound[1].images
+
+
+def test_a_store_under_another_guard_opens_no_part_again(store: RunStore) -> None:
+    write(store, "a")
+    store.survey()
+    (path,) = store.parts()
+    before, data = path.stat(), bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    guarded = store.under(lambda: None)
+    assert [part.path for part in guarded.survey().sound] == [path]
+    assert list(RunStore(store.folder).survey().damaged) == [path]
+    with pytest.raises(BenchError, match="damaged part"):
+        read_runs([guarded], ["iou"])
+
+
+def test_a_part_replaces_nothing_outside_its_folder(store: RunStore) -> None:
+    write(store, "a")
+    (part,) = store.survey().sound
+    names = ["../run.json", part.path.name]
+    store.write_header({"status": "complete"})
+    store.replace_parts(part_bytes(read_table(part.path), part.contents, names), [])
+    assert store.survey().replaced == (part.path,)
+    store.mend()
+    assert store.header() == {"status": "complete"}
+    assert images_read(store) == ["a"]
+
+
+def test_who_lost_the_run_writes_nothing(tmp_path: Path) -> None:
+    def no_longer() -> None:
+        raise BenchError("no longer ours")
+
+    folder = RunStore.create(tmp_path, "x").folder
+    store = RunStore(folder, no_longer)
+    for attempt in (lambda: write(store, "a"), lambda: store.write_header({})):
+        with pytest.raises(BenchError, match="no longer ours"):
+            attempt()
+    assert [path.name for path in folder.rglob("*")] == ["parts"]
+    assert store.content() == Content()

@@ -1,0 +1,264 @@
+"""Masks of other tools, scored from files as a user has them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from finished import dataset_words, disk_run, one_line
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from bench.cli import main
+from bench.store.runs import RunStore, find_runs, read_runs
+
+
+@pytest.fixture
+def folder(coco_folder: Callable[..., Path]) -> Path:
+    return coco_folder(images=3, masks=2)
+
+
+def score(folder: Path, path: Path, *words: str) -> int:
+    return main(["score", "--predictions", str(path), *words, *dataset_words(folder)])
+
+
+def given_run(folder: Path) -> RunStore:
+    (store,) = find_runs(folder.parent / "results", ["*-given-*"])
+    return store
+
+
+def truth(folder: Path) -> list[dict[str, Any]]:
+    return json.loads((folder / "annotations.json").read_text())["annotations"]
+
+
+def results(folder: Path, entries: Any) -> Path:
+    path = folder.parent / "theirs.json"
+    path.write_text(entries if isinstance(entries, str) else json.dumps(entries))
+    return path
+
+
+def entry(annotation: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    known = {"image_id": annotation["image_id"], "mask_id": annotation["id"], "score": 0.75}
+    return known | {"segmentation": annotation["segmentation"]} | changed
+
+
+def test_the_truth_itself_scores_1_and_its_score_is_the_predicted_iou(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = results(folder, [entry(annotation) for annotation in truth(folder)])
+    assert score(folder, path, "--model-name", "truth") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "given masks" in out
+    assert "no mask given" not in out
+    rows = read_runs([given_run(folder)])
+    assert (len(rows), set(rows["iou"]), set(rows["model"])) == (6, {1.0}, {"truth"})
+    assert [list(scores) for scores in rows["predicted_ious"]] == [[0.75]] * 6
+    assert not rows["multimask"].any()
+
+
+@pytest.mark.parametrize("prompt", ["point_3", "box"])
+def test_an_exported_run_scores_the_same_to_the_last_bit(folder: Path, prompt: str) -> None:
+    store = disk_run(folder, prompt)
+    path = folder.parent / "ours.json"
+    assert main(["export", str(store.folder), "--coco", str(path)]) == 0
+    assert score(folder, path) == 0
+    ours = read_runs([store])
+    ours = ours[ours["step"] == ours["step"].max()].reset_index(drop=True)
+    again = read_runs([given_run(folder)])
+    assert again["iou"].tolist() == ours["iou"].tolist()
+    assert again["iou"].mean() == ours["iou"].mean()
+    assert again["boundary_iou"].tolist() == ours["boundary_iou"].tolist()
+    assert [s[0] for s in again["predicted_ious"]] == [
+        scores[index]
+        for scores, index in zip(ours["predicted_ious"], ours["selected"], strict=True)
+    ]
+
+
+def test_a_report_and_the_same_command_again(folder: Path) -> None:
+    path = results(folder, [entry(annotation) for annotation in truth(folder)])
+    assert score(folder, path, "--name", "theirs") == 0
+    parts = given_run(folder).parts()
+    assert (folder.parent / "results" / "reports" / "theirs" / "index.html").is_file()
+    assert score(folder, path) == 0
+    assert given_run(folder).parts() == parts
+    disk_run(folder, "point_1")
+    assert main(["report", "--results", str(folder.parent / "results")]) == 0
+
+
+def test_a_target_without_a_mask_counts_as_0_and_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = results(folder, [entry(annotation) for annotation in truth(folder)[:4]])
+    assert score(folder, path) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "2 of 6 targets have no mask given and count as IoU 0" in out
+    assert sorted(read_runs([given_run(folder)])["iou"]) == [0, 0, 1, 1, 1, 1]
+
+
+def test_the_best_match_is_marked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entries = [entry(a) for a in reversed(truth(folder))]
+    for each in entries:
+        del each["mask_id"]
+    path = results(folder, entries)
+    assert score(folder, path) == 2
+    assert "no 'mask_id'" in one_line(capsys.readouterr().err)
+    assert score(folder, path, "--match", "best") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "oracle matching" in out
+    assert "best match" in out
+    assert set(read_runs([given_run(folder)])["iou"]) == {1.0}
+
+
+def test_a_polygon_is_drawn_as_coco_draws_it(folder: Path) -> None:
+    polygon = [3.0, 2.0, 30.5, 4.0, 25.0, 40.0]
+    annotation = truth(folder)[0]
+    path = results(folder, [entry(annotation, segmentation=[polygon])])
+    assert score(folder, path) == 0
+    drawn = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects([polygon], 48, 64)))
+    target = coco_mask.decode(annotation["segmentation"])
+    expected = (drawn & target).sum() / (drawn | target).sum()
+    rows = read_runs([given_run(folder)])
+    assert rows.loc[rows["mask_id"] == "1", "iou"].item() == pytest.approx(expected, abs=1e-12)
+
+
+def png_folder(folder: Path, names: str) -> Path:
+    made = folder.parent / "pngs"
+    for annotation in truth(folder):
+        path = made / f"{names.format(**annotation)}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(coco_mask.decode(annotation["segmentation"]) * 255).save(path)
+    return made
+
+
+@pytest.mark.parametrize("names", ["{id}", "{image_id}/{id}"])
+def test_a_folder_of_masks(folder: Path, names: str) -> None:
+    assert score(folder, png_folder(folder, names), "--format", "masks") == 0
+    assert read_runs([given_run(folder)])["iou"].tolist() == [1.0] * 6
+
+
+def label_maps(folder: Path, value: Callable[[int, int], int]) -> tuple[Path, dict[int, float]]:
+    """Label maps in which later objects lie on earlier ones, and each mask's IoU."""
+    made = folder.parent / "maps"
+    made.mkdir()
+    expected: dict[int, float] = {}
+    for image_id in range(3):
+        labels = np.zeros((48, 64), np.uint8)
+        own = [a for a in truth(folder) if a["image_id"] == image_id]
+        masks = [coco_mask.decode(a["segmentation"]).astype(bool) for a in own]
+        for place, mask in enumerate(masks):
+            labels[mask] = value(place, own[place]["id"])
+        for place, (annotation, mask) in enumerate(zip(own, masks, strict=True)):
+            seen = labels == value(place, annotation["id"])
+            expected[annotation["id"]] = (seen & mask).sum() / mask.sum()
+        Image.fromarray(labels).save(made / f"{image_id}.png")
+    return made, expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"), [("id", lambda place, id_: id_), ("index", lambda place, id_: place + 1)]
+)
+def test_label_maps(folder: Path, rule: str, value: Callable[[int, int], int]) -> None:
+    made, expected = label_maps(folder, value)
+    assert score(folder, made, "--format", "labels", "--match", rule) == 0
+    rows = read_runs([given_run(folder)])
+    assert dict(zip(rows["mask_id"].astype(int), rows["iou"], strict=True)) == expected
+
+
+def bad_results(folder: Path) -> dict[str, tuple[Any, str]]:
+    first, second = truth(folder)[:2]
+    wide = {"size": [64, 48], "counts": first["segmentation"]["counts"]}
+    torn = {"size": [48, 64], "counts": first["segmentation"]["counts"][:-3]}
+    return {
+        "unknown image": ([entry(first), entry(second, image_id=77)], "entry 1: no image '77'"),
+        "unknown mask": ([entry(first, mask_id=99)], "(image 0, mask 99): no target '99'"),
+        "another image's mask": ([entry(first, image_id=1)], "no target '1' in this image"),
+        "wrong size": ([entry(first, segmentation=wide)], "64×48"),
+        "torn": ([entry(first, segmentation=torn)], "entry 0 (image 0, mask 1)"),
+        "garbage": ([entry(first, segmentation={"size": [48, 64], "counts": "\x01"})], "damaged"),
+        "odd polygon": ([entry(first, segmentation=[[1, 2, 3]])], "as many x as y"),
+        "twice": ([entry(first), entry(second), entry(first)], "entry 2 (image 0, mask 1)"),
+        "no segmentation": ([{"image_id": 0}], "entry 0 is no object with a 'segmentation'"),
+        "score of text": ([entry(first, score="high")], "'score' is a number"),
+        "no list": ({"a": 1}, "COCO results are a list"),
+        "no JSON": ("{", "not a readable JSON file"),
+    }
+
+
+@pytest.mark.parametrize("kind", [
+    "unknown image", "unknown mask", "another image's mask", "wrong size", "torn", "garbage",
+    "odd polygon", "twice", "no segmentation", "score of text", "no list", "no JSON",
+])  # fmt: skip
+def test_bad_results_are_one_line_and_leave_nothing(
+    folder: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries, says = bad_results(folder)[kind]
+    assert score(folder, results(folder, entries)) == 2
+    said = one_line(capsys.readouterr().err)
+    assert says in said
+    assert "theirs.json" in said
+    assert not (folder.parent / "results").exists()
+
+
+def test_bad_folders_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = png_folder(folder, "{id}")
+    cases = [
+        ([], "--format coco|labels|masks"),
+        (["--format", "tiff"], "unknown format 'tiff'"),
+        (["--format", "labels"], "3.png: no image '3'"),
+        (["--format", "masks", "--match", "luck"], "unknown matching rule 'luck'"),
+        (["--format", "masks", "--match", "index"], "only label maps"),
+    ]
+    Image.new("L", (64, 48)).save(made / "stray.png")
+    cases.append((["--format", "masks"], "stray.png: no such target"))
+    for words, says in cases:
+        assert score(folder, made, *words) == 2, words
+        assert says in one_line(capsys.readouterr().err)
+    (made / "stray.png").unlink()
+    Image.new("L", (48, 64)).save(made / "1.png")
+    assert score(folder, made, "--format", "masks") == 2
+    said = one_line(capsys.readouterr().err)
+    assert "1.png" in said
+    assert "64×48" in said
+    assert not (folder.parent / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["model=disk", "dataset=shapes"], "--model-name"),
+        ([], "dataset=NAME"),
+        (["dataset=shapes,photos"], "one dataset"),
+        (["dataset=shapes", "runtime.limit=2"], "runtime.limit"),
+        (["dataset=shapes"], "no such file or folder"),
+    ],
+)
+def test_words_that_score_has_no_use_for(
+    words: list[str], says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["score", "--predictions", str(tmp_path / "none.json"), *words]) == 2
+    assert says in one_line(capsys.readouterr().err)
+
+
+def test_masks_for_targets_that_do_not_count_are_no_mistake(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    smallest = min(int(coco_mask.area(a["segmentation"])) for a in truth(folder))
+    path = results(folder, [entry(annotation) for annotation in truth(folder)])
+    assert score(folder, path, f"protocol.args.min_area={smallest + 1}") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "1 of 6 given masks answer no target" in out
+    assert len(read_runs([given_run(folder)])) == 5
+
+
+def test_an_unreadable_picture_is_left_out_and_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = results(folder, [entry(annotation) for annotation in truth(folder)])
+    (folder / "images" / "001.png").write_bytes(b"none")
+    assert score(folder, path) == 3
+    assert "1 image failed" in one_line(capsys.readouterr().err)
+    assert len(read_runs([given_run(folder)])) == 4
