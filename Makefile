@@ -6,7 +6,7 @@ JOBS ?= 2
 # The pins are those of CI and hold for its Python; others take the newest that fits.
 PINS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.version_info[:2] == (3, 11) else "")')
 
-.PHONY: install demo test browser slow notebooks lint types wheel check pins clean
+.PHONY: install demo test test-all browser slow notebooks lint types wheel docs linkcheck pictures check pins clean
 
 install: .venv/installed
 
@@ -19,8 +19,18 @@ install: .venv/installed
 demo: install
 	$(BIN)/sam-bench run experiment=demo --report demo
 
+# Tests start the command dozens of times: without kept bytecode each start compiles the package.
+unexport PYTHONDONTWRITEBYTECODE
+
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+COVERAGE := --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+# Without what is marked long: Ray, S3, notebooks, training, whole reports by the dozen, kills.
 test: install
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(PYTEST) $(COVERAGE)
+
+test-all: install
+	$(PYTEST) -m 'not slow' $(COVERAGE)
 
 # Chromium for the tests of a report's page; without it they are skipped.
 browser:
@@ -45,10 +55,22 @@ types: install
 wheel: install
 	.ci/wheel
 
-check: test lint types wheel
+# The site, docs/_build/html/index.html. A warning, and so a broken link inside it, fails.
+docs: install
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+# Links to other sites; needs the network, so it is no part of CI.
+linkcheck: install
+	$(BIN)/python -m sphinx -q -b linkcheck docs docs/_build/linkcheck
+
+# The pictures of the README and the site, from a run of the demo; needs Chromium.
+pictures: install
+	$(BIN)/python docs/screenshots.py
+
+check: test-all lint types wheel docs
 
 pins: install
 	$(BIN)/python -m pip freeze --exclude-editable >constraints.txt
 
 clean:
-	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv dist docs/_build docs/_generated .pytest_cache .mypy_cache .ruff_cache

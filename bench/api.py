@@ -77,7 +77,7 @@ def evaluate(
     """
     from bench.analysis.selection import select
     from bench.analysis.table import miou_table
-    from bench.config.composing import load_configs
+    from bench.config.composing import load_configs, quoted
     from bench.run.forecast.disk_space import check_disk_space
     from bench.run.plan import make_plan
     from bench.run.progress import run_plan
@@ -86,7 +86,7 @@ def evaluate(
         *(f"{group}={','.join(_several(choice, group))}" for group, choice in
           {"model": model, "dataset": dataset, "protocol": protocol}.items()),
         f"prompt=[{','.join(_several(prompt, 'prompt'))}]",
-        f"runtime.results={_quoted(results)}",
+        f"runtime.results={quoted(results)}",
         *([] if limit is None else [f"runtime.limit={limit}"]),
         *overrides,
     ]  # fmt: skip
@@ -94,7 +94,7 @@ def evaluate(
     plans = [make_plan(config) for config in configs]
     check_disk_space(plans)
     failed = [error for plan in plans for error in run_plan(plan)]
-    stores = {each.store.folder: each.store for plan in plans for each in plan.runs.values()}
+    stores = {each.store.folder: each.store for plan in plans for each in plan.work.runs.values()}
     partial = any(config.runtime.limit is not None for config in configs)
     selection = select(list(stores.values()), allow_partial=partial)
     table = miou_table(selection, allow_partial=partial)
@@ -144,9 +144,3 @@ def _several(choice: Choice, group: str) -> list[str]:
     if not names:
         raise BenchError(f"no {group} is chosen")
     return names
-
-
-def _quoted(path: str | Place) -> str:
-    """A path as a value of the command line's grammar, whatever characters it has."""
-    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

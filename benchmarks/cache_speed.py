@@ -82,7 +82,7 @@ def run(name: str, words: Sequence[str], results: Path) -> tuple[Turn, list[str]
     seconds, cpu = time.perf_counter() - start, time.process_time() - computed
     if failed:
         raise BenchError(f"image {failed[0].image_id}: {failed[0].reason}")
-    store = plan.runs["box"].store
+    store = plan.work.runs["box"].store
     told = store.header()["seconds"]
     frame = read_runs([store]).map(lambda v: v.tolist() if isinstance(v, np.ndarray) else v)
     rows = sorted(json.dumps(row, default=str) for row in frame.to_dict("records"))

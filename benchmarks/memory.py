@@ -145,13 +145,13 @@ def measure(name: str, chosen: argparse.Namespace) -> Memory:
 
 def _run(name: str, words: Sequence[str], pipe: Connection) -> None:
     """What the process does."""
-    from bench.run.worker import run
+    from bench.run.driver import run
 
     start = time.monotonic()
     (config,) = load_configs(list(words))
     plan = make_plan(config)
-    found = Memory(name, images=len(plan.ids), before=resident())
-    watcher = Watcher(len(plan.ids))
+    found = Memory(name, images=len(plan.work.ids), before=resident())
+    watcher = Watcher(len(plan.work.ids))
     run(plan, watcher)
     watcher.end()
     found.seconds = time.monotonic() - start
@@ -161,7 +161,7 @@ def _run(name: str, words: Sequence[str], pipe: Connection) -> None:
     found.at = {
         f"{share:.0%}".replace("%", " %"): watcher.tenths[round(10 * share) - 1] for share in SHARES
     }
-    stores = [each.store for each in plan.runs.values()]
+    stores = [each.store for each in plan.work.runs.values()]
     found.rows = sum(_rows(store.folder) for store in stores)
     pipe.send(found)
 

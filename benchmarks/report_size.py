@@ -24,7 +24,7 @@ import numpy as np
 
 from bench.report import write_report
 from bench.store.runs import RunStore
-from bench.types import Mask, Row, Sample, Target
+from bench.types import Mask, MaskRow, Sample, Target
 
 MASKS = 8
 SHAPE = (480, 640)
@@ -53,7 +53,7 @@ def sample(number: int) -> Sample:
     return Sample(f"{number:06d}", image, targets)
 
 
-def rows_of(image: Sample, model: str, prompt: str, clicks: int) -> Iterator[Row]:
+def rows_of(image: Sample, model: str, prompt: str, clicks: int) -> Iterator[MaskRow]:
     """Yield the rows of one image; a mask nears its target from step to step."""
     rng = np.random.default_rng([int(image.image_id), *model.encode(), *prompt.encode()])
     for target in image.targets:
@@ -65,12 +65,15 @@ def rows_of(image: Sample, model: str, prompt: str, clicks: int) -> Iterator[Row
             grown = cv2.dilate(dense, np.ones((size, size), np.uint8)).astype(bool)
             iou = float(dense.sum() / max(1, grown.sum()))
             shown = [] if prompt == "box" else points[:step]
-            yield Row(
-                "made_up", image.image_id, target.mask_id, None, {}, *SHAPE, target.mask.area,
-                model, prompt, "sam", step, len(shown), shown, [1] * len(shown),
-                [float(v) for v in (x0, y0, x1, y1)] if prompt == "box" else None,
-                iou, iou, [iou], [min(1.0, iou + 0.05)], 0, step == 1, iou**2,
-                Mask.from_dense(grown).to_rle(),
+            yield MaskRow(
+                dataset="made_up", image_id=image.image_id, mask_id=target.mask_id,
+                category=None, attributes={}, height=SHAPE[0], width=SHAPE[1],
+                area=target.mask.area, model=model, prompt=prompt, protocol="sam", step=step,
+                n_points=len(shown), point_coords=shown, point_labels=[1] * len(shown),
+                box=[float(v) for v in (x0, y0, x1, y1)] if prompt == "box" else None,
+                iou=iou, iou_oracle=iou, ious=[iou], predicted_ious=[min(1.0, iou + 0.05)],
+                selected=0, multimask=step == 1, mask_rle=Mask.from_dense(grown).to_rle(),
+                metrics={"boundary_iou": iou**2},
             )  # fmt: skip
 
 

@@ -128,8 +128,8 @@ def _rows(plan: Plan) -> tuple[pd.DataFrame, pd.Series]:
     """The plan's rows, and which of them reports show."""
     if failed := run_plan(plan):
         raise BenchError(f"image {failed[0].image_id}: {failed[0].reason}")
-    rows = read_runs([each.store for each in plan.runs.values()])
-    steps = {name: set(each.strategy.report_steps) for name, each in plan.runs.items()}
+    rows = read_runs([each.store for each in plan.work.runs.values()])
+    steps = {name: set(each.way.report_steps) for name, each in plan.work.runs.items()}
     pairs = zip(rows["prompt"], rows["step"], strict=True)
     return rows, pd.Series([step in steps[prompt] for prompt, step in pairs], index=rows.index)
 

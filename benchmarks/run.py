@@ -50,15 +50,15 @@ from row_comparison import KEY, compare, differing, plain, predicted_moved
 from speed_cases import CASES, NEED_GPU, Case
 from speed_figures import PHASES, Figures, table
 
-from bench.config.component import load_class
 from bench.config.composing import RunConfig, load_configs
+from bench.models.loading import model_class
 from bench.models.numerics import Numerics
 from bench.run.plan import Plan, make_plan
 from bench.run.progress import run_plan
-from bench.run.threads import Crew
 from bench.run.worker import GROUP
 from bench.store.runs import read_runs
 from bench.types import BenchError, Prompt
+from bench.types.threads import Crew
 
 _FLOOR_PIECE = 16
 """Prompts of an image that a thread answers on a CPU before others may take over the rest."""
@@ -117,7 +117,7 @@ def measure(case: Case, chosen: argparse.Namespace) -> Figures:
             figures.largest_predicted = max(figures.largest_predicted, moved)
             last = loop_rows["step"] == loop_rows.groupby("prompt")["step"].transform("max")
             figures.moved = compare(loop_rows, bench_rows[list(loop_rows)], last)
-        figures.images = len(plan.ids)
+        figures.images = len(plan.work.ids)
         figures.masks = bench_rows["mask_id"].nunique()
         figures.answers = len(bench_rows)
     return figures
@@ -130,8 +130,8 @@ def _warm_up(words: Sequence[str]) -> None:
 
 
 def _model(config: RunConfig, plan: Plan) -> Any:
-    model = load_class(config.model, config.runtime.allow_modules, "model")
-    return model(**config.model.args, site=plan.site)
+    model = model_class(config.model, config.runtime.allow_modules)
+    return model(**config.model.args, site=plan.setting.site)
 
 
 def _time_loop(config: RunConfig, plan: Plan, figures: Figures) -> pd.DataFrame:
@@ -142,7 +142,9 @@ def _time_loop(config: RunConfig, plan: Plan, figures: Figures) -> pd.DataFrame:
     with memory(), torch.inference_mode():
         start = time.perf_counter()
         rows = [
-            row for each in plan.ids for row in loop_over_masks(predictor, plan.reader.read(each))
+            row
+            for each in plan.work.ids
+            for row in loop_over_masks(predictor, plan.reader.read(each))
         ]
         figures.loop.append(time.perf_counter() - start)
     figures.memory_loop = max(figures.memory_loop, memory.above)
@@ -157,7 +159,7 @@ def _time_bench(plan: Plan, figures: Figures) -> pd.DataFrame:
         seconds = time.perf_counter() - start
     if failed:
         raise BenchError(f"image {failed[0].image_id}: {failed[0].reason}")
-    stores = [each.store for each in plan.runs.values()]
+    stores = [each.store for each in plan.work.runs.values()]
     header = stores[0].header()
     told, latest = header["seconds"], header["latest"]
     # Loading the model is not part of the loop's time either. Processes load side by side.
@@ -172,7 +174,7 @@ def _time_bench(plan: Plan, figures: Figures) -> pd.DataFrame:
 def _time_floor(config: RunConfig, plan: Plan, rows: pd.DataFrame, figures: Figures) -> None:
     """Time the model's calls alone: every image embedded once, every different prompt answered."""
     segmenter = _model(config, plan)
-    samples = {image_id: plan.reader.read(image_id) for image_id in plan.ids}
+    samples = {image_id: plan.reader.read(image_id) for image_id in plan.work.ids}
     asked = rows.assign(key=[_asked(row) for row in rows.to_dict("records")])
     asked = asked.drop_duplicates(["image_id", "mask_id", "step", "key"])
     prompts = {
@@ -202,12 +204,14 @@ def _time_floor(config: RunConfig, plan: Plan, rows: pd.DataFrame, figures: Figu
     def predict(asked: Sequence[tuple[Any, Prompt]], multimask: bool) -> None:
         segmenter.predict(*map(list, zip(*asked, strict=True)), multimask)
 
-    on_cpu = plan.site.device == "cpu"
+    on_cpu = plan.setting.site.device == "cpu"
     lanes = config.runtime.workers if on_cpu else 1
     crew = Crew(lanes, partial(_one_thread, on_cpu))
     # As the bench does: image by image on a CPU, several together elsewhere.
     together = 1 if on_cpu else max(GROUP, config.runtime.image_batch)
-    groups = [plan.ids[start : start + together] for start in range(0, len(plan.ids), together)]
+    groups = [
+        plan.work.ids[start : start + together] for start in range(0, len(plan.work.ids), together)
+    ]
     if not on_cpu:
         answer(groups[0])  # the first calls load kernels
     with ThreadPoolExecutor(lanes) as pool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,20 @@ from pycocotools import mask as coco_mask
 
 
 @pytest.fixture
-def coco_folder(tmp_path: Path) -> Callable[..., Path]:
+def coco_folder(tmp_path: Path, coco_folder_in: Callable[..., Path]) -> Callable[..., Path]:
     """Makes a COCO dataset of random non-square pictures: ``annotations.json`` and ``images/``."""
+    return partial(coco_folder_in, tmp_path)
 
-    def make(images: int = 4, masks: int = 3, size: tuple[int, int] = (48, 64)) -> Path:
+
+@pytest.fixture(scope="session")
+def coco_folder_in() -> Callable[..., Path]:
+    """The same in a given folder, for what the tests of a module share."""
+
+    def make(
+        parent: Path, images: int = 4, masks: int = 3, size: tuple[int, int] = (48, 64)
+    ) -> Path:
         rng = np.random.default_rng(images * 100 + masks)
-        folder = tmp_path / "coco"
+        folder = parent / "coco"
         (folder / "images").mkdir(parents=True)
         document: dict[str, list[Any]] = {
             "images": [],

@@ -1,13 +1,14 @@
 """Runs as the bench writes them, from drawn pictures and predictions of a chosen quality."""
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import cv2
 import numpy as np
 import pytest
 
 from bench.store.runs import RunStore, run_name
-from bench.types import BenchError, Mask, Row, Sample, Target
+from bench.types import BenchError, Mask, MaskRow, Sample, Target
 
 REPORT_STEPS = {
     "points": {"1": "1 point", "2": "2 points", "3": "3 points", "5": "5 points", "9": "9 points"},
@@ -98,15 +99,27 @@ def make_rows(sample, dataset, model, prompt, protocol, skill, seed, keep_masks=
             selected = int(np.argmax(predicted))
             mask = candidates[selected]
             rows.append(
-                Row(
-                    dataset, sample.image_id, target.mask_id, target.category, {},
-                    *sample.shape, target.mask.area, model, prompt, protocol, step, len(points),
-                    points, labels, box, ious[selected], max(ious), ious, predicted, selected,
-                    several, ious[selected] ** 1.7,
-                    Mask.from_dense(mask).to_rle() if keep_masks else None,
+                MaskRow(
+                    dataset=dataset, image_id=sample.image_id, mask_id=target.mask_id,
+                    category=target.category, attributes={}, height=sample.shape[0],
+                    width=sample.shape[1], area=target.mask.area, model=model, prompt=prompt,
+                    protocol=protocol, step=step, n_points=len(points), point_coords=points,
+                    point_labels=labels, box=box, iou=ious[selected], iou_oracle=max(ious),
+                    ious=ious, predicted_ious=predicted, selected=selected, multimask=several,
+                    mask_rle=Mask.from_dense(mask).to_rle() if keep_masks else None,
+                    metrics={"boundary_iou": ious[selected] ** 1.7},
                 )
             )  # fmt: skip
     return rows
+
+
+@cache
+def draw(count, kind, runs):
+    """Samples, and the rows of each; tests ask for the same ones over and over."""
+    samples = make_samples(count=count, **dict(kind))
+    for sample in samples:
+        sample.image.flags.writeable = False
+    return samples, [make_rows(sample, **dict(runs)) for sample in samples]
 
 
 @dataclass
@@ -123,10 +136,12 @@ class Bench:
         key = key or f"{dataset}{model}{prompt}{protocol}".encode().hex()[-12:]
         store = RunStore.create(self.results, run_name(dataset, model, prompt, key))
         if rows is None:
-            samples = make_samples(dataset, images, seed, shape=shape, category=category)
+            kind = {"name": dataset, "seed": seed, "shape": shape, "category": category}
+            asked = {"dataset": dataset, "model": model, "prompt": prompt, "protocol": protocol,
+                     "skill": skill, "seed": seed, "keep_masks": keep_masks}  # fmt: skip
+            samples, rows = draw(images, tuple(kind.items()), tuple(asked.items()))
             self.samples |= {(dataset, sample.image_id): sample for sample in samples}
-            for sample in samples:
-                made = make_rows(sample, dataset, model, prompt, protocol, skill, seed, keep_masks)
+            for sample, made in zip(samples, rows, strict=True):
                 store.write_part(made, [sample.image_id])
         else:
             store.write_part(rows, sorted({row.image_id for row in rows}))
@@ -177,8 +192,9 @@ def row():
             "prompt": "point_1", "protocol": "sam", "step": 1, "n_points": 1,
             "point_coords": [[1.0, 1.0]], "point_labels": [1], "box": None, "iou": iou,
             "iou_oracle": iou, "ious": [iou], "predicted_ious": [0.9], "selected": 0,
-            "multimask": False, "boundary_iou": 0.3, "mask_rle": None,
+            "multimask": False, "mask_rle": None,
+            "metrics": {"boundary_iou": given.pop("boundary_iou", 0.3)},
         }  # fmt: skip
-        return Row(**(made | given))
+        return MaskRow(**(made | given))
 
     return make

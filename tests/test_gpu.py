@@ -17,10 +17,10 @@ from small_sam import build_small_sam
 from bench.config.composing import load_configs
 from bench.models.numerics import Numerics
 from bench.models.sam_segmenter import SamSegmenter
+from bench.run.batches import Halving, Room
 from bench.run.plan import make_plan
 from bench.run.progress import run_plan
 from bench.store.runs import read_runs
-from bench.tasks.halving import Halving, Room
 from bench.types import ImageArray, Prediction, Prompt, Site
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
@@ -130,7 +130,7 @@ def rows(folder: Path, *words: str) -> pd.DataFrame:
     (config,) = load_configs([*WORDS, *words, f"runtime.results={folder}"])
     plan = make_plan(config)
     assert not run_plan(plan)
-    return read_runs([each.store for each in plan.runs.values()])
+    return read_runs([each.store for each in plan.work.runs.values()])
 
 
 def test_a_whole_run_tells_what_the_cpu_tells(tmp_path: Path) -> None:

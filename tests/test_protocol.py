@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from oddities import odd_masks
 
-from bench.config.component import Part, load_class
+import bench.protocol
+from bench.config.component import Component, load_class
 from bench.config.composing import conf_dir, group_names, load_configs
 from bench.protocol import Protocol
 from bench.types import BenchError, Prompt, Target
@@ -16,14 +17,14 @@ BOX = Prompt(box=np.zeros(4, np.float32))
 BOX_AND_ONE = Prompt(ONE.points, ONE.labels, BOX.box)
 
 
-def part(name: str) -> Part:
+def part(name: str) -> Component:
     return load_configs([f"protocol={name}", "model=disk"])[0].protocol
 
 
 @pytest.mark.parametrize("name", group_names("protocol"))
 def test_every_protocol_is_complete_and_explains_each_choice(name: str) -> None:
     yaml = part(name)
-    protocol = load_class(yaml)(**yaml.args)
+    protocol = load_class(yaml, bench.protocol)(**yaml.args)
     assert isinstance(protocol, Protocol)
     assert set(yaml.args) == set(Protocol.__dataclass_fields__), "every choice is named"
     assert set(yaml.about["choices"]) == set(yaml.args), "every choice has its sentence"
@@ -32,7 +33,7 @@ def test_every_protocol_is_complete_and_explains_each_choice(name: str) -> None:
 
 
 def test_the_default_is_sam() -> None:
-    assert load_class(part("sam"))(**part("sam").args) == Protocol()
+    assert load_class(part("sam"), bench.protocol)(**part("sam").args) == Protocol()
 
 
 def test_a_second_protocol_differs_by_data_alone() -> None:

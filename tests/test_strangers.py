@@ -7,6 +7,7 @@ import os
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,10 +16,12 @@ from finished import disk_run, one_line
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bench import models
 from bench.cli import main
-from bench.config.component import Part, load_class
+from bench.config.component import Component, load_class
 from bench.config.composing import RunConfig, load_configs
 from bench.config.hints import fits
+from bench.data import readers
 from bench.files.yaml_files import check_yaml
 from bench.models.weights import read_state
 from bench.store.headers import check_header
@@ -108,36 +111,40 @@ def test_the_command_line_may_call_a_resolver(
 
 
 def test_anchors_and_references_to_other_keys_are_fine(tmp_path: Path) -> None:
-    text = "# @package _global_\nseed: &s 3\nfigure: '${model.name}: ${task}'\n"
+    text = "# @package _global_\nseed: &s 3\nfigure: '${model.name}: ${task.name}'\n"
     assert one("experiment=theirs", folder=theirs(tmp_path, text)).figure == "disk: prompted_masks"
 
 
 @pytest.mark.parametrize(
-    ("target", "group", "says"),
+    ("target", "room", "says"),
     [
-        ("bench.models.segment_anything.SegmentAnything", "dataset", "outside the allowed"),
-        ("bench.data.readers.coco.Coco", "model", "outside the allowed modules"),
-        ("bench.demo.training.train.Recipe", None, "outside the allowed modules"),
-        ("bench.cli.commands.run.main", None, "outside the allowed modules"),
-        ("bench.store.runs.RunStore", "dataset", "outside the allowed modules"),
-        ("bench.modelsx.Thing", "model", "outside the allowed modules"),
-        ("bench.models.disk.BenchError", "model", r"is written in bench\.types, expected in"),
-        ("bench.models.checkpoints.Path", "model", "is written in pathlib"),
-        ("bench.models.disk.np.ndarray", "model", "no class"),
-        ("", None, "outside the allowed modules"),
-        ("bench.models..Disk", "model", "no class"),
+        ("bench.models.segment_anything.SegmentAnything", readers, "outside the allowed"),
+        ("bench.data.readers.coco.Coco", models, "outside the allowed modules"),
+        ("bench.demo.training.train.Recipe", models, "outside the allowed modules"),
+        ("bench.cli.commands.run.main", models, "outside the allowed modules"),
+        ("bench.store.runs.RunStore", readers, "outside the allowed modules"),
+        ("bench.modelsx.Thing", models, "outside the allowed modules"),
+        (
+            "bench.models.disk.BenchError",
+            models,
+            r"is written in bench\.types\.errors, expected in",
+        ),
+        ("bench.models.checkpoints.Path", models, "is written in pathlib"),
+        ("bench.models.disk.np.ndarray", models, "no class"),
+        ("", models, "outside the allowed modules"),
+        ("bench.models..Disk", models, "no class"),
     ],
 )
 def test_a_part_names_a_class_of_its_groups_own_room(
-    target: str, group: str | None, says: str
+    target: str, room: ModuleType, says: str
 ) -> None:
     with pytest.raises(BenchError, match=says):
-        load_class(Part("x", "1", target), group=group)
+        load_class(Component("x", "1", target), room)
 
 
 def test_nothing_is_imported_before_it_is_allowed(tmp_path: Path) -> None:
     with pytest.raises(BenchError):
-        load_class(Part("x", "1", "antigravity.Thing"))
+        load_class(Component("x", "1", "antigravity.Thing"), models)
     import sys
 
     assert "antigravity" not in sys.modules
@@ -155,7 +162,7 @@ def test_nothing_is_imported_before_it_is_allowed(tmp_path: Path) -> None:
 )
 def test_arguments_are_of_the_constructors_types(args: dict[str, Any], says: str) -> None:
     with pytest.raises(BenchError, match=says):
-        load_class(Part("x", "1", "bench.data.readers.shapes.Shapes", args), group="dataset")
+        load_class(Component("x", "1", "bench.data.readers.shapes.Shapes", args), readers)
 
 
 def test_annotations_of_every_kind_are_understood() -> None:

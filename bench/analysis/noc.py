@@ -1,4 +1,4 @@
-"""The number of clicks that a mask needs (NoC): the table of interactive segmentation."""
+"""Clicks that a mask needs (NoC) and the area under its curve: interactive segmentation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.analysis.section import Section
 from bench.analysis.selection import Selection
 from bench.analysis.stats import clustered_interval
 from bench.analysis.table import dataset_seed
-from bench.store.runs import read_runs
+from bench.analysis.words import points, with_bounds
 
 THRESHOLDS = (0.80, 0.85, 0.90)
 LEAST_CLICKS = 10
@@ -35,14 +35,35 @@ def clicks_needed(ious: npt.NDArray[np.float64], threshold: float) -> npt.NDArra
     return needed
 
 
+def areas_under(ious: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The area (N,) under each curve of IoU against clicks, in [0, 1].
+
+    ``ious`` is (N, K), the IoU after each click, in [0, 1]; a later, worse mask counts as it is.
+    The trapezoid rule over clicks 1 to K, divided by their distance K - 1, so that IoU 1 from the
+    first click on gives 1; a curve of a single click has its IoU. The mean over masks is the area
+    under the mIoU curve, the AuC of Jang and Kim (BRS, CVPR 2019), normed to [0, 1] as theirs.
+
+    >>> areas_under(np.array([[0.0, 1.0, 1.0], [0.5, 0.5, 0.5]])).tolist()
+    [0.75, 0.5]
+    """
+    if ious.shape[1] == 1:
+        return ious[:, 0]
+    areas: npt.NDArray[np.float64] = ((ious[:, 1:] + ious[:, :-1]) / 2).mean(axis=1)
+    return areas
+
+
 def noc_section(selection: Selection, *, samples: int = 10_000, seed: int = 0) -> Iterator[Section]:
     """The table of the runs with at least ten clicks; nothing where there is none.
 
     Its lines: ``run, dataset, model, protocol, clicks`` (K), ``masks, images``, then per threshold
     ``noc_80, noc_80_low, noc_80_high`` (mean clicks with a 95 % interval over images), ``never_80``
-    (masks that never get there) and ``at_limit_80`` (masks whose NoC is K, what RITM's script
-    prints as failures: it holds those that get there with the last click).
+    (masks that never get there), ``solved_80`` (the share of masks that do, 1 - never / masks) and
+    ``at_limit_80`` (masks whose NoC is K, what RITM's script prints as failures: it holds those
+    that get there with the last click); at last ``auc, auc_low, auc_high``, the mean of
+    ``areas_under`` with its interval, in [0, 1].
     """
+    if not selection.of_masks:
+        return
     lines = [
         _line(name, selection, samples, seed)
         for name, header in sorted(selection.headers.items())
@@ -55,21 +76,28 @@ def noc_section(selection: Selection, *, samples: int = 10_000, seed: int = 0) -
     marks = [round(100 * threshold) for threshold in THRESHOLDS]
     heads = ["dataset", "model", *(["protocol"] if several else []), "clicks", "masks"]
     heads += [f"NoC@{mark}" for mark in marks] + [f"never {mark}" for mark in marks]
+    heads += [*(f"solved {mark}" for mark in marks), "AUC"]
     rows = []
     for line in lines:
         names = [line["dataset"], line["model"], *([line["protocol"]] if several else [])]
         nocs = [_shown(line, f"noc_{mark}") for mark in marks]
         never = [f"{line[f'never_{mark}']:,}" for mark in marks]
-        rows.append((*names, str(line["clicks"]), f"{line['masks']:,}", *nocs, *never))
+        solved = [points(line[f"solved_{mark}"]) for mark in marks]
+        bounds = points(line["auc_low"]), points(line["auc_high"])
+        auc = with_bounds(points(line["auc"]), *bounds)
+        counts = str(line["clicks"]), f"{line['masks']:,}"
+        rows.append((*names, *counts, *nocs, *never, *solved, auc))
     note = (
         "NoC@t: the mean number of clicks until a mask's IoU first reaches t, the limit where it "
-        "never does, with a 95 % interval over images. Never: how many masks don't get there."
+        "never does, with a 95 % interval over images. Never: how many masks don't get there. "
+        "Solved: how many do, in per cent. AUC: the area under the curve of mIoU over the clicks, "
+        "100 for a perfect mask from the first click on, with its interval."
     )
     yield Section("noc", "Clicks needed", note, tuple(heads), tuple(rows), frame, names=2 + several)
 
 
 def _line(run: str, selection: Selection, samples: int, seed: int) -> dict[str, Any]:
-    rows = read_runs([selection.stores[run]], ["dataset", "model", "protocol", "iou"])
+    rows = selection.every.of(run, ["dataset", "model", "protocol", "iou"])
     curves = rows.pivot(index=["image_id", "mask_id"], columns="step", values="iou")
     ious = curves.sort_index(axis=1).ffill(axis=1).to_numpy(np.float64)
     images = curves.index.get_level_values("image_id")
@@ -83,15 +111,18 @@ def _line(run: str, selection: Selection, samples: int, seed: int) -> dict[str, 
         "masks": len(ious),
         "images": images.nunique(),
     }
+    chance = dataset_seed(seed, line["dataset"])
     for threshold in THRESHOLDS:
         mark = round(100 * threshold)
         needed = clicks_needed(ious, threshold)
-        chance = dataset_seed(seed, line["dataset"])
         found = clustered_interval(needed, list(images), samples=samples, seed=chance)
         line[f"noc_{mark}"], line[f"noc_{mark}_low"] = found.mean, found.low
         line[f"noc_{mark}_high"] = found.high
         line[f"never_{mark}"] = int((ious < threshold).all(axis=1).sum())
+        line[f"solved_{mark}"] = 1 - line[f"never_{mark}"] / len(ious)
         line[f"at_limit_{mark}"] = int((needed == ious.shape[1]).sum())
+    found = clustered_interval(areas_under(ious), list(images), samples=samples, seed=chance)
+    line |= {"auc": found.mean, "auc_low": found.low, "auc_high": found.high}
     return line
 
 

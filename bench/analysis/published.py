@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import pandas as pd
 
 from bench.analysis.reference import published
 from bench.analysis.section import Section
+from bench.analysis.selection import Selection
 from bench.analysis.words import DASH
 
 NEAR = 1.0
@@ -61,13 +61,13 @@ Choices = Mapping[str, Mapping[str, Any]]
 
 def published_lines(
     lines: pd.DataFrame,
-    headers: Mapping[str, Mapping[str, Any]],
+    selection: Selection,
     protocols: Choices | None = None,
 ) -> pd.DataFrame:
     """What was published of each line of a table, a row per published number.
 
-    ``lines`` are those of ``bench.analysis.table.Table`` or of ``bench.analysis.noc``, ``headers``
-    the runs' by folder name, as a ``Selection`` holds them; means over datasets are left out, and
+    ``lines`` are those of ``bench.analysis.table.Table`` or of ``bench.analysis.noc``, made of the
+    ``selection``; means over datasets are left out, and
     so are runs of a user's own weights, whatever their name. ``protocols`` are the choices of
     each protocol by name (``conf/protocol``), by default those that the headers tell. The columns:
 
@@ -84,12 +84,15 @@ def published_lines(
     A line of which nothing was published has one row, null from ``metric`` to ``note`` but for
     ``ours, low, high``. In the order of the lines, numbers of the same protocol first.
     """
+    headers = selection.headers
     known = dict(protocols) if protocols is not None else _choices_of(headers)
     table, found = published(), list[dict[str, Any]]()
     for line in lines[lines["dataset"].notna()].to_dict("records"):
         header = headers.get(str(line["run"]), {})
         own = (header.get("facts") or {}).get("weights") == "own file"
-        numbers: list[dict[str, Any] | None] = [] if own else [*_numbers_for(line, table)]
+        numbers: list[dict[str, Any] | None] = (
+            [] if own else [*_numbers_for(line, selection, table)]
+        )
         found += [_row(line, header, number, known) for number in numbers or [None]]
     plain = pd.DataFrame(found, columns=list(COLUMNS), dtype=object)
     frame: pd.DataFrame = plain.astype(dict.fromkeys(_NUMBERS, "float64"))
@@ -119,21 +122,6 @@ def verdict(
     if low - printed <= theirs <= high + printed:
         return "reproduced"
     return "near" if round(abs(ours - theirs), 9) <= near else "off"
-
-
-def prompt_slug(label: str) -> str | None:
-    """What published numbers call a table's prompt; none where they have no word for it.
-
-    >>> prompt_slug("1 point"), prompt_slug("3 points"), prompt_slug("box + 2 points")
-    ('point_1', 'point_3', 'box_and_2_points')
-    """
-    if label == "box":
-        return "box"
-    if clicks := re.fullmatch(r"(\d+) points?", label):
-        return f"point_{clicks[1]}"
-    if both := re.fullmatch(r"box \+ (\d+) (points?)", label):
-        return f"box_and_{both[1]}_{both[2]}"
-    return None
 
 
 HEADS = ("dataset", "prompt", "model", "protocol", "metric", "ours", "published", "difference",
@@ -185,9 +173,14 @@ def _choices_of(headers: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[s
     return {str(part["name"]): part.get("args") or {} for part in parts if "name" in part}
 
 
-def _numbers_for(line: Mapping[Any, Any], table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _numbers_for(
+    line: Mapping[Any, Any], selection: Selection, table: pd.DataFrame
+) -> Iterator[dict[str, Any]]:
     """The published numbers of a line's model, dataset and prompt, the same protocol's first."""
-    slug = f"points_{line['clicks']}" if "clicks" in line else prompt_slug(str(line["prompt"]))
+    if "clicks" in line:
+        slug: str | None = f"points_{line['clicks']}"
+    else:
+        slug = selection.steps[str(line["prompt"])].slug
     answered = {
         (metric, measure.unit) for metric, measure in MEASURES.items() if measure.column in line
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -12,12 +12,16 @@ from bench.analysis.added_metrics import KEY, with_metrics, write_metric
 from bench.analysis.selection import select
 from bench.analysis.stats import clustered_interval
 from bench.analysis.table import dataset_seed
-from bench.scoring.metrics import METRICS
+from bench.scoring.metrics import Metric, metric
+from bench.scoring.metrics.iou import iou
 from bench.store.runs import RunStore, read_runs
+from bench.store.schema import SCHEMA
 from bench.types import BenchError, Mask, Sample
 
-Measure = Callable[[Mask, Mask], float]
 ReadSample = Callable[[RunStore, str], Sample]
+
+TAKEN = frozenset({*SCHEMA.names, "run", "label"}) - {"iou", "boundary_iou"}
+"""Columns that say something else than a metric that may be added."""
 
 
 def rescore(
@@ -25,17 +29,21 @@ def rescore(
     metrics: Sequence[str],
     read_sample: ReadSample,
     *,
+    allow_modules: Sequence[str] = (),
     image_done: Callable[[], None] = lambda: None,
 ) -> pd.DataFrame:
     """The run's rows with the metrics, which are kept in its folder ``metrics/``.
 
-    ``metrics`` are names of ``bench.scoring.metrics.METRICS``; ``read_sample`` gives the image and
-    the targets of (run, image id). The frame has ``image_id, mask_id, step`` and a column for each
-    metric. The IoU is computed along, to the last bit: where it isn't the stored one the data
-    isn't what the run saw. Then ``BenchError`` is raised and nothing is written, as it is for an
-    unknown metric, a run without stored masks, or without any row.
+    ``metrics`` are names that ``bench.scoring.metrics.metric`` knows, or a user's own within
+    ``allow_modules``; ``read_sample`` gives the image and the targets of (run, image id). The frame
+    has ``image_id, mask_id, step`` and a column for each metric, null where it doesn't apply. The
+    IoU is computed along, to the last bit: where it isn't the stored one the data isn't what the
+    run saw. Then ``BenchError`` is raised and nothing is written, as it is for an unknown metric,
+    two of one column, a run without stored masks, or without any row.
     """
-    measures = {name: _measure(name) for name in metrics}
+    chosen = chosen_metrics(metrics, allow_modules)
+    if "mask_rle" not in store.columns():
+        raise BenchError(f"{store.folder}: no mask is scored in this run")
     rows = read_runs([store], ["height", "width", "iou", "mask_rle"])
     if rows.empty:
         raise BenchError(f"{store.folder}: no mask is scored in this run")
@@ -44,17 +52,35 @@ def rescore(
             f"{store.folder}: {without} of {len(rows)} rows hold no mask "
             "(runtime.keep_masks=false); run it again with masks, into another results folder"
         )
-    found = {name: np.empty(len(rows)) for name in measures}
+    found = {each.name: np.empty(len(rows)) for each in chosen}
     for image_id, group in rows.groupby("image_id", sort=False):
         sample = read_sample(store, str(image_id))
-        for index, values in _image(store, sample, group, measures):
+        for index, values in _image(store, sample, group, chosen):
             for name, value in values.items():
-                found[name][index] = value
+                found[name][index] = np.nan if value is None else value
         image_done()
     frame: pd.DataFrame = rows[KEY].assign(**found)
-    for name in measures:
-        write_metric(store, name, frame)
+    for each in chosen:
+        write_metric(store, each.measure, frame)
     return frame
+
+
+def chosen_metrics(metrics: Sequence[str], allow_modules: Sequence[str] = ()) -> list[Metric]:
+    """The metrics of some names, each once.
+
+    Raises ``BenchError`` for an unknown name, a column that two of them share, and one that rows
+    have already for something else.
+    """
+    chosen: dict[str, Metric] = {}
+    for name in dict.fromkeys(metrics):
+        found = metric(name, allow_modules)
+        if found.name in chosen or found.name in TAKEN:
+            raise BenchError(
+                f"metric {name!r} has the column {found.name!r}, which is another's already; "
+                "give its measure another name"
+            )
+        chosen[found.name] = found
+    return list(chosen.values())
 
 
 def metric_means(
@@ -67,8 +93,9 @@ def metric_means(
     """The means of added metrics at each run's reported steps.
 
     A row per run, reported step and metric: ``run, dataset, model, protocol, prompt`` (the label),
-    ``metric, masks, images, mean, low, high``, in [0, 1]; the 95 % interval is a bootstrap over
-    images, null for a single one. Raises ``BenchError`` as a report does.
+    ``metric, masks, images, mean, low, high``, in the metric's plain unit, over the masks that it
+    applies to; the 95 % interval is a bootstrap over images, null for a single one. Raises
+    ``BenchError`` as a report does.
     """
     lines: list[dict[str, Any]] = []
     for store in stores:
@@ -77,37 +104,37 @@ def metric_means(
         for label in selection.labels:
             group = rows[rows["label"] == label]
             first = group.iloc[0]
-            names = {name: str(first[name]) for name in ("run", "dataset", "model", "protocol")}
-            for metric in metrics:
+            names = {each: str(first[each]) for each in ("run", "dataset", "model", "protocol")}
+            for name in metrics:
+                said = names | {"prompt": label, "metric": name}
+                applies = group[group[name].notna()]
+                if applies.empty:
+                    nothing = {"mean": None, "low": None, "high": None}
+                    lines.append(said | {"masks": 0, "images": 0} | nothing)
+                    continue
                 found = clustered_interval(
-                    group[metric],
-                    group["image_id"],
+                    applies[name],
+                    applies["image_id"],
                     samples=samples,
                     seed=dataset_seed(0, names["dataset"]),
                 )
                 numbers = {"masks": found.n, "images": found.clusters, "mean": found.mean}
                 bounds = {"low": found.low, "high": found.high}
-                lines.append(names | {"prompt": label, "metric": metric} | numbers | bounds)
+                lines.append(said | numbers | bounds)
     means: pd.DataFrame = pd.DataFrame(lines)
     return means
 
 
-def _measure(name: str) -> Measure:
-    if name not in METRICS:
-        raise BenchError(f"unknown metric {name!r}; there are: {', '.join(METRICS)}")
-    return METRICS[name]
-
-
 def _image(
-    store: RunStore, sample: Sample, rows: pd.DataFrame, measures: Mapping[str, Measure]
-) -> list[tuple[int, dict[str, float]]]:
+    store: RunStore, sample: Sample, rows: pd.DataFrame, chosen: Sequence[Metric]
+) -> list[tuple[int, dict[str, float | None]]]:
     """The metrics of one image's rows by their place; steps that keep a mask are scored once."""
     targets = {target.mask_id: target.mask for target in sample.targets}
     if sample.ignore is not None:
         kept = ~sample.ignore
         targets = {name: Mask.from_dense(mask.dense() & kept) for name, mask in targets.items()}
-    scored: list[tuple[int, dict[str, float]]] = []
-    earlier: dict[tuple[str, str], dict[str, float]] = {}
+    scored: list[tuple[int, dict[str, float | None]]] = []
+    earlier: dict[tuple[str, str], dict[str, float | None]] = {}
     for index, row in zip(rows.index, rows.to_dict("records"), strict=True):
         where = f"{store.folder}: mask {row['mask_id']} of image {sample.image_id}"
         again = "bring back the data that the run saw"
@@ -119,13 +146,13 @@ def _image(
             shape = [int(row["height"]), int(row["width"])]
             try:
                 mask = Mask.from_rle({"size": shape, "counts": row["mask_rle"]})
-                earlier[question] = {n: measure(mask, target) for n, measure in measures.items()}
-                iou = METRICS["iou"](mask, target)
+                earlier[question] = {each.name: each.of(mask, target) for each in chosen}
+                now = iou(mask, target)
             except ValueError as error:
                 raise BenchError(f"{where}, step {row['step']}: {error}; {again}") from error
-            if iou != row["iou"]:
+            if now != row["iou"]:
                 raise BenchError(
-                    f"{where} has IoU {row['iou']:.6f} in the run and {iou:.6f} against the data "
+                    f"{where} has IoU {row['iou']:.6f} in the run and {now:.6f} against the data "
                     f"as read now; {again}"
                 )
         scored.append((cast("int", index), earlier[question]))

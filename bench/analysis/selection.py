@@ -1,4 +1,4 @@
-"""What a report speaks of: the reported steps of several runs, as one frame of rows.
+"""The rows of a report: the reported steps of several runs, in one frame.
 
 Runs that would make a number misleading are refused here, before anything is computed.
 """
@@ -14,16 +14,21 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bench.analysis import notes
+from bench.analysis.added_metrics import added_measures, added_values
+from bench.analysis.every_row import EveryRow
+from bench.analysis.notes import part as part
 from bench.config.composing import conf_dir
 from bench.config.labels import shown_label
+from bench.scoring.metrics import boundary_iou
+from bench.store.row_table import KEY as _KEY
 from bench.store.row_table import same_as_next
 from bench.store.runs import RunStore, read_rows
-from bench.types import BenchError
+from bench.store.schema import COLUMNS
+from bench.types import IOU, BenchError, Measure, Step
 
-_COLUMNS = [
-    "dataset", "model", "prompt", "protocol", "n_points", "box", "iou", "iou_oracle",
-    "predicted_ious", "selected", "multimask", "boundary_iou",
-]  # fmt: skip
+_CORE = ["dataset", "model", "prompt", "protocol"]
+_OF_MASKS = ["n_points", "box", "iou_oracle", "predicted_ious", "selected", "multimask"]
 
 _NAMES = frozenset({"run", "dataset", "model", "prompt", "protocol", "label"})
 """Columns that say the same in many rows: as texts they would take most of the memory."""
@@ -34,19 +39,26 @@ class Selection:
     """The rows of a report: one per run, mask and reported step.
 
     ``rows`` has the columns ``run, dataset, model, protocol, prompt`` (the strategy), ``label``
-    (the reported step, such as "3 points"), ``n_points, has_box, image_id, mask_id, iou,
-    iou_oracle, multimask, predicted_iou, boundary_iou, carried``. IoUs are in [0, 1]. A mask that
-    needed no further prompt keeps the row of its last step, ``carried``. Names that many rows share
-    (``run`` to ``label``) are categories, sorted. ``labels`` are in
-    reading order: points by number, then what holds a box. ``stores`` and ``headers`` go by the
-    run's folder name; ``notes`` are sentences that must stand in every caption.
+    (the reported step, such as "3 points"), ``n_points, has_box, image_id, mask_id``, what
+    ``leads`` (``iou``), ``iou_oracle, multimask, predicted_iou, carried``, and the ``further``
+    measures' columns, NaN where a run lacks one. IoUs are in [0, 1]. A mask that needed no further
+    prompt keeps the row of its last step, ``carried``. Names that many rows share (``run`` to
+    ``label``) are categories, sorted. ``labels`` are in reading order: points by number, then what
+    holds a box; ``steps`` says what each is. ``of_masks`` says whether the rows are masks', with
+    prompts and candidates. ``stores`` and ``headers`` go by the run's folder name; ``notes`` are
+    sentences that must stand in every caption. ``every`` has the rows of all steps.
     """
 
     rows: pd.DataFrame
     labels: tuple[str, ...]
+    steps: Mapping[str, Step]
+    leads: Measure
+    further: tuple[Measure, ...]
+    of_masks: bool
     stores: Mapping[str, RunStore]
     headers: Mapping[str, Mapping[str, Any]]
     notes: tuple[str, ...]
+    every: EveryRow
 
     def titles(self, kind: str) -> dict[str, str]:
         """Name → label of every ``dataset`` or ``model``; its name where labels are not unique."""
@@ -65,10 +77,11 @@ class Selection:
         }
 
 
-def part(header: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    """The header's dataset, model, prompt or protocol; empty where it names none."""
-    found = header.get(kind)
-    return found if isinstance(found, Mapping) else {}
+KEY = list(_KEY)
+"""What a row of a run is known by."""
+
+BOUNDARY = boundary_iou.METRIC.measure
+"""What runs of releases before metrics had headers of their own hold beside the IoU."""
 
 
 def badge(header: Mapping[str, Any], kind: str) -> str:
@@ -89,7 +102,8 @@ def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Select
     """The reported steps of the runs.
 
     Raises ``BenchError`` for no run, a run without a row, an unfinished run, the same (dataset,
-    model, prompt label, protocol) in two runs, and runs that saw different data under one name.
+    model, prompt label, protocol) in two runs, runs of tasks that measure different things, and
+    runs that saw different data under one name.
     ``allow_partial`` lets unfinished runs and different data through, and notes them.
     """
     unique = {store.folder.resolve(): store for store in stores}
@@ -101,18 +115,120 @@ def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Select
     if not named:
         raise BenchError("no run to report")
     headers = {name: store.header() for name, store in named.items()}
-    notes = [*_unfinished(named, headers, allow_partial)]
-    rows = _frame([_reported(named[n], headers[n]) for n in named])
+    said = [*notes.unfinished(named, headers, allow_partial)]
+    found = {n: measures_of(named[n], headers[n]) for n in named}
+    leads = _leading(found)
+    further = _further(found.values())
+    tables = [_reported(named[n], headers[n], found[n]) for n in named]
+    rows = _with_added(_frame(tables, [m.name for m in further]), named)
     _refuse_duplicates(rows, named)
-    notes += _different_data(rows, named, headers, allow_partial)
-    notes += [*_subsets(headers), *_failed(headers), *_skipped(rows, headers), *_carried(rows)]
-    notes += [str(note) for header in headers.values() for note in header.get("notes") or ()]
-    return Selection(rows, _reading_order(rows), named, headers, tuple(notes))
+    said += notes.different_data(rows, named, headers, allow_partial)
+    said += [
+        *notes.subsets(headers),
+        *notes.failed(headers),
+        *notes.skipped(rows, headers),
+        *notes.carried(rows),
+    ]
+    said += [str(note) for header in headers.values() for note in header.get("notes") or ()]
+    said += list(notes.not_everywhere(rows, further))
+    return Selection(
+        rows,
+        _reading_order(rows),
+        _steps(rows, headers),
+        leads,
+        further,
+        all(each.of_masks for each in found.values()),
+        named,
+        headers,
+        tuple(said),
+        EveryRow(named),
+    )
 
 
-def _reported(store: RunStore, header: Mapping[str, Any]) -> pa.Table:
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the rows of a run hold: what leads its tables, and the further measures.
+
+    ``stored`` are those that stand in its parts, ``added`` those of ``bench.analysis.rescoring``.
+    """
+
+    leads: Measure
+    stored: tuple[Measure, ...]
+    added: tuple[Measure, ...]
+    of_masks: bool
+
+
+def measures_of(store: RunStore, header: Mapping[str, Any]) -> Measured:
+    """What a run measured, by its header; runs of earlier releases measured IoUs."""
+    columns = store.columns()
+    of_masks = "mask_rle" in columns or "measures" not in header
+    said = header.get("measures") or [IOU.plain()]
+    plain = header.get("metrics", {"boundary_iou": BOUNDARY.plain()})
+    stored = [Measure.of_plain(each) for each in plain.values() if each["name"] in columns]
+    known = {each.name for each in stored}
+    task = [Measure.of_plain(each) for each in said]
+    own = [m for m in task[1:] if m.name not in known | {"iou_oracle"} and m.name in columns]
+    added = tuple(added_measures(store).values())
+    return Measured(task[0], (*own, *stored), added, of_masks)
+
+
+def _leading(found: Mapping[str, Measured]) -> Measure:
+    first, *others = found.items()
+    for name, each in others:
+        if (each.leads.name, each.of_masks) != (first[1].leads.name, first[1].of_masks):
+            raise BenchError(
+                f"{first[0]} measures {first[1].leads.title}, {name} {each.leads.title}: report "
+                "the runs of each task by themselves"
+            )
+    return first[1].leads
+
+
+def _further(found: Iterable[Measured]) -> tuple[Measure, ...]:
+    """Every further measure of any run, those in the parts first."""
+    every = list(found)
+    named = {m.name: m for each in every for m in (*each.stored, *each.added)}
+    return tuple(named.values())
+
+
+def _with_added(rows: pd.DataFrame, stores: Mapping[str, RunStore]) -> pd.DataFrame:
+    """The rows, with the metrics that were added to their runs later."""
+    for name, store in stores.items():
+        for metric in added_measures(store):
+            here = rows["run"] == name
+            values = added_values(store, metric).set_index(KEY)[metric]
+            keys = pd.MultiIndex.from_frame(
+                rows.loc[here, KEY].astype({"step": values.index.levels[2].dtype})
+            )
+            rows.loc[here, metric] = values.reindex(keys).to_numpy()
+    return rows
+
+
+def _steps(rows: pd.DataFrame, headers: Mapping[str, Mapping[str, Any]]) -> dict[str, Step]:
+    """What each label stands for; headers of earlier releases hold its words alone."""
+    steps: dict[str, Step] = {}
+    for label, found in (
+        rows.groupby("label", observed=True)[["has_box", "n_points"]].max().iterrows()
+    ):
+        bare = Step(int(found["n_points"]), bool(found["has_box"]))
+        steps[str(label)] = bare if str(bare) == label else Step(name=str(label))
+    for header in headers.values():
+        for said in (header.get("report_steps") or {}).values():
+            if isinstance(said, Mapping):
+                step = Step.of_plain(said)
+                steps[str(step)] = step
+    return steps
+
+
+def label_of(said: Any) -> str:
+    """What a header calls a step, whichever release wrote it."""
+    return str(Step.of_plain(said)) if isinstance(said, Mapping) else str(said)
+
+
+def _reported(store: RunStore, header: Mapping[str, Any], found: Measured) -> pa.Table:
     """The rows of one run at its reported steps, each under the label of its step."""
-    rows = _plain(read_rows(store, _COLUMNS))
+    measured = [found.leads.name, *(measure.name for measure in found.stored)]
+    wanted = [*_CORE, *measured, *(_OF_MASKS if found.of_masks else [])]
+    rows = _plain(read_rows(store, wanted), found.of_masks)
     if not len(rows):
         raise BenchError(f"{store.folder}: no mask is scored in this run")
     rows = rows.add_column(0, "run", _everywhere(store.folder.name, rows))
@@ -120,7 +236,7 @@ def _reported(store: RunStore, header: Mapping[str, Any]) -> pa.Table:
     number = np.concatenate([[0], np.cumsum(~same_mask)[:-1]])
     steps = header.get("report_steps") or {taken.max(): rows["prompt"][0]}
     tables: list[pa.Table] = []
-    for step, label in sorted((int(step), str(label)) for step, label in steps.items()):
+    for step, label in sorted((int(step), label_of(said)) for step, said in steps.items()):
         reached = rows.filter(taken == step)
         if not len(reached):
             raise BenchError(f"{store.folder}: no row at step {step}, reported as {label!r}")
@@ -140,16 +256,24 @@ def _reported(store: RunStore, header: Mapping[str, Any]) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-def _frame(tables: Sequence[pa.Table]) -> pd.DataFrame:
+def _frame(tables: Sequence[pa.Table], measured: Sequence[str]) -> pd.DataFrame:
     """The rows of all runs; names that many rows share are categories, in order of the alphabet."""
-    rows: pd.DataFrame = pa.concat_tables(tables).unify_dictionaries().to_pandas()
+    together = pa.concat_tables(tables, promote_options="default").unify_dictionaries()
+    rows: pd.DataFrame = together.to_pandas()
+    rows[[name for name in measured if name not in rows]] = np.nan
     for name in _NAMES:
         rows[name] = rows[name].cat.set_categories(sorted(rows[name].cat.categories))
     return rows
 
 
-def _plain(rows: pa.Table) -> pa.Table:
+def _plain(rows: pa.Table, of_masks: bool) -> pa.Table:
     """The rows without lists: ``has_box`` for the box, ``predicted_iou`` for all candidates'."""
+    if not of_masks:
+        nothing: dict[str, Any] = {"n_points": 0, "box": None, "iou_oracle": None}
+        nothing |= {"predicted_ious": None, "selected": None, "multimask": False}
+        for name, value in nothing.items():
+            kind = COLUMNS[name]
+            rows = rows.append_column(name, pa.array([value] * len(rows), kind))
     has_box = pc.is_valid(rows["box"])
     predicted = _chosen(rows["predicted_ious"], rows["selected"])
     rows = rows.drop_columns(["box", "predicted_ious", "selected"])
@@ -161,11 +285,12 @@ def _plain(rows: pa.Table) -> pa.Table:
 
 def _chosen(scores: pa.ChunkedArray, selected: pa.ChunkedArray) -> pa.Array:
     """Of each row's list the value at its index, NaN where the list is null or shorter."""
-    lists, index = scores.combine_chunks(), selected.to_numpy()
+    lists, index = scores.combine_chunks(), pc.fill_null(selected, -1).to_numpy()
     lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
     there = (index >= 0) & (index < lengths)
     found = np.full(len(index), np.nan)
-    found[there] = lists.values.to_numpy()[(lists.offsets.to_numpy()[:-1] + index)[there]]
+    if there.any():
+        found[there] = lists.values.to_numpy()[(lists.offsets.to_numpy()[:-1] + index)[there]]
     return pa.array(found)
 
 
@@ -193,94 +318,3 @@ def _refuse_duplicates(rows: pd.DataFrame, stores: Mapping[str, RunStore]) -> No
         f"{model} on {dataset} with {label} (protocol {protocol}) stands in {paths}; "
         "report one of them"
     )
-
-
-def _unfinished(
-    stores: Mapping[str, RunStore], headers: Mapping[str, Mapping[str, Any]], allowed: bool
-) -> Iterable[str]:
-    """One sentence per dataset, model and progress: its prompts mostly got equally far."""
-    partial: dict[tuple[str, str], list[str]] = {}
-    for name, header in headers.items():
-        if header.get("status") == "complete":
-            continue
-        progress = f"{header.get('images_done', '?')} of {header.get('images', '?')} images"
-        if not allowed:
-            raise BenchError(
-                f"{stores[name].folder}: unfinished run ({progress}); run the same command again "
-                "to finish it, or give --allow-partial"
-            )
-        run, _, prompt = _short(name, header).rpartition(" · ")
-        partial.setdefault((run, progress), []).append(prompt)
-    for (run, progress), prompts in partial.items():
-        named = " · ".join(filter(None, (run, ", ".join(prompts))))
-        yield f"{named} {'is' if len(prompts) == 1 else 'are'} partial: {progress}."
-
-
-def _different_data(
-    rows: pd.DataFrame,
-    stores: Mapping[str, RunStore],
-    headers: Mapping[str, Mapping[str, Any]],
-    allowed: bool,
-) -> Iterable[str]:
-    for dataset, runs in rows.groupby("dataset")["run"].unique().items():
-        prints = {run: headers[run].get("dataset_fingerprint") for run in runs}
-        known = {run: mark for run, mark in prints.items() if mark is not None}
-        if len(set(known.values())) < 2:
-            continue
-        first = next(iter(known))
-        other = next(run for run in known if known[run] != known[first])
-        if not allowed:
-            raise BenchError(
-                f"{dataset}: {stores[first].folder} saw data of fingerprint {known[first]}, "
-                f"{stores[other].folder} of {known[other]}; run both on the same data"
-            )
-        marks = ", ".join(sorted(str(mark) for mark in set(known.values())))
-        yield f"The runs on {dataset} saw different data (fingerprints {marks})."
-
-
-def _subsets(headers: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
-    """One sentence per dataset of which not all images may be meant."""
-    seen: dict[str, None] = {}
-    for header in headers.values():
-        dataset = part(header, "dataset")
-        args = dataset.get("args") or {}
-        which = f"{dataset.get('name')}: {header.get('images', '?')} images"
-        if rule := args.get("subsample"):
-            seen[
-                f"{which}, drawn at random (seed {rule['seed']}) until {rule['masks']:,} masks "
-                f"where there are more than {rule['above']:,}."
-            ] = None
-        if manifest := args.get("manifest"):
-            seen[f"{which}, those of the manifest {manifest['sha256'][:12]}."] = None
-    return seen
-
-
-def _failed(headers: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
-    for name, header in headers.items():
-        if count := int(header.get("images_failed") or 0):
-            yield f"{_short(name, header)}: {count} image{'s' * (count > 1)} could not be scored."
-
-
-def _skipped(rows: pd.DataFrame, headers: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
-    """One sentence per dataset and set of counts: its runs mostly leave out the same masks."""
-    seen: dict[str, None] = {}
-    for dataset, runs in rows.groupby("dataset")["run"].unique().items():
-        for run in runs:
-            counts = {k: n for k, n in (headers[run].get("skipped") or {}).items() if n}
-            if counts:
-                what = ", ".join(f"{n} {str(k).replace('_', ' ')}" for k, n in counts.items())
-                seen[f"Masks of {dataset} that the protocol leaves out: {what}."] = None
-    return seen
-
-
-def _carried(rows: pd.DataFrame) -> Iterable[str]:
-    if share := float(np.mean(rows["carried"])):
-        yield (
-            f"{100 * share:.1f} % of the scores are carried over from an earlier step, where no "
-            "error was left to click on."
-        )
-
-
-def _short(name: str, header: Mapping[str, Any]) -> str:
-    names = [str(part(header, k).get("name", "")) for k in ("dataset", "model", "prompt")]
-    return " · ".join(names) if all(names) else name

@@ -17,7 +17,7 @@ from bench.analysis.selection import Selection
 from bench.analysis.stats import clustered_interval
 from bench.analysis.table import dataset_seed
 from bench.analysis.words import DASH, points, with_bounds
-from bench.store.runs import RunStore, read_runs
+from bench.store.runs import RunStore
 from bench.types import BenchError, Mask, Sample
 
 ReadSample: TypeAlias = Callable[[RunStore, str], Sample]
@@ -53,7 +53,9 @@ def slice_section(
     for key, found in rows.groupby(["dataset", "group", "label", "model", "protocol"]):
         dataset, group, label, model, protocol = (str(part) for part in key)
         chance = dataset_seed(seed, dataset)
-        interval = clustered_interval(found["iou"], found["image_id"], samples=samples, seed=chance)
+        interval = clustered_interval(
+            found[selection.leads.name], found["image_id"], samples=samples, seed=chance
+        )
         lines.append(
             {
                 "dataset": dataset, "group": group, "model": model, "protocol": protocol,
@@ -91,10 +93,10 @@ def slice_section(
 
 def _groups(selection: Selection, by: str, read_sample: ReadSample | None) -> pd.DataFrame:
     """One row per run and mask: its key and ``group``."""
-    rows = read_runs(
-        [selection.stores[name] for name in sorted(selection.stores)],
-        ["dataset", "category", "attributes", "area"],
-    ).drop_duplicates(_KEY)
+    if not selection.of_masks:
+        raise BenchError(f"--by {by}: the rows of these runs are no masks")
+    wanted = ["dataset", "category", "attributes", "area"]
+    rows = selection.every.all(wanted).drop_duplicates(_KEY)
     if by.startswith("attribute:"):
         rows["group"] = _attribute(rows["attributes"], by.removeprefix("attribute:"))
     elif by in _OF_ROWS:

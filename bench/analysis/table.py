@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import pandas as pd
 
-from bench.analysis.selection import Selection
+from bench.analysis.selection import BOUNDARY, Selection
 from bench.analysis.stats import (
     Float64Array,
     Interval,
@@ -17,7 +17,7 @@ from bench.analysis.stats import (
     draws_interval,
     mean_interval,
 )
-from bench.types import BenchError
+from bench.types import IOU, ORACLE, BenchError, Measure
 
 SERIES = ["model", "protocol"]
 """What a curve, a bar or a line of the table stands for, next to its dataset and label."""
@@ -29,15 +29,20 @@ class Table:
 
     ``lines`` has one row per line: ``dataset`` (null for a mean over datasets), ``model,
     protocol, prompt`` (the label), ``n_points, datasets`` (how many are averaged)``, masks,
-    images, miou, miou_low, miou_high, miou_oracle, boundary_iou, run``. IoUs are in [0, 1]; null
-    where they don't apply: no interval for a single image, no oracle where the model gave one
-    mask. ``datasets`` and ``models`` map a name to the title that is shown.
+    images``, the mean of what ``leads`` with its bounds (``miou, miou_low, miou_high``), the means
+    of the ``further`` measures (``miou_oracle, boundary_iou``), and ``run``. IoUs are in [0, 1];
+    null where they don't apply: no interval for a single image, no oracle where the model gave one
+    mask, no mean of a metric that not every mask has. ``datasets`` and ``models`` map a name to
+    the title that is shown; ``items`` is what ``masks`` counts, where rows are no masks.
     """
 
     lines: pd.DataFrame
     caption: str
+    leads: Measure
+    further: tuple[Measure, ...]
     datasets: Mapping[str, str]
     models: Mapping[str, str]
+    items: str = "masks"
 
     @property
     def means(self) -> pd.DataFrame:
@@ -67,7 +72,8 @@ def miou_table(
     order = {label: i for i, label in enumerate(selection.labels)}
     for (label, model, protocol), group in _groups(rows):
         scored = [
-            _scored(str(dataset), part, samples, seed) for dataset, part in group.groupby("dataset")
+            _scored(str(dataset), part, selection, samples, seed)
+            for dataset, part in group.groupby("dataset")
         ]
         identity = {
             "model": model,
@@ -77,37 +83,43 @@ def miou_table(
         }
         lines += [identity | line for line, _, _ in scored]
         if len(scored) > 1:
-            means.append(identity | _mean(scored))
-    frame = pd.DataFrame(lines + means, columns=[*_COLUMNS])
+            means.append(identity | _mean(scored, selection.leads))
+    further = ((ORACLE,) if selection.of_masks else ()) + selection.further
+    mean = selection.leads.mean
+    columns = [*_NAMES, mean, f"{mean}_low", f"{mean}_high", *(m.mean for m in further), "run"]
+    frame = pd.DataFrame(lines + means, columns=columns)
     frame["order"] = frame["prompt"].map(order)
     keys = ["dataset", "order", "model", "protocol"]
     frame = frame.sort_values(keys, na_position="last", ignore_index=True).drop(columns="order")
-    caption = " ".join([_caption(frame, samples), *selection.notes, *notes])
-    return Table(frame, caption, selection.titles("dataset"), selection.titles("model"))
+    said = _caption(frame, selection, further, samples)
+    titles = selection.titles("dataset"), selection.titles("model")
+    caption = " ".join([said, *selection.notes, *notes])
+    items = "masks" if selection.of_masks else "items"
+    return Table(frame, caption, selection.leads, further, *titles, items)
 
 
-_COLUMNS = (
-    "dataset", "model", "protocol", "prompt", "n_points", "datasets", "masks", "images",
-    "miou", "miou_low", "miou_high", "miou_oracle", "boundary_iou", "run",
-)  # fmt: skip
+_NAMES = ("dataset", "model", "protocol", "prompt", "n_points", "datasets", "masks", "images")
 
 Scored = tuple[dict[str, Any], Interval, Float64Array]
 
 
-def _scored(dataset: str, rows: pd.DataFrame, samples: int, seed: int) -> Scored:
+def _scored(
+    dataset: str, rows: pd.DataFrame, selection: Selection, samples: int, seed: int
+) -> Scored:
     """One line of the table, with the interval and the draws behind it."""
+    values = rows[selection.leads.name]
     draws = clustered_draws(
-        rows["iou"], rows["image_id"], samples=samples, seed=dataset_seed(seed, dataset)
+        values, rows["image_id"], samples=samples, seed=dataset_seed(seed, dataset)
     )
-    interval = draws_interval(rows["iou"], rows["image_id"], draws)
-    boundary = rows["boundary_iou"]
-    line = _numbers(interval) | {
-        "dataset": dataset,
-        "datasets": 1,
-        "miou_oracle": oracle(rows),
-        "boundary_iou": float(boundary.mean()) if boundary.notna().all() else None,
-        "run": str(rows["run"].iloc[0]),
+    interval = draws_interval(values, rows["image_id"], draws)
+    means = {
+        measure.mean: float(rows[measure.name].mean()) if rows[measure.name].notna().all() else None
+        for measure in selection.further
     }
+    line = _numbers(interval, selection.leads) | means
+    if selection.of_masks:
+        line[ORACLE.mean] = oracle(rows)
+    line |= {"dataset": dataset, "datasets": 1, "run": str(rows["run"].iloc[0])}
     return line, interval, draws
 
 
@@ -125,23 +137,24 @@ def dataset_seed(seed: int, dataset: str) -> int:
     return zlib.crc32(f"{seed} {dataset}".encode())
 
 
-def _mean(scored: list[Scored]) -> dict[str, Any]:
+def _mean(scored: list[Scored], leads: Measure) -> dict[str, Any]:
     interval = mean_interval([i for _, i, _ in scored], [draws for _, _, draws in scored])
+    numbers = _numbers(interval, leads)
     averages = {}
-    for column in ("miou_oracle", "boundary_iou"):
+    for column in scored[0][0].keys() - numbers.keys() - {"dataset", "datasets", "run"}:
         values = [line[column] for line, _, _ in scored]
         known = all(value is not None for value in values)
         averages[column] = sum(values) / len(values) if known else None
-    return _numbers(interval) | averages | {"dataset": None, "datasets": len(scored), "run": None}
+    return numbers | averages | {"dataset": None, "datasets": len(scored), "run": None}
 
 
-def _numbers(interval: Interval) -> dict[str, Any]:
+def _numbers(interval: Interval, leads: Measure) -> dict[str, Any]:
     return {
         "masks": interval.n,
         "images": interval.clusters,
-        "miou": interval.mean,
-        "miou_low": interval.low,
-        "miou_high": interval.high,
+        leads.mean: interval.mean,
+        f"{leads.mean}_low": interval.low,
+        f"{leads.mean}_high": interval.high,
     }
 
 
@@ -167,15 +180,24 @@ def _missing_datasets(rows: pd.DataFrame, allowed: bool) -> list[str]:
     return [f"Means are over different sets of datasets: {'; '.join(notes)}."] if notes else []
 
 
-def _caption(lines: pd.DataFrame, samples: int) -> str:
+def _caption(
+    lines: pd.DataFrame, selection: Selection, further: Sequence[Measure], samples: int
+) -> str:
+    leads = selection.leads
     protocols = sorted(lines["protocol"].unique())
-    named = f"Protocol{'s' * (len(protocols) > 1)} {', '.join(protocols)}."
-    sentences = [
-        "mIoU: mean IoU over masks, in points (×100), with a 95 % interval from "
-        f"{samples:,} bootstrap samples over images.",
-        "Oracle: the best of several candidate masks instead of the most confident one.",
-        named,
-    ]
+    interval = f"a 95 % interval from {samples:,} bootstrap samples over images"
+    if leads.name == IOU.name:
+        sentences = [f"mIoU: mean IoU over masks, in points (×100), with {interval}."]
+    else:
+        what = f" {leads.definition}" if leads.definition else ""
+        sentences = [f"{leads.title}:{what} Means with {interval}."]
     if lines["dataset"].isna().any():
-        sentences.insert(1, "The mean over datasets weighs each dataset the same.")
+        sentences.append("The mean over datasets weighs each dataset the same.")
+    if selection.of_masks:
+        sentences.append(
+            "Oracle: the best of several candidate masks instead of the most confident one."
+        )
+    shown = [m for m in further if m.name not in (ORACLE.name, BOUNDARY.name) and m.definition]
+    sentences += [f"{measure.title}: {measure.definition}" for measure in shown]
+    sentences.append(f"Protocol{'s' * (len(protocols) > 1)} {', '.join(protocols)}.")
     return " ".join(sentences)

@@ -62,7 +62,7 @@ def add_data(parser: Parser) -> None:
         action="append",
         default=[],
         metavar="MODULE",
-        help="a module of yours that a run's dataset may name",
+        help="a module of yours that a run's dataset or a metric may name",
     )
 
 

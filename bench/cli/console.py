@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,8 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from bench.analysis.section import Section
+    from bench.report import Request
     from bench.run.plan import Plan
-    from bench.store.runs import RunStore
-    from bench.types import Sample
 
 
 def output() -> Console:
@@ -54,44 +53,27 @@ def show_plans(plans: Sequence[Plan], screen: Console) -> None:
     from bench.run.forecast.forecast import forecast
     from bench.run.forecast.table import forecast_table
 
-    results = place(plans[0].config.runtime.results).expanduser()
+    results = place(plans[0].setting.runtime.results).expanduser()
     screen.print(forecast_table([forecast(plan) for plan in plans], free_bytes(results)))
 
 
-def show_runs(
-    stores: Sequence[RunStore],
-    out: Path | None,
-    read_sample: Callable[[RunStore, str], Sample],
-    allow_partial: bool,
-    by: Sequence[str] = (),
-    figure: str | None = None,
-) -> None:
-    """Prints the table, and writes the whole report where a folder is given for it.
-
-    ``by`` are the slices that get a table of their own, ``figure`` the paper's figure to draw.
-    """
+def show_runs(request: Request, out: Path | None) -> None:
+    """Prints the table, and writes the whole report where a folder is given for it."""
     from bench.analysis.selection import select
     from bench.analysis.table import miou_table
-    from bench.report import write_report
+    from bench.report.pages.write import write
     from bench.report.tables.formats import to_rich
     from bench.report.tables.further import further_tables
 
     screen = output()
     if out is None:
-        chosen = select(stores, allow_partial=allow_partial)
-        table = miou_table(chosen, allow_partial=allow_partial)
+        chosen = select(request.stores, allow_partial=request.allow_partial)
+        table = miou_table(chosen, allow_partial=request.allow_partial)
         screen.print(to_rich(table))
-        for section in further_tables(chosen, table, by, read_sample, 10_000, figure):
+        for section in further_tables(chosen, table, request):
             screen.print(table_of(section))
         return
-    report = write_report(
-        stores,
-        out,
-        read_sample=read_sample,
-        allow_partial=allow_partial,
-        by=by,
-        figure=figure,
-    )
+    report = write(request, out)
     screen.print(to_rich(report.table))
     for section in report.sections:
         screen.print(table_of(section))

@@ -11,10 +11,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from bench.config.component import load_class
-from bench.config.composing import conf_dir, group_names, load_configs, load_part
+from bench.config.composing import conf_dir, group_names, load_component, load_configs
 from bench.data.catalogue import state_of
 from bench.files.places import Place, RemotePath
+from bench.models.loading import model_class
 from bench.run.forecast.disk_space import SPARE, megabytes
 from bench.store.provenance import versions
 from bench.types import BenchError, Site
@@ -148,11 +148,11 @@ def _models(site: Site) -> Iterator[Finding]:
     default = load_configs([])[0].model.name
     for name in group_names("model"):
         try:
-            part = load_configs([f"model={name}"])[0].model
-            load_class(part, group="model").pin(part.args, site)
+            component = load_configs([f"model={name}"])[0].model
+            model_class(component).pin(component.args, site)
             yield Finding("models", name, "ready", "its files are right", needed=name == default)
         except BenchError as error:
-            address = part.args.get("url")
+            address = component.args.get("url")
             get = f"sam-bench run model={name} fetches it; by hand: {address}" if address else ""
             state: State = "missing" if "no checkpoint" in str(error) else "broken"
             said = str(error).partition(", and downloads")[0]
@@ -162,12 +162,12 @@ def _models(site: Site) -> Iterator[Finding]:
 def _datasets(site: Site) -> Iterator[Finding]:
     default = load_configs([])[0].dataset.name
     for name in group_names("dataset"):
-        part = load_part("dataset", name)
-        state = state_of(part, site.datasets)
+        component = load_component("dataset", name)
+        state = state_of(component, site.datasets)
         if state.name == "yours":  # a format of your own data, whose place must be given
             continue
         here, said = _STATES[state.name], state.why.partition("; the dataset's")[0]
-        ways = (part.about.get(key) for key in ("homepage", "requires"))
+        ways = (component.about.get(key) for key in ("homepage", "requires"))
         get = "" if here == "ready" else next((str(way) for way in ways if way), "")
         said = said or "its files are there"
         yield Finding("datasets", name, here, said, get, name == default)

@@ -11,7 +11,16 @@ import numpy as np
 
 from bench.data.formats.pictures import read_picture
 from bench.scoring.score import upscale
-from bench.types import MAX_PIXELS, BenchError, BoolArray, ImageArray, Prompt, Segmenter
+from bench.types import (
+    MAX_PIXELS,
+    BenchError,
+    BoolArray,
+    Dot,
+    ImageArray,
+    Prompt,
+    Rectangle,
+    Segmenter,
+)
 
 _MASK_COLOR = np.array([30, 144, 255], dtype=np.float32)
 _FOREGROUND, _BACKGROUND, _RIM = (40, 200, 80), (230, 50, 60), (255, 255, 255)
@@ -83,7 +92,9 @@ def segment(
     image = read_picture(image_path, pixel_limit=pixel_limit)
     embedding = segmenter.embed([image])[0]
     prediction = segmenter.predict([embedding], [prompt], multimask)
-    logits = upscale(prediction.logits.float(), prediction.frames[0])
+    if not len(prediction.logits[0]):
+        raise BenchError(f"{image_path}: the model finds no mask for this prompt")
+    logits = upscale(prediction.logits[0][None].float(), prediction.frames[0])
     masks = (logits > threshold)[0].cpu().numpy()
     predicted = prediction.predicted_iou[0].float().cpu().numpy()
     out.mkdir(parents=True, exist_ok=True)
@@ -109,14 +120,15 @@ def overlay(image: ImageArray, mask: BoolArray, prompt: Prompt, caption: str) ->
     unit = max(1, round(max(image.shape[:2]) / 400))
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(canvas, outlines, -1, _RIM, unit, cv2.LINE_AA)
-    if prompt.box is not None:
-        x0, y0, x1, y1 = (round(float(v)) for v in prompt.box)
-        cv2.rectangle(canvas, (x0, y0), (x1, y1), _FOREGROUND, unit, cv2.LINE_AA)
-    for (x, y), label in zip(prompt.points, prompt.labels, strict=True):
-        center = (round(float(x)), round(float(y)))
-        color = _FOREGROUND if label else _BACKGROUND
-        cv2.circle(canvas, center, 4 * unit + 1, _RIM, -1, cv2.LINE_AA)
-        cv2.circle(canvas, center, 3 * unit + 1, color, -1, cv2.LINE_AA)
+    for shape in prompt.shapes:
+        if isinstance(shape, Rectangle):
+            corners = (round(shape.x0), round(shape.y0)), (round(shape.x1), round(shape.y1))
+            cv2.rectangle(canvas, *corners, _FOREGROUND, unit, cv2.LINE_AA)
+        elif isinstance(shape, Dot):
+            center = (round(shape.x), round(shape.y))
+            color = _FOREGROUND if shape.label else _BACKGROUND
+            cv2.circle(canvas, center, 4 * unit + 1, _RIM, -1, cv2.LINE_AA)
+            cv2.circle(canvas, center, 3 * unit + 1, color, -1, cv2.LINE_AA)
     scale = 0.45 * unit
     for color, thickness in (((0, 0, 0), 3 * unit), (_RIM, unit)):
         corner = (4 * unit, 15 * unit)

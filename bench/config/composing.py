@@ -1,15 +1,13 @@
-"""What to run: the composed config as dataclasses, and the key that identifies a run.
+"""What to run: the configuration, composed by Hydra into dataclasses.
 
 Only this module and ``bench.cli`` know Hydra. What stands under ``runtime`` may never change a
-number; everything else may, and is hashed into :func:`run_key`.
+number; everything else may, and is hashed into ``bench.config.run_key``.
 """
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 import itertools
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,30 +24,31 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from bench.config.component import Part
+from bench.config.component import Component
 from bench.config.labels import shown_label
 from bench.config.settings import RaySettings as RaySettings
 from bench.config.settings import Runtime as Runtime
 from bench.files.yaml_files import check_yaml, check_yamls, refuse_calls
 from bench.types import BenchError
 
-KEY_VERSION = 1
-
 
 @dataclass
 class RunConfig:
-    """One model on one dataset under one protocol, with one or several prompts.
+    """One task: one model on one dataset under one protocol, with one or several prompts.
 
+    ``metrics`` are computed of every mask beside its IoU, a column each: names of the shelf
+    ``bench.scoring.metrics``, or a user's own. They change no other number and no run key.
     ``sweep`` maps overrides to the values that they take in turn (``model: [demo, grabcut]``).
     ``figure`` names the paper's figure that a report of these runs draws; it changes no number.
     """
 
-    task: str = "prompted_masks"
+    task: Component = field(default_factory=Component)
     seed: int = 0
-    model: Part = field(default_factory=Part)
-    dataset: Part = field(default_factory=Part)
-    prompts: dict[str, Part] = field(default_factory=dict)
-    protocol: Part = field(default_factory=Part)
+    model: Component = field(default_factory=Component)
+    dataset: Component = field(default_factory=Component)
+    prompts: dict[str, Component] = field(default_factory=dict)
+    protocol: Component = field(default_factory=Component)
+    metrics: list[str] = field(default_factory=lambda: ["boundary_iou"])
     runtime: Runtime = field(default_factory=Runtime)
     sweep: dict[str, Any] = field(default_factory=dict)
     figure: str | None = None
@@ -90,6 +89,16 @@ def load_configs(overrides: Sequence[str], extra_dir: Path | None = None) -> lis
         ]
 
 
+def quoted(value: object) -> str:
+    r"""A text or path as a value of the command line's grammar, whatever characters it has.
+
+    >>> print(quoted("it's"))
+    'it\'s'
+    """
+    escaped = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
 def group_names(group: str, extra_dir: Path | None = None) -> list[str]:
     """The names of a group's YAMLs (``model``, ``dataset``, …), sorted."""
     folders = group_folders(group, extra_dir)
@@ -101,8 +110,8 @@ def group_folders(group: str, extra_dir: Path | None = None) -> list[Path]:
     return [*([extra_dir / group] if extra_dir else []), conf_dir() / group]
 
 
-def part_file(group: str, name: str, extra_dir: Path | None = None) -> Path:
-    """The YAML of a group's part, a user's own before that of the bench; raises ``BenchError``."""
+def component_file(group: str, name: str, extra_dir: Path | None = None) -> Path:
+    """The YAML of a group's component, a user's own before the bench's; raises ``BenchError``."""
     for folder in group_folders(group, extra_dir):
         if (path := folder / f"{name}.yaml").is_file():
             return path
@@ -111,50 +120,27 @@ def part_file(group: str, name: str, extra_dir: Path | None = None) -> Path:
     raise BenchError(f"no {group} is called {name!r}; there is {', '.join(near)}")
 
 
-def load_part(group: str, name: str, extra_dir: Path | None = None) -> Part:
-    """A part as its YAML says it, what is not set (``???``) as it stands there.
+def load_component(group: str, name: str, extra_dir: Path | None = None) -> Component:
+    """A component as its YAML says it, what is not set (``???``) as it stands there.
 
-    Raises ``BenchError`` for a name without a YAML and a YAML that is no part's.
+    Raises ``BenchError`` for a name without a YAML and a YAML that is no component's.
     """
-    path = part_file(group, name, extra_dir)
+    path = component_file(group, name, extra_dir)
     check_yaml(path)
     with _hydra_errors():
         node = OmegaConf.create({group: OmegaConf.load(path)})
         loaded = OmegaConf.to_container(node, resolve=True)
     written = loaded.get(group) if isinstance(loaded, dict) else None
     try:
-        return Part(**{str(key): value for key, value in dict(written or {}).items()})
+        return Component(**{str(key): value for key, value in dict(written or {}).items()})
     except (TypeError, ValueError) as error:
         raise BenchError(f"{path}: not the YAML of a {group} ({error})") from None
 
 
-def part_about(group: str, name: str, extra_dir: Path | None = None) -> str:
-    """What a part's YAML says of itself in one line, such as that of ``model``, ``demo``."""
-    about = load_part(group, name, extra_dir).about
+def component_about(group: str, name: str, extra_dir: Path | None = None) -> str:
+    """What a component's YAML says of itself in one line, such as that of ``model``, ``demo``."""
+    about = load_component(group, name, extra_dir).about
     return ": ".join(str(about[key]) for key in ("title", "what") if about.get(key))
-
-
-def run_key(
-    *, task: str, seed: int, model: Part, dataset: Part, prompt: Part, protocol: Part
-) -> str:
-    """12 hexadecimal digits that are equal exactly where a run's numbers must be.
-
-    A hash over the canonical JSON of what may change a number: name, version and arguments of
-    every part, the task and the seed. Descriptions, targets and ``runtime`` don't enter.
-    """
-    parts = {"model": model, "dataset": dataset, "prompt": prompt, "protocol": protocol}
-    identity = {
-        "key_version": KEY_VERSION,
-        "task": task,
-        "seed": seed,
-        **{
-            group: {"name": part.name, "version": part.version, "args": part.args}
-            for group, part in parts.items()
-        },
-    }
-    plain = json.loads(json.dumps(identity))  # numbers as keys become text before the sorting
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, str]) -> RunConfig:
@@ -180,10 +166,10 @@ def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, s
             "the command line"
         )
     for group in ("model", "dataset"):
-        part = getattr(config, group)
-        if part.about.get("title"):
-            part.about["title"] = shown_label(
-                part.name, part.about, group_folders(group, extra_dir)
+        component = getattr(config, group)
+        if component.about.get("title"):
+            component.about["title"] = shown_label(
+                component.name, component.about, group_folders(group, extra_dir)
             )
     return config
 

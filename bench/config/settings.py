@@ -46,7 +46,7 @@ class Runtime:
     package need their module in ``allow_modules``, which no YAML may set.
     """
 
-    target: str = "bench.run.runtime.local.Local"
+    target: str = "???"
     device: str = "auto"
     devices: Any = None
     workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))

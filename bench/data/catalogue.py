@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.config.component import Part
-from bench.config.composing import group_names, load_part, part_file
+from bench.config.component import Component
+from bench.config.composing import component_file, group_names, load_component
 from bench.data.opening import missing_pictures, open_whole
 from bench.types import BenchError, Site
 
@@ -16,9 +16,9 @@ _UNSET = "???"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A dataset's YAML: its part, and the comment in its head, which draws the folder tree."""
+    """A dataset's YAML: its component, and the comment in its head, which draws the folder tree."""
 
-    part: Part
+    component: Component
     path: Path
     head: str
 
@@ -42,26 +42,26 @@ def entries(extra_dir: Path | None = None) -> list[Entry]:
 
 def entry(name: str, extra_dir: Path | None = None) -> Entry:
     """The dataset of that name; raises ``BenchError``, with the nearest names, where none is."""
-    path = part_file("dataset", name, extra_dir)
+    path = component_file("dataset", name, extra_dir)
     lines = path.read_text(encoding="utf-8").splitlines()
     head = []
     for line in lines:
         if not line.startswith("#"):
             break
         head.append(line[1:].removeprefix(" "))
-    return Entry(load_part("dataset", name, extra_dir), path, "\n".join(head).strip("\n"))
+    return Entry(load_component("dataset", name, extra_dir), path, "\n".join(head).strip("\n"))
 
 
-def state_of(part: Part, datasets: Path, allow_modules: Sequence[str] = ()) -> State:
+def state_of(component: Component, datasets: Path, allow_modules: Sequence[str] = ()) -> State:
     """Opens the dataset, without decoding a picture, and says how much of it is here."""
-    if unset := sorted(name for name, value in part.args.items() if value == _UNSET):
+    if unset := sorted(name for name, value in component.args.items() if value == _UNSET):
         return State("yours", f"give {', '.join(f'dataset.args.{name}=…' for name in unset)}")
     try:
-        reader = open_whole(part, Site(datasets=datasets.expanduser()), allow_modules)
+        reader = open_whole(component, Site(datasets=datasets.expanduser()), allow_modules)
     except BenchError as error:
         return State("missing", str(error))
     ids = reader.ids()
-    expected = (part.about.get("expected") or {}).get("images")
+    expected = (component.about.get("expected") or {}).get("images")
     if isinstance(expected, int) and len(ids) != expected:
         return State("incomplete", f"{len(ids):,} images, expected {expected:,}")
     if missing := missing_pictures(reader, ids):

@@ -15,7 +15,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-from bench.config.component import Part, load_class
+from bench.config.component import Component, load_class
+from bench.data import readers
 from bench.data.abilities import NamesPictures
 from bench.data.manifest import Manifest, load_manifest, save_manifest
 from bench.data.subset import Subsample, Subset, check_manifest, draw
@@ -42,7 +43,11 @@ _SUBSET = ("subsample", "manifest")
 
 
 def open_dataset(
-    dataset: Part, site: Site, allow_modules: Sequence[str] = (), *, manifests: Path | None = None
+    dataset: Component,
+    site: Site,
+    allow_modules: Sequence[str] = (),
+    *,
+    manifests: Path | None = None,
 ) -> Reader:
     """The dataset's reader, of the subset that its arguments ask for.
 
@@ -60,7 +65,7 @@ def open_dataset(
 
 
 def chosen_images(
-    dataset: Part, whole: Reader, site: Site, *, manifests: Path | None = None
+    dataset: Component, whole: Reader, site: Site, *, manifests: Path | None = None
 ) -> Reader:
     """What ``open_dataset`` gives, where ``whole`` is open already."""
     rule, path = _subset(dataset, site)
@@ -73,23 +78,23 @@ def chosen_images(
     return reader
 
 
-def open_whole(dataset: Part, site: Site, allow_modules: Sequence[str] = ()) -> Reader:
+def open_whole(dataset: Component, site: Site, allow_modules: Sequence[str] = ()) -> Reader:
     """The dataset's reader, of all images, whatever subset is asked for.
 
     Raises ``BenchError`` where the data is missing, or the class lies outside the bench and its
     module isn't among ``allow_modules``.
     """
     part = replace(dataset, args=reader_args(dataset))
-    reader: Reader = load_class(part, allow_modules, "dataset")(**part.args, site=site)
+    reader: Reader = load_class(part, readers, allow_modules)(**part.args, site=site)
     return reader
 
 
-def reader_args(dataset: Part) -> dict[str, Any]:
+def reader_args(dataset: Component) -> dict[str, Any]:
     """The dataset's arguments that are its reader's: those of a subset left out."""
     return {name: value for name, value in dataset.args.items() if name not in _SUBSET}
 
 
-def pin_dataset(dataset: Part, site: Site) -> Part:
+def pin_dataset(dataset: Component, site: Site) -> Component:
     """The dataset as it enters the run key: the manifest replaced by the hash of what it names.
 
     A rule is written out, an argument that asks for nothing left out. Raises ``BenchError`` for a
@@ -112,7 +117,7 @@ def reader_of_run(run: Run, datasets: Path, allow_modules: Sequence[str] = ()) -
     header = run.header()
     if "dataset" not in header:
         raise BenchError(f"{run.folder}: its run.json names no dataset to read pictures from")
-    dataset = Part(**header["dataset"])
+    dataset = Component(**header["dataset"])
     return open_whole(dataset, Site(datasets=datasets.expanduser()), allow_modules)
 
 
@@ -136,12 +141,12 @@ def missing_pictures(reader: Reader, image_ids: Sequence[str]) -> list[Path]:
     return [path for path in map(reader.path, image_ids) if not path.is_file()]
 
 
-def subset_rule(dataset: Part, site: Site) -> Subsample | None:
+def subset_rule(dataset: Component, site: Site) -> Subsample | None:
     """The rule of the draw that the dataset's arguments ask for; raises ``BenchError`` if bad."""
     return _subset(dataset, site)[0]
 
 
-def _subset(dataset: Part, site: Site) -> tuple[Subsample | None, Path | None]:
+def _subset(dataset: Component, site: Site) -> tuple[Subsample | None, Path | None]:
     """The rule or the manifest's path that the arguments ask for, at most one of them."""
     rule, manifest = (dataset.args.get(name) for name in _SUBSET)
     if rule is not None and manifest is not None:
@@ -167,14 +172,14 @@ def _subset(dataset: Part, site: Site) -> tuple[Subsample | None, Path | None]:
     )
 
 
-def _named(path: Path, manifest: Manifest, dataset: Part, whole: Reader) -> Subset:
+def _named(path: Path, manifest: Manifest, dataset: Component, whole: Reader) -> Subset:
     try:
         return check_manifest(manifest, dataset.name, dataset.version, whole)
     except BenchError as error:
         raise BenchError(f"{path}: {error}") from None
 
 
-def _drawn(dataset: Part, whole: Reader, rule: Subsample, manifests: Path | None) -> Subset:
+def _drawn(dataset: Component, whole: Reader, rule: Subsample, manifests: Path | None) -> Subset:
     """The images that the rule takes, from the manifest of an earlier draw on the same data."""
     path = None if manifests is None else manifests / _manifest_name(dataset, whole, rule)
     if path is not None and path.is_file():
@@ -200,7 +205,7 @@ def _drawn(dataset: Part, whole: Reader, rule: Subsample, manifests: Path | None
     return subset
 
 
-def _manifest_name(dataset: Part, whole: Reader, rule: Subsample) -> str:
+def _manifest_name(dataset: Component, whole: Reader, rule: Subsample) -> str:
     """A file name that tells apart what a draw depends on: the data and the rule."""
     depends = [
         dataset.name,
@@ -213,7 +218,7 @@ def _manifest_name(dataset: Part, whole: Reader, rule: Subsample) -> str:
     return f"{dataset.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
 
 
-def _refuse_other_number(dataset: Part, whole: Reader) -> None:
+def _refuse_other_number(dataset: Component, whole: Reader) -> None:
     """Half a download, or another split, must not run under the dataset's name."""
     expected = (dataset.about.get("expected") or {}).get("images")
     found = len(whole.ids())
@@ -226,7 +231,7 @@ def _refuse_other_number(dataset: Part, whole: Reader) -> None:
         )
 
 
-def _refuse_missing(dataset: Part, reader: Reader) -> None:
+def _refuse_missing(dataset: Component, reader: Reader) -> None:
     """Annotations without their pictures are half a download."""
     ids = reader.ids()
     whole = reader.whole if isinstance(reader, Subset) else reader

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ from bench.models.encoding import encoder_of
 from bench.models.numerics import Numerics, surroundings
 from bench.models.sam_embedding import SamEmbedding, packed, stacked, unpacked
 from bench.types import BenchError, FloatArray, Frame, ImageArray, Prediction, Prompt, Site
+from bench.types.threads import lasting_map
 
 _COMPILED_PROMPTS = 4
 """Prompts at once on a CPU where the decoder is compiled: 3.6 ms each, 5.2 alone, 4.1 by 16."""
@@ -85,7 +85,7 @@ class SamSegmenter:
         self._encode = encoder_of(self._sam, self._device, self._numerics, self._image_batch)
         # On a CPU the runtime has images side by side as it is.
         self._each: Callable[..., Iterable[Any]] = (
-            map if on_cpu else ThreadPoolExecutor(_RESIZING, "resize").map
+            map if on_cpu else lasting_map(_RESIZING, "resize")
         )
         # On a GPU the decoder stays as it is: with it a tiny Sam was not compiled in 85 s (H100).
         self._decode_compiled = on_cpu and self._numerics.compiled

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from bench.prompts import placement
-from bench.prompts.clicks import add_click, count_points
+from bench.prompts.clicks import add_click
 from bench.protocol import Protocol, chosen
-from bench.types import BenchError, BoolArray, FloatArray, Mask, Prompt, Target
+from bench.types import BenchError, BoolArray, FloatArray, Mask, Prompt, Step, Target
 
 
 class Box:
@@ -36,10 +36,9 @@ class Box:
         self._place_next = chosen(placement.NEXT, protocol.next_click, "next click")
         self.steps = 1 + clicks
         self.prompt_kinds = frozenset({"box", "points"} if clicks else {"box"})
-        name = "noisy box" if self._std else "box"
-        self.report_steps: Mapping[int, str] = {
-            step: name if step == 1 else f"{name} + {count_points(step - 1)}"
-            for step in range(1, self.steps + 1)
+        name = "noisy box" if self._std else None
+        self.report_steps: Mapping[int, Step] = {
+            step: Step(points=step - 1, box=True, name=name) for step in range(1, self.steps + 1)
         }
 
     def next(

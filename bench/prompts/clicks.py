@@ -1,4 +1,4 @@
-"""Clicks: one point at a time, each later one where the previous mask is most wrong."""
+"""Clicks: one point at a time, the first and the later ones placed by the protocol's rules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.prompts import placement
 from bench.protocol import Protocol, chosen
-from bench.types import BenchError, BoolArray, Mask, Prompt, Target
+from bench.types import BenchError, BoolArray, Mask, PointsCue, Prompt, Step, Target
 
 
 class Clicks:
@@ -34,7 +34,7 @@ class Clicks:
         reported = [clicks] if report is None else list(report)
         if clicks < 1 or not all(1 <= step <= clicks for step in reported):
             raise BenchError(f"{clicks} clicks cannot report the steps {reported}")
-        self.report_steps: Mapping[int, str] = {step: count_points(step) for step in reported}
+        self.report_steps: Mapping[int, Step] = {step: Step(points=step) for step in reported}
 
     def next(
         self,
@@ -53,17 +53,9 @@ class Clicks:
 
 def add_click(prompt: Prompt, place: tuple[int, int], label: int) -> Prompt:
     """The prompt with one more point at its end: (x, y), and 1 for foreground or 0."""
-    return Prompt(
-        points=np.concatenate([prompt.points, np.array([place], dtype=np.float32)]),
-        labels=np.concatenate([prompt.labels, np.array([label], dtype=np.int64)]),
-        box=prompt.box,
+    return prompt.without("mask_logits").having(
+        PointsCue(
+            np.concatenate([prompt.points, np.array([place], dtype=np.float32)]),
+            np.concatenate([prompt.labels, np.array([label], dtype=np.int64)]),
+        )
     )
-
-
-def count_points(n: int) -> str:
-    """How tables name a number of clicks.
-
-    >>> count_points(1), count_points(3)
-    ('1 point', '3 points')
-    """
-    return f"{n} point" if n == 1 else f"{n} points"

@@ -1,20 +1,40 @@
-"""Tables, figures, gallery and page from finished runs. It sees rows, never models or readers."""
+"""Tables, figures, gallery and page from finished runs. It sees rows, never models."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from bench.types import Sample
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.analysis.section import Section
     from bench.analysis.table import Table
     from bench.store.runs import RunStore
+    from bench.types import Sample
 
-__all__ = ["Report", "write_report"]
+__all__ = ["Report", "Request", "write_report"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a report is to hold.
+
+    ``read_sample`` gives the image and the targets of (run, image id) for pictures and for groups
+    by shape; it may raise ``BenchError``. ``allow_partial`` lets unfinished runs and different sets
+    of datasets through, and the captions say so. ``samples`` is the number of bootstrap samples
+    behind each interval, ``by`` the slices that get a table of their own, see
+    ``bench.analysis.slices``, and ``figure`` a figure or table of the SAM paper to draw from these
+    runs, such as ``fig9c``, or a user's module of figures, of those in ``allow_modules``.
+    """
+
+    stores: tuple[RunStore, ...]
+    read_sample: Callable[[RunStore, str], Sample] | None = None
+    allow_partial: bool = False
+    samples: int = 10_000
+    by: tuple[str, ...] = ()
+    figure: str | None = None
+    allow_modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,36 +49,15 @@ class Report:
     sections: tuple[Section, ...] = ()
 
 
-def write_report(
-    stores: Sequence[RunStore],
-    out: Path,
-    *,
-    read_sample: Callable[[RunStore, str], Sample] | None = None,
-    allow_partial: bool = False,
-    samples: int = 10_000,
-    by: Sequence[str] = (),
-    figure: str | None = None,
-) -> Report:
+def write_report(stores: Sequence[RunStore], out: Path, **settings: Any) -> Report:
     """Writes the report of some runs into the folder ``out``, all of it or nothing.
 
-    ``table.csv, table.md, table.tex, index.html, report.json`` and, in ``figures/``, every figure
-    as PDF, SVG and PNG. The same runs give the same bytes. ``read_sample`` gives the image and
-    the targets of (run, image id) for the gallery; it may raise ``BenchError``. ``allow_partial``
-    lets unfinished runs and different sets of datasets through, and the captions say so.
-    ``samples`` is the number of bootstrap samples behind each interval, ``by`` the slices that get
-    a table of their own, see ``bench.analysis.slices``, and ``figure`` a figure or table of the SAM
-    paper to draw from these runs, such as ``fig9c``. Files of an earlier report in ``out`` are
-    replaced, others left alone. Raises ``BenchError`` for what a report
-    refuses, or a folder that can't be written.
+    ``settings`` are the fields of `Request`. ``table.csv, table.md, table.tex, index.html,
+    report.json`` and, in ``figures/``, every figure as PDF, SVG and PNG. The same runs give the
+    same bytes. Files of an earlier report in ``out`` are replaced, others left alone. Raises
+    ``BenchError`` for what a report refuses, or a folder that can't be written.
     """
     from bench.report.pages.write import write  # matplotlib takes a second to import
 
-    return write(
-        stores,
-        out,
-        read_sample=read_sample,
-        allow_partial=allow_partial,
-        samples=samples,
-        by=by,
-        figure=figure,
-    )
+    plain: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    return write(Request(tuple(stores), **plain), out)

@@ -16,7 +16,7 @@ from bench.types import BenchError
 
 PROMPT_COLUMNS = (
     "image_id", "mask_id", "step", "height", "width", "n_points", "point_coords", "point_labels",
-    "box", "multimask", "feedback",
+    "box", "multimask", "feedback", "cues",
 )  # fmt: skip
 
 
@@ -26,7 +26,8 @@ def export_prompts(store: RunStore, path: Path) -> int:
     ``point_coords`` is JSON, ``[[x, y], …]``: pixel indices, all clicks so far in order;
     ``point_labels`` ``[1, 0, …]``, 1 for foreground; ``box`` ``[x0, y0, x1, y1]``, both corners
     included, or empty. ``multimask`` says whether several candidates were asked for, ``feedback``
-    what came along from the step before: ``logits`` of the selected mask, or ``none``. Raises
+    what came along from the step before: ``logits`` of the selected mask, or ``none``; ``cues``
+    what else was asked, as ``bench.types.cues.cues_text`` writes it, or empty. Raises
     ``BenchError`` for a run without a row and a file that can't be written.
     """
     columns = [name for name in PROMPT_COLUMNS if name not in ("image_id", "mask_id", "feedback")]
@@ -52,6 +53,7 @@ def export_prompts(store: RunStore, path: Path) -> int:
                 box,
                 str(bool(row["multimask"])).lower(),
                 feedback if row["step"] > 1 else "none",
+                row["cues"] or "",
             ]
         )
     write_aside(path, sink.getvalue().encode())
@@ -97,6 +99,8 @@ def export_coco(store: RunStore, path: Path, step: int | None = None) -> int:
 
 
 def _rows(store: RunStore, columns: Sequence[str]) -> pd.DataFrame:
+    if "mask_rle" not in store.columns():
+        raise BenchError(f"{store.folder}: no mask is scored in this run")
     rows: pd.DataFrame = read_runs([store], columns)
     if rows.empty:
         raise BenchError(f"{store.folder}: no mask is scored in this run")
@@ -110,8 +114,10 @@ def _protocol(store: RunStore) -> Mapping[str, Any]:
 
 
 def _score(row: Mapping[Any, Any]) -> float | None:
-    scores, index = row["predicted_ious"], int(row["selected"])
-    return None if scores is None or len(scores) <= index else float(scores[index])
+    scores, index = row["predicted_ious"], row["selected"]
+    if scores is None or pd.isna(index) or len(scores) <= int(index):
+        return None
+    return float(scores[int(index)])
 
 
 def _are_numbers(ids: pd.Series[str]) -> bool:

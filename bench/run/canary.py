@@ -22,7 +22,7 @@ from PIL import Image
 
 from bench.demo.scenes.scene import render_scene
 from bench.files.documents import parse_json
-from bench.scoring.metrics import iou
+from bench.scoring.metrics.iou import iou
 from bench.scoring.score import upscale
 from bench.types import BenchError, BoolArray, ImageArray, Prompt, Segmenter
 from bench.types.mask import Mask
@@ -127,8 +127,10 @@ def _answer(
     segmenter: Segmenter, image: ImageArray, prompt: Prompt, multimask: bool, threshold: float
 ) -> BoolArray:
     prediction = segmenter.predict(segmenter.embed([image]), [prompt], multimask)
+    if not len(prediction.logits[0]):
+        return np.zeros(image.shape[:2], dtype=bool)
     best = int(prediction.predicted_iou[0].argmax())
-    masks = upscale(prediction.logits.float(), prediction.frames[0]) > threshold
+    masks = upscale(prediction.logits[0][None].float(), prediction.frames[0]) > threshold
     mask: BoolArray = masks[0, best].cpu().numpy()
     return mask
 

@@ -11,7 +11,7 @@ from bench.store.runs import ImageError
 from bench.types.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
-    from bench.run.plan import Plan, Task
+    from bench.run.plan import Job, Plan
     from bench.run.profiling.profile import Profile
     from bench.run.profiling.recording import Recording
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Progress(Protocol):
     """Is told of each image as it is done."""
 
-    def image_done(self, ious: Mapping[str, Sequence[float]]) -> None:
-        """An image is scored; ``ious`` holds the last steps' IoUs, by prompt."""
+    def image_done(self, values: Mapping[str, Sequence[float]]) -> None:
+        """An image is scored; ``values`` are what leads, of the last steps, by prompt."""
 
     def image_failed(self, error: ImageError) -> None:
         """An image could not be read, or ended its worker twice."""
@@ -51,11 +51,11 @@ class Findings:
         self.facts.update(facts)
         self.workers += 1
 
-    def scored(self, ious: Mapping[str, Sequence[float]]) -> None:
+    def scored(self, values: Mapping[str, Sequence[float]]) -> None:
         """An image is scored, see ``Progress.image_done``."""
         self.images += 1
-        for name, values in ious.items():
-            self.masks[name] = self.masks.get(name, 0) + len(values)
+        for name, some in values.items():
+            self.masks[name] = self.masks.get(name, 0) + len(some)
 
     def returned(
         self, seconds: Mapping[str, float], memory: Memory, recording: Recording | None
@@ -68,14 +68,14 @@ class Findings:
 
     def answers(self, plan: Plan) -> int:
         """Rows of what was scored: masks of each prompt times its steps."""
-        return sum(count * plan.runs[name].strategy.steps for name, count in self.masks.items())
+        return sum(count * plan.work.runs[name].way.steps for name, count in self.masks.items())
 
 
 class Runtime(Protocol):
     """A way to run: where workers are and how they get their images. Made without arguments."""
 
     def __call__(
-        self, plan: Plan, tasks: Sequence[Task], progress: Progress, findings: Findings
+        self, plan: Plan, tasks: Sequence[Job], progress: Progress, findings: Findings
     ) -> None:
         """Does the tasks; rows go from the workers to the disk, never through here.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.run.findings import Findings
 from bench.run.forecast.pace import latest_of
-from bench.run.plan import Plan, PromptRun
+from bench.run.plan import Plan
 from bench.store import provenance
 from bench.store.runs import SCHEMA_VERSION, ImageError, RunStore
 
@@ -23,16 +23,18 @@ def keep_errors(store: RunStore, errors: Sequence[ImageError]) -> None:
 
 def header_of(
     plan: Plan,
-    each: PromptRun,
+    prompt: str,
     status: str | None,
     started: str,
     findings: Findings,
 ) -> dict[str, Any]:
     """What ``run.json`` says; without a status, the one that the parts on disk give."""
-    before, config = each.store.header(), plan.config
+    each = plan.work.runs[prompt]
+    metrics = {m.measure.name: m.measure.plain() | {"version": m.version} for m in plan.metrics}
+    before, question = each.store.header(), plan.question
     content, failed = each.store.content(), len(each.store.errors())
     if status is None:
-        finished = len(content.images) + failed >= len(plan.ids)
+        finished = len(content.images) + failed >= len(plan.work.ids)
         status = "complete" if finished else "partial"
     earlier, seconds = before.get("seconds", {}), findings.watch.seconds
     latest = latest_of(plan, findings) if findings.images else before.get("latest")
@@ -40,20 +42,23 @@ def header_of(
         "schema_version": SCHEMA_VERSION,
         "name": each.store.folder.name,
         "key": each.key,
-        "task": config.task,
-        "seed": config.seed,
-        "model": asdict(plan.model),
-        "dataset": asdict(config.dataset),
-        "prompt": asdict(each.part),
-        "protocol": asdict(config.protocol),
-        "report_steps": {str(step): label for step, label in each.strategy.report_steps.items()},
+        "task": asdict(question.task),
+        "seed": question.seed,
+        "model": asdict(question.model),
+        "dataset": asdict(question.dataset),
+        "prompt": asdict(question.prompts[prompt]),
+        "protocol": asdict(question.protocol),
+        "report_steps": {str(number): s.plain() for number, s in each.way.report_steps.items()},
+        "measures": [measure.plain() for measure in plan.task.measures],
+        "metrics": before.get("metrics", {}) | metrics,
         "status": status,
-        "images": len(plan.ids),
+        "images": len(plan.work.ids),
         "images_done": len(content.images),
         "images_failed": failed,
         "masks": content.masks,
         "skipped": dict(content.skipped),
-        "dataset_fingerprint": plan.fingerprint,
+        "notes": list(plan.task.notes(plan.setting.config, content.counted)),
+        "dataset_fingerprint": plan.work.fingerprint,
         "seconds": {
             name: round(earlier.get(name, 0.0) + seconds.get(name, 0.0), 3)
             for name in {**earlier, **seconds}

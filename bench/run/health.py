@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.types import BenchError, ImageArray, Row, Sample
+from bench.types import BenchError, ImageArray, MaskRow, Row, Sample
 from bench.types.rle import tells_nothing
 
 PICTURES = 8
@@ -54,7 +54,8 @@ class Health:
             return
         picture = hashlib.sha256(sample.image.tobytes() + repr(sample.shape).encode()).digest()
         tensors = list(_tensors(embedding))
-        empty = [_is_empty(row) for each in rows.values() for row in each]
+        masks = [row for each in rows.values() for row in each if isinstance(row, MaskRow)]
+        empty = [_is_empty(row) for row in masks]
         with self._lock:
             if picture in self._pictures:
                 return
@@ -115,7 +116,7 @@ def _is_of_one_colour(image: ImageArray) -> bool:
     return bool((image[:1] == first).all() and (image == first).all())
 
 
-def _is_empty(row: Row) -> bool:
+def _is_empty(row: MaskRow) -> bool:
     """Whether the selected mask has no pixel; where none is stored, whether no candidate hits."""
     if row.mask_rle is None:
         return not np.any(np.asarray(row.ious) > 0)

@@ -1,20 +1,24 @@
-"""What a run would do: found out and checked before any model is loaded."""
+"""What a run would do, which images it still lacks: found out before any model is loaded."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bench.config.component import Part, load_class
-from bench.config.composing import RunConfig, run_key
+from bench.config.composing import RunConfig
+from bench.config.run_key import Question
+from bench.config.settings import Runtime
 from bench.data.opening import open_dataset, pin_dataset
 from bench.files.places import local_side, place
 from bench.models.abilities import check_keeps_embeddings
-from bench.protocol import Protocol
+from bench.models.loading import model_class
+from bench.scoring.metrics import Metric, metric
 from bench.store.lock import Fence
 from bench.store.runs import RunStore, run_name
-from bench.types import BenchError, PromptStrategy, Reader, Site
+from bench.tasks.contract import Task, Way
+from bench.tasks.opening import open_task
+from bench.types import BenchError, Reader, Site
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +30,7 @@ class PromptRun:
     ``unsound`` says that parts of it are damaged or done twice, which holding the run mends.
     """
 
-    part: Part
-    strategy: PromptStrategy
+    way: Way
     key: str
     store: RunStore
     missing: frozenset[str]
@@ -35,7 +38,7 @@ class PromptRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class Job:
     """One image and the prompts that lack it."""
 
     image_id: str
@@ -43,30 +46,55 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything a run needs but the model's weights.
+class Setting:
+    """Where and how it is run: never a number depends on it.
 
-    ``model`` is the model's part as pinned: files replaced by hashes; so is ``config.dataset``,
-    where it names a manifest. ``ids`` are all images of the dataset, or of the subset that is
-    asked for, ``todo`` those that some prompt still lacks, in order, up to the limit.
+    ``config`` is what was asked for in the user's words, files by their paths.
     """
 
     config: RunConfig
     site: Site
-    reader: Reader
-    protocol: Protocol
-    model: Part
-    runs: Mapping[str, PromptRun]
-    ids: tuple[str, ...]
-    todo: tuple[str, ...]
-    fingerprint: str
 
-    def tasks(self) -> list[Task]:
+    @property
+    def runtime(self) -> Runtime:
+        """What ``runtime:`` says."""
+        return self.config.runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to do: the runs by their prompts' names.
+
+    ``ids`` are all images of the dataset, or of the subset that is asked for, ``todo`` those that
+    some prompt still lacks, in order, up to the limit.
+    """
+
+    runs: Mapping[str, PromptRun]
+    ids: tuple[str, ...] = ()
+    todo: tuple[str, ...] = ()
+    fingerprint: str = ""
+
+    def jobs(self) -> list[Job]:
         """What is to do, in order."""
         return [
-            Task(i, tuple(name for name, run in self.runs.items() if i in run.missing))
+            Job(i, tuple(name for name, run in self.runs.items() if i in run.missing))
             for i in self.todo
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a run needs but the model's weights: what is asked, how it is run, what is to do.
+
+    ``task``, ``reader`` and ``metrics`` are those of the question, opened.
+    """
+
+    question: Question
+    setting: Setting
+    work: Work
+    task: Task
+    reader: Reader
+    metrics: tuple[Metric, ...]
 
 
 def make_plan(config: RunConfig) -> Plan:
@@ -75,38 +103,53 @@ def make_plan(config: RunConfig) -> Plan:
     Raises ``BenchError`` for whatever is missing or doesn't fit, a dataset that has changed since
     the run began among it.
     """
-    site, allowed = config.runtime.site(), config.runtime.allow_modules
-    if config.task != "prompted_masks":
-        raise BenchError(f"no task is called {config.task!r}; there is prompted_masks")
-    if not config.prompts:
-        raise BenchError("no prompt is chosen: give prompt=[point_1,point_3,box]")
-    protocol, strategies = open_parts(config)
-    manifests = local_side(place(config.runtime.results)).expanduser() / "manifests"
-    reader = open_dataset(config.dataset, site, allowed, manifests=manifests)
-    config = replace(config, dataset=pin_dataset(config.dataset, site))
+    task = open_task(config)
+    ways = task.ways(config)
+    runtime = config.runtime
+    site = runtime.site() if task.asks_model else runtime.reading_site()
+    manifests = local_side(place(runtime.results)).expanduser() / "manifests"
+    reader = open_dataset(config.dataset, site, runtime.allow_modules, manifests=manifests)
     ids = tuple(reader.ids())
     if not ids:
         raise BenchError(f"{config.dataset.name}: the dataset holds no image")
-    segmenter = load_class(config.model, allowed, "model")
-    for name, strategy in strategies.items():
-        feeds_back = protocol.feeds_back() and strategy.steps > 1
-        needs = strategy.prompt_kinds | ({"mask_logits"} if feeds_back else set())
-        if beyond := needs - segmenter.prompt_kinds:
-            raise BenchError(
-                f"model {config.model.name} understands "
-                f"{', '.join(sorted(segmenter.prompt_kinds))}; prompt {name} under protocol "
-                f"{config.protocol.name} asks for {', '.join(sorted(beyond))} too"
-            )
-    if config.runtime.embedding_cache is not None:
-        check_keeps_embeddings(segmenter, config.model.name)
-    model = replace(config.model, args=segmenter.pin(config.model.args, site))
+    if task.asks_model and runtime.embedding_cache is not None:
+        check_keeps_embeddings(model_class(config.model, runtime.allow_modules), config.model.name)
+    question = replace(task.settle(config, site), dataset=pin_dataset(config.dataset, site))
     fingerprint = reader.fingerprint()
-    runs = {
-        name: _prompt_run(config, model, part, strategies[name], reader, ids)
-        for name, part in config.prompts.items()
-    }
-    todo = _todo(config, ids, runs)
-    return Plan(config, site, reader, protocol, model, runs, ids, todo, fingerprint)
+    runs = {name: _prompt_run(question, runtime, name, ways[name], reader, ids) for name in ways}
+    work = Work(runs, ids, _todo(runtime, ids, runs), fingerprint)
+    metrics = open_metrics(config)
+    if work.todo:
+        task.check(config, reader)
+    _compare_metrics(runs, metrics)
+    return Plan(question, Setting(config, site), work, task, reader, metrics)
+
+
+def open_metrics(config: RunConfig) -> tuple[Metric, ...]:
+    """The metrics that a configuration names; raises ``BenchError`` for one that isn't there."""
+    allowed = config.runtime.allow_modules
+    # Every candidate's IoU is in the rows, whatever is asked for beside it.
+    names = [name for name in dict.fromkeys(config.metrics) if name != "iou"]
+    return tuple(metric(name, allowed) for name in names)
+
+
+def _compare_metrics(runs: Mapping[str, PromptRun], metrics: Sequence[Metric]) -> None:
+    """Refuses two versions of a metric in a column, and says what a finished run lacks."""
+    for run in runs.values():
+        known = run.store.header().get("metrics") or {}
+        for each in metrics:
+            before = str((known.get(each.name) or {}).get("version", each.version))
+            if run.missing and before != each.version:
+                raise BenchError(
+                    f"{run.store.folder}: its rows hold {each.name} version {before}, this release "
+                    f"computes version {each.version}; finish the run without it (metrics=[…]) and "
+                    "let `sam-bench rescore` add it to all rows"
+                )
+            if each.name not in known and not run.missing and known:
+                log.warning(
+                    "%s is finished and holds no %s: `sam-bench rescore %s --metric %s` adds it",
+                    *(run.store.folder, each.name, run.store.folder, each.name),
+                )
 
 
 def held(plan: Plan, token: str) -> Plan:
@@ -114,15 +157,17 @@ def held(plan: Plan, token: str) -> Plan:
 
     Another command may have done some of it since the plan was made. Raises ``BenchError``.
     """
-    runs = dict(plan.runs)
-    for name, run in plan.runs.items():
+    work = plan.work
+    runs = dict(work.runs)
+    for name, run in work.runs.items():
         if not finished(run):
             store = run.store.under(Fence(run.store.folder, token))
             for words in store.mend():
                 log.warning("%s", words)
-            missing, unsound = _missing(plan.config, store, plan.reader, plan.ids)
+            missing, unsound = _missing(plan.question, store, plan.reader, work.ids)
             runs[name] = replace(run, store=store, missing=missing, unsound=unsound)
-    return replace(plan, runs=runs, todo=_todo(plan.config, plan.ids, runs))
+    todo = _todo(plan.setting.runtime, work.ids, runs)
+    return replace(plan, work=replace(work, runs=runs, todo=todo))
 
 
 def finished(run: PromptRun) -> bool:
@@ -131,48 +176,28 @@ def finished(run: PromptRun) -> bool:
     return complete and not run.missing and not run.unsound
 
 
-def open_parts(config: RunConfig) -> tuple[Protocol, dict[str, PromptStrategy]]:
-    """The protocol and the strategies by name that a configuration asks for."""
-    allowed = config.runtime.allow_modules
-    protocol: Protocol = load_class(config.protocol, allowed, "protocol")(**config.protocol.args)
-    strategies: dict[str, PromptStrategy] = {
-        name: load_class(part, allowed, "prompt")(**part.args, protocol=protocol)
-        for name, part in config.prompts.items()
-    }
-    return protocol, strategies
-
-
-def _todo(
-    config: RunConfig, ids: tuple[str, ...], runs: Mapping[str, PromptRun]
-) -> tuple[str, ...]:
-    limited = ids[: config.runtime.limit]
+def _todo(runtime: Runtime, ids: tuple[str, ...], runs: Mapping[str, PromptRun]) -> tuple[str, ...]:
+    limited = ids[: runtime.limit]
     return tuple(i for i in limited if any(i in run.missing for run in runs.values()))
 
 
 def _prompt_run(
-    config: RunConfig,
-    model: Part,
-    part: Part,
-    strategy: PromptStrategy,
+    question: Question,
+    runtime: Runtime,
+    prompt: str,
+    way: Way,
     reader: Reader,
     ids: tuple[str, ...],
 ) -> PromptRun:
-    key = run_key(
-        task=config.task,
-        seed=config.seed,
-        model=model,
-        dataset=config.dataset,
-        prompt=part,
-        protocol=config.protocol,
-    )
-    name = run_name(config.dataset.name, model.name, part.name, key)
-    store = RunStore.of(place(config.runtime.results).expanduser(), name)
-    missing, unsound = _missing(config, store, reader, ids)
-    return PromptRun(part, strategy, key, store, missing, unsound)
+    key = question.key(prompt)
+    names = question.dataset.name, question.model.name, question.prompts[prompt].name
+    store = RunStore.of(place(runtime.results).expanduser(), run_name(*names, key))
+    missing, unsound = _missing(question, store, reader, ids)
+    return PromptRun(way, key, store, missing, unsound)
 
 
 def _missing(
-    config: RunConfig, store: RunStore, reader: Reader, ids: tuple[str, ...]
+    question: Question, store: RunStore, reader: Reader, ids: tuple[str, ...]
 ) -> tuple[frozenset[str], bool]:
     """The images that no sound part holds, and whether other parts than sound ones lie there."""
     known, done = set(ids), set[str]()
@@ -183,7 +208,8 @@ def _missing(
             reader.fingerprint(content.images) != content.fingerprint
         ):
             raise BenchError(
-                f"{store.folder}: dataset {config.dataset.name} has changed since this run began; "
-                "bring the old data back, or raise its version in the YAML to start a new run"
+                f"{store.folder}: dataset {question.dataset.name} has changed since this run "
+                "began; bring the old data back, or raise its version in the YAML to start a new "
+                "run"
             )
     return frozenset(known - done), survey.needs_mending

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bench.store.runs import ImageError
+from bench.types import IOU, Measure
 
 if TYPE_CHECKING:
     from bench.run.plan import Plan
@@ -20,14 +21,22 @@ log = logging.getLogger(__name__)
 
 
 class RunProgress:
-    """Counts images and keeps a running mIoU per prompt; a context manager.
+    """Counts images and keeps a running mean per prompt; a context manager.
 
-    ``every`` is the seconds between two plain lines where standard error is no terminal.
+    ``every`` is the seconds between two plain lines where standard error is no terminal, ``leads``
+    what the running means are of.
     """
 
-    def __init__(self, title: str, total: int, console: Console, every: float = 30.0) -> None:
+    def __init__(
+        self,
+        title: str,
+        total: int,
+        console: Console,
+        every: float = 30.0,
+        leads: Measure = IOU,
+    ) -> None:
         self._title, self._total, self._every = title, total, every
-        self._console = console
+        self._console, self._leads = console, leads
         self._sums: dict[str, tuple[float, int]] = {}
         self._done = self._failed = 0
         self._start = self._spoken = time.monotonic()
@@ -37,11 +46,11 @@ class RunProgress:
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[miou]}"),
+            TextColumn("{task.fields[means]}"),
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task(title, total=total, rate="", miou="")
+        self._task = self._bar.add_task(title, total=total, rate="", means="")
 
     def __enter__(self) -> RunProgress:
         self._bar.start()
@@ -57,11 +66,11 @@ class RunProgress:
         if self._done + self._failed and not self._console.is_terminal:
             self._say()
 
-    def image_done(self, ious: Mapping[str, Sequence[float]]) -> None:
-        """An image is scored; ``ious`` holds the last steps' IoUs, by prompt."""
-        for prompt, values in ious.items():
+    def image_done(self, values: Mapping[str, Sequence[float]]) -> None:
+        """An image is scored; ``values`` holds what leads, of the last steps, by prompt."""
+        for prompt, some in values.items():
             total, count = self._sums.get(prompt, (0.0, 0))
-            self._sums[prompt] = (total + sum(values), count + len(values))
+            self._sums[prompt] = (total + sum(some), count + len(some))
         self._done += 1
         self._move()
 
@@ -71,7 +80,8 @@ class RunProgress:
         self._move()
 
     def _move(self) -> None:
-        self._bar.update(self._task, advance=1, rate=f"{self._rate():.2f} img/s", miou=self._miou())
+        rate, means = f"{self._rate():.2f} img/s", self._means()
+        self._bar.update(self._task, advance=1, rate=rate, means=means)
         now = time.monotonic()
         if not self._console.is_terminal and now - self._spoken >= self._every:
             self._spoken = now
@@ -83,7 +93,7 @@ class RunProgress:
         failed = f", {self._failed} failed" if self._failed else ""
         self._console.print(
             f"{self._title}: {seen}/{self._total} images{failed}, {rate:.2f} img/s, "
-            f"{left:.0f} s left, {self._miou()}",
+            f"{left:.0f} s left, {self._means()}",
             highlight=False,
             soft_wrap=True,
         )
@@ -91,9 +101,10 @@ class RunProgress:
     def _rate(self) -> float:
         return (self._done + self._failed) / max(time.monotonic() - self._start, 1e-9)
 
-    def _miou(self) -> str:
-        means = [f"{p} {100 * total / n:.1f}" for p, (total, n) in self._sums.items() if n]
-        return "mIoU " + " · ".join(means) if means else ""
+    def _means(self) -> str:
+        shown = self._leads.shown
+        means = [f"{p} {shown(total / n)}" for p, (total, n) in self._sums.items() if n]
+        return f"{self._leads.title} " + " · ".join(means) if means else ""
 
 
 def run_plan(plan: Plan, screen: Console | None = None) -> list[ImageError]:
@@ -101,22 +112,27 @@ def run_plan(plan: Plan, screen: Console | None = None) -> list[ImageError]:
 
     What is to be said goes to ``screen``, by default standard error.
     """
+    from bench.run.driver import run
     from bench.run.embeddings.cache import cache_size
     from bench.run.profiling.profile import Profile
-    from bench.run.worker import run
 
     screen = screen or Console(stderr=True)
 
     def say(words: str) -> None:
         screen.print(words, highlight=False, markup=False, soft_wrap=True)
 
-    size = cache_size(plan) if plan.todo else None
+    size = cache_size(plan) if plan.work.todo else None
     if size is not None:
         say(size.words())
-    title = f"{plan.config.model.name} on {plan.config.dataset.name}"
-    profile = Profile(plan.site.device) if plan.config.runtime.profile and plan.todo else None
+    leads = plan.task.measures[0]
+    title = f"{plan.question.model.name} on {plan.question.dataset.name}"
+    profile = (
+        Profile(plan.setting.site.device)
+        if plan.setting.runtime.profile and plan.work.todo
+        else None
+    )
     try:
-        with RunProgress(title, len(plan.todo), screen) as progress:
+        with RunProgress(title, len(plan.work.todo), screen, leads=leads) as progress:
             return run(plan, progress, profile)
     finally:
         if profile is not None and profile.folder is not None:

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
 
 from bench.store.runs import RunStore
+from bench.tasks.contract import Scored
 from bench.types import Reader, Row
 from bench.types.stopwatch import Stopwatch
 
 _ROW_BYTES = 1024
 """What a row takes beside its mask, about."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Image:
-    image_id: str
-    rows: Sequence[Row]
-    skipped: Mapping[str, int]
 
 
 class Pending:
@@ -37,16 +30,16 @@ class Pending:
     def __init__(self, store: RunStore, reader: Reader, writer: Executor, watch: Stopwatch) -> None:
         self._store, self._reader = store, reader
         self._writer, self._watch = writer, watch
-        self._images: list[_Image] = []
+        self._images: list[tuple[Scored, Sequence[Row]]] = []
         self._bytes = 0
         self._under_way: deque[Future[int]] = deque()
         self._since = time.monotonic()
         self.rows_written = 0
 
-    def add(self, image_id: str, rows: Sequence[Row], skipped: Mapping[str, int]) -> None:
-        """Keeps one image's rows."""
-        self._images.append(_Image(image_id, rows, skipped))
-        self._bytes += sum(_ROW_BYTES + len(row.mask_rle or "") for row in rows)
+    def add(self, image: Scored, rows: Sequence[Row]) -> None:
+        """Keeps those of an image's rows that are this run's."""
+        self._images.append((image, rows))
+        self._bytes += sum(_ROW_BYTES + len(getattr(row, "mask_rle", None) or "") for row in rows)
 
     def flush(self, at: int) -> None:
         """Has a part written once it has ``at`` images or ``max_bytes``, or waited long enough."""
@@ -75,14 +68,17 @@ class Pending:
         """Waits for the oldest part."""
         self.rows_written += self._under_way.popleft().result()
 
-    def _write(self, images: Sequence[_Image]) -> int:
+    def _write(self, images: Sequence[tuple[Scored, Sequence[Row]]]) -> int:
         """Writes a part and gives how many rows it has."""
-        names = [image.image_id for image in images]
+        names = [image.image_id for image, _ in images]
         self._watch.turn_to(*names)
         with self._watch("write"):
-            rows = [row for image in images for row in image.rows]
+            rows = [row for _, of_image in images for row in of_image]
             skipped: Counter[str] = Counter()
-            for image in images:
+            counted: Counter[str] = Counter()
+            for image, _ in images:
                 skipped.update(image.skipped)
-            self._store.write_part(rows, names, skipped, self._reader.fingerprint(names))
+                counted.update(image.counted)
+            fingerprint = self._reader.fingerprint(names)
+            self._store.write_part(rows, names, skipped, fingerprint, counted)
             return len(rows)

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from bench.scoring.transfers import on_host, packed, unpacked
 from bench.scoring.upscaling import Mixes, mixes, upscale
 from bench.scoring.windows import Window, chunks, padded, window_of
-from bench.types import BoolArray, FloatArray, Mask, Prediction
+from bench.types import BoolArray, Candidates, FloatArray, Mask
 
 _ROUNDING = 40 * 2.0**-24
 """No two float32 sums of the sixteen products differ by more, relative to the sum of their sizes:
@@ -51,7 +51,7 @@ class Measured:
 
 
 def measure(
-    prediction: Prediction,
+    prediction: Candidates,
     targets: Sequence[Mask],
     ignores: Sequence[BoolArray | None],
     threshold: float,
@@ -237,7 +237,7 @@ class _Batch:
         return torch.from_numpy(array).to(self.logits.device)
 
 
-def _sides(prediction: Prediction, prompt: int) -> tuple[Mixes, Mixes]:
+def _sides(prediction: Candidates, prompt: int) -> tuple[Mixes, Mixes]:
     """What rows and columns of a prompt's image mix of its grid."""
     frame, device = prediction.frames[prompt], str(prediction.logits.device)
     height, width = prediction.logits.shape[2:]

@@ -41,7 +41,9 @@ def compact(store: RunStore) -> int:
         tables = [read_table(part.path) for part in group]
         contents = [content for part in group for content in part.contents]
         names = [part.path.name for part in group]
-        store.replace_parts(part_bytes(pa.concat_tables(tables), contents, names), names)
+        store.replace_parts(
+            part_bytes(pa.concat_tables(tables, promote_options="default"), contents, names), names
+        )
         merged += len(group)
     return merged
 

@@ -55,8 +55,25 @@ def _step(value: str) -> bool:
     return value.isascii() and value.isdigit() and 0 < len(value) < 6 and int(value) > 0
 
 
+def _said(value: object) -> bool:
+    """What a step was: words in headers of schema versions 1 and 2, else its typed form."""
+    if isinstance(value, Mapping):
+        name = value.get("name")
+        counted = _count(value.get("points")) and isinstance(value.get("box"), bool)
+        return counted and (name is None or _text(name))
+    return _text(value)
+
+
 def _steps(value: object) -> bool:
-    return isinstance(value, Mapping) and all(_step(k) and _text(v) for k, v in value.items())
+    return isinstance(value, Mapping) and all(_step(k) and _said(v) for k, v in value.items())
+
+
+def _measure(value: object) -> bool:
+    texts = ("name", "mean", "title", "unit", "better", "definition", "version")
+    if not isinstance(value, Mapping) or not all(_text(value.get(t, "")) for t in texts):
+        return False
+    named = all(str(value.get(key, "")).isidentifier() for key in ("name", "mean"))
+    return named and "title" in value and _count(value.get("digits", 1))
 
 
 _PART: Mapping[str, Check] = {
@@ -90,7 +107,7 @@ def _latest(value: object) -> bool:
     )
 
 
-_A_PART = ("a part: name, version, target, args, about", _part)
+_A_PART = ("a component: name, version, target, args, about", _part)
 _A_COUNT = ("a whole number from 0", _count)
 _A_TEXT = ("a text", _text)
 _FACTS = ("an object", _mapping_of(_anything))
@@ -98,7 +115,13 @@ _FACTS = ("an object", _mapping_of(_anything))
 _KINDS: Mapping[str, tuple[str, Check]] = {
     **dict.fromkeys(("model", "dataset", "prompt", "protocol"), _A_PART),
     **dict.fromkeys(("images", "images_done", "images_failed", "masks"), _A_COUNT),
-    **dict.fromkeys(("name", "key", "task", "status"), _A_TEXT),
+    **dict.fromkeys(("name", "key", "status"), _A_TEXT),
+    "task": ("a text, or a component", lambda value: _text(value) or _part(value)),
+    "measures": (
+        "a list of measures, the first of which leads",
+        lambda value: isinstance(value, list) and bool(value) and all(map(_measure, value)),
+    ),
+    "metrics": ("an object of measures", _mapping_of(_measure)),
     **dict.fromkeys(("facts", "versions", "git", "machine"), _FACTS),
     "report_steps": ("an object of steps from 1 and their labels", _steps),
     "skipped": ("an object of counts", _mapping_of(_count)),

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from bench.files.documents import parse_json
 from bench.files.places import Place
-from bench.store.schema import READABLE, SCHEMA, VERSION_KEY
+from bench.store.schema import READABLE, SCHEMA_VERSION, VERSION_KEY
 from bench.types import BenchError
 
 _CONTENT = b"bench.content"
@@ -42,13 +42,15 @@ class DamagedPartError(BenchError):
 class Content:
     """What a part holds: the images that it completes, how many masks, and skipped targets.
 
-    ``fingerprint`` is the reader's, of these images as they were read.
+    ``fingerprint`` is the reader's, of these images as they were read; ``counted`` is what the task
+    counted in them, for its notes.
     """
 
     images: tuple[str, ...] = ()
     masks: int = 0
     skipped: Mapping[str, int] = dataclasses.field(default_factory=dict)
     fingerprint: str = ""
+    counted: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,13 +58,14 @@ class PartFile:
     """A part that was read and found sound.
 
     A compacted part has several ``contents``, those of the parts that it ``replaces`` by name.
-    ``size`` is in bytes.
+    ``size`` is in bytes, ``columns`` are those of its rows.
     """
 
     path: Place
     size: int
     contents: tuple[Content, ...]
     replaces: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
     @property
     def images(self) -> list[str]:
@@ -71,13 +74,14 @@ class PartFile:
 
 
 def part_bytes(table: pa.Table, contents: Sequence[Content], replaces: Sequence[str] = ()) -> bytes:
-    """The Parquet file of a table that fits ``SCHEMA``."""
+    """The Parquet file of a table of rows."""
     plain = [dataclasses.asdict(content) for content in contents]
     said = {_CONTENT: json.dumps(plain if replaces else plain[0], ensure_ascii=False)}
     if replaces:
         said[_REPLACES] = json.dumps(list(replaces))
     sink = pa.BufferOutputStream()
-    table = table.combine_chunks().replace_schema_metadata(dict(SCHEMA.metadata) | said)
+    version = {VERSION_KEY: str(SCHEMA_VERSION)}
+    table = table.combine_chunks().replace_schema_metadata(version | said)
     pq.write_table(table, sink, compression="lz4" if table.nbytes < _LITTLE else "zstd")
     written: bytes = sink.getvalue().to_pybytes()
     return written
@@ -96,14 +100,15 @@ def open_part(path: Place) -> PartFile:
     """
     data = _sound_bytes(path)
     try:
-        metadata = pq.read_schema(pa.BufferReader(data)).metadata or {}
+        schema = pq.read_schema(pa.BufferReader(data))
+        metadata = schema.metadata or {}
     except _DAMAGE as error:
         raise _damaged(path, str(error)) from error
     version = metadata.get(VERSION_KEY, b"none").decode(errors="replace")
     if version not in map(str, READABLE):
         raise BenchError(
             f"{path}: rows of schema version {version}, this release reads "
-            f"{' and '.join(map(str, READABLE))}"
+            f"{', '.join(map(str, READABLE))}"
         )
     try:
         said = parse_json(metadata[_CONTENT])
@@ -112,15 +117,16 @@ def open_part(path: Place) -> PartFile:
         replaces = tuple(str(name) for name in parse_json(metadata.get(_REPLACES, b"[]")))
     except _DAMAGE as error:
         raise _damaged(path, f"its account of its images: {error}") from error
-    return PartFile(path, len(data), tuple(contents), replaces)
+    return PartFile(path, len(data), tuple(contents), replaces, tuple(schema.names))
 
 
 def read_table(path: Place, columns: Sequence[str] | None = None) -> pa.Table:
-    """The rows of a part, all columns or some; raises as ``open_part`` does."""
+    """The rows of a part, all columns or those of some that it has; raises as ``open_part``."""
     data = _sound_bytes(path)
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
-        wanted = None if columns is None else list(columns)
+        there = file.schema_arrow.names
+        wanted = None if columns is None else [name for name in columns if name in there]
         return file.read(columns=wanted, use_threads=False).replace_schema_metadata(None)
     except _DAMAGE as error:
         raise _damaged(path, str(error)) from error

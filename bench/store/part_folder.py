@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from bench.files.places import Place, move, scan, write_aside
 from bench.store.part_file import DamagedPartError, PartFile, open_part, part_name
 from bench.types import BenchError
+from bench.types.threads import mapping
 
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{32}")
 _PATIENCE = 60.0
@@ -144,8 +144,8 @@ class PartFolder:
         """Every readable part and the damaged ones; raises ``FileNotFoundError`` for one gone."""
         fresh = [key for key in listing if key not in self._opened]
         damaged: dict[Place, str] = {}
-        with ThreadPoolExecutor(THREADS) as pool:
-            for key, found in zip(fresh, pool.map(self._open, fresh), strict=True):
+        with mapping(THREADS, "parts") as each:
+            for key, found in zip(fresh, each(self._open, fresh), strict=True):
                 if isinstance(found, DamagedPartError):
                     damaged[self.path / key[0]] = str(found)
                 else:

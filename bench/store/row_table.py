@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +12,9 @@ import pyarrow.compute as pc
 from bench.files.places import Place
 from bench.store.part_file import read_table
 from bench.store.part_folder import THREADS
-from bench.store.schema import SCHEMA
+from bench.store.schema import COLUMNS
 from bench.types import BenchError
+from bench.types.threads import mapping
 
 KEY = ("image_id", "mask_id", "step")
 """What a row of a run is known by, and sorted by."""
@@ -29,19 +29,24 @@ _MOST_TEXT = 1 << 30
 def read_parts(paths: Sequence[Place], columns: Sequence[str] | None, run: str) -> pa.Table:
     """The rows of the parts, sorted by their key; the key's columns and those asked for, or all.
 
+    Where a part lacks a column, since it is older or of other metrics, its rows have null there.
     Raises ``BenchError`` for a damaged part, and for a key that stands twice, which is then said of
     the ``run``; raises ``FileNotFoundError`` for a part that is gone.
     """
     wanted = None if columns is None else list(dict.fromkeys([*KEY, *columns]))
-    empty = SCHEMA.empty_table().replace_schema_metadata(None)
-    empty = empty if wanted is None else empty.select(wanted)
+    empty = _empty(list(COLUMNS) if wanted is None and not paths else wanted)
 
     def together(group: Sequence[Place]) -> pa.Table:
-        return pa.concat_tables([read_table(path, wanted) for path in group]).combine_chunks()
+        tables = [read_table(path, wanted) for path in group]
+        return pa.concat_tables(tables, promote_options="default").combine_chunks()
 
     groups = [paths[start : start + _TOGETHER] for start in range(0, len(paths), _TOGETHER)]
-    with ThreadPoolExecutor(THREADS) as pool:
-        table = pa.concat_tables([empty, *pool.map(together, groups)])
+    with mapping(THREADS, "rows") as each:
+        tables = [empty, *each(together, groups)]
+    table = pa.concat_tables(tables, promote_options="default")
+    if wanted is None:
+        known = [name for name in COLUMNS if name in table.column_names]
+        table = table.select([*known, *(n for n in table.column_names if n not in COLUMNS)])
     table = _sorted(_roomy(table))
     twice = same_as_next(table, KEY)
     if twice.any():
@@ -51,6 +56,13 @@ def read_parts(paths: Sequence[Place], columns: Sequence[str] | None, run: str) 
             f"{first['step']} ({int(twice.sum())} such rows); the same `run` command again mends it"
         )
     return table
+
+
+def _empty(wanted: Sequence[str] | None) -> pa.Table:
+    """No rows of the wanted columns; of a metric, as of all that is not known, numbers."""
+    names = list(KEY) if wanted is None else wanted
+    fields = [(name, COLUMNS.get(name, pa.float64())) for name in names]
+    return pa.schema(fields).empty_table()
 
 
 def same_as_next(table: pa.Table, names: Sequence[str]) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""The only module that touches ``results/``: a folder per run, Parquet parts of whole images.
+"""A run's folder in ``results/``: its header, Parquet parts of whole images, and what failed.
 
 ::
 
@@ -37,6 +37,7 @@ from bench.store.part_folder import PartFolder, Survey
 from bench.store.row_table import read_parts
 from bench.store.schema import SCHEMA as SCHEMA
 from bench.store.schema import SCHEMA_VERSION as SCHEMA_VERSION
+from bench.store.schema import schema_of
 from bench.types import BenchError, Row
 
 
@@ -110,19 +111,22 @@ class RunStore:
         image_ids: Sequence[str],
         skipped: Mapping[str, int] | None = None,
         fingerprint: str = "",
+        counted: Mapping[str, int] | None = None,
     ) -> None:
         """Writes the rows of whole images, all or nothing; ``image_ids`` may include rowless ones.
 
         ``skipped`` counts the targets of these images that the protocol left out, by reason;
-        ``fingerprint`` is the reader's, of these images.
+        ``fingerprint`` is the reader's, of these images; ``counted`` is the task's.
         Raises ``ValueError`` for a row of an image that the part doesn't name.
         """
         if stray := {row.image_id for row in rows} - set(image_ids):
             raise ValueError(f"rows of images that the part doesn't complete: {sorted(stray)}")
-        columns = {name: [_cell(getattr(row, name)) for row in rows] for name in SCHEMA.names}
+        schema = schema_of(type(rows[0]) if rows else Row, _metrics(rows))
+        columns = {name: [_cell(row, name) for row in rows] for name in schema.names}
         masks = len({(row.image_id, row.mask_id) for row in rows})
-        content = Content(tuple(image_ids), masks, dict(skipped or {}), fingerprint)
-        self._parts.add(part_bytes(pa.table(columns, schema=SCHEMA), [content]))
+        counts = dict(skipped or {}), fingerprint, dict(counted or {})
+        content = Content(tuple(image_ids), masks, *counts)
+        self._parts.add(part_bytes(pa.table(columns, schema=schema), [content]))
 
     def replace_parts(self, data: bytes, names: Sequence[str]) -> None:
         """Puts a compacted part in place of those that it names as replaced."""
@@ -155,10 +159,18 @@ class RunStore:
         """What all finished parts hold together, without a fingerprint."""
         contents = self.contents()
         skipped: Counter[str] = Counter()
+        counted: Counter[str] = Counter()
         for each in contents:
             skipped.update(each.skipped)
+            counted.update(each.counted)
         images = tuple(image_id for each in contents for image_id in each.images)
-        return Content(images, sum(each.masks for each in contents), dict(skipped))
+        masks = sum(each.masks for each in contents)
+        return Content(images, masks, dict(skipped), counted=dict(counted))
+
+    def columns(self) -> list[str]:
+        """The columns that any finished part has."""
+        survey = self.survey()
+        return list(dict.fromkeys(name for part in survey.sound for name in part.columns))
 
     def write_errors(self, errors: Iterable[ImageError]) -> None:
         """Replaces ``errors.jsonl``: the images that failed in the latest attempt."""
@@ -263,5 +275,11 @@ def _refuse_damaged(survey: Survey) -> None:
         raise DamagedPartError(why)
 
 
-def _cell(value: Any) -> Any:
+def _metrics(rows: Sequence[Row]) -> list[str]:
+    """The metrics that any of the rows holds, in order."""
+    return list(dict.fromkeys(name for row in rows for name in row.metrics))
+
+
+def _cell(row: Row, name: str) -> Any:
+    value = row.metrics[name] if name in row.metrics else getattr(row, name, None)
     return list(value.items()) if isinstance(value, Mapping) else value

@@ -1,47 +1,84 @@
-"""The columns of a row on disk, one fixed schema for every run, and its version."""
+"""The columns of rows on disk, derived from the rows' classes, and the version of the whole."""
 
 from __future__ import annotations
 
+import dataclasses
+import types
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+from bench.types import MaskRow, Row
+
+SCHEMA_VERSION = 3
 """Raised whenever an older release would misread what this one writes.
 
 2: a part may stand for several earlier ones (``bench.replaces``), and the name of a part holds the
-hash of its bytes. The columns are those of 1.
+hash of its bytes. 3: rows of other tasks than masks, a column per metric, cues of other kinds, and
+in a part's account what its task counted. What 1 and 2 call by a name, 3 calls so too.
 """
 
-READABLE = (1, 2)
+READABLE = (1, 2, 3)
 """The versions of parts that this release reads; a run may hold several."""
 
 VERSION_KEY = b"bench.schema_version"
 
-SCHEMA = pa.schema(
-    [
-        ("dataset", pa.string()),
-        ("image_id", pa.string()),
-        ("mask_id", pa.string()),
-        ("category", pa.string()),
-        ("attributes", pa.map_(pa.string(), pa.string())),
-        ("height", pa.int32()),
-        ("width", pa.int32()),
-        ("area", pa.int64()),
-        ("model", pa.string()),
-        ("prompt", pa.string()),
-        ("protocol", pa.string()),
-        ("step", pa.int16()),
-        ("n_points", pa.int16()),
-        ("point_coords", pa.list_(pa.list_(pa.float32(), 2))),
-        ("point_labels", pa.list_(pa.int8())),
-        ("box", pa.list_(pa.float32())),
-        ("iou", pa.float64()),
-        ("iou_oracle", pa.float64()),
-        ("ious", pa.list_(pa.float64())),
-        ("predicted_ious", pa.list_(pa.float32())),
-        ("selected", pa.int8()),
-        ("multimask", pa.bool_()),
-        ("boundary_iou", pa.float64()),
-        ("mask_rle", pa.string()),
-    ],
-    metadata={VERSION_KEY: str(SCHEMA_VERSION)},
-)
+_NAMED: Mapping[str, pa.DataType] = {
+    "int8": pa.int8(),
+    "int16": pa.int16(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+    "list<int8>": pa.list_(pa.int8()),
+    "list<float32>": pa.list_(pa.float32()),
+    "list<float64>": pa.list_(pa.float64()),
+    "list<string>": pa.list_(pa.string()),
+    "list<list<float32>[2]>": pa.list_(pa.list_(pa.float32(), 2)),
+    "map<string, string>": pa.map_(pa.string(), pa.string()),
+}
+"""The types that a row's field may name, as ``Annotated[int, "int16"]``."""
+
+_PLAIN: Mapping[Any, pa.DataType] = {
+    str: pa.string(),
+    bool: pa.bool_(),
+    int: pa.int64(),
+    float: pa.float64(),
+}
+
+
+def schema_of(row: type[Row], metrics: Iterable[str] = ()) -> pa.Schema:
+    """The columns of a class of rows, and of the metrics that they hold.
+
+    Raises ``TypeError`` for a field whose type has no column.
+    """
+    hints = get_type_hints(row, include_extras=True)
+    names = [each.name for each in dataclasses.fields(row) if each.name != "metrics"]
+    own = [(name, _arrow(name, hints[name])) for name in names]
+    return pa.schema(
+        [*own, *((name, pa.float64()) for name in metrics)],
+        metadata={VERSION_KEY: str(SCHEMA_VERSION)},
+    )
+
+
+def _arrow(name: str, hint: Any) -> pa.DataType:
+    if get_origin(hint) is Annotated:
+        _, *notes = get_args(hint)
+        named = [_NAMED[note] for note in notes if note in _NAMED]
+        if named:
+            return named[0]
+    elif hint in _PLAIN:
+        return _PLAIN[hint]
+    elif get_origin(hint) in (Union, types.UnionType):
+        inner = [each for each in get_args(hint) if each is not type(None)]
+        if len(inner) == 1:
+            return _arrow(name, inner[0])
+    raise TypeError(f"no column holds the field {name!r}: {hint}; name one of {', '.join(_NAMED)}")
+
+
+SCHEMA = schema_of(MaskRow, ["boundary_iou"])
+"""What a run of prompted masks holds, unless other metrics were asked for."""
+
+COLUMNS: Mapping[str, pa.DataType] = {field.name: field.type for field in SCHEMA}
+"""The types of columns that a part may lack, being older, or of another task."""

@@ -3,106 +3,175 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from bench.config.composing import RunConfig
+from bench.config.run_key import Question
+from bench.models.loading import model_class
 from bench.protocol import Protocol
 from bench.scoring.score import Aim, Score, score
-from bench.tasks.halving import Halving
-from bench.types import Prompt, PromptStrategy, Row, Sample, Segmenter, Target
+from bench.tasks.contract import Case, Lent, Scored
+from bench.tasks.opening import open_protocol, open_strategies
+from bench.types import (
+    IOU,
+    ORACLE,
+    BenchError,
+    MaskCue,
+    MaskRow,
+    Measure,
+    Prompt,
+    PromptStrategy,
+    Reader,
+    Sample,
+    Segmenter,
+    Site,
+    Target,
+)
+from bench.types.cues import cues_text
 from bench.types.stopwatch import Stopwatch
-
-WAVE_BYTES = 1 << 30
-"""What masks, rims and logits of prompts under way may take at most, were every mask full."""
 
 _GRID_BYTES = 2 << 18
 """Of a track's logits, those of the last answer and those fed back: 256 × 256 float32 in SAM."""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One image, the targets of it that count, its embedding, and the strategies by name."""
-
-    sample: Sample
-    targets: Sequence[Target]
-    embedding: Any
-    strategies: Mapping[str, PromptStrategy]
-
-
-@dataclass(frozen=True, slots=True)
 class PromptedMasks:
-    """The fixed side of a run: who is asked, how, and under which names its rows go.
+    """Each target is prompted for by every strategy, and each mask is a row."""
 
-    ``batches`` says how many prompts, of any images, are asked at once. ``keep_masks`` puts the
-    predicted masks into the rows. Prompts are under way together up to ``wave_bytes`` of masks and
-    logits, and of ``wave_targets``. ``each`` is a ``map`` for what the host does: placing clicks,
-    boundaries, rows; one in threads lets them run side by side. ``share`` is one for the waves.
-    """
+    row = MaskRow
+    asks_model = True
+    measures: Sequence[Measure] = (IOU, ORACLE)
+
+    def ways(self, config: RunConfig) -> Mapping[str, PromptStrategy]:
+        """A run for each prompt strategy."""
+        if not config.prompts:
+            raise BenchError("no prompt is chosen: give prompt=[point_1,point_3,box]")
+        return open_strategies(config)
+
+    def settle(self, config: RunConfig, site: Site) -> Question:
+        """Refuses prompts that the model doesn't understand, and pins its files."""
+        segmenter = model_class(config.model, config.runtime.allow_modules)
+        protocol = open_protocol(config)
+        for name, strategy in self.ways(config).items():
+            feeds_back = protocol.feeds_back() and strategy.steps > 1
+            needs = strategy.prompt_kinds | ({"mask_logits"} if feeds_back else set())
+            if beyond := needs - segmenter.prompt_kinds:
+                raise BenchError(
+                    f"model {config.model.name} understands "
+                    f"{', '.join(sorted(segmenter.prompt_kinds))}; prompt {name} under protocol "
+                    f"{config.protocol.name} asks for {', '.join(sorted(beyond))} too"
+                )
+        return Question(
+            task=config.task,
+            seed=config.seed,
+            model=replace(config.model, args=segmenter.pin(config.model.args, site)),
+            dataset=config.dataset,
+            prompts=config.prompts,
+            protocol=config.protocol,
+        )
+
+    def check(self, config: RunConfig, reader: Reader) -> None:
+        """Nothing more is asked of the data."""
+
+    def scorer(self, config: RunConfig, reader: Reader, lent: Lent) -> Rounds:
+        """The rounds of prompts and masks."""
+        assert lent.segmenter is not None
+        return Rounds(
+            dataset=config.dataset.name,
+            model=config.model.name,
+            protocol_name=config.protocol.name,
+            protocol=open_protocol(config),
+            strategies=open_strategies(config),
+            segmenter=lent.segmenter,
+            lent=lent,
+            seed=config.seed,
+        )
+
+    def notes(self, config: RunConfig, counted: Mapping[str, int]) -> Sequence[str]:
+        """Nothing needs to be said."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """The fixed side of a run: who is asked, how, and under which names its rows go."""
 
     dataset: str
     model: str
     protocol_name: str
     protocol: Protocol
+    strategies: Mapping[str, PromptStrategy]
     segmenter: Segmenter
-    batches: Halving
+    lent: Lent
     seed: int = 0
-    keep_masks: bool = True
-    wave_bytes: int = WAVE_BYTES
-    wave_targets: int | None = None
-    each: Callable[..., Iterable[Any]] = map
-    share: Callable[..., Iterable[Any]] = map
 
-    def score_images(self, cases: Sequence[Case], watch: Stopwatch) -> list[dict[str, list[Row]]]:
-        """The rows of each image for each strategy by name: a row per target and step.
+    def __call__(self, cases: Sequence[Case], watch: Stopwatch) -> list[Scored]:
+        """The rows of each image for each strategy that it lacks: a row per target and step.
 
         All of a wave take a step together, so that prompts of several images fill a batch. Where
         a mask is right to the pixel no click is left: the step keeps its mask, prompt and scores,
         so that every curve has all its steps.
         """
-        rows: list[dict[str, list[Row]]] = [{name: [] for name in c.strategies} for c in cases]
-        for made in self.share(partial(self._advance, watch=watch), self._waves(cases)):
+        embeddings = self.lent.embed([case.sample for case in cases])
+        scenes, skipped = [], []
+        for case, embedding in zip(cases, embeddings, strict=True):
+            targets, left_out = self.protocol.sort_out(case.sample.targets)
+            lacking = {name: self.strategies[name] for name in case.lacking}
+            scenes.append(_Scene(case.sample, targets, embedding, lacking))
+            skipped.append(left_out)
+        rows: list[dict[str, list[MaskRow]]] = [{n: [] for n in s.strategies} for s in scenes]
+        for made in self.lent.share(partial(self._advance, watch=watch), self._waves(scenes)):
             for place, name, row in made:
                 rows[place][name].append(row)
         for of_image in rows:
             for of_strategy in of_image.values():
                 of_strategy.sort(key=lambda row: row.step)  # waves took all their steps in turn
-        return rows
+        return [
+            Scored(case.sample.image_id, of_image, left_out)
+            for case, of_image, left_out in zip(cases, rows, skipped, strict=True)
+        ]
 
-    def _waves(self, cases: Sequence[Case]) -> Iterator[list[_Track]]:
+    def _waves(self, scenes: Sequence[_Scene]) -> Iterator[list[_Track]]:
         """The tracks of all targets, as many at a time as memory is set apart for."""
         wave: list[_Track] = []
         held = targets = 0
-        for place, case in enumerate(cases):
-            height, width = case.sample.shape
+        for place, scene in enumerate(scenes):
+            height, width = scene.sample.shape
             pixels = height * width
-            for target in case.targets:
-                needed = pixels + len(case.strategies) * (pixels + _GRID_BYTES)  # one is the rim
-                if wave and (held + needed > self.wave_bytes or targets == self.wave_targets):
+            for target in scene.targets:
+                needed = pixels + len(scene.strategies) * (pixels + _GRID_BYTES)  # one is the rim
+                if wave and (
+                    held + needed > self.lent.wave_bytes or targets == self.lent.wave_targets
+                ):
                     yield wave
                     wave, held, targets = [], 0, 0
-                aim = Aim(target.mask, case.sample.ignore)
-                wave += [_Track(place, case, n, s, target, aim) for n, s in case.strategies.items()]
+                aim = Aim(target.mask, scene.sample.ignore)
+                wave += [
+                    _Track(place, scene, n, s, target, aim) for n, s in scene.strategies.items()
+                ]
                 held += needed
                 targets += 1
         if wave:
             yield wave
 
-    def _advance(self, wave: list[_Track], watch: Stopwatch) -> list[tuple[int, str, Row]]:
+    def _advance(self, wave: list[_Track], watch: Stopwatch) -> list[tuple[int, str, MaskRow]]:
         """Takes the tracks through all their steps; rows with their image's place and strategy."""
-        watch.turn_to(*dict.fromkeys(track.case.sample.image_id for track in wave))
-        rows: list[tuple[int, str, Row]] = []
+        watch.turn_to(*dict.fromkeys(track.scene.sample.image_id for track in wave))
+        rows: list[tuple[int, str, MaskRow]] = []
         step = 1
         while wave:
             with watch("prompt"):
-                moves = list(self.each(partial(self._moves_on, step=step), wave))
+                moves = list(self.lent.each(partial(self._moves_on, step=step), wave))
             asked = [track for track, moves_on in zip(wave, moves, strict=True) if moves_on]
             self._answer(asked, watch)
             with watch("score"):
-                made = self.each(partial(self._row, step=step, encoded=self._encoded(wave)), wave)
+                made = self.lent.each(
+                    partial(self._row, step=step, encoded=self._encoded(wave)), wave
+                )
                 for track, row in zip(wave, made, strict=True):
                     rows.append((track.place, track.name, row))
             for track in wave:
@@ -114,7 +183,7 @@ class PromptedMasks:
 
     def _moves_on(self, track: _Track, step: int) -> bool:
         """Gives the track its next prompt; false where there is none."""
-        previous, sample = track.score, track.case.sample
+        previous, sample = track.score, track.scene.sample
         prompt = track.strategy.next(
             track.target,
             sample.ignore,
@@ -124,8 +193,9 @@ class PromptedMasks:
         )
         if prompt is None:
             return False
-        if previous is not None and self.protocol.feeds_back():
-            prompt = replace(prompt, mask_logits=previous.mask_logits)
+        logits = None if previous is None else previous.mask_logits
+        if logits is not None and self.protocol.feeds_back():
+            prompt = prompt.having(MaskCue(logits))
         track.prompt = prompt
         track.multimask = self.protocol.asks_multimask(prompt)
         return True
@@ -138,7 +208,7 @@ class PromptedMasks:
         for multimask in (True, False):
             alike = [tracks for tracks in same.values() if tracks[0].multimask is multimask]
             answer = partial(self._scores, multimask=multimask, watch=watch)
-            answered = self.batches(answer, [tracks[0] for tracks in alike])
+            answered = self.lent.batches(answer, [tracks[0] for tracks in alike])
             scores = (one for batch in answered for one in batch)
             for tracks, one in zip(alike, scores, strict=True):
                 for track in tracks:
@@ -148,25 +218,26 @@ class PromptedMasks:
         prompts = [track.prompt for track in batch if track.prompt is not None]
         with watch("predict"):
             prediction = self.segmenter.predict(
-                [track.case.embedding for track in batch], prompts, multimask
+                [track.scene.embedding for track in batch], prompts, multimask
             )
         with watch("score"):
-            return score(prediction, [track.aim for track in batch], self.protocol, self.each)
+            aims = [track.aim for track in batch]
+            return score(prediction, aims, self.protocol, self.lent.metrics, self.lent.each)
 
     def _encoded(self, wave: Sequence[_Track]) -> Mapping[int, str]:
         """The masks that rows keep, by their score's id: tracks that asked the same share one."""
-        if not self.keep_masks:
+        if not self.lent.keep_masks:
             return {}
         scores = {id(track.score): track.score for track in wave if track.score is not None}
-        encoded = self.each(lambda score: score.mask.to_rle(), scores.values())
+        encoded = self.lent.each(lambda score: score.mask.to_rle(), scores.values())
         return dict(zip(scores, encoded, strict=True))
 
-    def _row(self, track: _Track, step: int, encoded: Mapping[int, str]) -> Row:
-        sample, target = track.case.sample, track.target
+    def _row(self, track: _Track, step: int, encoded: Mapping[int, str]) -> MaskRow:
+        sample, target = track.scene.sample, track.target
         prompt, result = track.prompt, track.score
         assert prompt is not None
         assert result is not None
-        return Row(
+        return MaskRow(
             dataset=self.dataset,
             image_id=sample.image_id,
             mask_id=target.mask_id,
@@ -183,14 +254,15 @@ class PromptedMasks:
             point_coords=prompt.points.tolist(),
             point_labels=prompt.labels.tolist(),
             box=None if prompt.box is None else prompt.box.tolist(),
+            cues=cues_text(prompt),
             iou=result.iou,
             iou_oracle=result.iou_oracle,
             ious=result.ious.tolist(),
             predicted_ious=result.predicted_ious.tolist(),
             selected=result.selected,
             multimask=track.multimask,
-            boundary_iou=result.boundary_iou,
             mask_rle=encoded.get(id(result)),
+            metrics=result.metrics,
         )
 
 
@@ -201,12 +273,22 @@ def mask_rng(seed: int, image_id: str, mask_id: str, step: int) -> np.random.Gen
     return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """One image, the targets of it that count, its embedding, and the strategies by name."""
+
+    sample: Sample
+    targets: Sequence[Target]
+    embedding: Any
+    strategies: Mapping[str, PromptStrategy]
+
+
 @dataclass(slots=True)
 class _Track:
     """One target under one strategy, and how far it has come; ``place`` is its image's."""
 
     place: int
-    case: Case
+    scene: _Scene
     name: str
     strategy: PromptStrategy
     target: Target
@@ -217,9 +299,5 @@ class _Track:
 
     def question(self) -> tuple[object, ...]:
         """Equal for tracks that ask the same of the same target: step 1 of 1 and of 3 points."""
-        prompt = self.prompt
-        assert prompt is not None
-        box = None if prompt.box is None else prompt.box.tobytes()
-        clicks = prompt.points.tobytes(), prompt.labels.tobytes()
-        fed_back = id(prompt.mask_logits)
-        return self.place, self.target.mask_id, *clicks, box, fed_back, prompt.text
+        assert self.prompt is not None
+        return self.place, self.target.mask_id, self.prompt.asks()

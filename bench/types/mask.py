@@ -50,6 +50,11 @@ class Mask:
         return cls.from_crop(np.asarray(dense, dtype=bool), 0, 0, height, width)
 
     @classmethod
+    def empty(cls, height: int, width: int) -> Mask:
+        """The mask of (height, width) without a pixel."""
+        return cls.from_dense(np.zeros((height, width), dtype=bool))
+
+    @classmethod
     def from_crop(cls, crop: BoolArray, y0: int, x0: int, height: int, width: int) -> Mask:
         """The mask whose bits lie in a crop at (y0, x0); an empty rim is cut off."""
         rows = np.flatnonzero(crop.any(axis=1))

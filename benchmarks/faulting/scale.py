@@ -93,9 +93,9 @@ def _resume(results: Path, parts: int) -> tuple[float, str]:
 
     began = time.monotonic()
     plan = _plan(results, parts)
-    todo = len(plan.todo)
+    todo = len(plan.work.todo)
     assert run_plan(plan) == []
-    (run,) = plan.runs.values()
+    (run,) = plan.work.runs.values()
     assert run.store.header()["status"] == "complete"
     return time.monotonic() - began, f"{todo} images done, {len(run.store.parts()):,} parts"
 
@@ -127,22 +127,22 @@ def _make(work: Path, parts: int) -> float:
     import numpy as np
     import pyarrow as pa
 
-    from bench.run.worker import run
+    from bench.run.driver import run
     from bench.store.part_file import Content, part_bytes, part_name
     from bench.store.schema import SCHEMA
 
     began = time.monotonic()
     plan = _plan(work / "results", parts)
-    (each,) = plan.runs.values()
+    (each,) = plan.work.runs.values()
     few = _plan(work / "few", 1)
     run(few, _Silent())
-    rows = next(iter(few.runs.values())).store
+    rows = next(iter(few.work.runs.values())).store
     from bench.store.part_file import read_table
 
     table = read_table(rows.parts()[0]).slice(0, 1)
     table = pa.concat_tables([table] * MASKS)
     rng = np.random.default_rng(0)
-    for image_id in plan.ids[:-LEFT]:
+    for image_id in plan.work.ids[:-LEFT]:
         ious = pa.array(rng.uniform(size=MASKS))
         columns = {
             "image_id": pa.array([image_id] * MASKS),
@@ -152,10 +152,10 @@ def _make(work: Path, parts: int) -> float:
         filled = table
         for name, values in columns.items():
             filled = filled.set_column(SCHEMA.get_field_index(name), SCHEMA.field(name), values)
-        content = Content((image_id,), MASKS, {}, plan.fingerprint)
+        content = Content((image_id,), MASKS, {}, plan.work.fingerprint)
         data = part_bytes(filled.combine_chunks(), [content])
         (each.store.folder / "parts" / part_name(data)).write_bytes(data)
-    header = next(iter(few.runs.values())).store.header()
+    header = next(iter(few.work.runs.values())).store.header()
     each.store.write_header(header | {"name": each.store.folder.name, "key": each.key,
                                       "status": "partial", "images": parts})  # fmt: skip
     return time.monotonic() - began

@@ -21,12 +21,13 @@ from torch import nn
 
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
-from bench.config.component import Part, load_class
+from bench.config.component import Component
 from bench.config.composing import load_configs
 from bench.data.opening import reader_of_run
+from bench.models.loading import model_class
 from bench.models.weights import load_strict, read_state
 from bench.store.runs import RunStore, find_runs, read_runs
-from bench.types import Row
+from bench.types import MaskRow
 from fuzzing.mutations import damaged, forged_document, forged_json
 from fuzzing.pictures import Judge, Verify, WrongError
 
@@ -100,13 +101,13 @@ def _run(folder: Path) -> RunStore:
     """A finished run of two images, six rows."""
     store = RunStore.create(folder, "shapes-disk-point_1-0123456789ab")
     rows = [
-        Row(
+        MaskRow(
             dataset="shapes", image_id=f"scene_0000{i}", mask_id=f"{i}/{m}", category="star",
             attributes={"level": "whole"}, height=8, width=9, area=10 + m, model="disk",
             prompt="point_1", protocol="sam", step=1, n_points=1, point_coords=[[1.0, 2.0]],
             point_labels=[1], box=None, iou=0.1 + 0.07 * m + 0.3 * i, iou_oracle=0.9,
             ious=[0.1 + 0.07 * m, 0.9], predicted_ious=[0.5, 0.25], selected=0, multimask=True,
-            boundary_iou=0.25, mask_rle="P21",
+            mask_rle="P21", metrics={"boundary_iou": 0.25},
         )
         for i in range(2) for m in range(3)
     ]  # fmt: skip
@@ -236,7 +237,7 @@ def config(rng: random.Random, folder: Path) -> Judge:
             (found,) = load_configs(words, folder)
             if found.runtime.allow_modules:
                 raise WrongError(f"a file allowed the modules {found.runtime.allow_modules}")
-            target = load_class(Part(**vars(found.model)), found.runtime.allow_modules)
+            target = model_class(Component(**vars(found.model)), found.runtime.allow_modules)
             if not target.__module__.startswith("bench.models.") or not hasattr(target, "embed"):
                 raise WrongError(f"a model is {target}")
         finally:

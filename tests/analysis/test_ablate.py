@@ -1,5 +1,7 @@
 """What a choice is worth: whole runs, and the interval against a plain bootstrap."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,11 +9,12 @@ import pytest
 from bench.analysis.choices.ablate import ablation, swaps, worth
 from bench.analysis.stats import paired_interval
 from bench.cli import main
-from bench.config.component import Part
+from bench.config.component import Component
 from bench.config.composing import load_configs
 from bench.store.runs import find_runs
 
 
+@cache
 def protocol(name):
     return load_configs([f"protocol={name}"])[0].protocol
 
@@ -27,7 +30,7 @@ def test_one_choice_at_a_time_with_a_name_of_its_own():
 
 
 def test_the_only_difference_is_the_other_protocol_itself():
-    a, b = Part("a", "1", "t", {"x": 1, "y": 2}), Part("b", "1", "t", {"x": 1, "y": 3})
+    a, b = Component("a", "1", "t", {"x": 1, "y": 2}), Component("b", "1", "t", {"x": 1, "y": 3})
     (swap,) = swaps(a, b)
     assert swap.protocol is b
 
@@ -82,6 +85,7 @@ OVERRIDES = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_the_command_runs_each_swap_once_and_prints_what_it_is_worth(tmp_path, capsys):
     command = ["protocol", "ablate", "sam", "segment_anything_fast", *OVERRIDES]
     command += [f"runtime.results={tmp_path}"]

@@ -1,12 +1,15 @@
 """Clicks needed: as the published rule counts them, and as a table of the report."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from bench.analysis.noc import clicks_needed, noc_section
+from bench.analysis.noc import areas_under, clicks_needed, noc_section
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
+from bench.report import Request
 from bench.report.pages.write import write
 from bench.store.runs import read_runs
 
@@ -34,6 +37,26 @@ def test_the_published_rule_on_random_curves():
     assert clicks_needed(np.array([[0.9]]), 0.9).tolist() == [1]
 
 
+def published_area(curve):
+    """Trapezoids between neighbouring clicks, one click wide, over the width of all."""
+    area = sum((left + right) / 2 for left, right in pairwise(curve))
+    return area / (len(curve) - 1)
+
+
+def test_the_area_under_random_curves():
+    curves = np.random.default_rng(2).random((300, 20))
+    assert areas_under(curves) == pytest.approx([published_area(curve) for curve in curves])
+    # The mean of the areas is the area under the mean curve, which papers plot.
+    assert areas_under(curves).mean() == pytest.approx(published_area(curves.mean(axis=0)))
+
+
+def test_the_area_by_hand():
+    curves = np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
+    assert areas_under(curves).tolist() == [0.75, 0.25, 0.5, 1.0]
+    assert areas_under(np.array([[0.2, 0.6]])).tolist() == [0.4]
+    assert areas_under(np.array([[0.3]])).tolist() == [0.3]
+
+
 @pytest.fixture
 def long_run(bench, row):
     """20 clicks on 30 masks in 10 images: some reach .9 early, some with click 20, some never."""
@@ -57,13 +80,23 @@ def long_run(bench, row):
 def test_the_table_is_that_of_the_rows(long_run):
     run, curves = long_run
     (section,) = noc_section(select([run]), samples=300)
-    line = section.lines.iloc[0]
+    line, (shown,) = section.lines.iloc[0], section.rows
     for mark in (80, 85, 90):
         plain = [published_rule(curve, mark / 100, 20) for curve in curves]
         assert line[f"noc_{mark}"] == pytest.approx(np.mean(plain))
         assert line[f"noc_{mark}_low"] < np.mean(plain) < line[f"noc_{mark}_high"]
         assert line[f"never_{mark}"] == (curves.max(axis=1) < mark / 100).sum()
         assert line[f"at_limit_{mark}"] == np.sum(np.array(plain) == 20)
+        reached = np.mean([max(curve) >= mark / 100 for curve in curves])
+        assert line[f"solved_{mark}"] == pytest.approx(reached)
+        assert (
+            dict(zip(section.heads, shown, strict=True))[f"solved {mark}"] == f"{100 * reached:.1f}"
+        )
+    assert line["auc"] == pytest.approx(np.mean([published_area(curve) for curve in curves]))
+    assert line["auc_low"] < line["auc"] < line["auc_high"]
+    bounds = [f"{100 * line[name]:.1f}" for name in ("auc", "auc_low", "auc_high")]
+    assert section.heads[-1] == "AUC"
+    assert shown[-1] == "{} ({}–{})".format(*bounds)
     assert line["at_limit_90"] > line["never_90"] > 0
     assert (line["clicks"], line["masks"], line["images"]) == (20, 30, 10)
 
@@ -78,7 +111,7 @@ def test_miou_after_k_clicks_is_the_reports_own(long_run):
 
 def test_the_report_shows_it_and_short_curves_have_none(long_run, bench, tmp_path):
     run, _ = long_run
-    report = write([run], tmp_path / "out", read_sample=None, allow_partial=False, samples=200)
+    report = write(Request((run,), samples=200), tmp_path / "out")
     assert "Clicks needed" in report.page.read_text()
     frame = pd.read_csv(tmp_path / "out" / "noc.csv")
     assert frame["noc_90"].iloc[0] == pytest.approx(report.sections[0].lines["noc_90"].iloc[0])

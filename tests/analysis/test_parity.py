@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.analysis import parity as module
-from bench.analysis.parity import parity
+from bench.analysis.comparing import parity as module
+from bench.analysis.comparing.parity import parity
 from bench.cli import main
-from bench.scoring.metrics import iou
+from bench.scoring.metrics.iou import iou
 from bench.store.runs import RunStore
-from bench.types import BenchError, Mask, Row
+from bench.types import BenchError, Mask, MaskRow
 
 SHAPE = (40, 60)
 
@@ -23,9 +23,12 @@ def run_of(folder: Path, name: str, masks: dict[str, Mask | None], truth: Mask) 
     for image_id, mask in masks.items():
         value = 0.0 if mask is None else iou(mask, truth)
         rle = None if mask is None else mask.to_rle()
-        row = Row(
-            "made", image_id, f"{image_id}/0", None, {}, *SHAPE, truth.area, "m", "point_1", "sam",
-            1, 1, [[3.0, 3.0]], [1], None, value, value, [value], [0.5], 0, False, value, rle,
+        row = MaskRow(
+            dataset="made", image_id=image_id, mask_id=f"{image_id}/0", category=None,
+            attributes={}, height=SHAPE[0], width=SHAPE[1], area=truth.area, model="m",
+            prompt="point_1", protocol="sam", step=1, n_points=1, point_coords=[[3.0, 3.0]],
+            point_labels=[1], box=None, iou=value, iou_oracle=value, ious=[value],
+            predicted_ious=[0.5], selected=0, multimask=False, mask_rle=rle,
         )  # fmt: skip
         store.write_part([row], [image_id])
     part = {"version": "1", "args": {}, "about": {}}
@@ -120,6 +123,7 @@ def test_the_margin_is_said_where_the_table_is(tmp_path: Path, truth: Mask) -> N
     assert f"±{100 * module.MARGIN:g}" in found.section.note
 
 
+@pytest.mark.long
 def test_the_command_runs_both_modes_of_a_real_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,6 @@ from bench.analysis.noc import noc_section
 from bench.analysis.published import (
     COLUMNS,
     cells,
-    prompt_slug,
     published_lines,
     section,
     verdict,
@@ -15,8 +14,10 @@ from bench.analysis.published import (
 from bench.analysis.reference import published
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
+from bench.report import Request
 from bench.report.tables.further import further_tables
 from bench.report.tables.section_text import to_markdown
+from bench.types import Step
 
 PROTOCOLS = {
     "efficient_sam": {"first_click": "random", "feedback": "none", "multimask": "always"},
@@ -43,7 +44,7 @@ def measured(bench, row):
         )
         selection = select([store], allow_partial=True)
         table = miou_table(selection, samples=2000)
-        return table, published_lines(table.lines, selection.headers, PROTOCOLS)
+        return table, published_lines(table.lines, selection, PROTOCOLS)
 
     return make
 
@@ -123,14 +124,14 @@ def test_choices_come_from_the_runs_headers_by_default(bench):
         stores.append(store)
     selection = select(stores)
     table = miou_table(selection, samples=100)
-    found = published_lines(table.lines, selection.headers)
+    found = published_lines(table.lines, selection)
     ours, theirs = found["protocol"] == "sam", found["published_protocol"] == "efficient_sam"
     assert "first_click random, not distance_max" in found[ours & theirs].iloc[0]["choices"][0]
 
 
 def test_boundary_iou_and_boxes_are_joined_too(bench):
     selection = select([bench.run("coift", "sam_vit_l", "box", protocol="hq_sam")])
-    found = published_lines(miou_table(selection, samples=100).lines, selection.headers)
+    found = published_lines(miou_table(selection, samples=100).lines, selection)
     values = dict(zip(found["metric"], found["published"], strict=True))
     assert values == {"miou": 92.1, "mboundary_iou": 86.5}
     boundary = found.set_index("metric").loc["mboundary_iou"]
@@ -146,9 +147,11 @@ def test_the_bounds_of_each_verdict():
     assert verdict(50, None, None, 50) is None
 
 
-@pytest.mark.parametrize("label", ["loose box", "given masks", "points", "1 point, jittered"])
-def test_labels_that_papers_have_no_word_for(label):
-    assert prompt_slug(label) is None
+@pytest.mark.parametrize(
+    "step", [Step(box=True, name="noisy box"), Step(name="given masks"), Step(2, name="scribble")]
+)
+def test_steps_that_papers_have_no_word_for(step):
+    assert step.slug is None
 
 
 def test_shown_tables_hold_the_verdict_and_its_rule(measured):
@@ -182,7 +185,7 @@ def test_clicks_needed_are_joined_in_clicks(bench, row):
                     report_steps=TWENTY)  # fmt: skip
     selection = select([run])
     (clicks,) = noc_section(selection, samples=500)
-    found = published_lines(clicks.lines, selection.headers, PROTOCOLS)
+    found = published_lines(clicks.lines, selection, PROTOCOLS)
     line = found[(found["metric"] == "noc90") & found["same_protocol"].astype(bool)].iloc[0]
     assert (line["ours"], line["published"]) == (5.5, 5.148)
     assert line["difference"] == pytest.approx(5.5 - 5.148)
@@ -191,7 +194,9 @@ def test_clicks_needed_are_joined_in_clicks(bench, row):
     (shown,) = [cell for cell in cells(found) if cell[4] == "noc90" and cell[6] == "5.148"]
     assert shown[5].startswith("5.50 (4.")
     assert shown[7] == "+0.35"
-    further = list(further_tables(selection, miou_table(selection, samples=50), (), None, 500))
+    further = list(
+        further_tables(selection, miou_table(selection, samples=50), Request((run,), samples=500))
+    )
     assert [each.name for each in further] == ["noc", "published"]
     assert "5.148" in to_markdown(further[1])
 

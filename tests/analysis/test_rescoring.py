@@ -11,7 +11,7 @@ import pytest
 from finished import change_annotations, disk_run, one_line
 from pycocotools import mask as coco_mask
 
-from bench.analysis.added_metrics import metric_names, with_metrics
+from bench.analysis.added_metrics import added_measures, with_metrics
 from bench.analysis.rescoring import metric_means, rescore
 from bench.cli import main
 from bench.data.opening import samples_of_runs
@@ -48,7 +48,7 @@ def test_the_metric_joins_the_rows_and_the_rows_stay_as_they_are(folder: Path) -
     store = disk_run(folder, "point_3")
     before = {path: path.read_bytes() for path in store.parts()}
     rescore(store, ["dice"], samples_of_runs(Path("datasets")))
-    assert metric_names(store) == ["dice"]
+    assert list(added_measures(store)) == ["dice"]
     rows = with_metrics(read_runs([store], ["iou"]), [store], ["dice"])
     assert rows["dice"].to_numpy() == pytest.approx(2 * rows["iou"] / (1 + rows["iou"]))
     assert {path: path.read_bytes() for path in store.parts()} == before
@@ -108,7 +108,7 @@ def test_other_data_is_refused_and_nothing_is_written(
     [
         (["runtime.keep_masks=false"], "dice", "keep_masks"),
         (["runtime.limit=1"], "dice", "unfinished run"),
-        ([], "hausdorff", "unknown metric 'hausdorff'; there are: iou, boundary_iou, dice"),
+        ([], "hausdorff", "unknown metric 'hausdorff'; there are: boundary_iou, dice, iou"),
     ],
 )
 def test_what_cannot_be_rescored_is_one_line(
@@ -118,6 +118,75 @@ def test_what_cannot_be_rescored_is_one_line(
     capsys.readouterr()
     assert main(["rescore", str(store.folder), "--metric", metric]) == 2
     assert says in one_line(capsys.readouterr().err)
+    assert not (store.folder / "metrics").exists()
+
+
+OWN = """\
+from bench.scoring.metrics import Metric
+from bench.types.measure import Measure
+
+
+def wider(prediction, target):
+    return None if prediction.box is None or target.box[0] < 12 else float(prediction.area)
+
+
+AREA = Metric(Measure("found_area", "found_area", "area", unit="pixels", digits=2), wider)
+NEVER = Metric(Measure("never_there", "never_there", "never"), lambda prediction, target: None)
+STEP = Metric(Measure("step", "step", "step"), wider)
+AGAIN = Metric(Measure("found_area", "found_area", "area"), wider)
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "rescored_areas.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "rescored_areas", raising=False)
+    return "rescored_areas"
+
+
+def test_a_users_own_metric_is_null_where_it_does_not_apply(
+    folder: Path, own: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = disk_run(folder, "point_3")
+    capsys.readouterr()
+    words = ["rescore", str(store.folder), "--allow-module", own, "--metric", f"{own}.AREA"]
+    assert main([*words, "--metric", f"{own}.NEVER", "--metric", "nsd_3"]) == 0
+    out = capsys.readouterr().out
+    assert list(added_measures(store)) == ["found_area", "never_there", "nsd_3"]
+    rows = with_metrics(
+        read_runs([store], ["mask_rle", "height", "width"]), [store], ["found_area"]
+    )
+    read = samples_of_runs(Path("datasets"))
+    expected = []
+    for _, row in rows.iterrows():
+        target = {t.mask_id: t.mask for t in read(store, row["image_id"]).targets}[row["mask_id"]]
+        area = float(dense(row["mask_rle"], row).sum())
+        expected.append(area if area and target.box[0] >= 12 else np.nan)
+    np.testing.assert_array_equal(rows["found_area"], expected)
+    known = rows[(rows["step"] == 3) & rows["found_area"].notna()]
+    assert 0 < len(known) < 6
+    means = metric_means([store], ["found_area", "never_there"]).set_index("metric")
+    assert means["mean"]["found_area"] == pytest.approx(known["found_area"].mean())
+    assert means["masks"].to_dict() == {"found_area": len(known), "never_there": 0}
+    assert pd.isna(means["mean"]["never_there"])
+    assert f"{known['found_area'].mean():,.2f}" in out
+
+
+@pytest.mark.parametrize(
+    ("metrics", "says"),
+    [
+        (["STEP"], "has the column 'step', which is another's already"),
+        (["AREA", "AGAIN"], "has the column 'found_area', which is another's already"),
+    ],
+)
+def test_a_column_that_is_taken_is_refused(
+    folder: Path, own: str, metrics: list[str], says: str
+) -> None:
+    store = disk_run(folder, "point_1")
+    named = [f"{own}.{each}" for each in metrics]
+    with pytest.raises(BenchError, match=says):
+        rescore(store, named, samples_of_runs(Path("datasets")), allow_modules=[own])
     assert not (store.folder / "metrics").exists()
 
 
@@ -140,4 +209,4 @@ def test_no_torch_is_loaded(folder: Path) -> None:
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.split()[-2:] == ["False", "0"]
-    assert metric_names(find_runs(store.folder.parent.parent)[0]) == ["dice"]
+    assert list(added_measures(find_runs(store.folder.parent.parent)[0])) == ["dice"]

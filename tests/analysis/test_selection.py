@@ -1,4 +1,3 @@
-import dataclasses
 import math
 
 import pytest
@@ -130,6 +129,6 @@ def test_a_title_that_two_models_share_is_not_shown(bench, row):
 
 
 def test_sparse_header_is_enough(bench, row):
-    store = bench.run(prompt="point_1", rows=[dataclasses.replace(row(), boundary_iou=None)])
+    store = bench.run(prompt="point_1", rows=[row(boundary_iou=None)])
     store.write_header({"status": "complete"})
     assert select([store]).labels == ("point_1",)

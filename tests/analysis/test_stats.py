@@ -131,6 +131,7 @@ def test_win_rate_counts_ties_half():
     assert win_rate([1, 0, 0.5, 0.2], [0, 1, 0.5, 0.1]).tolist() == [1, 0, 0.5, 1]
 
 
+@pytest.mark.long
 def test_covers_the_truth_about_as_often_as_it_says():
     rng = np.random.default_rng(11)
     hits = naive_hits = 0

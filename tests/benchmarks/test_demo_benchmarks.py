@@ -13,6 +13,7 @@ import result_files
 import bench
 
 
+@pytest.mark.long
 def test_classical_tells_the_mean_of_the_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -37,6 +38,7 @@ def test_one_picture_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "an interval needs 2 pictures, found 1" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_speed_of_one_core_is_told_for_both_ways(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from faulting.kills import killed_commands
 from faulting.obstacles import at_once
 from faulting.setting import server
 
 
+@pytest.mark.long
 def test_killed_commands_lose_and_double_nothing(tmp_path: Path) -> None:
     found = killed_commands(server(), tmp_path, runs=3, seed=11)
     assert (found["equal"], found["exit_codes"]) == (3, {"0": 3})
@@ -16,6 +18,7 @@ def test_killed_commands_lose_and_double_nothing(tmp_path: Path) -> None:
     assert found["kills"] >= 3
 
 
+@pytest.mark.long
 def test_of_two_commands_at_once_one_works_and_the_other_says_so(tmp_path: Path) -> None:
     found = at_once(server(), tmp_path, pairs=2, seed=12)
     assert found["equal"] == 2

@@ -28,6 +28,7 @@ def measured(*override: str) -> benchmark.Figures:
     return benchmark.measure(case, chosen)
 
 
+@pytest.mark.long
 def test_bench_and_loop_give_the_same_rows_to_the_bit() -> None:
     figures = measured()
     assert figures.answers > 50
@@ -36,6 +37,7 @@ def test_bench_and_loop_give_the_same_rows_to_the_bit() -> None:
     assert not figures.differs
 
 
+@pytest.mark.long
 def test_another_mode_is_seen_to_differ() -> None:
     figures = measured("model.args.dtype=bfloat16")
     assert figures.differs

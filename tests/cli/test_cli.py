@@ -44,11 +44,12 @@ def test_run_prints_the_table_and_report_makes_the_page(
     assert str(folder / "index.html") in capsys.readouterr().out.replace("\n", "")
     page = (folder / "index.html").read_text()
     assert page.count("data:image/webp") >= 6, "the gallery reads its pictures again"
-    lines = list(csv.DictReader((folder / "table.csv").open()))
+    lines = list(csv.DictReader((folder / "table.csv").read_text().splitlines()))
     assert [line["prompt"] for line in lines] == ["1 point", "3 points", "box"]
     assert {line["masks"] for line in lines} == {"8"}
 
 
+@pytest.mark.long
 def test_run_with_report_shows_pictures(words: list[str]) -> None:
     assert main(["run", *words, "--report", "mine"]) == 0
     page = (results(words) / "reports" / "mine" / "index.html").read_text()
@@ -113,6 +114,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert len(err.strip().splitlines()) == 1
 
 
+@pytest.mark.long
 def test_a_partial_run_is_refused_by_a_report_unless_allowed(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

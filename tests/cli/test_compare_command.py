@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +12,15 @@ from bench.cli import main
 
 
 @pytest.fixture
-def results(coco_folder: Callable[..., Path]) -> Path:
+def results(runs: Path, tmp_path: Path) -> Path:
+    """A folder of results with the runs."""
+    return shutil.copytree(runs, tmp_path / "results")
+
+
+@pytest.fixture(scope="module")
+def runs(coco_folder_in: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of three discs of different size, on real files."""
-    folder = coco_folder(images=6, masks=2)
+    folder = coco_folder_in(tmp_path_factory.mktemp("compare"), images=6, masks=2)
     out = folder.parent / "results"
     for name, radius in (("small", 0.1), ("middle", 0.2), ("large", 0.4)):
         words = [
@@ -31,6 +38,7 @@ def results(coco_folder: Callable[..., Path]) -> Path:
     return out
 
 
+@pytest.mark.long
 def test_models_are_compared_by_name_and_a_page_is_written(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

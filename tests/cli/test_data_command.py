@@ -91,7 +91,7 @@ def test_a_dataset_is_incomplete_where_images_lack(
     extra: Path, coco_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
     coco_folder(images=4, masks=3).rename(tmp_path / "blobs")
-    part = entry("blobs", extra).part
+    part = entry("blobs", extra).component
     (tmp_path / "blobs" / "images" / "003.png").unlink()
     state = state_of(part, tmp_path)
     assert state.name == "incomplete"
@@ -178,10 +178,10 @@ def test_what_is_fetched_and_not_the_dataset_is_said(
 
 def test_every_yaml_of_the_bench_can_be_listed_and_fetched_or_not() -> None:
     found = entries()
-    assert [each.part.name for each in found] == sorted(p.stem for p in _yamls())
+    assert [each.component.name for each in found] == sorted(p.stem for p in _yamls())
     for each in found:
         assert each.head, f"{each.path} has no comment in its head"
-        sources_of(each.part.about)
+        sources_of(each.component.about)
 
 
 def _yamls() -> list[Path]:

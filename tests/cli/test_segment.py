@@ -69,7 +69,8 @@ def test_masks_and_overlays_are_written_the_surest_first(picture: Path, tmp_path
         assert np.array_equal(written > 0, one.mask)
         assert one.mask[20, 30]
         assert not one.mask[20, 85]
-        assert Image.open(one.overlay_file).size == (90, 60)
+        with Image.open(one.overlay_file) as overlay:
+            assert overlay.size == (90, 60)
 
 
 def test_masks_are_cut_at_the_protocols_threshold(

@@ -4,22 +4,34 @@ import inspect
 import shutil
 from dataclasses import fields, replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from bench import models, prompts, protocol, tasks
 from bench.config import composing as config_module
-from bench.config.component import Part, load_class
+from bench.config.component import Component, load_class
 from bench.config.composing import (
     RunConfig,
     Runtime,
+    component_about,
     conf_dir,
     group_names,
     load_configs,
-    part_about,
-    run_key,
 )
+from bench.config.run_key import run_key
+from bench.data import readers
 from bench.data.opening import reader_args
+from bench.run import runtime as runtimes
 from bench.types import BenchError
+
+ROOMS = {
+    "model": models,
+    "dataset": readers,
+    "prompt": prompts,
+    "protocol": protocol,
+    "task": tasks,
+}
 
 
 def one(*overrides: str, extra: Path | None = None) -> RunConfig:
@@ -102,7 +114,7 @@ MINE = 'name: mine\nversion: "1"\ntarget: bench.models.disk.Disk\nargs: {radius:
 @pytest.mark.parametrize("runtime", group_names("runtime"))
 def test_every_runtime_names_a_class_and_refuses_typos(runtime: str) -> None:
     settings = one(f"runtime={runtime}").runtime
-    assert callable(load_class(Part("runtime", "1", settings.target))())
+    assert callable(load_class(Component("runtime", "1", settings.target), runtimes)())
     for word in ("runtime.ray.adress=auto", "+runtime.ray.adress=auto", "runtime.devises=all"):
         with pytest.raises(BenchError, match=r"adress|devises"):
             one(f"runtime={runtime}", word)
@@ -112,7 +124,7 @@ def test_a_users_own_folder_adds_names(tmp_path: Path) -> None:
     extra = user_model(tmp_path, MINE + "about: {title: Mine, what: a disc}\n")
     assert one("model=mine", extra=extra).model.args == {"radius": 0.3}
     assert "mine" in group_names("model", extra)
-    assert part_about("model", "mine", extra) == "Mine: a disc"
+    assert component_about("model", "mine", extra) == "Mine: a disc"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +148,9 @@ def test_a_missing_folder_of_yamls_is_named(tmp_path: Path) -> None:
         one(extra=tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("group", ["model", "dataset", "prompt", "protocol"])
+@pytest.mark.parametrize(
+    "group", ["model", pytest.param("dataset", marks=pytest.mark.long), "prompt", "protocol"]
+)
 def test_every_yaml_names_a_class_that_takes_its_arguments(group: str) -> None:
     for name in group_names(group):
         path = conf_dir() / group / f"{name}.yaml"
@@ -149,32 +163,36 @@ def test_every_yaml_names_a_class_that_takes_its_arguments(group: str) -> None:
         )[0]
         part = config.prompts[name] if group == "prompt" else getattr(config, group)
         own = replace(part, args=reader_args(part)) if group == "dataset" else part
-        assert inspect.isclass(load_class(own))
-        assert part_about(group, name)
+        assert inspect.isclass(load_class(own, ROOMS[group]))
+        assert component_about(group, name)
 
 
 @pytest.mark.parametrize(
-    ("part", "says"),
+    ("part", "room", "says"),
     [
-        (Part("x", "1", "os.path.join"), "outside the allowed modules"),
-        (Part("x", "1", "benchmark.Thing"), "outside the allowed modules"),
-        (Part("x", "1", "bench.models.no.Thing"), "no class 'bench.models.no.Thing'"),
-        (Part("x", "1", "bench.models.disk.Nothing"), "no class"),
-        (Part("x", "1", "bench.prompts.clicks.add_click"), "is not a class"),
-        (Part("x", "1", "bench.models.disk.Disk", {"radios": 1}), "unknown argument radios"),
-        (Part("x", "1", "bench.prompts.clicks.Clicks"), "needs the argument clicks"),
+        (Component("x", "1", "os.path.join"), models, "outside the allowed modules"),
+        (Component("x", "1", "benchmark.Thing"), models, "outside the allowed modules"),
+        (Component("x", "1", "bench.models.no.Thing"), models, "no class 'bench.models.no.Thing'"),
+        (Component("x", "1", "bench.models.disk.Nothing"), models, "no class"),
+        (Component("x", "1", "bench.prompts.clicks.add_click"), prompts, "is not a class"),
+        (
+            Component("x", "1", "bench.models.disk.Disk", {"radios": 1}),
+            models,
+            "unknown argument radios",
+        ),
+        (Component("x", "1", "bench.prompts.clicks.Clicks"), prompts, "needs the argument clicks"),
     ],
 )
-def test_what_is_no_class_of_ours_is_refused(part: Part, says: str) -> None:
+def test_what_is_no_class_of_ours_is_refused(part: Component, room: ModuleType, says: str) -> None:
     with pytest.raises(BenchError, match=says):
-        load_class(part)
+        load_class(part, room)
 
 
 def test_a_users_module_can_be_allowed() -> None:
-    part = Part("x", "1", "collections.OrderedDict")
+    part = Component("x", "1", "collections.OrderedDict")
     with pytest.raises(BenchError, match=r"runtime.allow_modules=\[collections\]"):
-        load_class(part)
-    assert inspect.isclass(load_class(part, ["collections"]))
+        load_class(part, models)
+    assert inspect.isclass(load_class(part, models, ["collections"]))
 
 
 def key_of(config: RunConfig, **changes: object) -> str:
@@ -204,7 +222,9 @@ def test_the_key_changes_with_what_may_change_a_number_and_only_then() -> None:
     assert key_of(config, model=replace(config.model, target="elsewhere.Disk")) == same
     changed = [
         key_of(config, seed=1),
-        key_of(config, task="other"),
+        key_of(config, task=replace(config.task, name="other")),
+        key_of(config, task=replace(config.task, version="2")),
+        key_of(config, task=replace(config.task, args={"a": 1})),
         key_of(config, model=replace(config.model, version="2")),
         key_of(config, model=replace(config.model, name="disc")),
         key_of(config, dataset=replace(config.dataset, args={"count": 3})),
@@ -218,6 +238,7 @@ def test_every_runtime_setting_is_outside_the_key() -> None:
     assert "runtime" not in inspect.signature(run_key).parameters
     assert {f.name for f in fields(RunConfig)} - set(inspect.signature(run_key).parameters) == {
         "prompts",
+        "metrics",
         "runtime",
         "sweep",
         "figure",
@@ -225,8 +246,8 @@ def test_every_runtime_setting_is_outside_the_key() -> None:
 
 
 def test_keys_of_mappings_may_be_numbers() -> None:
-    part = Part("d", "1", "t", {"categories": {1: "a", "b": "c"}})
-    assert run_key(task="t", seed=0, model=part, dataset=part, prompt=part, protocol=part)
+    part = Component("d", "1", "t", {"categories": {1: "a", "b": "c"}})
+    assert run_key(task=part, seed=0, model=part, dataset=part, prompt=part, protocol=part)
 
 
 def test_the_configuration_is_found_in_a_wheel(

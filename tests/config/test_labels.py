@@ -50,6 +50,7 @@ def test_a_yaml_made_from_another_bears_its_own_name(tmp_path: Path) -> None:
     assert titles == ["The base", "tuned"]
 
 
+@pytest.mark.long
 def test_own_names_stand_in_every_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

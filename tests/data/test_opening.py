@@ -14,17 +14,16 @@ from bench.analysis.selection import select
 from bench.config.composing import RunConfig, load_configs
 from bench.data.manifest import load_manifest
 from bench.data.opening import open_dataset, pin_dataset, samples_of_runs
+from bench.run.driver import run
 from bench.run.plan import Plan, make_plan
-from bench.run.worker import run
 from bench.store.runs import ImageError, read_runs
-from bench.tasks.given_masks.score import score_given
 from bench.types import BenchError
 
 RULE = "dataset.args.subsample={above: 9, masks: 6, seed: 0}"
 
 
 class Silent:
-    def image_done(self, ious: Mapping[str, Sequence[float]]) -> None:
+    def image_done(self, values: Mapping[str, Sequence[float]]) -> None:
         pass
 
     def image_failed(self, error: ImageError) -> None:
@@ -65,11 +64,11 @@ def test_a_run_of_a_subset_scores_the_drawn_images_and_keeps_their_manifest(fold
     plan = execute(configure(folder, RULE))
     (path,) = manifests(folder)
     manifest = json.loads(path.read_text())
-    rows = read_runs([plan.runs["box"].store])
+    rows = read_runs([plan.work.runs["box"].store])
     assert sorted(rows["image_id"].unique()) == sorted(manifest["mask_counts"])
     assert manifest["masks"] == len(rows) == 6
     assert manifest["dataset"] == "blobs"
-    header = plan.runs["box"].store.header()
+    header = plan.work.runs["box"].store.header()
     assert (header["images"], header["status"]) == (3, "complete")
     assert header["dataset"]["args"]["subsample"] == {"above": 9, "masks": 6, "seed": 0}
     assert header["dataset_fingerprint"] == manifest["fingerprint"]
@@ -81,9 +80,9 @@ def test_a_resumed_subset_finds_its_draw_again(
     execute(configure(folder, RULE, "runtime.limit=1"))
     monkeypatch.setattr("bench.data.opening.draw", None)  # a second draw would fail
     plan = make_plan(configure(folder, RULE))
-    assert len(plan.todo) == 2
+    assert len(plan.work.todo) == 2
     execute(configure(folder, RULE))
-    assert make_plan(configure(folder, RULE)).todo == ()
+    assert make_plan(configure(folder, RULE)).work.todo == ()
     assert len(manifests(folder)) == 1
 
 
@@ -91,7 +90,7 @@ def test_another_seed_draws_for_itself_and_is_another_run(folder: Path) -> None:
     one = make_plan(configure(folder, RULE))
     other = make_plan(configure(folder, RULE.replace("seed: 0", "seed: 1")))
     assert one.ids != other.ids
-    assert one.runs["box"].key != other.runs["box"].key
+    assert one.runs["box"].key != other.work.runs["box"].key
     assert len(manifests(folder)) == 2
 
 
@@ -99,7 +98,7 @@ def test_a_manifest_gives_the_images_of_its_draw(folder: Path, tmp_path: Path) -
     drawn = execute(configure(folder, RULE))
     (path,) = manifests(folder)
     again = execute(configure(folder, f"dataset.args.manifest={path}"))
-    assert again.ids == drawn.ids
+    assert again.work.ids == drawn.ids
     columns = ["mask_id", "step", "iou", "mask_rle"]
     rows = [
         read_runs([p.runs["box"].store]).sort_values("mask_id")[columns] for p in (drawn, again)
@@ -120,7 +119,7 @@ def test_the_key_knows_what_a_manifest_names_and_not_where_it_lies(
     here, there = (
         make_plan(configure(folder, f"dataset.args.manifest={p}")) for p in (path, moved)
     )
-    assert here.runs["box"].key == there.runs["box"].key != whole.runs["box"].key
+    assert here.runs["box"].key == there.runs["box"].key != whole.work.runs["box"].key
     content["mask_counts"].popitem()
     content = {**content, "images": 2, "masks": 4, "fingerprint": None}
     moved.write_text(json.dumps(content))
@@ -136,17 +135,17 @@ def test_a_relative_manifest_lies_here_or_in_the_datasets(
     (path,) = manifests(folder)
     os.replace(path, folder / "m.json")
     words = ["dataset.args.manifest=m.json", f"runtime.datasets={folder}"]
-    assert len(make_plan(configure(folder, *words)).ids) == 3
+    assert len(make_plan(configure(folder, *words)).work.ids) == 3
     monkeypatch.chdir(folder)
-    assert len(make_plan(configure(folder, words[0])).ids) == 3
+    assert len(make_plan(configure(folder, words[0])).work.ids) == 3
     with pytest.raises(BenchError, match=r"no manifest n\.json: looked for .*datasets/n\.json"):
         make_plan(configure(folder, "dataset.args.manifest=n.json"))
 
 
 def test_what_asks_for_nothing_is_no_other_run(folder: Path) -> None:
-    plain = make_plan(configure(folder)).runs["box"].key
+    plain = make_plan(configure(folder)).work.runs["box"].key
     nulls = ["dataset.args.subsample=null", "dataset.args.manifest=null"]
-    assert make_plan(configure(folder, *nulls)).runs["box"].key == plain
+    assert make_plan(configure(folder, *nulls)).work.runs["box"].key == plain
     paper = pin_dataset(configure(folder, "dataset.args.subsample=paper").dataset, site_of(folder))
     assert paper.args["subsample"] == {"above": 15_000, "masks": 10_000, "seed": 0}
 
@@ -198,35 +197,39 @@ def test_pictures_of_a_subset_are_read_again_without_its_manifest(folder: Path) 
     plan = execute(configure(folder, f"dataset.args.manifest={path}"))
     path.unlink()
     read_sample = samples_of_runs(folder.parent)
-    assert len(read_sample(plan.runs["box"].store, plan.ids[0]).targets) == 2
+    assert len(read_sample(plan.work.runs["box"].store, plan.work.ids[0]).targets) == 2
 
 
 def test_a_report_says_that_a_part_was_drawn(folder: Path) -> None:
-    drawn = execute(configure(folder, RULE)).runs["box"].store
+    drawn = execute(configure(folder, RULE)).work.runs["box"].store
     (note,) = select([drawn]).notes
     assert note == (
         "blobs: 3 images, drawn at random (seed 0) until 6 masks where there are more than 9."
     )
     (path,) = manifests(folder)
     plan = execute(configure(folder, f"dataset.args.manifest={path}"))
-    (note,) = select([plan.runs["box"].store]).notes
+    (note,) = select([plan.work.runs["box"].store]).notes
     assert note == f"blobs: 3 images, those of the manifest {load_manifest(path).sha256()[:12]}."
-    assert select([execute(configure(folder)).runs["box"].store]).notes == ()
+    assert select([execute(configure(folder)).work.runs["box"].store]).notes == ()
 
 
+@pytest.mark.long
 def test_given_masks_are_scored_on_a_subset(folder: Path, tmp_path: Path) -> None:
     document = json.loads((folder / "annotations.json").read_text())
     given = [
         {**a, "mask_id": str(a["id"]), "score": 1.0}
         for a in document["annotations"]
-        if a["image_id"] in (int(i) for i in make_plan(configure(folder, RULE)).ids)
+        if a["image_id"] in (int(i) for i in make_plan(configure(folder, RULE)).work.ids)
     ]
     path = tmp_path / "theirs.json"
     path.write_text(json.dumps(given))
-    scored = score_given(configure(folder, RULE), path, model="theirs")
-    header = scored.store.header()
+    plan = make_plan(configure(folder, RULE, "task=given_masks", f"task.args.predictions={path}"))
+    run(plan, Silent())
+    (store,) = (each.store for each in plan.work.runs.values())
+    header = store.header()
     assert (header["images"], header["masks"]) == (3, 6)
-    assert (read_runs([scored.store])["iou"] == 1).all()
+    assert (header["model"]["name"], header["status"]) == ("theirs", "complete")
+    assert (read_runs([store])["iou"] == 1).all()
 
 
 def test_half_a_download_is_refused_unless_a_manifest_says_so(folder: Path) -> None:
@@ -239,7 +242,7 @@ def test_half_a_download_is_refused_unless_a_manifest_says_so(folder: Path) -> N
     says = rf"{picture.name}: no such picture \(1 of the 6 images of blobs have none\)"
     with pytest.raises(BenchError, match=says):
         make_plan(configure(folder))
-    assert len(make_plan(configure(folder, f"dataset.args.manifest={path}")).ids) == 3
+    assert len(make_plan(configure(folder, f"dataset.args.manifest={path}")).work.ids) == 3
 
 
 @pytest.mark.parametrize(("expected", "says"), [(7, "is a part missing"), (5, "the right split")])
@@ -256,7 +259,7 @@ def test_a_manifest_names_what_is_expected(folder: Path) -> None:
     make_plan(configure(folder, RULE))
     (path,) = manifests(folder)
     words = ["+dataset.about.expected.images=7", f"dataset.args.manifest={path}"]
-    assert len(make_plan(configure(folder, *words)).ids) == 3
+    assert len(make_plan(configure(folder, *words)).work.ids) == 3
 
 
 def test_without_a_folder_for_manifests_nothing_is_kept(folder: Path) -> None:

@@ -28,6 +28,7 @@ def test_found_and_right_count_both_ways() -> None:
     assert found_and_right([target], []) == (0, 0)
 
 
+@pytest.mark.long
 def test_the_grid_finds_objects_where_sams_own_thresholds_find_none() -> None:
     torch.set_num_threads(1)
     model = load_demo_sam(CHECKPOINT)

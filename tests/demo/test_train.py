@@ -225,6 +225,7 @@ def test_a_few_scenes_come_again_with_other_prompts() -> None:
     assert not np.array_equal(endless.scenes[0].image, pictures[0].scenes[0].image)
 
 
+@pytest.mark.long
 def test_batches_drawn_ahead_are_the_same() -> None:
     with drawn_ahead(TINY, 0, 2) as batch_of:
         ahead = [batch_of(step) for step in (4, 5, 6)]
@@ -311,6 +312,7 @@ def run_until(recipe: Recipe, plan: Plan, stop: int) -> State:
     return state
 
 
+@pytest.mark.long
 def test_two_processes_write_curve_and_checkpoint(tmp_path: Path) -> None:
     out = tmp_path / "run"
     recipe = replace(TINY, processes=2, prompts=1)
@@ -326,6 +328,7 @@ def test_two_processes_write_curve_and_checkpoint(tmp_path: Path) -> None:
         train(replace(recipe, seed=1), Plan(out=out, steps=1))
 
 
+@pytest.mark.long
 def test_a_run_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
     start = tmp_path / "start.safetensors"
     save_weights(new_state(replace(TINY, seed=9)).sam.state_dict(), start, "s", {})

@@ -18,10 +18,10 @@ def squared_distances(region: BoolArray) -> npt.NDArray[np.int64]:
     height, width = padded.shape
     far = height + width
     down = np.zeros(padded.shape, dtype=np.int64)
+    rows = np.arange(height)[:, None]
     for column in range(width):
         zeros = np.flatnonzero(~padded[:, column])
-        for row in range(height):
-            down[row, column] = min((abs(row - zero) for zero in zeros), default=far)
+        down[:, column] = np.abs(rows - zeros).min(axis=1, initial=far)
     columns = np.arange(width)
     across = (columns[:, None] - columns[None, :]) ** 2
     squares = (down[:, None, :] ** 2 + across[None]).min(axis=2)
@@ -140,8 +140,9 @@ def test_random_reaches_every_pixel_about_equally_often() -> None:
     dense = odd_masks()["parts"]
     rng = np.random.default_rng(5)
     hits = np.zeros(dense.shape, int)
+    mask = Mask.from_dense(dense)
     for _ in range(21_000):
-        x, y = placement.random(Mask.from_dense(dense), rng)
+        x, y = placement.random(mask, rng)
         hits[y, x] += 1
     assert (hits[~dense] == 0).all()
     assert hits[dense].min() > 850

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from oddities import odd_masks
 
+from bench import prompts
 from bench.config.component import load_class
 from bench.config.composing import RunConfig, group_names, load_configs
 from bench.prompts.box import Box, loosened_box
 from bench.prompts.clicks import Clicks
 from bench.protocol import Protocol
-from bench.types import BenchError, Prompt, PromptStrategy, Target
+from bench.types import BenchError, Prompt, PromptStrategy, Step, Target
 from bench.types.mask import Mask
 
 NAMES = group_names("prompt")
@@ -26,7 +27,7 @@ def config() -> RunConfig:
 
 def strategy(config: RunConfig, name: str) -> PromptStrategy:
     part = config.prompts[name]
-    built: PromptStrategy = load_class(part)(**part.args, protocol=Protocol())
+    built: PromptStrategy = load_class(part, prompts)(**part.args, protocol=Protocol())
     return built
 
 
@@ -92,12 +93,12 @@ def test_reported_steps_exist_and_have_labels(config: RunConfig, name: str) -> N
 
 
 def test_labels_are_those_of_the_tables(config: RunConfig) -> None:
-    assert strategy(config, "point_1").report_steps == {1: "1 point"}
-    assert strategy(config, "point_3").report_steps == {3: "3 points"}
+    assert strategy(config, "point_1").report_steps == {1: Step(1)}
+    assert strategy(config, "point_3").report_steps == {3: Step(3)}
     assert list(strategy(config, "points").report_steps) == [1, 2, 3, 5, 9]
-    assert strategy(config, "box").report_steps == {1: "box"}
-    assert strategy(config, "box_and_points").report_steps[2] == "box + 1 point"
-    assert strategy(config, "noisy_box").report_steps == {1: "noisy box"}
+    assert strategy(config, "box").report_steps == {1: Step(box=True)}
+    assert strategy(config, "box_and_points").report_steps[2] == Step(1, box=True)
+    assert strategy(config, "noisy_box").report_steps == {1: Step(box=True, name="noisy box")}
 
 
 def test_the_tight_box_includes_both_corners() -> None:

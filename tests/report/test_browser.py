@@ -16,13 +16,16 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from bench.config.component import Part
+from bench.config.component import Component
 from bench.data.readers.shapes import Shapes
 from bench.report import write_report
 from bench.report.check.dataset import check_dataset
 from bench.report.check.page import write_check
 from bench.store.runs import read_runs
 from bench.types import Site
+
+# A browser's start and whole reports; test_write and test_viewer look at the page without one.
+pytestmark = pytest.mark.long
 
 NASTY = "</script><img src=x onerror=document.title='hit'><script>document.title='hit'</script>"
 ROW = "tr => [tr.cells[0].textContent, tr.cells[1].textContent, Number(tr.cells[3].textContent)]"
@@ -386,7 +389,7 @@ def test_the_page_asks_no_network(opened, page):
 @pytest.mark.parametrize("width", [400, 1400])
 def test_the_page_of_a_check_fits_and_runs_no_text_of_the_data(chromium, tmp_path, width):
     about = {"title": NASTY, "unknown": NASTY, "expected": {"images": 3, "masks": 29461}}
-    part = Part(NASTY, "1", "bench.data.readers.shapes.Shapes", {}, about)
+    part = Component(NASTY, "1", "bench.data.readers.shapes.Shapes", {}, about)
     check = check_dataset(part, Shapes(count=3, site=Site()), pictures=True)
     chromium.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",

@@ -14,7 +14,7 @@ from pycocotools import mask as coco_mask
 from bench.cli import main
 from bench.data.opening import samples_of_runs
 from bench.models.disk import Disk
-from bench.scoring.metrics import iou
+from bench.scoring.metrics.iou import iou
 from bench.scoring.score import upscale
 from bench.store.runs import read_runs
 from bench.types import Mask, Prompt, Site
@@ -31,7 +31,7 @@ def test_exported_prompts_asked_again_give_the_same_ious(folder: Path, prompt: s
     path = folder.parent / "prompts.csv"
     assert main(["export", str(store.folder), "--prompts", str(path)]) == 0
     tracks = defaultdict(list)
-    for line in csv.DictReader(path.open()):
+    for line in csv.DictReader(path.read_text().splitlines()):
         tracks[line["image_id"], line["mask_id"]].append(line)
     rows = read_runs([store]).set_index(["image_id", "mask_id", "step"])
     assert sum(map(len, tracks.values())) == len(rows)

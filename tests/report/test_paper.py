@@ -50,6 +50,7 @@ MODELS = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("figure", sorted(FIGURES))
 def test_each_figure_is_drawn_by_its_experiment(conf, tmp_path, figure):
     code, folder = run(conf, tmp_path, figure, MODELS[figure])
@@ -62,7 +63,13 @@ def test_each_figure_is_drawn_by_its_experiment(conf, tmp_path, figure):
     assert f"Fig. {figure[3:].partition('_')[0]}" in (folder / "index.html").read_text()
 
 
-@pytest.mark.parametrize("table", sorted(TABLES))
+@pytest.mark.parametrize(
+    "table",
+    [
+        name if name == "table2" else pytest.param(name, marks=pytest.mark.long)
+        for name in sorted(TABLES)
+    ],
+)
 def test_each_table_is_written_by_its_experiment(conf, tmp_path, table, capsys):
     code, folder = run(conf, tmp_path, table, "model=small")
     assert code == 0

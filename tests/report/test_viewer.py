@@ -89,7 +89,7 @@ def test_every_picture_of_every_view_is_its_rows(bench):
     found = viewed(bench, stores)
     by_name = {store.folder.name: store for store in stores}
     columns = ["model", "prompt", "iou", "ious", "predicted_ious", "selected", "point_coords"]
-    rows = read_runs(stores, [*columns, "point_labels", "box", "mask_rle"])
+    rows = read_runs(stores, [*columns, "point_labels", "box", "mask_rle", "boundary_iou"])
     rows = rows.set_index(["run", "image_id", "mask_id", "step"]).sort_index()
     titles = {"zeta": "A model", "alpha": "The other", "mid": "mid"}
     compared = 0
@@ -115,7 +115,8 @@ def test_every_picture_of_every_view_is_its_rows(bench):
                         float(row["predicted_ious"][row["selected"]]) * UNIT
                     )
                     assert [p[2] for p in step["points"]] == list(row["point_labels"])
-                    assert (step["box"] is None) == (row["box"] is None)
+                    assert len(step["boxes"]) == (row["box"] is not None)
+                    assert step["further"] == {"boundary": f"{100 * row['boundary_iou']:.1f}"}
                 last = [step for step in steps if step["step"] <= view["step"]][-1]
                 assert last["iou"] == view["iou"][index]
                 assert last["predicted"] == view["predicted"][index]

@@ -46,6 +46,7 @@ def test_writes_every_file_and_no_other(written):
     assert [path.name for path in report.folder.parent.iterdir()] == ["all"]
 
 
+@pytest.mark.long
 def test_the_same_runs_give_the_same_bytes(written):
     bench, stores, report = written
     again = report.folder.with_name("again")

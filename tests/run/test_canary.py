@@ -111,7 +111,7 @@ def test_every_run_with_a_checkpoint_asks_its_canary(tmp_path: Path) -> None:
 
 def test_the_demo_checkpoint_comes_with_its_canary(tmp_path: Path) -> None:
     plan = demo_plan(tmp_path)
-    sha256 = plan.model.args["sha256"]
+    sha256 = plan.question.model.args["sha256"]
     from bench.config.composing import conf_dir
 
     path = canary.find(sha256, [conf_dir()])

@@ -19,7 +19,7 @@ from bench.run.forecast.disk_space import bytes_needed, check_disk_space, megaby
 from bench.run.health import LEAST_ROWS, PICTURES, Health
 from bench.run.plan import make_plan
 from bench.store.runs import find_runs
-from bench.types import BenchError, ImageArray, Mask, Prediction, Prompt, Sample
+from bench.types import BenchError, ImageArray, Mask, MaskRow, Prediction, Prompt, Sample
 
 
 def picture(seed: int, blank: bool = False) -> Sample:
@@ -27,14 +27,20 @@ def picture(seed: int, blank: bool = False) -> Sample:
     return Sample(str(seed), pixels * 0 if blank else pixels, [])
 
 
-def row(filled: bool, kept: bool = True) -> SimpleNamespace:
+def row(filled: bool, kept: bool = True) -> MaskRow:
     dense = np.zeros((12, 17), dtype=bool)
     dense[3, 4] = filled
-    return SimpleNamespace(mask_rle=Mask.from_dense(dense).to_rle() if kept else None, ious=[0.0])
+    return MaskRow(
+        dataset="d", image_id="i", mask_id="m", model="x", prompt="box", protocol="sam", step=1,
+        category=None, attributes={}, height=12, width=17, area=9, n_points=0, point_coords=[],
+        point_labels=[], box=None, iou=0.0, iou_oracle=0.0, ious=[0.0], predicted_ious=[0.0],
+        selected=0, multimask=False,
+        mask_rle=Mask.from_dense(dense).to_rle() if kept else None,
+    )  # fmt: skip
 
 
-def look(health: Health, sample: Sample, embedding: object, *rows: SimpleNamespace) -> None:
-    health.look(sample, embedding, {"box": rows}, "results/runs/x")  # type: ignore[dict-item]
+def look(health: Health, sample: Sample, embedding: object, *rows: MaskRow) -> None:
+    health.look(sample, embedding, {"box": rows}, "results/runs/x")
 
 
 def sam(values: torch.Tensor) -> SamEmbedding:
@@ -165,10 +171,10 @@ def test_a_damaged_part_does_not_keep_a_run_from_being_mended(
     part = store.parts()[0]
     part.write_bytes(part.read_bytes()[:-9] + b"\0" * 9)
     plan = make_plan(load_configs(words)[0])
-    assert len(plan.todo) == 2
+    assert len(plan.work.todo) == 2
     assert bytes_needed(plan) > 0
     assert main(["run", *words]) == 0
-    assert not make_plan(load_configs(words)[0]).todo
+    assert not make_plan(load_configs(words)[0]).work.todo
 
 
 def test_sizes_are_said_in_whole_megabytes() -> None:

@@ -17,8 +17,8 @@ from whole_runs import Each, Silent, comparable, configure, execute, rows_of
 
 import bench
 from bench.cli import main
+from bench.run.driver import run
 from bench.run.plan import make_plan
-from bench.run.worker import run
 from bench.store.runs import RunStore, find_runs, read_runs
 from bench.types import BenchError
 
@@ -32,12 +32,12 @@ def folder(coco_folder: Callable[..., Path]) -> Path:
 
 def test_a_command_killed_before_it_closed_its_run_is_closed_by_the_next(folder: Path) -> None:
     plan = execute(configure(folder))
-    store = plan.runs["box"].store
+    store = plan.work.runs["box"].store
     store = RunStore(store.folder)
     store.write_header(store.header() | {"status": "running"})
     parts = store.parts()
     again = make_plan(configure(folder))
-    assert again.todo == ()
+    assert again.work.todo == ()
     assert run(again, Silent()) == []
     assert store.header()["status"] == "complete"
     assert store.parts() == parts
@@ -74,17 +74,17 @@ def rows_of_folder(store: RunStore) -> list[tuple[object, ...]]:
 def test_images_done_twice_are_done_once_in_the_end(folder: Path) -> None:
     first = execute(configure(folder, PROMPTS, "runtime.part_images=3"))
     other = execute(configure(folder, PROMPTS, "runtime.part_images=2", results="other"))
-    stray = other.runs["box"].store.parts()[0]
-    shutil.copy(stray, first.runs["box"].store.folder / "parts" / stray.name)
+    stray = other.work.runs["box"].store.parts()[0]
+    shutil.copy(stray, first.work.runs["box"].store.folder / "parts" / stray.name)
     again = execute(configure(folder, PROMPTS))
     assert comparable(again) == comparable(other)
-    assert again.runs["box"].store.header()["status"] == "complete"
+    assert again.work.runs["box"].store.header()["status"] == "complete"
 
 
 def test_a_plan_made_before_another_command_ran_does_nothing_twice(folder: Path) -> None:
     early, late = (make_plan(configure(folder, PROMPTS)) for _ in range(2))
     run(late, Silent())
-    assert len(early.todo) == 6
+    assert len(early.work.todo) == 6
     run(early, Silent())
     assert len(rows_of(early)) == 6 * 2 * (3 + 1)
 
@@ -132,10 +132,11 @@ def test_a_results_folder_that_goes_away_is_one_line(folder: Path) -> None:
 def test_a_run_goes_on_under_other_settings(folder: Path, words: list[str]) -> None:
     execute(configure(folder, PROMPTS, "runtime.limit=2"))
     plan = execute(configure(folder, PROMPTS, *words))
-    assert len(plan.todo) == 4
+    assert len(plan.work.todo) == 4
     assert comparable(plan) == comparable(execute(configure(folder, PROMPTS, results="whole")))
 
 
+@pytest.mark.long
 def test_a_sweep_goes_on_where_it_stopped(folder: Path) -> None:
     words = ["run", "model=disk", "protocol=sam,fairness", PROMPTS, *dataset_words(folder)]
     assert main([*words, "runtime.limit=2"]) == 0

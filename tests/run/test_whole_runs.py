@@ -7,6 +7,7 @@ import os
 import random
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,17 +31,35 @@ from whole_runs import (
 
 from bench.config.composing import RunConfig
 from bench.data.readers.coco import Coco
+from bench.run.driver import run
 from bench.run.plan import make_plan
-from bench.run.worker import run
-from bench.scoring.metrics import boundary_iou, iou
+from bench.scoring.metrics.boundary_iou import boundary_iou
+from bench.scoring.metrics.iou import iou
 from bench.store.runs import SCHEMA
-from bench.types import BenchError, Site
+from bench.types import BenchError, Site, Step
 from bench.types.mask import Mask
 
 
 @pytest.fixture
 def folder(coco_folder: Callable[..., Path]) -> Path:
     return coco_folder(images=5, masks=3)
+
+
+@pytest.fixture(scope="module")
+def shared(coco_folder_in: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for tests that leave it as it is."""
+    return coco_folder_in(tmp_path_factory.mktemp("shared"), images=5, masks=3)
+
+
+@pytest.fixture(scope="module")
+def reference(shared: Path) -> Callable[[Callable[..., RunConfig]], list[str]]:
+    """The rows of a model by default settings on the shared pictures; run once each."""
+
+    @cache
+    def rows(make: Callable[..., RunConfig]) -> list[str]:
+        return comparable(execute(make(shared, results=make.__name__)))
+
+    return rows
 
 
 def test_every_mask_has_a_row_for_every_step(folder: Path) -> None:
@@ -173,17 +192,23 @@ def test_a_full_size_vit_b_of_random_weights_equals_the_official_predictor(
 )
 @pytest.mark.parametrize("make", [configure, grabcut_config, small_sam_config])
 def test_rows_do_not_depend_on_batches_and_workers(
-    folder: Path, make: Callable[..., RunConfig], runtime: list[str]
+    shared: Path,
+    tmp_path: Path,
+    make: Callable[..., RunConfig],
+    runtime: list[str],
+    reference: Callable[[Callable[..., RunConfig]], list[str]],
 ) -> None:
-    reference = execute(make(folder))
-    other = execute(make(folder, *runtime, results="other"))
-    assert comparable(reference) == comparable(other)
+    other = execute(make(shared, *runtime, results=tmp_path.name))
+    assert comparable(other) == reference(make)
 
 
 def test_rows_do_not_depend_on_the_order_of_images(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    shared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    reference: Callable[[Callable[..., RunConfig]], list[str]],
 ) -> None:
-    reference = comparable(execute(small_sam_config(folder)))
+    expected = reference(small_sam_config)
     straight = Coco.ids
 
     def shuffled(reader: Coco) -> list[str]:
@@ -193,14 +218,15 @@ def test_rows_do_not_depend_on_the_order_of_images(
         return ids
 
     monkeypatch.setattr(Coco, "ids", shuffled)
-    assert comparable(execute(small_sam_config(folder, results="other"))) == reference
+    other = execute(small_sam_config(shared, results=tmp_path.name))
+    assert comparable(other) == expected
 
 
 def test_the_same_command_again_does_nothing(folder: Path) -> None:
     plan = execute(configure(folder))
     before = {path: path.stat().st_mtime_ns for path in folder.parent.glob("results/**/*")}
     again = make_plan(configure(folder))
-    assert again.todo == ()
+    assert again.work.todo == ()
     run(again, Silent())
     assert {p: p.stat().st_mtime_ns for p in folder.parent.glob("results/**/*")} == before
     assert comparable(again) == comparable(plan)
@@ -208,11 +234,11 @@ def test_the_same_command_again_does_nothing(folder: Path) -> None:
 
 def test_a_limited_run_goes_on_where_it_stopped(folder: Path) -> None:
     first = execute(configure(folder, "runtime.limit=2"))
-    header = first.runs["box"].store.header()
+    header = first.work.runs["box"].store.header()
     assert (header["status"], header["images_done"], header["images"]) == ("partial", 2, 5)
     second = execute(configure(folder, "runtime.device=cpu", "runtime.part_images=2"))
-    assert second.todo == ("2", "3", "4")
-    assert second.runs["box"].store.header()["status"] == "complete"
+    assert second.work.todo == ("2", "3", "4")
+    assert second.work.runs["box"].store.header()["status"] == "complete"
     whole = execute(configure(folder, results="whole"))
     assert comparable(second) == comparable(whole)
 
@@ -220,10 +246,10 @@ def test_a_limited_run_goes_on_where_it_stopped(folder: Path) -> None:
 def test_a_new_prompt_runs_alone_beside_finished_ones(folder: Path) -> None:
     execute(configure(folder, "prompt=box"))
     plan = make_plan(configure(folder, "prompt=[box,point_1]"))
-    assert plan.runs["box"].missing == frozenset()
-    before = plan.runs["box"].store.parts()
+    assert plan.work.runs["box"].missing == frozenset()
+    before = plan.work.runs["box"].store.parts()
     run(plan, Silent())
-    assert plan.runs["box"].store.parts() == before
+    assert plan.work.runs["box"].store.parts() == before
     assert len(rows_of(plan)) == 30
 
 
@@ -232,11 +258,11 @@ def test_ctrl_c_keeps_what_is_finished(coco_folder: Callable[..., Path]) -> None
     plan = make_plan(configure(folder))
     with pytest.raises(KeyboardInterrupt):
         run(plan, Stop(after=3))
-    header = plan.runs["box"].store.header()
+    header = plan.work.runs["box"].store.header()
     assert header["status"] == "partial"
     assert 3 <= header["images_done"] < 20
     second = execute(configure(folder))
-    assert len(second.todo) == 20 - header["images_done"]
+    assert len(second.work.todo) == 20 - header["images_done"]
     assert comparable(second) == comparable(execute(configure(folder, results="whole")))
 
 
@@ -248,7 +274,7 @@ def test_an_unreadable_image_is_left_out_and_named(folder: Path) -> None:
     (error,) = run(plan, Silent())
     assert error.image_id == "2"
     assert "002.png" in error.reason
-    store = plan.runs["box"].store
+    store = plan.work.runs["box"].store
     header = store.header()
     assert (header["status"], header["images_done"], header["images_failed"]) == ("complete", 4, 1)
     assert store.errors() == [error]
@@ -264,7 +290,7 @@ def test_strict_stops_at_the_first_unreadable_image(folder: Path) -> None:
     plan = make_plan(configure(folder, "runtime.strict=true", "runtime.workers=1"))
     with pytest.raises(BenchError, match=r"image 2: .*002\.png.*strict"):
         run(plan, Silent())
-    header = plan.runs["box"].store.header()
+    header = plan.work.runs["box"].store.header()
     assert header["status"] == "partial"
     assert header["images_done"] <= 2, "nothing behind the broken image is done"
 
@@ -293,7 +319,7 @@ def test_targets_that_do_not_count_are_in_the_header(folder: Path) -> None:
     document["annotations"][0]["iscrowd"] = 1
     document["annotations"][4]["segmentation"] = []
     path.write_text(json.dumps(document))
-    header = execute(configure(folder)).runs["point_3"].store.header()
+    header = execute(configure(folder)).work.runs["point_3"].store.header()
     assert header["skipped"] == {"crowd": 1, "empty": 1, "min_area": 0}
     assert header["masks"] == 13
 
@@ -303,8 +329,8 @@ def test_an_image_without_targets_is_done_all_the_same(folder: Path) -> None:
     document = json.loads(path.read_text())
     document["annotations"] = [a for a in document["annotations"] if a["image_id"] != 3]
     path.write_text(json.dumps(document))
-    assert execute(configure(folder)).runs["box"].store.header()["images_done"] == 5
-    assert make_plan(configure(folder)).todo == ()
+    assert execute(configure(folder)).work.runs["box"].store.header()["images_done"] == 5
+    assert make_plan(configure(folder)).work.todo == ()
 
 
 def test_a_prompt_that_the_model_does_not_understand_is_refused(
@@ -327,15 +353,17 @@ def test_masks_can_be_left_out_of_the_rows(folder: Path) -> None:
 
 
 def test_a_task_that_there_is_not_is_refused_before_anything_is_opened(folder: Path) -> None:
-    config = configure(folder, "task=edges", "dataset.args.annotations=/nowhere.json")
-    with pytest.raises(BenchError, match="no task is called 'edges'"):
-        make_plan(config)
+    with pytest.raises(BenchError, match=r"task/edges.*given_masks prompted_masks"):
+        configure(folder, "task=edges", "dataset.args.annotations=/nowhere.json")
     assert not (folder.parent / "results").exists()
 
 
 def test_a_header_says_what_the_number_was_made_with(folder: Path) -> None:
-    header = execute(small_sam_config(folder)).runs["point_3"].store.header()
-    assert header["report_steps"] == {"3": "3 points"}
+    header = execute(small_sam_config(folder)).work.runs["point_3"].store.header()
+    assert header["report_steps"] == {"3": Step(3).plain()}
+    assert header["task"]["name"] == "prompted_masks"
+    assert [each["name"] for each in header["measures"]] == ["iou", "iou_oracle"]
+    assert list(header["metrics"]) == ["boundary_iou"]
     assert set(header["seconds"]) >= {"read", "embed", "prompt", "predict", "score", "write"}
     assert torch.__version__.startswith(header["versions"]["torch"])
     assert header["facts"]["dtype"] == "float32"
@@ -353,10 +381,16 @@ def cramped_config(folder: Path, images: int, prompts: int, results: str) -> Run
 
 @pytest.mark.parametrize(("images", "prompts"), [(1, 1), (2, 3), (3, 100)])
 def test_a_device_short_of_memory_gives_the_same_rows(
-    folder: Path, images: int, prompts: int, caplog: pytest.LogCaptureFixture
+    shared: Path,
+    tmp_path: Path,
+    images: int,
+    prompts: int,
+    caplog: pytest.LogCaptureFixture,
+    reference: Callable[[Callable[..., RunConfig]], list[str]],
 ) -> None:
-    reference = comparable(execute(small_sam_config(folder)))
-    assert comparable(execute(cramped_config(folder, images, prompts, "other"))) == reference
+    expected = reference(small_sam_config)
+    other = execute(cramped_config(shared, images, prompts, tmp_path.name))
+    assert comparable(other) == expected
     said = [r.getMessage() for r in caplog.records if "out of memory" in r.getMessage()]
     assert any("runtime.image_batch is now" in line for line in said)
     assert any("runtime.prompt_batch is now" in line for line in said) == (prompts < 100)

@@ -13,7 +13,8 @@ from whole_runs import configure, execute, rows_of
 from bench.run.plan import make_plan
 from bench.run.writer import Pending
 from bench.store.runs import RunStore
-from bench.types import BenchError, Reader, Row
+from bench.tasks.contract import Scored
+from bench.types import BenchError, MaskRow, Reader
 from bench.types.stopwatch import Stopwatch
 
 
@@ -33,11 +34,18 @@ def reader(folder: Path) -> Reader:
     return make_plan(configure(folder, "prompt=box")).reader
 
 
-def row(image_id: str, mask_rle: str | None = None) -> Row:
-    return Row(
-        *("d", image_id, f"m{image_id}", None, {}, 48, 64, 9, "model", "box", "sam", 1, 0, [], []),
-        *(None, 0.5, 0.5, [0.5], [0.5], 0, False, 0.5, mask_rle),
-    )
+def row(image_id: str, mask_rle: str | None = None) -> MaskRow:
+    return MaskRow(
+        dataset="d", image_id=image_id, mask_id=f"m{image_id}", category=None, attributes={},
+        height=48, width=64, area=9, model="model", prompt="box", protocol="sam", step=1,
+        n_points=0, point_coords=[], point_labels=[], box=None, iou=0.5, iou_oracle=0.5,
+        ious=[0.5], predicted_ious=[0.5], selected=0, multimask=False, mask_rle=mask_rle,
+        metrics={"boundary_iou": 0.5},
+    )  # fmt: skip
+
+
+def scored(image_id: str) -> Scored:
+    return Scored(image_id, {})
 
 
 def test_a_part_holds_so_many_images(
@@ -46,7 +54,7 @@ def test_a_part_holds_so_many_images(
     store, watch = RunStore.create(tmp_path, "run"), Stopwatch()
     pending = Pending(store, reader, writer, watch)
     for image_id in "01234":
-        pending.add(image_id, [row(image_id)], {})
+        pending.add(scored(image_id), [row(image_id)])
         pending.flush(at=2)
     pending.finish()
     assert sorted(len(content.images) for content in store.contents()) == [1, 2, 2]
@@ -61,7 +69,7 @@ def test_large_masks_make_a_part_sooner(
     store = RunStore.create(tmp_path, "run")
     pending = Pending(store, reader, writer, Stopwatch())
     for image_id in "0123":
-        pending.add(image_id, [row(image_id, "0" * 6_000)], {})
+        pending.add(scored(image_id), [row(image_id, "0" * 6_000)])
         pending.flush(at=32)
     pending.finish()
     assert sorted(len(content.images) for content in store.contents()) == [2, 2]
@@ -84,7 +92,7 @@ def test_no_more_than_two_parts_are_ahead_of_the_disk(
 
     def fill() -> None:
         for image_id in "01234":
-            pending.add(image_id, [row(image_id)], {})
+            pending.add(scored(image_id), [row(image_id)])
             added.append(image_id)
             pending.flush(at=1)
 
@@ -115,9 +123,9 @@ def test_what_goes_wrong_in_the_background_is_raised_and_the_rest_is_written(
     Failing.create(tmp_path, "run")
     store = Failing(tmp_path / "runs" / "run")
     pending = Pending(store, reader, writer, Stopwatch())
-    pending.add("0", [row("0")], {})
+    pending.add(scored("0"), [row("0")])
     pending.flush(at=1)
-    pending.add("1", [row("1")], {})
+    pending.add(scored("1"), [row("1")])
     with pytest.raises(BenchError, match="the disk is full"):
         pending.finish()
     writer.shutdown()
@@ -139,7 +147,7 @@ def test_a_failed_write_ends_the_run_with_its_line(
     monkeypatch.setattr(RunStore, "write_part", once)
     with pytest.raises(BenchError, match="No space left on device"):
         execute(configure(folder, "prompt=box", "runtime.part_images=1", "runtime.workers=1"))
-    header = make_plan(configure(folder, "prompt=box")).runs["box"].store.header()
+    header = make_plan(configure(folder, "prompt=box")).work.runs["box"].store.header()
     assert header["status"] == "partial"
     assert header["images_done"] < 6
     assert len(rows_of(execute(configure(folder, "prompt=box")))) == 6

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from test_foreground import blob, frame_of
+from test_above_zero import blob, frame_of
 
 from bench.scoring import measuring
 from bench.scoring.measuring import Measured, measure

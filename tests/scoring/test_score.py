@@ -9,10 +9,15 @@ import torch.nn.functional as F
 from oddities import odd_masks, random_blob
 
 from bench.protocol import Protocol
-from bench.scoring.metrics import boundary_iou, iou
+from bench.scoring.metrics import metric
+from bench.scoring.metrics.boundary_iou import boundary_iou
+from bench.scoring.metrics.dice import dice
+from bench.scoring.metrics.iou import iou
 from bench.scoring.score import Aim, score, upscale
 from bench.types import BoolArray, Frame, Prediction
 from bench.types.mask import Mask
+
+METRICS = [metric("boundary_iou"), metric("dice")]
 
 
 def prediction_of(masks: list[list[BoolArray]], predicted: list[list[float]]) -> Prediction:
@@ -45,8 +50,8 @@ def test_the_most_confident_counts_and_the_oracle_is_the_best() -> None:
 def test_of_equal_confidence_the_first_counts() -> None:
     masks = odd_masks()
     prediction = prediction_of([[masks["none"], masks["all"]]], [[0.5, 0.5]])
-    (found,) = score(prediction, [Aim(Mask.from_dense(masks["all"]))], Protocol())
-    assert (found.selected, found.iou, found.boundary_iou) == (0, 0.0, 0.0)
+    (found,) = score(prediction, [Aim(Mask.from_dense(masks["all"]))], Protocol(), METRICS)
+    assert (found.selected, found.iou, found.metrics["boundary_iou"]) == (0, 0.0, 0.0)
 
 
 def test_zero_is_background() -> None:
@@ -115,10 +120,10 @@ def test_what_is_left_to_the_host_may_be_done_in_threads() -> None:
         [[masks["hole"]], [masks["parts"]], [masks["all"]]] * 5, [[0.5]] * 15
     )
     aims = [Aim(Mask.from_dense(masks["all"]))] * 15
-    straight = score(prediction, aims, Protocol())
+    straight = score(prediction, aims, Protocol(), METRICS)
     with ThreadPoolExecutor(3) as pool:
-        threaded = score(prediction, aims, Protocol(), pool.map)
-    assert [s.boundary_iou for s in straight] == [s.boundary_iou for s in threaded]
+        threaded = score(prediction, aims, Protocol(), METRICS, pool.map)
+    assert [s.metrics for s in straight] == [s.metrics for s in threaded]
     assert [s.mask.to_rle() for s in straight] == [s.mask.to_rle() for s in threaded]
 
 
@@ -137,11 +142,48 @@ def test_large_pictures_are_scored_as_on_the_whole_grid() -> None:
     targets = [Mask.from_dense(random_blob(rng, *frame.image)) for _ in range(6)]
     ignores = [None, random_blob(rng, *frame.image)] * 3
     aims = [Aim(target, ignore) for target, ignore in zip(targets, ignores, strict=True)]
-    cropped = score(Prediction(logits, predicted, [frame] * 6), aims, Protocol())
+    cropped = score(Prediction(logits, predicted, [frame] * 6), aims, Protocol(), METRICS)
     for i, one in enumerate(cropped):
         keep = np.ones(frame.image, bool) if ignores[i] is None else ~ignores[i]
         whole = [Mask.from_dense((m > 0).numpy() & keep) for m in upscale(logits, frame)[i]]
         target = Mask.from_dense(targets[i].dense() & keep)
         assert one.ious.tolist() == [iou(mask, target) for mask in whole]
         assert one.mask.to_rle() == whole[one.selected].to_rle()
-        assert one.boundary_iou == boundary_iou(one.mask, target)
+        assert one.metrics == {
+            "boundary_iou": boundary_iou(one.mask, target),
+            "dice": dice(one.mask, target),
+        }
+
+
+def test_prompts_may_have_any_number_of_candidates_also_none() -> None:
+    """A text finds as many masks as there are; each prompt is scored as it is by itself."""
+    rng = np.random.default_rng(7)
+    frames = [Frame((64, 64), (48, 64), (97, 130)), Frame.identity((40, 60))] * 4
+    counts = [2, 0, 5, 2, 1, 3, 5, 2]
+    grids = [
+        torch.randn(k, *((16, 16) if i % 2 == 0 else (40, 60)), generator=torch.manual_seed(i))
+        for i, k in enumerate(counts)
+    ]
+    scores = [torch.rand(k, generator=torch.manual_seed(50 + i)) for i, k in enumerate(counts)]
+    targets = [Mask.from_dense(random_blob(rng, *frame.image)) for frame in frames]
+    ignores = [None, random_blob(rng, *frames[1].image), *[None] * 6]
+    aims = [Aim(target, ignore) for target, ignore in zip(targets, ignores, strict=True)]
+    together = score(Prediction(grids, scores, frames), aims, Protocol(), METRICS)
+    assert [len(one.ious) for one in together] == counts
+    for i, one in enumerate(together):
+        if not counts[i]:
+            assert (one.selected, one.mask.area, one.iou, one.iou_oracle) == (None, 0, 0.0, 0.0)
+            assert one.mask.shape == frames[i].image
+            assert one.metrics == {"boundary_iou": 0.0, "dice": 0.0}
+            continue
+        alone = Prediction(grids[i][None], scores[i][None], [frames[i]])
+        (single,) = score(alone, [aims[i]], Protocol(), METRICS)
+        assert one.ious.tolist() == single.ious.tolist()
+        assert (one.selected, one.metrics) == (single.selected, single.metrics)
+        assert one.mask.to_rle() == single.mask.to_rle()
+
+
+def test_estimates_must_be_as_many_as_masks() -> None:
+    frames = [Frame.identity((4, 4))] * 2
+    with pytest.raises(ValueError, match="an estimate a mask"):
+        Prediction([torch.zeros(2, 4, 4), torch.zeros(1, 4, 4)], [torch.zeros(2)] * 2, frames)

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.config.component import MOVED, Part, load_class
+from bench.config.component import Component, load_class
 from bench.config.composing import load_configs
+from bench.data import readers
 from bench.data.opening import reader_of_run, samples_of_runs
 from bench.data.readers.shapes import Shapes
+from bench.run import runtime
 from bench.run.forecast.pace import find_pace
 from bench.run.plan import make_plan
 from bench.store.runs import RunStore, find_runs, read_runs
@@ -31,9 +33,9 @@ def results(tmp_path: Path) -> Path:
 def test_the_same_command_finds_them_under_their_keys_and_has_nothing_to_do(results: Path) -> None:
     (config,) = load_configs([*SHAPES, f"runtime.results={results}"])
     plan = make_plan(config)
-    keys = {name: run.key for name, run in plan.runs.items()}
+    keys = {name: run.key for name, run in plan.work.runs.items()}
     assert keys == {"point_3": "1f5d356b4128", "box": "697766b3f9fe"}
-    assert plan.todo == ()
+    assert plan.work.todo == ()
 
 
 def test_a_fresh_run_has_their_rows_to_the_last_bit(results: Path, tmp_path: Path) -> None:
@@ -70,6 +72,7 @@ def test_their_pace_foretells_the_next_run(results: Path) -> None:
     assert found.dataset == "shapes"
 
 
+@pytest.mark.long
 def test_they_are_reported_compared_rescored_and_exported(
     results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -102,15 +105,15 @@ def test_they_are_reported_compared_rescored_and_exported(
 def test_every_room_that_moved_is_found_at_its_old_address(
     old: str, group: str, args: dict[str, object]
 ) -> None:
-    room = next(room for room in MOVED if old.startswith(room))
-    new = MOVED[room] + old.removeprefix(room)
+    room = {"dataset": readers, "runtime": runtime}[group]
+    new = room.__name__ + old.removeprefix(room.FORMERLY)
     assert new != old
-    found = [load_class(Part("x", "1", target, args), group=group) for target in (old, new)]
+    found = [load_class(Component("x", "1", target, args), room) for target in (old, new)]
     assert found[0] is found[1]
 
 
 def test_an_address_of_nothing_says_what_and_where_it_looked() -> None:
-    part = Part("x", "1", "bench.readers.cocoa.Coco")
+    part = Component("x", "1", "bench.readers.cocoa.Coco")
     with pytest.raises(BenchError) as caught:
-        load_class(part, group="dataset")
+        load_class(part, readers)
     assert "no class 'bench.readers.cocoa.Coco' in bench.data.readers.cocoa" in str(caught.value)

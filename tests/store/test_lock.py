@@ -72,7 +72,7 @@ def test_the_lock_of_a_killed_process_is_no_obstacle(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match=rf"process {process.pid} on"), hold([tmp_path]):
         pass
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
     left = json.loads((tmp_path / "owner.json").read_text())["token"]
     with hold([tmp_path]), pytest.raises(BenchError, match="no longer holds"):
         Fence(tmp_path, left)()

@@ -25,8 +25,8 @@ from bench.cli import main
 from bench.files import places
 from bench.files.places import RemotePath, place
 from bench.files.remote import _file_system
+from bench.run.driver import run
 from bench.run.plan import make_plan
-from bench.run.worker import run
 from bench.store import lock as run_lock
 from bench.store.compaction import MOST_SMALL, compact
 from bench.store.lock import Fence, hold
@@ -83,7 +83,7 @@ def test_rows_headers_and_errors_are_those_of_a_local_run(folder: Path, results:
     (error,) = run(remote, Silent())
     assert error.image_id == "4"
     assert comparable(remote) == comparable(local)
-    ours, theirs = (plan.runs["box"].store for plan in (remote, local))
+    ours, theirs = (plan.work.runs["box"].store for plan in (remote, local))
     assert str(ours.folder).startswith(f"{results}/runs/coco-disk-box-")
     assert ours.errors() == theirs.errors()
     differing = {k for k, v in theirs.header().items() if v != ours.header()[k]}
@@ -96,12 +96,14 @@ def test_rows_headers_and_errors_are_those_of_a_local_run(folder: Path, results:
     (folder / "images" / "004.png").write_bytes((folder / "images" / "003.png").read_bytes())
 
 
+@pytest.mark.long
 def test_processes_write_there_too(folder: Path, results: str) -> None:
     local = comparable(execute(grabcut_config(folder)))
     words = ["runtime.devices=[cpu,cpu]", "runtime.part_images=1"]
     assert comparable(execute(grabcut_config(folder, *words, to(results)))) == local
 
 
+@pytest.mark.long
 def test_ray_actors_write_there_too(folder: Path, results: str) -> None:
     pytest.importorskip("ray")
     local = comparable(execute(grabcut_config(folder)))
@@ -126,6 +128,7 @@ def test_ray_actors_write_there_too(folder: Path, results: str) -> None:
     assert comparable(make_plan(config)) == local
 
 
+@pytest.mark.long
 def test_a_killed_command_goes_on_at_once(results: str, tmp_path: Path) -> None:
     words = ["model=disk", "dataset=shapes", "dataset.args.count=60", "prompt=[point_3]"]
     command = [sys.executable, "-m", "bench", "run", *words]
@@ -154,6 +157,7 @@ def test_a_killed_command_goes_on_at_once(results: str, tmp_path: Path) -> None:
     assert ours.astype(str).equals(theirs.astype(str))
 
 
+@pytest.mark.long
 def test_of_two_commands_one_works_and_the_other_says_so(
     folder: Path, results: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -225,10 +229,11 @@ def test_who_lost_the_run_writes_nothing(results: str) -> None:
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_damaged_part_is_set_aside_and_its_images_done_again(folder: Path, results: str) -> None:
     first = execute(configure(folder, PROMPTS, to(results), "runtime.part_images=2"))
     whole = comparable(first)
-    store = first.runs["box"].store
+    store = first.work.runs["box"].store
     broken = store.parts()[1]
     assert isinstance(broken, RemotePath)
     data = bytearray(broken.read_bytes())
@@ -237,11 +242,12 @@ def test_a_damaged_part_is_set_aside_and_its_images_done_again(folder: Path, res
     with pytest.raises(BenchError, match=f"{broken.name}: damaged part"):
         read_runs([RunStore(store.folder)])
     again = execute(configure(folder, PROMPTS, to(results)))
-    assert len(again.todo) == 2
+    assert len(again.work.todo) == 2
     assert comparable(again) == whole
     assert [path.name for path in (store.folder / "damaged").iterdir()] == [broken.name]
 
 
+@pytest.mark.long
 def test_small_parts_are_compacted_and_leftovers_deleted(results: str) -> None:
     store = remote_run(results)
     names = [f"{index:03d}" for index in range(MOST_SMALL + 1)]
@@ -259,6 +265,7 @@ def test_small_parts_are_compacted_and_leftovers_deleted(results: str) -> None:
     assert not parts[0].exists()
 
 
+@pytest.mark.long
 def test_commands_read_from_there(
     folder: Path, results: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

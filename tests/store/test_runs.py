@@ -20,9 +20,9 @@ from bench.store.runs import (
     read_runs,
     run_name,
 )
-from bench.types import BenchError, Row
+from bench.types import BenchError, MaskRow
 
-ROW = Row(
+ROW = MaskRow(
     dataset="d",
     image_id="img 1",
     mask_id="7",
@@ -45,8 +45,8 @@ ROW = Row(
     predicted_ious=[0.25, 0.125, 0.0],
     selected=0,
     multimask=True,
-    boundary_iou=None,
     mask_rle="0018",
+    metrics={"boundary_iou": None},
 )
 
 

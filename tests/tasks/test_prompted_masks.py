@@ -20,22 +20,23 @@ from bench.models.grabcut import GrabCut
 from bench.prompts.box import Box
 from bench.prompts.clicks import Clicks
 from bench.protocol import Protocol
-from bench.run.threads import Crew
-from bench.tasks.halving import Halving, Room
-from bench.tasks.prompted_masks import Case, PromptedMasks
+from bench.run.batches import Halving, Room
+from bench.tasks.contract import Case, Lent, Scored
+from bench.tasks.prompted_masks import Rounds
 from bench.types import (
     Frame,
     Mask,
     Prediction,
     Prompt,
     PromptStrategy,
-    Row,
     Sample,
     Segmenter,
     Site,
+    Step,
     Target,
 )
 from bench.types.stopwatch import Stopwatch
+from bench.types.threads import Crew
 
 SIZES = [(48, 64), (33, 90), (71, 40), (48, 64), (5, 30)]
 
@@ -64,27 +65,27 @@ def strategies(protocol: Protocol) -> dict[str, PromptStrategy]:
     }
 
 
-def task_of(
-    segmenter: Segmenter, protocol: Protocol, batch: int = 64, **more: Any
-) -> PromptedMasks:
-    batches = Halving(batch, "runtime.prompt_batch", Room())
-    return PromptedMasks("odd", "model", "protocol", protocol, segmenter, batches, **more)
+def task_of(segmenter: Segmenter, protocol: Protocol, batch: int = 64, **more: Any) -> Rounds:
+    lent = Lent(
+        segmenter,
+        lambda samples: segmenter.embed([sample.image for sample in samples]),
+        Halving(batch, "runtime.prompt_batch", Room()),
+        **more,
+    )
+    asked = strategies(protocol)
+    return Rounds("odd", "model", "protocol", protocol, asked, segmenter, lent)
 
 
-def rows_by_group(task: PromptedMasks, size: int) -> list[str]:
+def rows_by_group(task: Rounds, size: int) -> list[str]:
     """The rows in order as text, exact to the bit, of groups of so many images."""
-    found: list[Mapping[str, Sequence[Row]]] = []
+    found: list[Scored] = []
     for start in range(0, len(SIZES), size):
         group = samples()[start : start + size]
-        embeddings = task.segmenter.embed([sample.image for sample in group])
-        asked = strategies(task.protocol)
-        cases = [
-            Case(sample, task.protocol.sort_out(sample.targets)[0], embedding, asked)
-            for sample, embedding in zip(group, embeddings, strict=True)
-        ]
-        found += task.score_images(cases, Stopwatch())
+        cases = [Case(sample, tuple(task.strategies)) for sample in group]
+        found += task(cases, Stopwatch())
     plain = [
-        {name: [dataclasses.asdict(r) for r in rows] for name, rows in f.items()} for f in found
+        {name: [dataclasses.asdict(r) for r in rows] for name, rows in image.rows.items()}
+        for image in found
     ]
     return [json.dumps(image) for image in plain]
 
@@ -169,7 +170,7 @@ def test_scoring_that_finds_no_memory_is_done_in_halves(monkeypatch: pytest.Monk
     monkeypatch.setattr(prompted_masks, "score", cramped)
     task = task_of(MODELS["small_sam"](), Protocol())
     assert rows_by_group(task, 5) == expected
-    assert task.batches.now <= 3
+    assert task.lent.batches.now <= 3
 
 
 def test_batches_within_the_model_that_find_no_memory_are_halved_too() -> None:
@@ -192,7 +193,7 @@ def test_batches_within_the_model_that_find_no_memory_are_halved_too() -> None:
     segmenter._sam.prompt_encoder.register_forward_pre_hook(cramped, with_kwargs=True)
     task = task_of(segmenter, Protocol(), batch=8)
     found = rows_by_group(task, 5)
-    assert task.batches.now == 2
+    assert task.lent.batches.now == 2
     assert max(sizes) == 8
     pairs = zip(map(json.loads, expected), map(json.loads, found), strict=True)
     same = [
@@ -208,7 +209,7 @@ class Saying:
     """A strategy whose only difference from another is its word."""
 
     steps = 1
-    report_steps: ClassVar[Mapping[int, str]] = {1: "text"}
+    report_steps: ClassVar[Mapping[int, Step]] = {1: Step(name="text")}
     prompt_kinds = frozenset({"text"})
 
     def __init__(self, text: str) -> None:
@@ -236,13 +237,13 @@ class Hearing(Disk):
 
 def test_other_words_are_another_question() -> None:
     sample = samples()[1]
-    protocol = Protocol()
-    task = task_of(Hearing(site=Site()), protocol)
+    task = task_of(Hearing(site=Site()), Protocol())
     asked: dict[str, PromptStrategy] = {
         "cat": Saying("cat"), "horses": Saying("horses"), "again": Saying("cat")
     }  # fmt: skip
-    case = Case(sample, sample.targets, sample.shape, asked)
-    (rows,) = task.score_images([case], Stopwatch())
-    masks = {name: [row.mask_rle for row in found] for name, found in rows.items()}
+    task = dataclasses.replace(task, strategies=asked)
+    (scored,) = task([Case(sample, tuple(asked))], Stopwatch())
+    masks = {name: [row.mask_rle for row in found] for name, found in scored.rows.items()}
     assert masks["cat"] == masks["again"]
     assert set(masks["cat"]).isdisjoint(masks["horses"])
+    assert '"kind": "text", "plain": "cat"' in scored.rows["cat"][0].cues

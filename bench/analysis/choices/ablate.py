@@ -13,7 +13,7 @@ import pandas as pd
 from bench.analysis.section import Section
 from bench.analysis.selection import select
 from bench.analysis.stats import Interval, clustered_interval, paired_interval
-from bench.config.component import Part
+from bench.config.component import Component
 from bench.store.runs import RunStore
 
 _NOTE = (
@@ -31,10 +31,10 @@ class Swap:
     choice: str
     before: str
     after: str
-    protocol: Part
+    protocol: Component
 
 
-def swaps(a: Part, b: Part) -> list[Swap]:
+def swaps(a: Component, b: Component) -> list[Swap]:
     """Protocol ``a`` with each differing choice swapped for that of ``b``, in ``a``'s order.
 
     Such a protocol has a name and run keys of its own (``sam+crowd=include``); where nothing else
@@ -48,7 +48,7 @@ def swaps(a: Part, b: Part) -> list[Swap]:
     ]  # fmt: skip
 
 
-def _swapped(a: Part, b: Part, choice: str) -> Part:
+def _swapped(a: Component, b: Component, choice: str) -> Component:
     value = b.args[choice]
     return replace(a, name=f"{a.name}+{choice}={value}", args=a.args | {choice: value}, about={})
 

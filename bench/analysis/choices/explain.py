@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 import pandas as pd
 
 from bench.analysis.choices import what_if as choices
-from bench.analysis.selection import select
+from bench.analysis.selection import label_of, select
 from bench.analysis.stats import Interval, clustered_interval
 from bench.analysis.table import dataset_seed
 from bench.store.runs import RunStore, read_runs
@@ -74,6 +74,8 @@ def explain(store: RunStore, goal: Goal, *, allow_partial: bool = False) -> Expl
     what a report refuses.
     """
     selection = select([store], allow_partial=allow_partial)
+    if not selection.of_masks:
+        raise BenchError(f"{store.folder}: no mask is scored in this run")
     rows = read_runs([store], ["dataset", *choices.COLUMNS])
     areas = choices.predicted_areas(rows)
     rows = rows if areas is None else rows.assign(predicted_area=areas)
@@ -115,7 +117,7 @@ def _labels(store: RunStore, rows: pd.DataFrame) -> dict[int, str]:
     """What the run calls its reported steps."""
     reported = store.header().get("report_steps") or {}
     last = int(rows["step"].max())
-    return {int(step): str(label) for step, label in reported.items()} or {last: f"step {last}"}
+    return {int(step): label_of(said) for step, said in reported.items()} or {last: f"step {last}"}
 
 
 def _latest(rows: pd.DataFrame, step: int) -> pd.DataFrame:

@@ -20,9 +20,9 @@ from bench.analysis.stats import (
     win_rate,
 )
 from bench.analysis.table import SERIES, dataset_seed
-from bench.analysis.words import points, signed
+from bench.analysis.words import points
 from bench.store.runs import RunStore
-from bench.types import BenchError
+from bench.types import IOU, BenchError, Measure
 
 EFFECT = 0.005
 """The difference of mIoU, in [0, 1], for which the number of images needed is told."""
@@ -38,7 +38,9 @@ class Comparison:
     images_needed, left_out``. IoUs and differences are in [0, 1], bounds are 95 %, ``p_holm`` is
     corrected over the datasets of a label, ``images_needed`` is for a difference of half a point;
     null where one image tells nothing. ``pairs`` has a row per label and common mask: ``label,
-    dataset, image_id, mask_id, iou_a, iou_b, step_a, step_b, run_a, run_b``.
+    dataset, image_id, mask_id, iou_a, iou_b, step_a, step_b, run_a, run_b``. Where another measure
+    than the IoU ``leads``, its names stand for ``iou`` and ``miou``. ``further`` has such a table
+    for each further measure that both sides have of all common masks.
     """
 
     a: str
@@ -48,6 +50,8 @@ class Comparison:
     answer: tuple[str, ...]
     caption: str
     sides: tuple[Selection, Selection]
+    leads: Measure = IOU
+    further: tuple[tuple[Measure, pd.DataFrame], ...] = ()
 
 
 def compare(
@@ -71,17 +75,33 @@ def compare(
     if mixed and not allow_mixed:
         raise BenchError(f"{names[0]} and {names[1]} can't be compared: {mixed[0]}; --allow-mixed")
     pairs = _pairs(*sides)
-    blocks = [
-        _block(label, pairs[pairs["label"] == label], sides, samples, seed)
-        for label in sides[0].labels
-        if (pairs["label"] == label).any()
-    ]
-    table = pd.concat(blocks, ignore_index=True)
+    leads, further = sides[0].leads, _common_measures(sides, pairs)
+
+    def table_of(measure: Measure) -> pd.DataFrame:
+        blocks = [
+            _block(label, pairs[pairs["label"] == label], sides, measure, samples, seed)
+            for label in sides[0].labels
+            if (pairs["label"] == label).any()
+        ]
+        return pd.concat(blocks, ignore_index=True)
+
+    table = table_of(leads)
     notes = [f"Mixed: {reason}." for reason in mixed]
-    caption = " ".join([_caption(samples), *notes, *dict.fromkeys(_side_notes(sides))])
-    return Comparison(
-        names[0], names[1], table, pairs, tuple(_answer(table, *names)), caption, sides
-    )
+    caption = " ".join([_caption(leads, samples), *notes, *dict.fromkeys(_side_notes(sides))])
+    answer = tuple(_answer(table, *names, leads))
+    others = tuple((measure, table_of(measure)) for measure in further)
+    return Comparison(names[0], names[1], table, pairs, answer, caption, sides, leads, others)
+
+
+def _common_measures(sides: tuple[Selection, Selection], pairs: pd.DataFrame) -> list[Measure]:
+    """The further measures that both sides have of every common mask."""
+    theirs = {measure.name for measure in sides[1].further}
+    return [
+        measure
+        for measure in sides[0].further
+        if measure.name in theirs
+        and pairs[[f"{measure.name}_a", f"{measure.name}_b"]].notna().all(axis=None)
+    ]
 
 
 def _names(a: Selection, b: Selection) -> tuple[str, str]:
@@ -145,7 +165,13 @@ _KEY = ["label", "dataset", "image_id", "mask_id"]
 
 
 def _pairs(a: Selection, b: Selection) -> pd.DataFrame:
-    columns = [*_KEY, "iou", "step", "run"]
+    if a.leads.name != b.leads.name:
+        raise BenchError(
+            f"one side measures {a.leads.title}, the other {b.leads.title}: they are runs of "
+            "different tasks"
+        )
+    both = {m.name for m in a.further} & {m.name for m in b.further}
+    columns = [*_KEY, a.leads.name, "step", "run", *sorted(both)]
     pairs: pd.DataFrame = a.rows[columns].merge(
         b.rows[columns], on=_KEY, suffixes=("_a", "_b"), validate="one_to_one"
     )
@@ -155,20 +181,28 @@ def _pairs(a: Selection, b: Selection) -> pd.DataFrame:
 
 
 def _block(
-    label: str, pairs: pd.DataFrame, sides: tuple[Selection, Selection], samples: int, seed: int
+    label: str,
+    pairs: pd.DataFrame,
+    sides: tuple[Selection, Selection],
+    measure: Measure,
+    samples: int,
+    seed: int,
 ) -> pd.DataFrame:
     """The lines of one prompt label: a line per dataset and, of several, their mean."""
+    name, mean = measure.name, measure.mean
+    sign = 1 if measure.better == "higher" else -1
     lines: list[dict[str, Any]] = []
     draws: list[Float64Array] = []
     for dataset, found in pairs.groupby("dataset"):
-        wins = win_rate(found["iou_a"], found["iou_b"])
-        columns = np.stack([found["iou_a"], found["iou_b"], wins], axis=1)
+        a, b = found[f"{name}_a"], found[f"{name}_b"]
+        wins = win_rate(sign * a, sign * b)
+        columns = np.stack([a, b, wins], axis=1)
         drawn = clustered_draws_together(
             columns, found["image_id"], samples=samples, seed=dataset_seed(seed, str(dataset))
         )
         drawn[:, 1] = drawn[:, 0] - drawn[:, 1]
         draws.append(drawn[:, 1:])
-        delta = found["iou_a"] - found["iou_b"]
+        delta = a - b
         sizes = [int(((s.rows["label"] == label) & (s.rows["dataset"] == dataset)).sum())
                  for s in sides]  # fmt: skip
         means = columns.mean(axis=0)
@@ -177,8 +211,8 @@ def _block(
                 "dataset": str(dataset),
                 "masks": len(found),
                 "images": found["image_id"].nunique(),
-                "miou_a": means[0],
-                "miou_b": means[1],
+                f"{mean}_a": means[0],
+                f"{mean}_b": means[1],
                 "win_rate": means[2],
                 "images_needed": images_needed(delta, found["image_id"], EFFECT),
                 "left_out": sum(sizes) - 2 * len(found),
@@ -188,18 +222,18 @@ def _block(
     for line, corrected in zip(lines, holm([line["p"] for line in lines]), strict=True):
         line["p_holm"] = corrected
     if len(lines) > 1:
-        lines.append(_mean(lines, draws))
+        lines.append(_mean(lines, draws, mean))
     frame = pd.DataFrame(lines).assign(prompt=label)
-    frame["delta"] = frame["miou_a"] - frame["miou_b"]
+    frame["delta"] = frame[f"{mean}_a"] - frame[f"{mean}_b"]
     types = dict.fromkeys(_BOUNDS, "Float64") | {"images_needed": "Int64"}
-    block: pd.DataFrame = frame[list(_COLUMNS)].astype(types)
+    shown = [*_BEFORE, f"{mean}_a", f"{mean}_b", *_BEHIND]
+    block: pd.DataFrame = frame[shown].astype(types)
     return block
 
 
-_COLUMNS = (
-    "prompt", "dataset", "masks", "images", "miou_a", "miou_b", "delta", "low", "high", "p",
-    "p_holm", "win_rate", "win_low", "win_high", "images_needed", "left_out",
-)  # fmt: skip
+_BEFORE = ("prompt", "dataset", "masks", "images")
+_BEHIND = ("delta", "low", "high", "p", "p_holm", "win_rate", "win_low", "win_high",
+           "images_needed", "left_out")  # fmt: skip
 _BOUNDS = ("low", "high", "p", "p_holm", "win_low", "win_high")
 
 
@@ -211,42 +245,46 @@ def _intervals(draws: Float64Array) -> dict[str, float | None]:
     return {"low": low, "high": high, "p": p, "win_low": win_low, "win_high": win_high}
 
 
-def _mean(lines: Sequence[Mapping[str, Any]], draws: Sequence[Float64Array]) -> dict[str, Any]:
+def _mean(
+    lines: Sequence[Mapping[str, Any]], draws: Sequence[Float64Array], mean: str
+) -> dict[str, Any]:
     """The line over datasets: the i-th draws of independent datasets make a draw of the mean."""
     known = all(len(each) for each in draws)
     drawn = np.mean(draws, axis=0) if known else np.empty((0, 2))
     averages = {
         name: float(np.mean([line[name] for line in lines]))
-        for name in ("miou_a", "miou_b", "win_rate")
+        for name in (f"{mean}_a", f"{mean}_b", "win_rate")
     }
     sums = {name: sum(line[name] for line in lines) for name in ("masks", "images", "left_out")}
     return averages | sums | _intervals(drawn) | {"dataset": None, "images_needed": None}
 
 
-def _answer(table: pd.DataFrame, a: str, b: str) -> Iterator[str]:
+def _answer(table: pd.DataFrame, a: str, b: str, leads: Measure) -> Iterator[str]:
     """A sentence per prompt label: who leads, by how much, or how many images would tell."""
+    signed, shown = leads.signed, leads.shown
+    word = f" {leads.word}" if leads.word else ""
     for label, lines in table.groupby("prompt", sort=False):
         line = lines.iloc[-1]
         span = "" if pd.isna(line["low"]) else f" ({signed(line['low'])} to {signed(line['high'])})"
         where = f"over {len(lines) - 1} datasets" if len(lines) > 1 else f"on {line['dataset']}"
         if pd.isna(line["low"]):
             yield (
-                f"{label}: {a} minus {b} is {signed(line['delta'])} points {where}, "
+                f"{label}: {a} minus {b} is {signed(line['delta'])}{word} {where}, "
                 "from too few images for an interval."
             )
         elif line["low"] <= 0 <= line["high"]:
-            hint = _hint(lines)
+            hint = _hint(lines) if leads.name == IOU.name else ""
             yield (
                 f"{label}: {a} and {b} can't be told apart {where}: "
-                f"{signed(line['delta'])} points{span}.{hint}"
+                f"{signed(line['delta'])}{word}{span}.{hint}"
             )
         else:
-            ahead, behind = (a, b) if line["delta"] > 0 else (b, a)
+            ahead, behind = (a, b) if leads.is_ahead(line["delta"]) else (b, a)
             bounds = sorted((abs(line["low"]), abs(line["high"])))
-            span = f" ({points(bounds[0])} to {points(bounds[1])})"
+            span = f" ({shown(bounds[0])} to {shown(bounds[1])})"
             yield (
-                f"{label}: {ahead} leads {behind} {where} by {points(abs(line['delta']))} "
-                f"points{span}; {a} is better on {points(line['win_rate'])} % of the masks."
+                f"{label}: {ahead} leads {behind} {where} by {shown(abs(line['delta']))}"
+                f"{word}{span}; {a} is better on {points(line['win_rate'])} % of the masks."
             )
 
 
@@ -262,9 +300,10 @@ def _hint(lines: pd.DataFrame) -> str:
     return f" To see half a point, {most['dataset']} needs about {needed:,} images."
 
 
-def _caption(samples: int) -> str:
+def _caption(leads: Measure, samples: int) -> str:
+    unit = f", in {leads.word}," if leads.word else ""
     return (
-        "mIoU and its difference, in points, on the masks that both sides have; 95 % intervals "
+        f"{leads.title} and its difference{unit} on the masks that both sides have; 95 % intervals "
         f"from {samples:,} bootstrap samples over images, the same images for both sides. p: "
         "two-sided, corrected over datasets (Holm). Wins: the share of masks on which A is "
         "better, ties count half."

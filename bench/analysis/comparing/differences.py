@@ -16,8 +16,7 @@ from bench.analysis.stats import (
     mean_interval,
 )
 from bench.analysis.table import SERIES, Table, dataset_seed, oracle
-from bench.analysis.words import points, signed
-from bench.types import BenchError
+from bench.types import BenchError, Measure, Step
 
 Series = tuple[str, str]
 """A model and a protocol."""
@@ -55,7 +54,8 @@ def difference(
 
     Datasets that only one side has are left out. Raises ``BenchError`` where no mask is common.
     """
-    left, right = _side(selection.rows, a), _side(selection.rows, b)
+    left, right = _side(selection, a), _side(selection, b)
+    value = selection.leads.name
     key = ["dataset", "image_id", "mask_id"]
     both = left.merge(right, on=key, suffixes=("_a", "_b"), validate="one_to_one")
     if both.empty:
@@ -64,13 +64,12 @@ def difference(
     intervals: list[Interval] = []
     draws: list[Float64Array] = []
     for dataset, pairs in both.groupby("dataset"):
-        delta = pairs["iou_a"] - pairs["iou_b"]
+        delta = pairs[f"{value}_a"] - pairs[f"{value}_b"]
         chance = dataset_seed(seed, str(dataset))
         draws.append(clustered_draws(delta, pairs["image_id"], samples=samples, seed=chance))
         interval = draws_interval(delta, pairs["image_id"], draws[-1])
-        best = oracle(
-            pairs.rename(columns={f"{c}_a": c for c in ("iou_oracle", "carried", "multimask")})
-        )
+        of_a = {f"{c}_a": c for c in ("iou_oracle", "carried", "multimask")}
+        best = oracle(pairs.rename(columns=of_a)) if selection.of_masks else None
         lines.append(
             {
                 "dataset": str(dataset),
@@ -79,7 +78,7 @@ def difference(
                 "delta": interval.mean,
                 "low": interval.low,
                 "high": interval.high,
-                "oracle_delta": None if best is None else best - float(pairs["iou_b"].mean()),
+                "oracle_delta": None if best is None else best - float(pairs[f"{value}_b"].mean()),
             }
         )
         intervals.append(interval)
@@ -91,9 +90,10 @@ def difference(
     return Difference(a, b, frame, mean_interval(intervals, draws), sum(sizes) - 2 * len(both))
 
 
-def _side(rows: pd.DataFrame, side: Side) -> pd.DataFrame:
+def _side(selection: Selection, side: Side) -> pd.DataFrame:
+    rows, value = selection.rows, selection.leads.name
     chosen = (rows["model"] == side.series[0]) & (rows["protocol"] == side.series[1])
-    columns = ["dataset", "image_id", "mask_id", "iou", "iou_oracle", "multimask", "carried"]
+    columns = ["dataset", "image_id", "mask_id", value, "iou_oracle", "multimask", "carried"]
     found: pd.DataFrame = rows.loc[chosen & (rows["label"] == side.label), columns]
     return found
 
@@ -101,8 +101,8 @@ def _side(rows: pd.DataFrame, side: Side) -> pd.DataFrame:
 def ranking(table: Table, label: str) -> list[Series]:
     """The series that have the label, best mean over datasets first (their own mean if one)."""
     lines = table.lines[table.lines["prompt"] == label]
-    own = lines[lines["dataset"].notna()].groupby(SERIES)["miou"].mean()
-    ordered = own.sort_values(ascending=False, kind="stable")
+    own = lines[lines["dataset"].notna()].groupby(SERIES)[table.leads.mean].mean()
+    ordered = own.sort_values(ascending=table.leads.better == "lower", kind="stable")
     return [(str(model), str(protocol)) for model, protocol in ordered.index]
 
 
@@ -118,14 +118,14 @@ def differences(
                     selection, Side(best, label), Side(other, label), samples=samples, seed=seed
                 )
                 for other in others
-                if _share_a_mask(selection.rows, Side(best, label), Side(other, label))
+                if _share_a_mask(selection, Side(best, label), Side(other, label))
             ]
     return []
 
 
-def _share_a_mask(rows: pd.DataFrame, a: Side, b: Side) -> bool:
+def _share_a_mask(selection: Selection, a: Side, b: Side) -> bool:
     key = ["dataset", "image_id", "mask_id"]
-    return not _side(rows, a)[key].merge(_side(rows, b)[key], on=key).empty
+    return not _side(selection, a)[key].merge(_side(selection, b)[key], on=key).empty
 
 
 def answer(
@@ -143,7 +143,7 @@ def answer(
 def _sentences(
     selection: Selection, table: Table, compared: Sequence[Difference], samples: int, seed: int
 ) -> Iterator[str]:
-    first = selection.labels[0]
+    first, leads = selection.labels[0], table.leads
     best = ranking(table, first)[0]
     name = table.series(*best)
     own = table.lines[
@@ -155,10 +155,12 @@ def _sentences(
     where = _where(table, sorted(own["dataset"].dropna()))
     bounds = (
         ""
-        if pd.isna(line["miou_low"])
-        else f" (95 % interval {points(line['miou_low'])} to {points(line['miou_high'])})"
+        if pd.isna(line[f"{leads.mean}_low"])
+        else f" (95 % interval {leads.shown(line[f'{leads.mean}_low'])} to "
+        f"{leads.shown(line[f'{leads.mean}_high'])})"
     )
-    yield f"With {first}, {name} reaches {points(line['miou'])} mIoU{bounds} {where}."
+    value = f"{leads.shown(line[leads.mean])} {leads.title}"
+    yield f"With {first}, {name} reaches {value}{bounds} {where}."
     if compared:
         closest = max(compared, key=lambda d: (-abs(d.mean.mean), d.b.series))
         yield _lead(closest, table)
@@ -169,10 +171,11 @@ def _sentences(
             for label in others
         ]
         # More points against fewer is what the paper asks; what does better still comes after.
-        clicks = [gain for gain in gains if gain.a.label.endswith(" points")]
-        tops = [max(some, key=lambda gain: gain.mean.mean) for some in (clicks, gains) if some]
+        sign = 1 if leads.better == "higher" else -1
+        clicks = [gain for gain in gains if selection.steps[gain.a.label].only_clicks]
+        tops = [max(some, key=lambda g: sign * g.mean.mean) for some in (clicks, gains) if some]
         for top in tops if tops[0] is not tops[-1] else tops[:1]:
-            yield _gain(top, name)
+            yield _gain(top, name, selection.steps[top.a.label], leads)
 
 
 def _where(table: Table, datasets: Sequence[str]) -> str:
@@ -183,22 +186,28 @@ def _where(table: Table, datasets: Sequence[str]) -> str:
 
 def _lead(found: Difference, table: Table) -> str:
     a, b = table.series(*found.a.series), table.series(*found.b.series)
-    lead, span = found.mean, _span(found.mean)
+    leads = table.leads
+    lead, span = found.mean, _span(found.mean, leads)
+    word = f" {leads.word}" if leads.word else ""
     if _unclear(lead):
-        return f"On the same masks it is level with {b}: {signed(lead.mean)} points{span}."
-    ahead, behind = (a, b) if lead.mean > 0 else (b, a)
-    return f"On the same masks {ahead} leads {behind} by {points(abs(lead.mean))} points{span}."
+        return f"On the same masks it is level with {b}: {leads.signed(lead.mean)}{word}{span}."
+    ahead, behind = (a, b) if leads.is_ahead(lead.mean) else (b, a)
+    by = f"{leads.shown(abs(lead.mean))}{word}{span}"
+    return f"On the same masks {ahead} leads {behind} by {by}."
 
 
-def _gain(found: Difference, name: str) -> str:
+def _gain(found: Difference, name: str, step: Step, leads: Measure) -> str:
     more, less = found.a.label, found.b.label
-    change, span = found.mean, _span(found.mean)
+    change, span = found.mean, _span(found.mean, leads)
+    word = f" {leads.word}" if leads.word else ""
     if _unclear(change):
-        return f"{less} and {more} are level with {name}: {signed(change.mean)} points{span}."
-    if change.mean < 0:
-        return f"{name} does best with {less}: {more} gives {points(-change.mean)} points less."
-    verb = "beats" if more.startswith(("1 ", "box")) else "beat"
-    gain = f"{more} {verb} {less} by {points(change.mean)} points with {name}{span}."
+        return f"{less} and {more} are level with {name}: {leads.signed(change.mean)}{word}{span}."
+    by = f"{leads.shown(abs(change.mean))}{word}"
+    if not leads.is_ahead(change.mean):
+        worse = "less" if leads.better == "higher" else "more"
+        return f"{name} does best with {less}: {more} gives {by} {worse}."
+    verb = "beat" if step.only_clicks and step.points > 1 else "beats"
+    gain = f"{more} {verb} {less} by {by} with {name}{span}."
     return gain[0].upper() + gain[1:]
 
 
@@ -210,7 +219,7 @@ def _unclear(interval: Interval) -> bool:
     )
 
 
-def _span(interval: Interval) -> str:
+def _span(interval: Interval, leads: Measure) -> str:
     if interval.low is None or interval.high is None:
         return ""
-    return f" ({signed(interval.low)} to {signed(interval.high)})"
+    return f" ({leads.signed(interval.low)} to {leads.signed(interval.high)})"

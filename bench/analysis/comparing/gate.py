@@ -12,7 +12,7 @@ import pandas as pd
 
 from bench.analysis.comparing.comparison import Comparison
 from bench.analysis.stats import images_needed
-from bench.analysis.words import points, signed
+from bench.analysis.words import points
 from bench.types import BenchError
 
 Outcome = Literal["holds", "fails", "undecided"]
@@ -68,7 +68,7 @@ def judged(found: Comparison, gate: Gate) -> Iterator[tuple[Outcome, str]]:
     for label, lines in found.table.groupby("prompt", sort=False):
         line = lines.iloc[-1]
         outcome = gate.judge(line[low], line[high])
-        show = signed if gate.metric == "delta_miou" else points
+        show = found.leads.signed if gate.metric == "delta_miou" else points
         span = "" if pd.isna(line[low]) else f" ({show(line[low])} to {show(line[high])})"
         said = f"{label}: {gate.metric} is {show(line[value])}{span}, gate {gate.metric}{gate.sign}"
         hint = _hint(found, gate, str(label)) if outcome == "undecided" else ""
@@ -80,7 +80,8 @@ def _hint(found: Comparison, gate: Gate, label: str) -> str:
     pairs = found.pairs[found.pairs["label"] == label]
     if gate.metric != "delta_miou" or pairs["dataset"].nunique() > 1:
         return ""
-    delta = pairs["iou_a"] - pairs["iou_b"]
+    name = found.leads.name
+    delta = pairs[f"{name}_a"] - pairs[f"{name}_b"]
     effect = abs(float(delta.mean()) - gate.limit / 100)
     needed = images_needed(delta, pairs["image_id"], effect) if effect > 0 else None
     return "" if needed is None else f"; about {needed:,} images would settle it"

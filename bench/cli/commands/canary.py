@@ -22,17 +22,15 @@ def add(commands: Commands) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Asks the model the canary's questions and keeps its answers."""
-    from bench.config.component import load_class, load_model
     from bench.config.composing import load_configs
-    from bench.protocol import Protocol
+    from bench.models.loading import load_model
     from bench.run import canary
+    from bench.tasks.opening import open_protocol
 
     config = load_configs(options.overrides, options.config_dir)[0]
-    allowed = config.runtime.allow_modules
-    protocol: Protocol = load_class(config.protocol, allowed, "protocol")(**config.protocol.args)
+    protocol = open_protocol(config)
     site = config.runtime.site()
-    model = load_class(config.model, allowed, "model")
-    segmenter = load_model(model, config.model, site)
+    segmenter = load_model(config.model, site, config.runtime.allow_modules)
     sha256 = segmenter.facts.get("checkpoint_sha256")
     if sha256 is None:
         raise BenchError(f"model {config.model.name} has no checkpoint to record a canary for")

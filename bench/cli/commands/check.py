@@ -74,7 +74,7 @@ def main(options: argparse.Namespace) -> int:
 
 def check_parity(options: argparse.Namespace) -> int:
     """Runs the model as it is and in the mode, and shows how they differ; 1 unless it is safe."""
-    from bench.analysis.parity import parity
+    from bench.analysis.comparing.parity import parity
     from bench.config.composing import load_configs
     from bench.run.forecast.disk_space import check_disk_space
     from bench.run.plan import make_plan
@@ -93,9 +93,9 @@ def check_parity(options: argparse.Namespace) -> int:
     for plan in (plan for side in plans for plan in side):
         if failed := run_plan(plan, console.errors()):
             raise BenchError(f"image {failed[0].image_id}: {failed[0].reason}")
-    sides = [[run.store for plan in side for run in plan.runs.values()] for side in plans]
+    sides = [[run.store for plan in side for run in plan.work.runs.values()] for side in plans]
     limited = any(config.runtime.limit is not None for config in both[0])
-    names = ", ".join(dict.fromkeys(plan.model.name for plan in plans[0]))
+    names = ", ".join(dict.fromkeys(plan.question.model.name for plan in plans[0]))
     named = f"{names} with {', '.join(options.mode)}"
     found = parity(sides[0], sides[1], named, allow_partial=limited)
     screen = console.output()
@@ -170,8 +170,8 @@ def _write(
 def _manifest(check: Check, reader: Reader, counts: Mapping[str, int], words: str) -> Manifest:
     from bench.data.manifest import Manifest
 
-    part = check.dataset
+    component = check.dataset
     if not counts:
-        raise BenchError(f"{part.name}: no image could be read, a manifest would be empty")
+        raise BenchError(f"{component.name}: no image could be read, a manifest would be empty")
     fingerprint = reader.fingerprint(list(counts))
-    return Manifest(part.name, part.version, counts, fingerprint, words)
+    return Manifest(component.name, component.version, counts, fingerprint, words)

@@ -46,7 +46,7 @@ def main(options: argparse.Namespace) -> int:
     from bench.analysis.comparing.comparison import compare
     from bench.analysis.comparing.gate import Gate, judged
     from bench.data.opening import samples_of_runs
-    from bench.report.pages.comparison import section, write_comparison
+    from bench.report.pages.comparison import further_section, section, write_comparison
 
     gate = None if options.gate is None else Gate.parse(options.gate)
     if len(options.sides) < 2:
@@ -59,6 +59,8 @@ def main(options: argparse.Namespace) -> int:
     screen = console.output()
     for number, found in enumerate(comparisons):
         screen.print(console.table_of(section(found, number)))
+        for further in further_section(found, number):
+            screen.print(console.table_of(further))
         for sentence in found.answer:
             screen.print(sentence, highlight=False, markup=False)
     read_sample = samples_of_runs(options.datasets, options.allow_module)

@@ -74,10 +74,10 @@ def list_datasets(options: argparse.Namespace) -> int:
     table.add_column("masks", justify="right")
     found = entries(options.config_dir)
     for each in found:
-        about = each.part.about
-        state = state_of(each.part, options.datasets, options.allow_module)
+        about = each.component.about
+        state = state_of(each.component, options.datasets, options.allow_module)
         cells = [
-            each.part.name,
+            each.component.name,
             about.get("title") or about.get("what"),
             state.name,
             about.get("gate"),
@@ -100,9 +100,11 @@ def show_dataset(options: argparse.Namespace) -> int:
     from bench.data.catalogue import entry, state_of
 
     found = entry(options.name, options.config_dir)
-    state = state_of(found.part, options.datasets, options.allow_module)
-    part, about = found.part, found.part.about
-    lines = [f"{about.get('title') or part.name} ({part.name}, version {part.version})"]
+    state = state_of(found.component, options.datasets, options.allow_module)
+    component, about = found.component, found.component.about
+    lines = [
+        f"{about.get('title') or component.name} ({component.name}, version {component.version})"
+    ]
     facts = {name: value for name, value in _facts(found) if value not in (None, "", {}, [])}
     wide = max(map(len, facts), default=0)
     lines += ["", *(f"{name:<{wide}}  {value}" for name, value in facts.items())]
@@ -120,23 +122,27 @@ def fetch_data(options: argparse.Namespace) -> int:
     from bench.data.fetching import fetch_dataset, sources_of
 
     found = entry(options.name, options.config_dir)
-    part, screen = found.part, console.output()
-    before = state_of(part, options.datasets, options.allow_module)
+    component, screen = found.component, console.output()
+    before = state_of(component, options.datasets, options.allow_module)
     if before.name == "ready":
-        screen.print(f"{part.name} is here already", highlight=False, markup=False)
+        screen.print(f"{component.name} is here already", highlight=False, markup=False)
         return 0
-    sources = sources_of(part.about)
+    sources = sources_of(component.about)
     if not sources:
-        raise BenchError(f"{part.name} can't be fetched: {_reason(found)}")
-    licence = part.about.get("licence", "see its homepage")
+        raise BenchError(f"{component.name} can't be fetched: {_reason(found)}")
+    licence = component.about.get("licence", "see its homepage")
     screen.print(f"licence: {licence}", highlight=False, markup=False, soft_wrap=True)
-    for record in fetch_dataset(part.name, sources, options.datasets.expanduser()):
+    for record in fetch_dataset(component.name, sources, options.datasets.expanduser()):
         said = f"{record['url']}: {record['size']:,} bytes, sha256 {record['sha256']}"
         screen.print(said, highlight=False, markup=False, soft_wrap=True)
-    after = state_of(part, options.datasets, options.allow_module)
+    after = state_of(component, options.datasets, options.allow_module)
     if after.name != "ready":
-        raise BenchError(f"{part.name} was fetched and is {after.name} all the same: {after.why}")
-    screen.print(f"{part.name} is ready: `sam-bench check dataset={part.name}` looks at it")
+        raise BenchError(
+            f"{component.name} was fetched and is {after.name} all the same: {after.why}"
+        )
+    screen.print(
+        f"{component.name} is ready: `sam-bench check dataset={component.name}` looks at it"
+    )
     return 0
 
 
@@ -160,14 +166,14 @@ def new_dataset(options: argparse.Namespace) -> int:
 
 
 def _facts(found: Entry) -> Iterator[tuple[str, Any]]:
-    about = found.part.about
+    about = found.component.about
     for name in ("what", "split", "licence", "gate", "size"):
         yield name, about.get(name)
     yield "expected", _counts(about.get("expected"))
     yield "in the paper", _counts(about.get("paper"))
     for name in ("citation", "homepage", "requires", "sure", "unknown"):
         yield name, about.get(name)
-    yield "reader", found.part.target
+    yield "reader", found.component.target
     yield "defined in", found.path
 
 
@@ -175,11 +181,11 @@ def _ways(found: Entry) -> list[str]:
     """How to get the dataset, in sentences."""
     from bench.data.fetching import sources_of
 
-    about = found.part.about
+    about = found.component.about
     said = _sentences(about.get("get"))
     sources: list[Source] = sources_of(about)
     if sources:
-        said.append(f"`sam-bench data fetch {found.part.name}` downloads:")
+        said.append(f"`sam-bench data fetch {found.component.name}` downloads:")
         said += [f"  {source.url} → {source.to}" for source in sources]
     if not said and about.get("homepage"):
         said.append(f"see {about['homepage']}")
@@ -188,11 +194,11 @@ def _ways(found: Entry) -> list[str]:
 
 def _reason(found: Entry) -> str:
     """Why a dataset isn't fetched, and what to do instead, in one line."""
-    about = found.part.about
+    about = found.component.about
     gate = about.get("gate")
     why = f"it asks for {gate}" if gate else "no address is known that allows a plain download"
     ways = " ".join(_sentences(about.get("get"))) or f"see {about.get('homepage')}"
-    return f"{why}; {ways} (`sam-bench data show {found.part.name}` says what goes where)"
+    return f"{why}; {ways} (`sam-bench data show {found.component.name}` says what goes where)"
 
 
 def _sentences(written: object) -> list[str]:

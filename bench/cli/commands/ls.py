@@ -28,12 +28,12 @@ def main(options: argparse.Namespace) -> int:
     if options.what == "runs":
         screen.print(_runs_table(options.results))
         return 0
-    from bench.config.composing import group_names, part_about
+    from bench.config.composing import component_about, group_names
 
     group = _GROUPS[options.what]
     table = Table("name", "what", box=None, header_style="bold")
     for name in group_names(group, options.config_dir):
-        table.add_row(name, part_about(group, name, options.config_dir))
+        table.add_row(name, component_about(group, name, options.config_dir))
     screen.print(table)
     return 0
 

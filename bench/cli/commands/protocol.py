@@ -19,7 +19,7 @@ from bench.types import BenchError
 if TYPE_CHECKING:
     from bench.analysis.choices.ablate import Swap
     from bench.analysis.section import Section
-    from bench.config.component import Part
+    from bench.config.component import Component
     from bench.config.composing import RunConfig
     from bench.run.plan import Plan
 
@@ -62,13 +62,16 @@ def add(commands: Commands) -> None:
 
 def show_protocol(options: argparse.Namespace) -> int:
     """``sam-bench protocol show``: every choice of a protocol and where it comes from."""
-    part = _protocol(options.name, options)
+    component = _protocol(options.name, options)
     screen = console.output()
-    screen.print(f"{part.about['title']} ({part.name}, version {part.version})", highlight=False)
-    screen.print(part.about["cite"], style="dim", highlight=False)
+    screen.print(
+        f"{component.about['title']} ({component.name}, version {component.version})",
+        highlight=False,
+    )
+    screen.print(component.about["cite"], style="dim", highlight=False)
     table = Table("choice", "value", "why", box=None, header_style="bold")
-    for choice, value in part.args.items():
-        table.add_row(choice, str(value), str(part.about["choices"][choice]))
+    for choice, value in component.args.items():
+        table.add_row(choice, str(value), str(component.about["choices"][choice]))
     screen.print(table)
     return 0
 
@@ -80,8 +83,8 @@ def diff_protocols(options: argparse.Namespace) -> int:
     table = Table("choice", a.name, b.name, box=None, header_style="bold")
     for choice in differing:
         values = [
-            f"{part.args[choice]}\n[dim]{escape(str(part.about['choices'][choice]))}[/dim]"
-            for part in (a, b)
+            f"{component.args[choice]}\n[dim]{escape(str(component.about['choices'][choice]))}[/dim]"
+            for component in (a, b)
         ]
         table.add_row(choice, *values)
     console.output().print(table if differing else f"{a.name} and {b.name} make the same choices")
@@ -122,7 +125,7 @@ def ablate_protocols(options: argparse.Namespace) -> int:
     sections: list[Section] = []
     for config, found, plans in grids:
         for prompt in config.prompts:
-            stores = {side: plan.runs[prompt].store for side, plan in plans.items()}
+            stores = {side: plan.work.runs[prompt].store for side, plan in plans.items()}
             swapped = {swap.choice: (swap, stores[swap.choice]) for swap in found}
             limited = config.runtime.limit is not None
             sections += ablation(stores["A"], stores["B"], swapped, allow_partial=limited)
@@ -147,10 +150,10 @@ def _write(sections: Sequence[Section], out: Path) -> None:
     console.output().print(f"report: {out}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _protocol(name: str, options: argparse.Namespace) -> Part:
-    from bench.config.component import load_class
+def _protocol(name: str, options: argparse.Namespace) -> Component:
     from bench.config.composing import load_configs
+    from bench.tasks.opening import open_protocol
 
-    part = load_configs([f"protocol={name}"], options.config_dir)[0].protocol
-    load_class(part, group="protocol")(**part.args)  # an unknown choice is refused here
-    return part
+    config = load_configs([f"protocol={name}"], options.config_dir)[0]
+    open_protocol(config)  # an unknown choice is refused here
+    return config.protocol

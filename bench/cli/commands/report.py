@@ -25,10 +25,18 @@ def add(commands: Commands) -> None:
 def main(options: argparse.Namespace) -> int:
     """Finds the runs and writes their report."""
     from bench.data.opening import samples_of_runs
+    from bench.report import Request
     from bench.store.runs import find_runs
 
     stores = find_runs(options.results, options.runs or ["*"])
     out = local_side(options.results) / "reports" / options.name
-    read_sample = samples_of_runs(options.datasets, options.allow_module)
-    console.show_runs(stores, out, read_sample, options.allow_partial, options.by, options.figure)
+    request = Request(
+        tuple(stores),
+        samples_of_runs(options.datasets, options.allow_module),
+        allow_partial=options.allow_partial,
+        by=tuple(options.by),
+        figure=options.figure,
+        allow_modules=tuple(options.allow_module),
+    )
+    console.show_runs(request, out)
     return 0

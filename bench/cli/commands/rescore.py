@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bench.cli import console
@@ -12,11 +13,18 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
+    from bench.types.measure import Measure
+
 _HELP = """\
 Adds a metric to finished runs: the stored masks against the truth, read again, without a model.
 It is kept in the run's folder, metrics/METRIC.parquet, one value per mask and step.
 
-  sam-bench rescore 'photos-demo-*' --metric dice --metric precision
+  sam-bench rescore 'photos-demo-*' --metric dice --metric nsd_3
+  sam-bench rescore 'photos-demo-*' --metric mine.metrics.HOLES --allow-module mine
+
+Metrics are the files of bench/scoring/metrics; nsd_N is the normalised surface distance at N
+pixels, solved_N the share of masks whose IoU is at least N %. A metric of your own is a
+bench.scoring.metrics.Metric in a module that you allow.
 """
 
 
@@ -34,7 +42,7 @@ def add(commands: Commands) -> None:
         action="append",
         required=True,
         metavar="METRIC",
-        help="iou, boundary_iou, dice, precision or recall; may be given several times",
+        help="such as dice, precision, recall, nsd_2 or solved_85; may be given several times",
     )
     add_results(rescore)
     add_data(rescore)
@@ -44,42 +52,48 @@ def add(commands: Commands) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Adds the metrics to each run and prints their means."""
-    from bench.analysis.rescoring import metric_means, rescore
+    from bench.analysis.rescoring import chosen_metrics, metric_means, rescore
     from bench.analysis.selection import select
     from bench.data.opening import samples_of_runs
     from bench.run.progress import RunProgress
     from bench.store.runs import find_runs
 
     stores = find_runs(options.results, options.runs)
-    metrics = list(dict.fromkeys(options.metric))
+    chosen = chosen_metrics(options.metric, options.allow_module)
     for store in stores:
         select([store], allow_partial=options.allow_partial)  # refuses before anything is computed
     read_sample = samples_of_runs(options.datasets, options.allow_module)
     for store in stores:
         images = len(store.content().images)
         with RunProgress(store.folder.name, images, console.errors()) as progress:
-            rescore(store, metrics, read_sample, image_done=lambda: progress.image_done({}))
-    means = metric_means(stores, metrics, allow_partial=options.allow_partial)
-    console.output().print(_table(means))
+            rescore(
+                store,
+                options.metric,
+                read_sample,
+                allow_modules=options.allow_module,
+                image_done=lambda: progress.image_done({}),
+            )
+    measures = {each.name: each.measure for each in chosen}
+    means = metric_means(stores, list(measures), allow_partial=options.allow_partial)
+    console.output().print(_table(means, measures))
     return 0
 
 
-def _table(means: pd.DataFrame) -> Table:
+def _table(means: pd.DataFrame, measures: Mapping[str, Measure]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from bench.analysis.words import points
-
     table = Table(box=None, header_style="bold")
-    table.caption = "Means over masks, in points (×100), with 95 % intervals over images."
+    table.caption = "Means over masks, shares ×100, with 95 % intervals over images."
     table.caption_justify = "left"
     for name in ("dataset", "prompt", "model", "metric"):
         table.add_column(name)
     for name in ("masks", "images", "mean"):
         table.add_column(name, justify="right")
     for line in means.to_dict("records"):
-        interval = f" ({points(line['low'])}–{points(line['high'])})"
-        mean = points(line["mean"]) + (interval if line["images"] > 1 else "")
+        shown = measures[str(line["metric"])].shown
+        interval = f" ({shown(line['low'])}–{shown(line['high'])})"
+        mean = shown(line["mean"]) + (interval if line["images"] > 1 else "")
         names = [escape(str(line[name])) for name in ("dataset", "prompt", "model", "metric")]
         table.add_row(*names, f"{line['masks']:,}", f"{line['images']:,}", mean)
     return table

@@ -47,6 +47,7 @@ def add(commands: Commands) -> None:
 def main(options: argparse.Namespace) -> int:
     """Runs what is missing, shows the table, and says which images failed."""
     from bench.config.composing import load_configs
+    from bench.report import Request
     from bench.run.forecast.disk_space import check_disk_space
     from bench.run.forecast.forecast import worth_saying
     from bench.run.plan import make_plan
@@ -57,7 +58,7 @@ def main(options: argparse.Namespace) -> int:
     if figure is not None:
         from bench.report.figures.paper_figures import check_figure
 
-        check_figure(figure)
+        check_figure(figure, configs[0].runtime.allow_modules)
     plans = [make_plan(config) for config in configs]
     if options.plan:
         console.show_plans(plans, console.output())
@@ -66,9 +67,9 @@ def main(options: argparse.Namespace) -> int:
     if worth_saying(plans):
         console.show_plans(plans, console.errors())
     failed = [error for plan in plans for error in run_plan(plan, console.errors())]
-    stores = [run.store for plan in plans for run in plan.runs.values()]
+    stores = [run.store for plan in plans for run in plan.work.runs.values()]
     stores = list({store.folder: store for store in stores}.values())
-    readers = {plan.config.dataset.name: plan.reader for plan in plans}
+    readers = {plan.question.dataset.name: plan.reader for plan in plans}
     limited = any(config.runtime.limit is not None for config in configs)
     reports = local_side(place(configs[0].runtime.results)).expanduser() / "reports"
     out = reports / options.report if options.report else None
@@ -76,7 +77,15 @@ def main(options: argparse.Namespace) -> int:
     def read_sample(store: RunStore, image_id: str) -> Sample:
         return _reader_of(store, readers).read(image_id)
 
-    console.show_runs(stores, out, read_sample, limited, options.by, figure)
+    request = Request(
+        tuple(stores),
+        read_sample,
+        allow_partial=limited,
+        by=tuple(options.by),
+        figure=figure,
+        allow_modules=tuple(configs[0].runtime.allow_modules),
+    )
+    console.show_runs(request, out)
     return say_failed(failed)
 
 

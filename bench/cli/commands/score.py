@@ -48,13 +48,15 @@ def add(commands: Commands) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Scores the predictions and prints their table."""
-    from bench.config.composing import load_configs
+    from bench.config.composing import load_configs, quoted
     from bench.data.opening import samples_of_runs
+    from bench.report import Request
+    from bench.run.plan import make_plan
+    from bench.run.progress import run_plan
     from bench.tasks.given_masks.predictions import formats
-    from bench.tasks.given_masks.score import score_given
 
     words = [re.split(r"[=.]", word)[0].lstrip("+~") for word in options.overrides]
-    if idle := {"model", "prompt", "prompts", "sweep"} & set(words):
+    if idle := {"model", "prompt", "prompts", "sweep", "task"} & set(words):
         raise BenchError(
             f"score asks no model, so {min(idle)} says nothing; name the masks with --model-name"
         )
@@ -62,20 +64,29 @@ def main(options: argparse.Namespace) -> int:
         raise BenchError("say which dataset the masks belong to: dataset=NAME")
     if options.format is not None and options.format not in formats():
         raise BenchError(f"unknown format {options.format!r}; there are: {', '.join(formats())}")
-    configs = load_configs(options.overrides, options.config_dir)
+    task = {
+        "predictions": options.predictions,
+        "model": options.model_name or options.predictions.stem,
+        "match": options.match,
+        **({"format": options.format} if options.format else {}),
+    }
+    asked = [f"task.args.{name}={quoted(value)}" for name, value in task.items()]
+    words = ["task=given_masks", *asked, *options.overrides]
+    configs = load_configs(words, options.config_dir)
     if len(configs) > 1:
         raise BenchError("score takes one dataset and one protocol at a time")
-    config = configs[0]
-    model = options.model_name or options.predictions.stem
-    scored = score_given(
-        config, options.predictions, model=model, kind=options.format, rule=options.match
-    )
+    (config,) = configs
+    if config.runtime.limit is not None:
+        raise BenchError("score takes the whole dataset: leave runtime.limit out")
+    plan = make_plan(config)
+    failed = run_plan(plan, console.errors())
     read_sample = samples_of_runs(Path(config.runtime.datasets), config.runtime.allow_modules)
     reports = local_side(place(config.runtime.results)).expanduser() / "reports"
     out = reports / options.name if options.name else None
-    console.show_runs([scored.store], out, read_sample, allow_partial=False)
-    if scored.failed:
-        count = f"{len(scored.failed)} image{'s' * (len(scored.failed) > 1)}"
+    stores = [run.store for run in plan.work.runs.values()]
+    console.show_runs(Request(tuple(stores), read_sample), out)
+    if failed:
+        count = f"{len(failed)} image{'s' * (len(failed) > 1)}"
         sys.stderr.write(f"sam-bench: {count} failed; errors.jsonl in the run says why\n")
         return 3
     return 0

@@ -32,20 +32,19 @@ def add(commands: Commands) -> None:
 def main(options: argparse.Namespace) -> int:
     """Answers the prompt and writes each mask with an overlay."""
     from bench.cli.segment import parse_prompt, segment
-    from bench.config.component import load_class, load_model
     from bench.config.composing import load_configs
     from bench.data.formats.pictures import read_picture
-    from bench.protocol import Protocol
+    from bench.models.loading import load_model, model_class
+    from bench.tasks.opening import open_protocol
 
     config = load_configs(options.overrides, options.config_dir)[0]
     most = config.runtime.max_pixels
     shape = read_picture(options.image_path, pixel_limit=most).shape[:2]
     words = (options.input_point, options.input_label, options.input_box)
     prompt = parse_prompt(*words, shape=shape)
-    allowed = config.runtime.allow_modules
-    protocol: Protocol = load_class(config.protocol, allowed, "protocol")(**config.protocol.args)
+    protocol = open_protocol(config)
     site = config.runtime.site()
-    model = load_class(config.model, allowed, "model")
+    model = model_class(config.model, config.runtime.allow_modules)
     if beyond := prompt.kinds - model.prompt_kinds:
         raise BenchError(
             f"model {config.model.name} understands {', '.join(sorted(model.prompt_kinds))}, "
@@ -54,7 +53,7 @@ def main(options: argparse.Namespace) -> int:
     multimask = options.multimask
     if multimask is None:
         multimask = protocol.asks_multimask(prompt)
-    segmenter = load_model(model, config.model, site)
+    segmenter = load_model(config.model, site, config.runtime.allow_modules)
     masks = segment(
         segmenter,
         options.image_path,

@@ -3,3 +3,6 @@
 A reader is any class with ``ids()``, ``read()`` and ``fingerprint()`` (``bench.types.Reader``),
 named by ``target:`` in a YAML of ``conf/dataset/``.
 """
+
+FORMERLY = "bench.readers"
+"""Where this room was: what earlier runs' headers and users' YAMLs name."""

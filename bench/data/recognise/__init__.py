@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.config.component import Part
+from bench.config.component import Component
 from bench.data.opening import open_whole
 from bench.types import BenchError, Site
 
@@ -111,7 +111,7 @@ def _choices(found: Sequence[Recognised]) -> str:
 def _try_out(folder: Path, way: Recognised) -> None:
     """Reads the first images with the reader itself."""
     try:
-        reader = open_whole(Part("new", "1", way.target, dict(way.args)), Site())
+        reader = open_whole(Component("new", "1", way.target, dict(way.args)), Site())
         for image_id in list(reader.ids())[:_TRIED]:
             reader.read(image_id)
     except (BenchError, ValueError, OSError) as error:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from bench.config.component import Part
+from bench.config.component import Component
 from bench.data.formats.pictures import look_at
 from bench.data.opening import open_whole
 from bench.data.recognise import Listing, Recognised
@@ -55,7 +55,7 @@ def find(listing: Listing) -> Sequence[Recognised]:
 def _reads(way: Recognised, pair: _Pair) -> bool:
     """Whether the reader itself finds these very images: a pattern may match other files too."""
     try:
-        ids = open_whole(Part("new", "1", way.target, dict(way.args)), Site()).ids()
+        ids = open_whole(Component("new", "1", way.target, dict(way.args)), Site()).ids()
     except BenchError:
         return False
     return set(ids) in (set(pair.pictures), set(pair.with_masks))

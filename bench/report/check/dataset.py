@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.config.component import Part
+from bench.config.component import Component
 from bench.data.abilities import NamesPictures
 from bench.data.formats.pictures import Stored, look_at
 from bench.data.oddities import Oddity, oddities_of
 from bench.data.opening import missing_pictures
-from bench.data.read_ahead import in_order
 from bench.report.check.examples import Example, Lots
 from bench.report.check.facts import KINDS, ImageFacts, facts_of
 from bench.store.runs import ImageError
 from bench.types import BenchError, Reader, Sample
+from bench.types.threads import in_order
 
 _EXAMPLES = 5
 
@@ -63,7 +63,7 @@ class Check:
     doesn't name them.
     """
 
-    dataset: Part
+    dataset: Component
     fingerprint: str
     images: int
     read: int
@@ -88,7 +88,7 @@ class Check:
 
 
 def check_dataset(
-    dataset: Part,
+    dataset: Component,
     reader: Reader,
     *,
     limit: int | None = None,

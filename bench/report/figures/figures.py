@@ -1,10 +1,17 @@
-"""Which figures a report has, and the frames that they are drawn from."""
+"""Which figures a report has: every one of the shelf that its rows allow.
+
+A figure is a module of ``bench.report.figures.shelf``, found because it is there: ``draw(facts)``
+gives its drawings, ``ORDER`` its place among the others. A user's own is such a module, too.
+"""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -13,8 +20,8 @@ from matplotlib.figure import Figure
 from bench.analysis.comparing.differences import Difference
 from bench.analysis.selection import Selection
 from bench.analysis.table import Table
-from bench.analysis.words import signed
-from bench.report.figures import plots, style
+from bench.report.figures import plots, shelf, style
+from bench.types import BenchError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,96 +34,52 @@ class Drawing:
     figure: Figure
 
 
-def figures(selection: Selection, table: Table, compared: Sequence[Difference]) -> list[Drawing]:
-    """Every figure that the rows allow, in the order in which a report shows them."""
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a figure may show: the rows of a report, its table, and the differences it tells of.
+
+    ``looks`` is the colour and marker of each series, the same in every figure.
+    """
+
+    selection: Selection
+    table: Table
+    compared: Sequence[Difference]
+    looks: plots.Looks
+
+
+def figures(
+    selection: Selection, table: Table, compared: Sequence[Difference], own: Sequence[ModuleType]
+) -> list[Drawing]:
+    """Every figure that the rows allow, in the order in which a report shows them.
+
+    ``own`` are a user's modules of figures, see ``own_figure``.
+    """
     looks = plots.looks(series_names(table.lines, table))
+    facts = Facts(selection, table, compared, looks)
+    names = [f"{shelf.__name__}.{module.name}" for module in pkgutil.iter_modules(shelf.__path__)]
+    found = [*map(importlib.import_module, names), *own]
     with style.figure_style():
-        return [
-            *_points(table, looks),
-            *_differences(table, compared, looks),
-            *_histogram(selection, table, looks),
-            *_predicted(selection, table),
-        ]
+        return [drawing for module in sorted(found, key=_order) for drawing in module.draw(facts)]
 
 
-def _points(table: Table, looks: plots.Looks) -> Iterator[Drawing]:
-    lines = table.lines
-    counted = [
-        label in (f"{n} point", f"{n} points")
-        for label, n in zip(lines["prompt"], lines["n_points"], strict=True)
-    ]
-    lines = lines[counted]
-    if lines["n_points"].nunique() < 2:
-        return
-    lines = lines.sort_values("dataset", na_position="first", kind="stable")
-    frame = pd.DataFrame(
-        {
-            "panel": [
-                f"mean of {k} datasets" if pd.isna(d) else table.datasets[str(d)]
-                for d, k in zip(lines["dataset"], lines["datasets"], strict=True)
-            ],
-        }
-        | curve_columns(lines, table)
-    )
-    yield Drawing(
-        "points",
-        "mIoU against the number of points",
-        f"Curves of mIoU against the number of points for {_listed(frame['series'])}, on "
-        f"{_listed(frame['panel'])}; bands are 95 % intervals. The numbers stand in the table.",
-        plots.iou_over_points(frame, looks),
-    )
-
-
-def _differences(
-    table: Table, compared: Sequence[Difference], looks: plots.Looks
-) -> Iterator[Drawing]:
-    for number, found in enumerate(compared):
-        if len(found.datasets) < 2:
-            continue
-        a, b = table.series(*found.a.series), table.series(*found.b.series)
-        frame = found.datasets.assign(dataset=found.datasets["dataset"].map(dict(table.datasets)))
-        bars = "; ".join(
-            f"{d} {signed(v)}" for d, v in zip(frame["dataset"], frame["delta"], strict=True)
+def own_figure(name: str, allow_modules: Sequence[str]) -> ModuleType:
+    """A user's module of figures by its dotted name; raises ``BenchError`` unless it is allowed."""
+    if not any(name == allowed or name.startswith(f"{allowed}.") for allowed in allow_modules):
+        raise BenchError(
+            f"figure {name!r} lies outside the allowed modules; if it is yours, allow it on the "
+            f"command line: runtime.allow_modules=[{name}], or --allow-module {name}"
         )
-        colours = (looks[a][0], looks[b][0])
-        left = f" {found.left_out:,} scores of masks that only one has are left out."
-        yield Drawing(
-            "difference" if number == 0 else f"difference_{number + 1}",
-            f"{a} against {b}, {found.a.label}",
-            f"Bars of the difference in mIoU, in points, by dataset: {bars}. Lines are 95 % "
-            f"intervals of the paired difference.{left if found.left_out else ''}",
-            plots.difference_bars(frame, a=a, b=b, prompt=found.a.label, colours=colours),
-        )
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        raise BenchError(f"figure {name!r}: no such module ({error})") from error
+    if not callable(getattr(module, "draw", None)):
+        raise BenchError(f"figure {name!r}: the module has no function draw(facts)")
+    return module
 
 
-def _histogram(selection: Selection, table: Table, looks: plots.Looks) -> Iterator[Drawing]:
-    rows = selection.rows[["dataset", "label", "iou"]]
-    rows = rows.assign(series=series_names(selection.rows, table))
-    equal = " Each dataset weighs the same." if rows["dataset"].nunique() > 1 else ""
-    yield Drawing(
-        "histogram",
-        "How the IoUs are spread",
-        f"Histograms of the masks' IoU for {_listed(rows['series'])}, with "
-        f"{_listed(selection.labels)}.{equal}",
-        plots.iou_histogram(rows, selection.labels, looks),
-    )
-
-
-def _predicted(selection: Selection, table: Table) -> Iterator[Drawing]:
-    rows = selection.rows[["label", "iou", "predicted_iou"]]
-    rows = rows.assign(series=series_names(selection.rows, table))
-    rows = rows[selection.rows["predicted_iou"].notna() & ~selection.rows["carried"]]
-    varied = rows.groupby("series")["predicted_iou"].transform("nunique") > 1
-    if not varied.any():
-        return
-    yield Drawing(
-        "predicted_iou",
-        "Predicted against true IoU",
-        "Density of true against predicted IoU with the diagonal, where an estimate is right, "
-        "and in orange the mean true IoU of masks of alike estimate; ρ is Spearman's rank "
-        "correlation.",
-        plots.predicted_iou(rows[varied], selection.labels),
-    )
+def _order(module: ModuleType) -> tuple[int, str]:
+    return int(getattr(module, "ORDER", 100)), module.__name__
 
 
 def curve_columns(lines: pd.DataFrame, table: Table) -> dict[str, list[Any]]:
@@ -124,9 +87,9 @@ def curve_columns(lines: pd.DataFrame, table: Table) -> dict[str, list[Any]]:
     return {
         "series": series_names(lines, table),
         "n_points": lines["n_points"].tolist(),
-        "miou": lines["miou"].tolist(),
-        "low": lines["miou_low"].tolist(),
-        "high": lines["miou_high"].tolist(),
+        "miou": lines[table.leads.mean].tolist(),
+        "low": lines[f"{table.leads.mean}_low"].tolist(),
+        "high": lines[f"{table.leads.mean}_high"].tolist(),
     }
 
 
@@ -137,5 +100,6 @@ def series_names(frame: pd.DataFrame, table: Table) -> list[str]:
     return [names[pair] for pair in pairs]
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
+    """Names in a row, each once."""
     return ", ".join(dict.fromkeys(re.sub(r"\s+", " ", str(name)) for name in names))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import pandas as pd
@@ -12,19 +12,27 @@ from bench.analysis.selection import Selection, part
 from bench.analysis.table import Table
 from bench.analysis.words import points, signed
 from bench.report.figures import plots, style
-from bench.report.figures.figures import Drawing, curve_columns, series_names
+from bench.report.figures.figures import Drawing, curve_columns, own_figure, series_names
 from bench.report.tables.paper_tables import TABLES
-from bench.types import BenchError
+from bench.types import IOU, BenchError, Step
 
 Draw: TypeAlias = Callable[[Selection, Table, int], Iterator[Drawing]]
 
-_ONE = "1 point"
+_ONE = str(Step(1))
 
 
-def check_figure(name: str | None) -> None:
-    """Raises ``BenchError`` for a name that is neither a figure nor a table of the paper."""
-    if name is not None and name not in (there := {**FIGURES, **TABLES}):
-        raise BenchError(f"no figure is called {name!r}; there are: {', '.join(sorted(there))}")
+def check_figure(name: str | None, allow_modules: Sequence[str] = ()) -> None:
+    """Raises ``BenchError`` for no figure or table of the paper, nor one of a user's own."""
+    there = {**FIGURES, **TABLES}
+    if name is None or name in there:
+        return
+    if "." in name:
+        own_figure(name, allow_modules)
+        return
+    raise BenchError(
+        f"no figure is called {name!r}; there are: {', '.join(sorted(there))}, or a module of "
+        "your own (package.module)"
+    )
 
 
 def paper_figure(
@@ -34,9 +42,10 @@ def paper_figure(
 
     Raises ``BenchError`` where the runs lack what the figure shows.
     """
-    check_figure(name)
     if name is None or name not in FIGURES:
         return []
+    if selection.leads.name != IOU.name:
+        raise BenchError(f"{name} is drawn of IoUs, these runs measure {selection.leads.title}")
     with style.figure_style():
         return list(FIGURES[name](selection, table, samples))
 
@@ -69,8 +78,7 @@ def _fig9a(selection: Selection, table: Table, samples: int) -> Iterator[Drawing
 def _over_points(letter: str, first: str) -> Draw:
     def draw(selection: Selection, table: Table, samples: int) -> Iterator[Drawing]:
         lines = _whole(table)
-        counted = lines["prompt"].isin([_ONE, *(f"{n} points" for n in lines["n_points"])])
-        lines = lines[counted]
+        lines = lines[[selection.steps[str(label)].only_clicks for label in lines["prompt"]]]
         if lines["n_points"].nunique() < 2:
             raise BenchError(f"fig9{letter} needs several numbers of points: give prompt=[points]")
         frame = pd.DataFrame({"panel": f"{first}, {_where(table)}"} | curve_columns(lines, table))

@@ -218,6 +218,24 @@ def predicted_iou(rows: pd.DataFrame, order: Sequence[str]) -> Figure:
     return figure
 
 
+def value_histogram(rows: pd.DataFrame, looks: Looks, title: str, scale: float) -> Figure:
+    """Histograms of values that are no IoUs, all series in one axis.
+
+    ``rows`` has ``series`` and ``value``; ``scale`` is what values are multiplied with.
+    """
+    _need(rows, "a histogram needs rows")
+    figure, (axis,) = grid_of_panels(1, width=3.4, height=2.3, legend=True, sharey=False)
+    edges = np.histogram_bin_edges(scale * rows["value"].to_numpy(float), bins=_BINS).tolist()
+    for series, part in rows.groupby("series", sort=True):
+        values = scale * part["value"].to_numpy(float)
+        look = looks[str(series)][0]
+        axis.hist(values, bins=edges, histtype="step", color=look, label=str(series))
+    axis.set_xlabel(short(title))
+    axis.set_ylabel("items")
+    _legend(figure, [axis])
+    return figure
+
+
 def rank_correlation(a: pd.Series[float], b: pd.Series[float]) -> str:
     """Spearman's ρ to two decimals; a dash where one side never varies.
 

@@ -12,7 +12,7 @@ import pandas as pd
 import bench
 from bench.analysis.comparing.comparison import Comparison
 from bench.analysis.section import Section
-from bench.analysis.words import DASH, points, signed
+from bench.analysis.words import DASH, points
 from bench.report.figures import plots, plots_compare, style
 from bench.report.figures.figures import Drawing
 from bench.report.pages.folder import PAGE, records, report_folder
@@ -21,7 +21,7 @@ from bench.report.pictures import overlay
 from bench.report.pictures.gallery import Picture, draw_run
 from bench.report.tables.section_text import section_files, spans
 from bench.store.runs import RunStore
-from bench.types import Sample
+from bench.types import IOU, Measure, Sample
 
 PAIRS_SHOWN = 8
 """How many pairs of pictures a prompt label shows on either side."""
@@ -50,21 +50,45 @@ def section(found: Comparison, number: int) -> Section:
     """The table of a comparison as it is shown."""
     heads = ("prompt", "dataset", found.a, found.b, "difference", "p", "wins of the first",
              "masks", "images")  # fmt: skip
-    rows = tuple(_cells(line) for line in found.table.to_dict("records"))
+    rows = tuple(_cells(line, found.leads) for line in found.table.to_dict("records"))
     name = "comparison" if number == 0 else f"comparison_{number + 1}"
     return Section(
         name, f"{found.a} against {found.b}", found.caption, heads, rows, found.table, names=2
     )
 
 
-def _cells(line: Mapping[Any, Any]) -> tuple[str, ...]:
+def further_section(found: Comparison, number: int) -> Iterator[Section]:
+    """The table of the further measures that both sides have, where there are any."""
+    heads = ("measure", "prompt", "dataset", found.a, found.b, "difference", "p",
+             "wins of the first", "masks", "images")  # fmt: skip
+    rows = [
+        (measure.title, *_cells(line, measure))
+        for measure, table in found.further
+        for line in table.to_dict("records")
+    ]
+    lines = [
+        table.rename(columns={f"{m.mean}_a": "mean_a", f"{m.mean}_b": "mean_b"}).assign(
+            measure=m.name
+        )
+        for m, table in found.further
+    ]
+    if rows:
+        note = " ".join(f"{m.title}: {m.definition}" for m, _ in found.further if m.definition)
+        name = "measures" if number == 0 else f"measures_{number + 1}"
+        frame = pd.concat(lines, ignore_index=True)
+        yield Section(name, f"{found.a} against {found.b}, further measures",
+                      f"{note} The same masks and intervals as above.", heads, tuple(rows), frame,
+                      names=3)  # fmt: skip
+
+
+def _cells(line: Mapping[Any, Any], measure: Measure) -> tuple[str, ...]:
     corrected = line["p"] if pd.isna(line["p_holm"]) else line["p_holm"]
     return (
         str(line["prompt"]),
         "mean over datasets" if pd.isna(line["dataset"]) else str(line["dataset"]),
-        points(line["miou_a"]),
-        points(line["miou_b"]),
-        _bounded(signed, line["delta"], line["low"], line["high"]),
+        measure.shown(line[f"{measure.mean}_a"]),
+        measure.shown(line[f"{measure.mean}_b"]),
+        _bounded(measure.signed, line["delta"], line["low"], line["high"]),
         DASH if pd.isna(corrected) else f"{corrected:.{4 if corrected < 0.01 else 2}f}",
         _bounded(points, line["win_rate"], line["win_low"], line["win_high"]),
         f"{line['masks']:,}",
@@ -90,10 +114,12 @@ def write_comparison(
     written.
     """
     sections = [section(found, number) for number, found in enumerate(comparisons)]
+    for number, found in enumerate(comparisons):
+        sections += further_section(found, number)
     groups = [
         group
         for found in comparisons
-        if read_sample is not None
+        if read_sample is not None and found.sides[0].of_masks
         for group in differing(found, read_sample)
     ]
     with style.figure_style():
@@ -127,6 +153,7 @@ def write_comparison(
                         "caption": found.caption,
                         "runs": [sorted(side.headers) for side in found.sides],
                         "lines": records(found.table),
+                        "further": {m.name: records(table) for m, table in found.further},
                     }
                     for found in comparisons
                 ],
@@ -149,9 +176,10 @@ def _drawings(comparisons: Sequence[Comparison]) -> Iterator[Drawing]:
             lines = found.table[
                 (found.table["prompt"] == label) & found.table["dataset"].notna()
             ].assign(oracle_delta=float("nan"))
-            if len(lines) > 1:
+            if len(lines) > 1 and found.leads.unit == "points":
                 deltas = zip(lines["dataset"], lines["delta"], strict=True)
-                bars = "; ".join(f"{dataset} {signed(delta)}" for dataset, delta in deltas)
+                show = found.leads.signed
+                bars = "; ".join(f"{dataset} {show(delta)}" for dataset, delta in deltas)
                 numbers = lines.astype({"low": float, "high": float})
                 yield Drawing(
                     f"difference{suffix}" + (f"_{i + 1}" if i else ""),
@@ -161,6 +189,8 @@ def _drawings(comparisons: Sequence[Comparison]) -> Iterator[Drawing]:
                         numbers, a=found.a, b=found.b, prompt=label, colours=colours
                     ),
                 )
+        if found.leads.name != IOU.name:
+            continue
         yield Drawing(
             f"scatter{suffix}",
             f"{title}, mask by mask",
@@ -181,9 +211,12 @@ def _curves(comparisons: Sequence[Comparison], looks: plots.Looks) -> Iterator[D
     """The mIoU against the number of points, all models in one axis (Fig. 9c, d)."""
     frames = []
     for found in comparisons:
-        lines = found.table[found.table["dataset"].notna()]
-        numbers = lines["prompt"].str.extract(r"^(\d+) points?$")[0]
-        lines = lines.assign(n_points=numbers).dropna(subset=["n_points"])
+        if found.leads.name != IOU.name:
+            continue
+        steps = found.sides[0].steps
+        clicks = found.table["prompt"].map(lambda label, at=steps: at[label].only_clicks)
+        lines = found.table[found.table["dataset"].notna() & clicks.astype(bool)]
+        lines = lines.assign(n_points=[steps[label].points for label in lines["prompt"]])
         for series, column in ((found.a, "miou_a"), (found.b, "miou_b")):
             frames.append(
                 pd.DataFrame(
@@ -197,6 +230,8 @@ def _curves(comparisons: Sequence[Comparison], looks: plots.Looks) -> Iterator[D
                     }
                 )
             )
+    if not frames:
+        return
     curves = pd.concat(frames).drop_duplicates(["panel", "series", "n_points"])
     if curves["n_points"].nunique() > 1:
         yield Drawing(
@@ -240,7 +275,7 @@ def _drawn(
     for side, selection in zip("ab", found.sides, strict=True):
         rows = chosen.rename(columns={f"run_{side}": "run", f"step_{side}": "step"})
         for run, part in rows.groupby("run"):
-            drawn |= draw_run(selection.stores[str(run)], part, read_sample)
+            drawn |= draw_run(selection, str(run), part, read_sample)
     pairs: list[PicturePair] = []
     notes: dict[str, None] = {}
     for row in chosen.sort_values("gap", ascending=False).to_dict("records"):

@@ -43,12 +43,12 @@ def render(
     plates: Sequence[Plate],
     groups: Sequence[Group] | None,
     version: str,
-    viewer: Mapping[str, Any],
+    viewer: Mapping[str, Any] | None,
     sections: Sequence[Section] = (),
 ) -> str:
     """The whole page. ``groups`` is none where no pictures were asked for.
 
-    ``viewer`` is what ``bench.report.pictures.viewer`` gives.
+    ``viewer`` is what ``bench.report.pictures.viewer`` gives, none where rows are no masks.
 
     Every text from data is escaped; only figures and encoded pictures enter as they are.
     """
@@ -58,6 +58,9 @@ def render(
         caption=_unbroken([table.caption, *_identity(selection)]),
         lines=[_Line(line, values) for line, values in _lines(table)],
         track=_track(table),
+        leads=table.leads,
+        items=table.items,
+        further_measures=table.further,
         several_protocols=table.lines["protocol"].nunique() > 1,
         plates=[(plate, inline(plate)) for plate in plates],
         datasets=_by_dataset(groups or [], table),
@@ -106,11 +109,14 @@ def _lines(table: Table) -> Iterable[tuple[Cells, Mapping[str, Any]]]:
 
 
 def _track(table: Table) -> tuple[float, float]:
-    """Where the drawn intervals start and how long they can be, in [0, 1]: whole tenths."""
-    bounds = table.lines[["miou", "miou_low", "miou_high"]].astype(float)
-    low = math.floor(10 * float(bounds.min(axis=None))) / 10
-    high = math.ceil(10 * float(bounds.max(axis=None))) / 10
-    return low, max(high - low, 0.1)
+    """Where the drawn intervals start and how long they can be: whole tenths of a power of ten."""
+    mean = table.leads.mean
+    bounds = table.lines[[mean, f"{mean}_low", f"{mean}_high"]].astype(float)
+    smallest, largest = float(bounds.min(axis=None)), float(bounds.max(axis=None))
+    reach = max(abs(smallest), abs(largest), 1e-12)
+    unit = 10.0 ** (math.ceil(math.log10(reach)) - 1) if reach > 1 else 0.1
+    low, high = math.floor(smallest / unit) * unit, math.ceil(largest / unit) * unit
+    return low, max(high - low, unit)
 
 
 def _unbroken(sentences: Iterable[str]) -> str:
@@ -174,9 +180,10 @@ def _identity(selection: Selection) -> list[str]:
             named |= {str(n) if version is None else f"{n} v{version}": None for n in names}
         sentences.append(f"{kind.capitalize()}{'s' * (len(named) > 1)}: {', '.join(named)}.")
     images = len(rows[["dataset", "image_id"]].drop_duplicates())
-    masks = len(rows[["dataset", "image_id", "mask_id"]].drop_duplicates())
+    items = len(rows[["dataset", "image_id", "mask_id"]].drop_duplicates())
+    what = "masks" if selection.of_masks else "items"
     runs = len(selection.stores)
-    sentences.append(f"{masks:,} masks in {images:,} images, from {runs} run{'s' * (runs > 1)}.")
+    sentences.append(f"{items:,} {what} in {images:,} images, from {runs} run{'s' * (runs > 1)}.")
     return sentences
 
 

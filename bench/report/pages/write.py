@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ from bench.analysis.comparing.differences import Difference, answer, differences
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection, part, select
 from bench.analysis.table import Table, miou_table
-from bench.report import Report
-from bench.report.figures.figures import figures
-from bench.report.figures.paper_figures import paper_figure
+from bench.report import Report, Request
+from bench.report.figures.figures import figures, own_figure
+from bench.report.figures.paper_figures import check_figure, paper_figure
 from bench.report.pages import html
 from bench.report.pages.folder import records, report_folder
 from bench.report.pictures.gallery import Group, gallery
@@ -21,32 +21,25 @@ from bench.report.pictures.viewer import viewer
 from bench.report.tables import formats
 from bench.report.tables.further import further_tables
 from bench.report.tables.section_text import section_files
-from bench.store.runs import RunStore
-from bench.types import Sample
 
 REPORT_VERSION = 1
 
 
-def write(
-    stores: Sequence[RunStore],
-    out: Path,
-    *,
-    read_sample: Callable[[RunStore, str], Sample] | None,
-    allow_partial: bool,
-    samples: int,
-    by: Sequence[str] = (),
-    figure: str | None = None,
-) -> Report:
+def write(request: Request, out: Path) -> Report:
     """What ``bench.report.write_report`` promises."""
-    selection = select(stores, allow_partial=allow_partial)
-    table = miou_table(selection, allow_partial=allow_partial, samples=samples)
-    sections = tuple(further_tables(selection, table, by, read_sample, samples, figure))
+    read_sample, samples = request.read_sample, request.samples
+    check_figure(request.figure, request.allow_modules)
+    selection = select(request.stores, allow_partial=request.allow_partial)
+    table = miou_table(selection, allow_partial=request.allow_partial, samples=samples)
+    sections = tuple(further_tables(selection, table, request))
     compared = differences(selection, table, samples=samples)
     sentences = answer(selection, table, compared, samples=samples)
-    groups = None if read_sample is None else gallery(selection, read_sample)
+    pictured = read_sample if selection.of_masks else None
+    groups = None if pictured is None else gallery(selection, pictured)
+    own = [request.figure] if request.figure and "." in request.figure else []
     drawings = [
-        *paper_figure(figure, selection, table, samples),
-        *figures(selection, table, compared),
+        *paper_figure(request.figure, selection, table, samples),
+        *figures(selection, table, compared, [own_figure(f, request.allow_modules) for f in own]),
     ]
     with report_folder(out) as folder:
         page = html.render(
@@ -56,7 +49,7 @@ def write(
             selection=selection,
             plates=folder.draw(drawings),
             groups=groups,
-            viewer=viewer(selection, table, read_sample),
+            viewer=viewer(selection, table, pictured) if selection.of_masks else None,
             sections=sections,
             version=bench.__version__,
         )
@@ -83,7 +76,7 @@ def title(table: Table) -> str:
     )
 
 
-_RUN = ("key", "name", "seed", "task", "status", "images", "images_done", "images_failed", "masks",
+_RUN = ("key", "name", "seed", "status", "images", "images_done", "images_failed", "masks",
         "skipped", "dataset_fingerprint", "versions", "git", "device", "facts")  # fmt: skip
 
 
@@ -119,7 +112,7 @@ def _json(
 
 
 def _run(header: Mapping[str, Any]) -> dict[str, Any]:
-    kinds = ("dataset", "model", "prompt", "protocol")
+    kinds = ("task", "dataset", "model", "prompt", "protocol")
     return {kind: dict(part(header, kind)) for kind in kinds} | {
         name: header[name] for name in _RUN if name in header
     }

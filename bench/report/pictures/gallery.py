@@ -14,8 +14,9 @@ import pandas as pd
 
 from bench.analysis.selection import Selection
 from bench.report.pictures.overlay import draw, encode, is_small, overview, window
-from bench.store.runs import RunStore, read_runs
-from bench.types import BenchError, Mask, Prompt, Sample
+from bench.store.runs import RunStore
+from bench.types import BenchError, Mask, Sample
+from bench.types.cues import prompt_of_row
 
 ReadSample: TypeAlias = Callable[[RunStore, str], Sample]
 """Gives a run's image and targets by image id; raises ``BenchError`` where it can't."""
@@ -74,7 +75,7 @@ def gallery(
     drawn: dict[tuple[str, str, str, int], Picture | str] = {}
     everything = pd.concat([rows for ranks in chosen for rows in ranks.values()])
     for run, rows in everything.groupby("run"):
-        drawn |= draw_run(selection.stores[str(run)], rows, read_sample)
+        drawn |= draw_run(selection, str(run), rows, read_sample)
     return [
         _group(*(str(part) for part in key), ranks=ranks, drawn=drawn)
         for (key, _), ranks in zip(groups, chosen, strict=True)
@@ -135,17 +136,16 @@ def _keys(rows: pd.DataFrame) -> list[tuple[str, str, str, int]]:
     return [(str(r), str(i), str(m), int(s)) for r, i, m, s in zip(*columns, strict=True)]
 
 
-_COLUMNS = ["category", "height", "width", "point_coords", "point_labels", "box", "mask_rle",
-            "iou", "predicted_ious", "selected"]  # fmt: skip
+_COLUMNS = ["category", "height", "width", "point_coords", "point_labels", "box", "cues",
+            "mask_rle", "iou", "predicted_ious", "selected"]  # fmt: skip
 
 
 def draw_run(
-    store: RunStore, rows: pd.DataFrame, read_sample: ReadSample
+    selection: Selection, run: str, rows: pd.DataFrame, read_sample: ReadSample
 ) -> dict[tuple[str, str, str, int], Picture | str]:
     """The picture of each (run, image, mask, step), or a sentence that says why there is none."""
-    full = read_runs([store], _COLUMNS)
-    key = ["image_id", "mask_id", "step"]
-    full = full.merge(rows[key].drop_duplicates(), on=key)
+    store = selection.stores[run]
+    full = selection.every.of(run, _COLUMNS, rows[["image_id", "mask_id", "step"]])
     drawn: dict[tuple[str, str, str, int], Picture | str] = {}
     for image_id, masks in full.groupby("image_id"):
         try:
@@ -165,12 +165,14 @@ def _picture(sample: Sample, row: Mapping[Any, Any]) -> Picture | str:
     rle = row["mask_rle"]
     size = [row["height"], row["width"]]
     prediction = Mask.from_rle({"size": size, "counts": rle}) if isinstance(rle, str) else None
-    prompt = _prompt(row)
+    prompt = prompt_of_row(row)
     view = window(sample.shape, target.mask, prediction, prompt)
     shown = draw(sample.image, view, target.mask, prediction, prompt)
     small = is_small(view, sample.shape)
     scores = row["predicted_ious"]
-    predicted = float(scores[row["selected"]]) if scores is not None and len(scores) else None
+    chosen = row["selected"]
+    known = scores is not None and len(scores) and pd.notna(chosen)
+    predicted = float(scores[int(chosen)]) if known else None
     return Picture(
         mask_id=row["mask_id"],
         image_id=row["image_id"],
@@ -181,15 +183,6 @@ def _picture(sample: Sample, row: Mapping[Any, Any]) -> Picture | str:
         width=shown.shape[1],
         height=shown.shape[0],
         overview=encode(overview(sample.image, view)) if small else None,
-    )
-
-
-def _prompt(row: Mapping[Any, Any]) -> Prompt:
-    points = [list(point) for point in row["point_coords"]]
-    return Prompt(
-        points=np.array(points, dtype=np.float32).reshape(-1, 2),
-        labels=np.array(row["point_labels"], dtype=np.int64),
-        box=None if row["box"] is None else np.array(row["box"], dtype=np.float32),
     )
 
 

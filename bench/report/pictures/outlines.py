@@ -9,40 +9,51 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from bench.report.pictures.overlay import Window, around, encode, magnified, picture_uri, resized
-from bench.store.runs import RunStore, read_runs
-from bench.types import BenchError, Mask, Sample
+from bench.analysis.selection import Selection
+from bench.report.pictures.overlay import (
+    Window,
+    around,
+    encode,
+    extent,
+    magnified,
+    picture_uri,
+    resized,
+)
+from bench.store.runs import RunStore
+from bench.types import BenchError, Dot, Line, Mask, Measure, Rectangle, Sample, Shape, Words
+from bench.types.cues import prompt_of_row
 
 UNIT = 100_000
 """IoUs are written as whole numbers of this part of 1."""
 
 _KEY = ["image_id", "mask_id"]
-_COLUMNS = ["height", "width", "category", "point_coords", "point_labels", "box", "mask_rle",
-            "iou", "ious", "predicted_ious", "selected"]  # fmt: skip
+_COLUMNS = ["height", "width", "category", "point_coords", "point_labels", "box", "cues",
+            "mask_rle", "iou", "ious", "predicted_ious", "selected"]  # fmt: skip
 
 
 def draw_steps(
     masks: pd.DataFrame,
-    stores: Mapping[str, RunStore],
+    selection: Selection,
+    runs: Sequence[str],
     read_sample: Callable[[RunStore, str], Sample],
 ) -> Iterator[tuple[int, dict[str, Any] | str]]:
     """The picture of each mask with all steps of the runs, or why there is none.
 
     masks: columns ``image_id`` and ``mask_id``. Gives (index of the mask in that frame, picture). A
     picture has its address ``picture``, ``width`` and ``height``, the mask's ``category``, the
-    ``target``'s outline, and in ``runs``, by the run's name as in ``stores``, its steps.
+    ``target``'s outline, and in ``runs``, by the run's name, its steps.
 
-    A step has ``step, iou, ious, predicted`` (IoUs in parts of ``UNIT``), the prediction's
-    ``outline`` (null where the run kept no masks), ``points`` [x, y, label] and ``box``.
-    Coordinates are picture pixels, those of points and boxes with one decimal.
+    A step has ``step, iou, ious, predicted`` (IoUs in parts of ``UNIT``), ``further`` (a measure's
+    title → its value as it is shown), the prediction's ``outline`` (null where the run kept no
+    masks), and the drawing of its prompt: ``points`` [x, y, label], ``boxes`` [x0, y0, x1, y1],
+    ``lines`` [label, [[x, y], …]] and ``words``. Coordinates are picture pixels, those of prompts
+    with one decimal.
     """
-    frames = []
-    for name, store in stores.items():
-        rows = read_runs([store], _COLUMNS).merge(masks[_KEY], on=_KEY)
-        frames.append(rows.assign(run=name))
+    further = [measure.name for measure in selection.further]
+    frames = [selection.every.of(run, [*_COLUMNS, *further], masks[_KEY]) for run in runs]
     rows = pd.concat(frames, ignore_index=True)
     by_mask = dict(iter(rows.groupby(_KEY)))
-    first = next(iter(stores.values()))
+    first = selection.stores[runs[0]]
     for image_id, wanted in masks.groupby("image_id"):
         try:
             sample = read_sample(first, str(image_id))
@@ -50,10 +61,12 @@ def draw_steps(
             yield from ((int(i), f"Some pictures are not available: {error}") for i in wanted.index)
             continue
         for index, mask_id in wanted["mask_id"].items():
-            yield int(str(index)), _pictured(sample, by_mask[image_id, mask_id])
+            yield int(str(index)), _pictured(sample, by_mask[image_id, mask_id], selection.further)
 
 
-def _pictured(sample: Sample, rows: pd.DataFrame) -> dict[str, Any] | str:
+def _pictured(
+    sample: Sample, rows: pd.DataFrame, further: Sequence[Measure]
+) -> dict[str, Any] | str:
     first = rows.iloc[0]
     targets = {target.mask_id: target for target in sample.targets}
     target = targets.get(first["mask_id"])
@@ -61,11 +74,13 @@ def _pictured(sample: Sample, rows: pd.DataFrame) -> dict[str, Any] | str:
         return "Some pictures are not available: the data has changed since the run."
     records = [{str(k): v for k, v in row.items()} for row in rows.to_dict("records")]
     predictions = [_prediction(row) for row in records]
-    view = _window(sample.shape, target.mask, predictions, records)
+    prompts = [prompt_of_row(row).shapes for row in records]
+    view = _window(sample.shape, target.mask, predictions, prompts)
     crop = sample.image[view.y0 : view.y1 + 1, view.x0 : view.x1 + 1]
     steps: dict[str, list[dict[str, Any]]] = {}
-    for row, prediction in zip(records, predictions, strict=True):
-        steps.setdefault(str(row["run"]), []).append(_step(row, prediction, view))
+    for row, prediction, shapes in zip(records, predictions, prompts, strict=True):
+        step = _step(row, prediction, view, further) | _drawn(shapes, view)
+        steps.setdefault(str(row["run"]), []).append(step)
     width, height = view.size
     return {
         "picture": picture_uri(encode(resized(crop, view), most=12_000)),
@@ -88,7 +103,7 @@ def _window(
     shape: tuple[int, int],
     target: Mask,
     predictions: Sequence[Mask | None],
-    rows: Sequence[Mapping[str, Any]],
+    prompts: Sequence[Sequence[Shape]],
 ) -> Window:
     """Around the target, what is predicted near it, and the prompts of all steps near it.
 
@@ -102,35 +117,43 @@ def _window(
     least, most = own - reach, own + reach
     found = [mask.box for mask in predictions if mask is not None and mask.box is not None]
     boxes = [own, *(np.clip(box, least[[0, 1, 0, 1]], most[[2, 3, 2, 3]]) for box in found)]
-    boxes += [np.asarray(row["box"], np.float64) for row in rows if row["box"] is not None]
-    points = [np.asarray([*row["point_coords"]]).reshape(-1, 2) for row in rows]
-    return around(shape, np.vstack(boxes), np.vstack([np.zeros((0, 2)), *points]))
+    around_it, points = extent([each for shapes in prompts for each in shapes])
+    return around(shape, np.vstack([*boxes, *around_it]), points)
 
 
-def _step(row: Mapping[str, Any], prediction: Mask | None, view: Window) -> dict[str, Any]:
-    scores, box = row["predicted_ious"], row["box"]
-    predicted = None if scores is None or not len(scores) else float(scores[row["selected"]])
-    places = [view.place(float(x), float(y)) for x, y in row["point_coords"]]
+def _step(
+    row: Mapping[str, Any], prediction: Mask | None, view: Window, further: Sequence[Measure]
+) -> dict[str, Any]:
+    scores, selected = row["predicted_ious"], row["selected"]
+    known = scores is not None and len(scores) and pd.notna(selected)
+    predicted = float(scores[int(selected)]) if known else None
     return {
         "step": int(row["step"]),
         "iou": round(float(row["iou"]) * UNIT),
         "ious": [round(float(v) * UNIT) for v in row["ious"]],
         "predicted": None if predicted is None or np.isnan(predicted) else round(predicted * UNIT),
+        "further": {m.title: m.shown(row[m.name]) for m in further if pd.notna(row[m.name])},
         "outline": None if prediction is None else outline(prediction, view),
-        "points": [
-            [round(x, 1), round(y, 1), int(label)]
-            for (x, y), label in zip(places, row["point_labels"], strict=True)
+    }
+
+
+def _drawn(shapes: Sequence[Shape], view: Window) -> dict[str, Any]:
+    """The shapes of a prompt in picture pixels; a box encloses its pixels whole."""
+
+    def place(x: float, y: float) -> list[float]:
+        return [round(v, 1) for v in view.place(x, y)]
+
+    return {
+        "points": [[*place(s.x, s.y), s.label] for s in shapes if isinstance(s, Dot)],
+        "boxes": [
+            [*place(s.x0 - 0.5, s.y0 - 0.5), *place(s.x1 + 0.5, s.y1 + 0.5)]
+            for s in shapes
+            if isinstance(s, Rectangle)
         ],
-        "box": None
-        if box is None
-        else [
-            round(v, 1)
-            for corner in (
-                view.place(float(box[0]) - 0.5, float(box[1]) - 0.5),
-                view.place(float(box[2]) + 0.5, float(box[3]) + 0.5),
-            )
-            for v in corner
+        "lines": [
+            [s.label, [place(x, y) for x, y in s.points]] for s in shapes if isinstance(s, Line)
         ],
+        "words": [s.text for s in shapes if isinstance(s, Words)],
     }
 
 

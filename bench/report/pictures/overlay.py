@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from bench.types import BoolArray, ImageArray, Mask, Prompt
+from bench.types import BoolArray, Dot, ImageArray, Line, Mask, Prompt, Rectangle, Shape
 
 TARGET = (0, 214, 255)
 """Cyan: the outline of the truth."""
@@ -71,9 +71,16 @@ def window(shape: tuple[int, int], target: Mask, prediction: Mask | None, prompt
     """
     boxes = [mask.box for mask in (target, prediction) if mask is not None and mask.box]
     corners = np.array(boxes, dtype=np.float64).reshape(-1, 4)
-    if prompt.box is not None:
-        corners = np.vstack([corners, prompt.box])
-    return around(shape, corners, prompt.points)
+    asked, points = extent(prompt.shapes)
+    return around(shape, np.vstack([corners, *asked]), points)
+
+
+def extent(shapes: Sequence[Shape]) -> tuple[list[np.ndarray], np.ndarray]:
+    """Where shapes lie: (x0, y0, x1, y1) of boxes, and the (P, 2) places of dots and lines."""
+    boxes = [np.array([s.x0, s.y0, s.x1, s.y1]) for s in shapes if isinstance(s, Rectangle)]
+    points = [(s.x, s.y) for s in shapes if isinstance(s, Dot)]
+    points += [place for s in shapes if isinstance(s, Line) for place in s.points]
+    return boxes, np.array(points, dtype=np.float64).reshape(-1, 2)
 
 
 def around(shape: tuple[int, int], boxes: np.ndarray, points: np.ndarray) -> Window:
@@ -114,7 +121,8 @@ def draw(
     """The (h, w, 3) uint8 picture of a window, all overlays on it.
 
     Prediction: orange fill and outline; target: cyan outline, on top. Clicks are numbered in
-    their order, green circles for foreground, red squares for background; the box is dashed.
+    their order, green circles for foreground, red squares for background; so are lines coloured;
+    boxes are dashed.
     """
     picture = resized(image[view.y0 : view.y1 + 1, view.x0 : view.x1 + 1], view)
     if prediction is not None:
@@ -126,11 +134,25 @@ def draw(
     truth = magnified(target, view)
     _outline(picture, truth, (0, 0, 0), 3)
     _outline(picture, truth, TARGET, 2)
-    if prompt.box is not None:
-        _dashed_box(picture, view, prompt.box)
-    for number, (point, label) in enumerate(zip(prompt.points, prompt.labels, strict=True), 1):
-        _click(picture, view, float(point[0]), float(point[1]), int(label), str(number))
+    clicks = 0
+    for shape in sorted(prompt.shapes, key=lambda each: isinstance(each, Dot)):
+        if isinstance(shape, Rectangle):
+            _dashed_box(picture, view, np.array([shape.x0, shape.y0, shape.x1, shape.y1]))
+        elif isinstance(shape, Line):
+            _line(picture, view, shape)
+        elif isinstance(shape, Dot):
+            clicks += 1
+            _click(picture, view, shape.x, shape.y, shape.label, str(clicks))
     return picture
+
+
+def _line(picture: ImageArray, view: Window, line: Line) -> None:
+    """A line through places of the image, with a dark edge."""
+    places = [view.place(x, y) for x, y in line.points]
+    path = np.array(places, dtype=np.float64).round().astype(np.int32).reshape(-1, 1, 2)
+    colour = POSITIVE if line.label else NEGATIVE
+    for shade, thickness in (((0, 0, 0), 5), (colour, 3)):
+        cv2.polylines(picture, [path], False, shade, thickness, cv2.LINE_AA)
 
 
 def draw_all(image: ImageArray, masks: Sequence[Mask]) -> ImageArray:

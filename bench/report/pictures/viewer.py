@@ -72,10 +72,10 @@ def viewer(
         )
         if read_sample is None:
             continue
-        runs = {view["run"]: selection.stores[view["run"]] for view in views}
+        runs = list(dict.fromkeys(view["run"] for view in views))
         count = min(pictures // len(names), MOST_OUTLINES // (_steps(rows) * len(names)))
         chosen = _chosen(ious, codes, count)
-        found = draw_steps(masks.loc[chosen], runs, read_sample)
+        found = draw_steps(masks.loc[chosen], selection, runs, read_sample)
         for index, picture in found:
             if isinstance(picture, str):
                 notes[picture] = None

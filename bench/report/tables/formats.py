@@ -11,15 +11,17 @@ import rich.markup
 import rich.table
 
 from bench.analysis.table import Table
-from bench.analysis.words import DASH, points
+from bench.analysis.words import DASH
+from bench.types import Measure
 
 
 @dataclass(frozen=True, slots=True)
 class Cells:
     """One line of a table as it is shown: IoUs ×100 with one decimal.
 
-    ``best`` marks the highest mIoU of a dataset and prompt among several series; ``first`` the
-    first line of its dataset; ``mean`` a mean over datasets.
+    ``value`` is the mean of what leads, with its bounds; ``further`` the table's other measures, in
+    its order. ``best`` marks the best value of a dataset and prompt among several series;
+    ``first`` the first line of its dataset; ``mean`` a mean over datasets.
     """
 
     dataset: str
@@ -28,11 +30,10 @@ class Cells:
     protocol: str
     masks: str
     images: str
-    miou: str
+    value: str
     low: str
     high: str
-    oracle: str
-    boundary: str
+    further: tuple[str, ...]
     best: bool
     first: bool
     mean: bool
@@ -40,7 +41,8 @@ class Cells:
 
 def cells(table: Table) -> Iterator[Cells]:
     """The lines of a table as they are shown, in its order."""
-    best = _best(table.lines)
+    leads = table.leads
+    best = _best(table.lines, leads)
     previous: str | None = None
     for line, is_best in zip(table.lines.to_dict("records"), best, strict=True):
         mean = pd.isna(line["dataset"])
@@ -52,11 +54,10 @@ def cells(table: Table) -> Iterator[Cells]:
             protocol=line["protocol"],
             masks=f"{line['masks']:,}",
             images=f"{line['images']:,}",
-            miou=points(line["miou"]),
-            low=points(line["miou_low"]),
-            high=points(line["miou_high"]),
-            oracle=points(line["miou_oracle"]),
-            boundary=points(line["boundary_iou"]),
+            value=leads.shown(line[leads.mean]),
+            low=leads.shown(line[f"{leads.mean}_low"]),
+            high=leads.shown(line[f"{leads.mean}_high"]),
+            further=tuple(measure.shown(line[measure.mean]) for measure in table.further),
             best=bool(is_best),
             first=title != previous,
             mean=bool(mean),
@@ -64,11 +65,12 @@ def cells(table: Table) -> Iterator[Cells]:
         previous = title
 
 
-def _best(lines: pd.DataFrame) -> pd.Series[bool]:
-    """Which lines have the highest shown mIoU of their dataset and prompt, among several."""
-    shown = (100 * lines["miou"]).round(1)
+def _best(lines: pd.DataFrame, leads: Measure) -> pd.Series[bool]:
+    """Which lines show the best value of their dataset and prompt, among several."""
+    shown = (leads.scale * lines[leads.mean]).round(leads.digits)
     groups = shown.groupby([lines["dataset"], lines["prompt"]], dropna=False)
-    return (shown == groups.transform("max")) & (groups.transform("size") > 1)
+    top = groups.transform("max" if leads.better == "higher" else "min")
+    return (shown == top) & (groups.transform("size") > 1)
 
 
 def to_csv(table: Table) -> str:
@@ -167,26 +169,26 @@ def _grid(
     """The heads and the escaped cells, the same columns for every format."""
     several = _several_protocols(table)
     heads = ["dataset", "prompt", "model", *(["protocol"] if several else [])]
-    heads += ["masks", "images", "mIoU", "oracle", "boundary"]
+    heads += [table.items, "images", table.leads.title, *(m.title for m in table.further)]
     rows = []
     for line in cells(table):
         names = [line.dataset, line.prompt, line.model, *([line.protocol] if several else [])]
-        miou = show(line, bold(line.miou) if line.best else line.miou)
-        rest = [line.masks, line.images, None, line.oracle, line.boundary]
-        rows.append([miou if text is None else escape(text) for text in (*names, *rest)])
-    return heads, rows
+        counts = [escape(text) for text in (*names, line.masks, line.images)]
+        value = show(line, bold(line.value) if line.best else line.value)
+        rows.append([*counts, value, *map(escape, line.further)])
+    return [escape(head) for head in heads], rows
 
 
 def _several_protocols(table: Table) -> bool:
     return table.lines["protocol"].nunique() > 1
 
 
-def _interval(line: Cells, miou: str) -> str:
-    return miou if line.low == DASH else f"{miou} ({line.low}–{line.high})"
+def _interval(line: Cells, value: str) -> str:
+    return value if line.low == DASH else f"{value} ({line.low}–{line.high})"
 
 
-def _subscript(line: Cells, miou: str) -> str:
-    return miou if line.low == DASH else rf"{miou}$_{{[{line.low},\,{line.high}]}}$"
+def _subscript(line: Cells, value: str) -> str:
+    return value if line.low == DASH else rf"{value}$_{{[{line.low},\,{line.high}]}}$"
 
 
 _LATEX: dict[str, str | int | None] = {

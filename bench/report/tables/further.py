@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
@@ -12,34 +12,27 @@ from bench.analysis.section import Section
 from bench.analysis.selection import Selection
 from bench.analysis.slices import slice_section
 from bench.analysis.table import Table
+from bench.report import Request
 from bench.report.tables.paper_tables import paper_table
-from bench.store.runs import RunStore
-from bench.types import Sample
+from bench.types import IOU
 
 
-def further_tables(
-    selection: Selection,
-    table: Table,
-    by: Sequence[str],
-    read_sample: Callable[[RunStore, str], Sample] | None,
-    samples: int,
-    figure: str | None = None,
-) -> Iterator[Section]:
-    """Every table that the rows allow, in the order in which a report shows them.
-
-    ``figure`` names the paper's figure or table that is asked for.
-    """
-    yield from paper_table(figure, selection, by, read_sample, samples=samples)
+def further_tables(selection: Selection, table: Table, request: Request) -> Iterator[Section]:
+    """Every table that the rows allow, in the order in which a report shows them."""
+    read_sample, samples = request.read_sample, request.samples
+    yield from paper_table(request.figure, selection, request.by, read_sample, samples=samples)
+    if selection.leads.name != IOU.name:
+        return
     clicks = list(noc_section(selection, samples=samples))
     yield from clicks
     yield from _published(selection, [table.lines, *(section.lines for section in clicks)])
-    for key in dict.fromkeys(by):
+    for key in dict.fromkeys(request.by):
         yield slice_section(selection, key, read_sample, samples=samples)
 
 
 def _published(selection: Selection, tables: Sequence[pd.DataFrame]) -> Iterator[Section]:
     """What was published of any line of these tables."""
-    found = [published.published_lines(lines, selection.headers) for lines in tables]
+    found = [published.published_lines(lines, selection) for lines in tables]
     shown = published.section(pd.concat(found, ignore_index=True))
     if shown is not None:
         yield shown

@@ -11,7 +11,7 @@ from bench.analysis.section import Section
 from bench.analysis.selection import Selection
 from bench.analysis.slices import UNKNOWN, slice_section
 from bench.analysis.words import DASH, points
-from bench.store.runs import RunStore, read_runs
+from bench.store.runs import RunStore
 from bench.types import BenchError, Sample
 
 ReadSample: TypeAlias = Callable[[RunStore, str], Sample]
@@ -73,7 +73,7 @@ def paper_table(
 
 
 def _attributes(selection: Selection) -> list[str]:
-    rows = read_runs(selection.stores.values(), ["attributes"])
+    rows = selection.every.all(["attributes"])
     names = sorted({str(name) for each in rows["attributes"] for name in (each or {})})
     if not names:
         raise BenchError(

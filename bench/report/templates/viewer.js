@@ -160,10 +160,14 @@
     }
     layer("target", draw("path", { d: target, class: "edge" }), draw("path", { d: target }));
     const prompt = [];
-    if (step.box) {
-      const [x, y, right, bottom] = step.box;
+    for (const [x, y, right, bottom] of step.boxes) {
       const place = { x, y, width: right - x, height: bottom - y };
       prompt.push(draw("rect", { ...place, class: "edge" }), draw("rect", place));
+    }
+    for (const [label, places] of step.lines) {
+      const line = { points: places.map((place) => place.join(",")).join(" "), fill: "none" };
+      const kind = label === 1 ? "positive" : "negative";
+      prompt.push(draw("polyline", { ...line, class: `${kind} line` }));
     }
     step.points.forEach(([x, y, label], index) => {
       const click = draw("g", { class: label === 1 ? "positive" : "negative" });
@@ -182,8 +186,13 @@
     const all = steps(state.mask, state.run);
     const step = all[state.step];
     const clicks = step.points.length;
-    const asked = [step.box ? "box" : null, clicks ? counted(clicks, "click") : null];
-    const said = asked.filter(Boolean).join(" and ");
+    const asked = [
+      step.boxes.length ? "box" : null,
+      step.lines.length ? counted(step.lines.length, "line") : null,
+      clicks ? counted(clicks, "click") : null,
+      ...step.words.map((words) => `“${words}”`),
+    ];
+    const said = asked.filter(Boolean).join(" and ") || "no prompt";
     const alt = `After ${said}: IoU ${points(step.iou)}`;
     find("mask-picture").replaceChildren(drawing(state.mask, step, alt));
     find("mask-step").textContent = `Step ${state.step + 1} of ${all.length}: ${said}`;
@@ -205,6 +214,7 @@
       ["IoU", points(step.iou)],
       ["predicted", points(step.predicted)],
       ["candidates", step.ious.length > 1 ? step.ious.map(points).join(", ") : null],
+      ...Object.entries(step.further),
       ["category", picture(state.mask).category],
       ["mask", step.outline === null ? "not kept by the run" : step.outline === "" ? "nothing predicted here" : null],
     ];

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import __version__
-from bench.config.component import Part, load_class
+from bench.config.component import Component
 from bench.config.settings import Runtime
 from bench.models.abilities import KeepsEmbeddings, check_keeps_embeddings
+from bench.models.loading import model_class
 from bench.run.embeddings.files import LEFT_FREE, EmbeddingFiles
 from bench.run.forecast.disk_space import megabytes
 from bench.run.plan import Plan
@@ -37,15 +38,17 @@ _ROOMS = ("models", "demo")
 
 
 class Encoder:
-    """A segmenter's ``embed``, behind the plan's cache where it has one; stands for threads.
+    """A segmenter's ``embed``, behind the run's cache where there is one; stands for threads.
 
     The seconds of the model's own encoder go to ``embed``, those of the cache to ``cache``. Raises
     ``BenchError`` for a model whose embeddings can't be kept.
     """
 
-    def __init__(self, segmenter: Segmenter, plan: Plan, watch: Stopwatch) -> None:
+    def __init__(
+        self, segmenter: Segmenter, model: Component, settings: Runtime, watch: Stopwatch
+    ) -> None:
         self._segmenter, self._watch = segmenter, watch
-        self._kept = _Kept.of(segmenter, plan.model, plan.config.runtime)
+        self._kept = _Kept.of(segmenter, model, settings)
 
     def embed(self, images: Sequence[ImageArray]) -> Sequence[Any]:
         """One embedding per (H, W, 3) uint8 RGB image, see ``Segmenter.embed``."""
@@ -76,11 +79,11 @@ class _Kept:
     """The embeddings of one model in a folder."""
 
     model: KeepsEmbeddings
-    part: Part
+    part: Component
     files: EmbeddingFiles
 
     @classmethod
-    def of(cls, segmenter: Segmenter, part: Part, settings: Runtime) -> _Kept | None:
+    def of(cls, segmenter: Segmenter, part: Component, settings: Runtime) -> _Kept | None:
         """None where the settings name no folder; raises ``BenchError``."""
         files = _files(settings)
         if files is None:
@@ -164,12 +167,12 @@ def cache_size(plan: Plan) -> CacheSize | None:
     Makes the folder. Raises ``BenchError`` for a folder that can't be made, and a model that can't
     keep its embeddings.
     """
-    settings = plan.config.runtime
+    settings, given = plan.setting.runtime, plan.setting.config.model
     files = _files(settings)
     if files is None:
         return None
-    model = load_class(plan.config.model, settings.allow_modules, "model")
-    check_keeps_embeddings(model, plan.config.model.name)
+    model = model_class(given, settings.allow_modules)
+    check_keeps_embeddings(model, given.name)
     held = files.survey()
     free = None
     with suppress(OSError):
@@ -178,8 +181,8 @@ def cache_size(plan: Plan) -> CacheSize | None:
         folder=files.folder,
         files=len(held),
         size=sum(file.size for file in held),
-        images=len(plan.todo),
-        image_size=model.embedding_bytes(plan.config.model.args),
+        images=len(plan.work.todo),
+        image_size=model.embedding_bytes(given.args),
         bound=files.bound,
         free=free,
     )

@@ -34,9 +34,9 @@ def bytes_for(plan: Plan, work: Workload) -> int:
     Rows to come × bytes per row, and the parts' own. Rather too high than too
     low: `disk` on `shapes` takes 120 bytes a row of the 460, `demo` on `photos` about 460.
     """
-    per_row = ROW_BYTES + MASK_BYTES * plan.config.runtime.keep_masks
-    todo, per_part = set(plan.todo), plan.config.runtime.part_images
-    parts = sum(-(-len(todo & run.missing) // per_part) for run in plan.runs.values())
+    per_row = ROW_BYTES + MASK_BYTES * plan.setting.runtime.keep_masks
+    todo, per_part = set(plan.work.todo), plan.setting.runtime.part_images
+    parts = sum(-(-len(todo & run.missing) // per_part) for run in plan.work.runs.values())
     return work.answers * per_row + parts * PART_BYTES
 
 
@@ -48,7 +48,7 @@ def check_disk_space(plans: Sequence[Plan]) -> None:
     needed = sum(map(bytes_needed, plans))
     if needed == 0:
         return
-    results = places.place(plans[0].config.runtime.results).expanduser()
+    results = places.place(plans[0].setting.runtime.results).expanduser()
     free = free_bytes(results)
     if free is not None and free < needed + SPARE:
         raise BenchError(

@@ -49,14 +49,14 @@ class Forecast:
 def forecast(plan: Plan) -> Forecast:
     """What the plan will take; decodes at most one picture and asks no model."""
     work = workload(plan)
-    missing = frozenset[str]().union(*(run.missing for run in plan.runs.values()))
+    missing = frozenset[str]().union(*(run.missing for run in plan.work.runs.values()))
     pace = find_pace(plan) if work.images else None
     return Forecast(
-        model=plan.config.model.name,
-        dataset=plan.config.dataset.name,
-        prompts=tuple(f"{name} ({run.strategy.steps})" for name, run in plan.runs.items()),
-        images=len(plan.ids),
-        done=len(plan.ids) - len(missing),
+        model=plan.question.model.name,
+        dataset=plan.question.dataset.name,
+        prompts=tuple(f"{name} ({run.way.steps})" for name, run in plan.work.runs.items()),
+        images=len(plan.work.ids),
+        done=len(plan.work.ids) - len(missing),
         work=work,
         pace=pace,
         seconds=None if pace is None else pace.time_for(work.images, work.answers),
@@ -67,5 +67,5 @@ def forecast(plan: Plan) -> Forecast:
 
 def worth_saying(plans: Sequence[Plan]) -> bool:
     """Whether a command is long enough: more than ``FEW`` images, or several runs with some."""
-    images = sum(len(plan.todo) for plan in plans)
+    images = sum(len(plan.work.todo) for plan in plans)
     return images > FEW or (images > 0 and len(plans) > 1)

@@ -49,7 +49,7 @@ class Need:
 
 def need(plan: Plan, pace: Pace | None) -> Need:
     """What each worker of a plan needs."""
-    settings = plan.config.runtime
+    settings = plan.setting.runtime
     devices = settings.processes()
     processes = len(devices) if devices else settings.ray.actors or 1
     if pace is not None and pace.host is not None:
@@ -57,7 +57,7 @@ def need(plan: Plan, pace: Pace | None) -> Need:
     weights, picture = 4 * _parameters(plan), _picture_bytes(plan)
     threads = max(1, settings.workers // processes)
     batch = settings.image_batch
-    on_cuda = (devices[0] if devices else plan.site.device).startswith("cuda")
+    on_cuda = (devices[0] if devices else plan.setting.site.device).startswith("cuda")
     lanes = 1 if on_cuda else threads
     reading = (2 * threads + 2 + batch) * picture
     scoring = (2 * lanes + 1) * batch * (picture + EMBEDDING)
@@ -71,7 +71,7 @@ def need(plan: Plan, pace: Pace | None) -> Need:
 
 def _parameters(plan: Plan) -> int:
     """The model's, as its YAML says; 0 where it doesn't."""
-    digits = re.sub(r"\D", "", str(plan.config.model.about.get("parameters", "")))
+    digits = re.sub(r"\D", "", str(plan.question.model.about.get("parameters", "")))
     return int(digits) if digits else 0
 
 
@@ -79,7 +79,7 @@ def _picture_bytes(plan: Plan) -> int:
     """Of the first picture to do, decoded, and its masks; a megapixel's where it can't be read."""
     sample: Any = None
     with suppress(BenchError, ValueError, OSError):  # the run will tell of it
-        sample = plan.reader.read(plan.todo[0])
+        sample = plan.reader.read(plan.work.todo[0])
     if sample is None:
         return 3 << 20
     size: int = sample.image.nbytes + sum(t.mask.bits.nbytes for t in sample.targets)

@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.config.component import address
 from bench.files import places
+from bench.run import runtime
 from bench.run.findings import Findings
 from bench.run.plan import Plan
 from bench.store.runs import RunStore, find_runs
@@ -80,27 +81,27 @@ def find_pace(plan: Plan) -> Pace | None:
 
     On the same dataset before others, then of the most images.
     """
-    here, model = place(plan), _plain(asdict(plan.model))
+    here, model = place(plan), _plain(asdict(plan.question.model))
     found = []
-    for header in _headers(places.place(plan.config.runtime.results).expanduser()):
+    for header in _headers(places.place(plan.setting.runtime.results).expanduser()):
         latest, part = header.get("latest") or {}, header.get("model") or {}
         same = all(part.get(key) == model[key] for key in ("name", "version", "args"))
         before = latest.get("place") or {}
-        before = before | {"runtime": address(str(before.get("runtime")))}
+        before = before | {"runtime": address(str(before.get("runtime")), runtime)}
         if same and before == here and latest.get("images"):
             found.append(_pace(str((header.get("dataset") or {}).get("name")), latest))
-    name = plan.config.dataset.name
+    name = plan.question.dataset.name
     return max(found, key=lambda each: (each.dataset == name, each.images), default=None)
 
 
 def place(plan: Plan) -> dict[str, Any]:
     """Where and how a plan runs, as far as it sets the pace, in JSON's own terms."""
-    settings = plan.config.runtime
+    settings = plan.setting.runtime
     plain: dict[str, Any] = _plain(
         {
-            "runtime": address(settings.target),
-            "device": plan.site.device,
-            "device_name": _device_name(plan.site.device),
+            "runtime": address(settings.target, runtime),
+            "device": plan.setting.site.device,
+            "device_name": _device_name(plan.setting.site.device),
             "devices": settings.devices,
             "workers": settings.workers,
             "image_batch": settings.image_batch,

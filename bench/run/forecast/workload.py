@@ -35,8 +35,8 @@ class Workload:
 
 def workload(plan: Plan) -> Workload:
     """The plan's; empty runs have none."""
-    todo, total = set(plan.todo), len(plan.todo)
-    some = plan.todo[:: max(1, -(-total // MOST_COUNTED))]
+    todo, total = set(plan.work.todo), len(plan.work.todo)
+    some = plan.work.todo[:: max(1, -(-total // MOST_COUNTED))]
     known = _counted(plan, some)
     if known is None:
         mean, source = _mean(plan)
@@ -45,8 +45,8 @@ def workload(plan: Plan) -> Workload:
         source = f"counted in {len(some):,} of {total:,} images"
     counts = dict.fromkeys(todo, mean) | (known or {})
     answers = sum(
-        run.strategy.steps * sum(counts[image_id] for image_id in todo & run.missing)
-        for run in plan.runs.values()
+        run.way.steps * sum(counts[image_id] for image_id in todo & run.missing)
+        for run in plan.work.runs.values()
     )
     masks = round(sum(counts.values()))
     exact = known is not None and len(some) == total
@@ -66,10 +66,10 @@ def _counted(plan: Plan, image_ids: Sequence[str]) -> dict[str, float] | None:
 
 def _mean(plan: Plan) -> tuple[float, str]:
     """Masks per image: of finished images, else as expected, else ``MASKS_PER_IMAGE``."""
-    images, masks = max(map(_finished, plan.runs.values()))
+    images, masks = max(map(_finished, plan.work.runs.values()))
     if images:
         return masks / images, f"as in {images:,} finished images"
-    expected = plan.config.dataset.about.get("expected")
+    expected = plan.question.dataset.about.get("expected")
     known = expected if isinstance(expected, Mapping) else {}
     found, count = (known.get(name) for name in ("images", "masks"))
     if isinstance(found, int) and isinstance(count, int) and found > 0:

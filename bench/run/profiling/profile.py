@@ -52,8 +52,8 @@ class Profile:
         """
         self.add(self.recorder.take())
         measured = self._measured(plan, findings)
-        results = local_side(place(plan.config.runtime.results)).expanduser()
-        name = re.sub(r"[^\w.-]", "_", f"{plan.config.dataset.name}-{plan.config.model.name}")
+        results = local_side(place(plan.setting.runtime.results)).expanduser()
+        name = re.sub(r"[^\w.-]", "_", f"{plan.question.dataset.name}-{plan.question.model.name}")
         folder = _new_folder(results / "profiles", name)
         trace = "\n".join(trace_lines(measured.recordings, measured.names))
         write_aside(folder / "trace.json", trace.encode())
@@ -61,7 +61,7 @@ class Profile:
         self.folder = folder
 
     def _measured(self, plan: Plan, findings: Findings) -> Measured:
-        settings, seconds = plan.config.runtime, dict(findings.watch.seconds)
+        settings, seconds = plan.setting.runtime, dict(findings.watch.seconds)
         recordings = tuple(self._recordings.values())
         asked = [each for each in recordings if any(name == "load" for _, name in each.lanes)]
         names = [
@@ -72,7 +72,7 @@ class Profile:
         workers = max(1, settings.workers // max(1, len(asked)))
         cuda = any(each.device.startswith("cuda") for each in asked)
         return Measured(
-            title=f"{plan.config.model.name} on {plan.config.dataset.name}",
+            title=f"{plan.question.model.name} on {plan.question.dataset.name}",
             images=findings.images,
             masks=findings.masks,
             answers=findings.answers(plan),

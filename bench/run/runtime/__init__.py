@@ -3,3 +3,6 @@
 A worker (``bench.run.worker.Worker``) is plain Python; what is here decides how many there are,
 where they live, which images they get, and what happens when one dies. None of it can change a row.
 """
+
+FORMERLY = "bench.runtime"
+"""Where this room was: what users' YAMLs and the paces of earlier runs name."""

@@ -37,13 +37,13 @@ class Hearing:
             hand.loaded = True
             self.findings.loaded(message.facts)
         elif isinstance(message, messages.Scored):
-            self.telling.image_done(message.ious)
+            self.telling.image_done(message.values)
         elif isinstance(message, messages.Failed):
             self.telling.image_failed(message.error)
         elif isinstance(message, messages.Returned):
             self.findings.returned(message.seconds, message.memory, message.recording)
             self.ledger.returned(hand)
-            tidy(self.plan, self.ledger.batches)
+            tidy(self.plan.work, self.ledger.batches)
         elif isinstance(message, messages.Refused):
             self.ledger.returned(hand)
             if not self.stopping:

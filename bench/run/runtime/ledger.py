@@ -6,7 +6,7 @@ import math
 from collections import Counter, deque
 from collections.abc import Hashable, Sequence
 
-from bench.run.plan import Task
+from bench.run.plan import Job
 
 TRIES = 2
 """How many workers an image may end before it is recorded as failed."""
@@ -19,10 +19,10 @@ class Ledger:
     is found and the others are done.
     """
 
-    def __init__(self, tasks: Sequence[Task], workers: int, most: int) -> None:
+    def __init__(self, tasks: Sequence[Job], workers: int, most: int) -> None:
         self._waiting = deque(tasks)
-        self._suspects: deque[Task] = deque()
-        self._in_hand: dict[Hashable, list[Task]] = {}
+        self._suspects: deque[Job] = deque()
+        self._in_hand: dict[Hashable, list[Job]] = {}
         self._deaths: Counter[str] = Counter()
         self._workers, self._most = workers, most
         self.batches = 0
@@ -33,7 +33,7 @@ class Ledger:
         """Whether nothing waits and nothing is in hand."""
         return not (self._waiting or self._suspects or self._in_hand)
 
-    def hand_out(self, worker: Hashable) -> list[Task]:
+    def hand_out(self, worker: Hashable) -> list[Job]:
         """The worker's next batch; empty where nothing waits."""
         if self._suspects:
             batch = [self._suspects.popleft()]
@@ -44,7 +44,7 @@ class Ledger:
             self._in_hand[worker] = batch
         return batch
 
-    def in_hand(self, worker: Hashable) -> list[Task]:
+    def in_hand(self, worker: Hashable) -> list[Job]:
         """What the worker is at."""
         return self._in_hand.get(worker, [])
 
@@ -53,7 +53,7 @@ class Ledger:
         self._in_hand.pop(worker, None)
         self.batches += 1
 
-    def lost(self, worker: Hashable, left: Sequence[Task]) -> list[Task]:
+    def lost(self, worker: Hashable, left: Sequence[Job]) -> list[Job]:
         """The worker died: ``left`` of its batch isn't on disk. Gives those given up for good."""
         self._in_hand.pop(worker, None)
         given_up = []

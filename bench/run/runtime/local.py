@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.run.findings import Findings, Progress
-from bench.run.plan import Plan, Task
+from bench.run.plan import Job, Plan
 from bench.run.runtime.processes import drive
 from bench.run.runtime.stopping import asked_to_stop
 from bench.run.runtime.telling import Telling
@@ -16,15 +16,15 @@ class Local:
     """Without ``runtime.devices`` one worker in this process, else one process for each."""
 
     def __call__(
-        self, plan: Plan, tasks: Sequence[Task], progress: Progress, findings: Findings
+        self, plan: Plan, tasks: Sequence[Job], progress: Progress, findings: Findings
     ) -> None:
         """Does the tasks, see ``bench.run.findings.Runtime``."""
-        devices = plan.config.runtime.processes()
+        devices = plan.setting.runtime.processes()
         if devices is not None:
             drive(plan, tasks, devices, progress, findings)
             return
         with findings.watch("load"):
             worker = Worker(plan, Telling(progress, findings), findings.watch)
-        findings.loaded(worker.segmenter.facts)
+        findings.loaded(worker.facts)
         with asked_to_stop() as stop:
             worker(tasks, stop)

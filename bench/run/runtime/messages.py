@@ -22,7 +22,7 @@ class Loaded:
 class Scored:
     """An image is scored, though perhaps not on disk yet; see ``Progress.image_done``."""
 
-    ious: Mapping[str, Sequence[float]]
+    values: Mapping[str, Sequence[float]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,46 +6,42 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.config.component import Part
 from bench.config.composing import RunConfig
+from bench.config.run_key import Question
 from bench.data.opening import open_whole
 from bench.files.places import place
-from bench.run.plan import Plan, PromptRun, Task, open_parts
+from bench.run.plan import Job, Plan, PromptRun, Setting, Work, open_metrics
 from bench.store.compaction import MOST_SMALL, compact
 from bench.store.lock import Fence
 from bench.store.runs import RunStore
+from bench.tasks.opening import open_task
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Order:
-    """A configuration for one worker, its pinned model, and each prompt's run by key and fence.
+    """What is asked, a configuration for one worker, and each run's key and fence by its prompt.
 
     It can be pickled and sent to another process or machine, where the same paths must hold.
     """
 
+    question: Question
     config: RunConfig
-    model: Part
     keys: Mapping[str, str]
     fences: Mapping[str, Fence]
 
     def plan(self) -> Plan:
-        """A plan to work by: it knows no ids, since tasks are handed to the worker."""
-        site = self.config.runtime.site()
-        protocol, strategies = open_parts(self.config)
+        """A plan to work by: it knows no ids, since jobs are handed to the worker."""
+        runtime, task = self.config.runtime, open_task(self.config)
+        site = runtime.site() if task.asks_model else runtime.reading_site()
+        ways = task.ways(self.config)
         # A subset is the driver's business: it hands out the ids of one.
-        reader = open_whole(self.config.dataset, site, self.config.runtime.allow_modules)
+        reader = open_whole(self.config.dataset, site, runtime.allow_modules)
         runs = {
-            name: PromptRun(
-                part,
-                strategies[name],
-                self.keys[name],
-                RunStore(self.fences[name].folder, self.fences[name]),
-                frozenset(),
-            )
-            for name, part in self.config.prompts.items()
-            if name in self.fences
+            name: PromptRun(ways[name], self.keys[name], RunStore(fence.folder, fence), frozenset())
+            for name, fence in self.fences.items()
         }
-        return Plan(self.config, site, reader, protocol, self.model, runs, (), (), "")
+        metrics = open_metrics(self.config)
+        return Plan(self.question, Setting(self.config, site), Work(runs), task, reader, metrics)
 
 
 def order_for(plan: Plan, device: str, workers: int) -> Order:
@@ -53,7 +49,7 @@ def order_for(plan: Plan, device: str, workers: int) -> Order:
 
     Folders become absolute. Only runs that are held, and so have a fence, are in it.
     """
-    settings = plan.config.runtime
+    settings = plan.setting.runtime
     runtime = dataclasses.replace(
         settings,
         device=device,
@@ -66,32 +62,33 @@ def order_for(plan: Plan, device: str, workers: int) -> Order:
     )
     held = {
         name: each.store.guard
-        for name, each in plan.runs.items()
+        for name, each in plan.work.runs.items()
         if isinstance(each.store.guard, Fence)
     }
     fences = {n: Fence(f.folder.expanduser().absolute(), f.token) for n, f in held.items()}
-    config = dataclasses.replace(plan.config, runtime=runtime)
-    return Order(config, plan.model, {name: plan.runs[name].key for name in fences}, fences)
+    config = dataclasses.replace(plan.setting.config, runtime=runtime)
+    keys = {name: plan.work.runs[name].key for name in fences}
+    return Order(plan.question, config, keys, fences)
 
 
-def still_lacking(plan: Plan, tasks: Sequence[Task]) -> list[Task]:
-    """What of the tasks is not on disk, as found there now."""
-    names = {name for task in tasks for name in task.prompts}
+def still_lacking(work: Work, jobs: Sequence[Job]) -> list[Job]:
+    """What of the jobs is not on disk, as found there now."""
+    names = {name for job in jobs for name in job.prompts}
     done = {
-        name: {i for part in plan.runs[name].store.survey().sound for i in part.images}
+        name: {i for part in work.runs[name].store.survey().sound for i in part.images}
         for name in names
     }
     left = [
-        Task(task.image_id, tuple(n for n in task.prompts if task.image_id not in done[n]))
-        for task in tasks
+        Job(job.image_id, tuple(n for n in job.prompts if job.image_id not in done[n]))
+        for job in jobs
     ]
-    return [task for task in left if task.prompts]
+    return [job for job in left if job.prompts]
 
 
-def tidy(plan: Plan, batches: int) -> None:
+def tidy(work: Work, batches: int) -> None:
     """Compacts the parts of held runs once in a while, as batches come back."""
     if batches % MOST_SMALL == 0:
-        for each in plan.runs.values():
+        for each in work.runs.values():
             if isinstance(each.store.guard, Fence):
                 compact(each.store)
 

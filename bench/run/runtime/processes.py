@@ -19,7 +19,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from bench.run.findings import Findings, Progress
-from bench.run.plan import Plan, Task
+from bench.run.plan import Job, Plan
 from bench.run.runtime import messages
 from bench.run.runtime.hearing import Hearing
 from bench.run.runtime.ledger import Ledger
@@ -49,25 +49,25 @@ class _Hand:
 
 def drive(
     plan: Plan,
-    tasks: Sequence[Task],
+    tasks: Sequence[Job],
     devices: Sequence[str],
     progress: Progress,
     findings: Findings,
 ) -> None:
     """Does the tasks with a process for each of the devices, see ``bench.run.findings.Runtime``."""
     findings.device = ", ".join(devices)
-    ledger = Ledger(tasks, len(devices), plan.config.runtime.part_images)
+    ledger = Ledger(tasks, len(devices), plan.setting.runtime.part_images)
     with asked_to_stop() as stop:
-        crew = _Crew(plan, ledger, Telling(progress, findings), findings)
-        with crew.at_work(devices):
+        workers = _Workers(plan, ledger, Telling(progress, findings), findings)
+        with workers.at_work(devices):
             while not ledger.done:
-                crew.hear(1.0)
+                workers.hear(1.0)
                 if stop():
-                    crew.finish_in_hand()
+                    workers.finish_in_hand()
                     raise KeyboardInterrupt
 
 
-class _Crew:
+class _Workers:
     """The processes at work: hears what they say, hands them tasks, replaces the dead."""
 
     def __init__(self, plan: Plan, ledger: Ledger, telling: Telling, findings: Findings) -> None:
@@ -174,7 +174,7 @@ class _Crew:
                 )
         failed = {error.image_id for error in self._findings.errors}
         tasks = [t for t in self._ledger.in_hand(hand) if t.image_id not in failed]
-        left = still_lacking(self._plan, tasks)
+        left = still_lacking(self._plan.work, tasks)
         self._again += max(0, hand.scored - (len(tasks) - len(left)))
         for task in self._ledger.lost(hand, left):
             reason = f"ended its worker twice (the last time by {how})"
@@ -227,9 +227,9 @@ def work(order: Order, pipe: Connection, asked: float, environment: Mapping[str,
         account = Account(order.config.runtime, asked)
         worker = Worker(order.plan(), _Voice(pipe), account.watch)
         account.watch.passed("load", asked, time.perf_counter())
-        pipe.send(messages.Loaded(dict(worker.segmenter.facts)))
+        pipe.send(messages.Loaded(dict(worker.facts)))
         while True:
-            batch: list[Task] = pipe.recv()
+            batch: list[Job] = pipe.recv()
             if not isinstance(batch, list):
                 continue  # asked to stop between two batches
             with suppress(KeyboardInterrupt):
@@ -251,9 +251,9 @@ class _Voice:
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
 
-    def image_done(self, ious: Mapping[str, Sequence[float]]) -> None:
+    def image_done(self, values: Mapping[str, Sequence[float]]) -> None:
         """Passes it on."""
-        self._pipe.send(messages.Scored(ious))
+        self._pipe.send(messages.Scored(values))
 
     def image_failed(self, error: ImageError) -> None:
         """Passes it on."""

@@ -15,7 +15,7 @@ from typing import Any
 from bench import __version__
 from bench.config.composing import RaySettings
 from bench.run.findings import Findings, Progress
-from bench.run.plan import Plan, Task
+from bench.run.plan import Job, Plan
 from bench.run.runtime import messages
 from bench.run.runtime.account import Account
 from bench.run.runtime.hearing import Hearing
@@ -37,28 +37,28 @@ class RayActors:
     """A worker per actor, as many as ``runtime.ray`` says or as fit."""
 
     def __call__(
-        self, plan: Plan, tasks: Sequence[Task], progress: Progress, findings: Findings
+        self, plan: Plan, tasks: Sequence[Job], progress: Progress, findings: Findings
     ) -> None:
         """Does the tasks, see ``bench.run.findings.Runtime``."""
-        settings = plan.config.runtime.ray
+        settings = plan.setting.runtime.ray
         with _cluster(settings) as ray, asked_to_stop() as stop:
             gpus, actors = _spread(ray.cluster_resources(), settings)
             findings.device = f"{actors} Ray actors, {'cuda' if gpus else 'cpu'}"
-            ledger = Ledger(tasks, actors, plan.config.runtime.part_images)
-            crew = _Crew(ray, plan, ledger, Telling(progress, findings), findings, gpus)
+            ledger = Ledger(tasks, actors, plan.setting.runtime.part_images)
+            workers = _Workers(ray, plan, ledger, Telling(progress, findings), findings, gpus)
             try:
                 for _ in range(actors):
-                    crew.start()
+                    workers.start()
                 while not ledger.done:
-                    crew.hear(1.0)
+                    workers.hear(1.0)
                     if stop():
-                        crew.finish_in_hand()
+                        workers.finish_in_hand()
                         raise KeyboardInterrupt
             except BenchError:
-                crew.finish_in_hand()
+                workers.finish_in_hand()
                 raise
             finally:
-                crew.dismiss()
+                workers.dismiss()
 
 
 @dataclass(eq=False, slots=True)
@@ -69,7 +69,7 @@ class _Hand:
     loaded: bool = False
 
 
-class _Crew:
+class _Workers:
     """The actors at work: hears what they say, hands them tasks, replaces the lost."""
 
     def __init__(
@@ -84,7 +84,7 @@ class _Crew:
         self._ray, self._plan, self._ledger = ray, plan, ledger
         self._telling, self._findings = telling, findings
         self._order = order_for(plan, "cuda" if gpus else "cpu", 1)
-        settings = plan.config.runtime.ray
+        settings = plan.setting.runtime.ray
         self._remote = ray.remote(Actor).options(
             num_cpus=settings.cpus_per_actor,
             num_gpus=gpus,
@@ -151,7 +151,7 @@ class _Crew:
         tasks = [t for t in self._ledger.in_hand(hand) if t.image_id not in failed]
         if tasks:
             log.warning("a worker is lost (%s); its %d images wait again", how, len(tasks))
-        for task in self._ledger.lost(hand, still_lacking(self._plan, tasks)):
+        for task in self._ledger.lost(hand, still_lacking(self._plan.work, tasks)):
             reason = f"ended its worker twice (the last time by {how})"
             self._telling.image_failed(ImageError(task.image_id, reason))
         if not self._hearing.stopping and not self._ledger.done:
@@ -177,9 +177,9 @@ class Actor:
                 self._worker = Worker(self._order.plan(), self, self._account.watch)
         except BenchError as error:
             return [messages.Refused(str(error), None)]
-        return [messages.Loaded(dict(self._worker.segmenter.facts))]
+        return [messages.Loaded(dict(self._worker.facts))]
 
-    def work(self, tasks: Sequence[Task]) -> list[object]:
+    def work(self, tasks: Sequence[Job]) -> list[object]:
         """Scores the batch and writes its rows."""
         self._said = []
         try:
@@ -199,9 +199,9 @@ class Actor:
         """Asks to stop after the image in hand."""
         self._asked_to_stop.set()
 
-    def image_done(self, ious: Mapping[str, Sequence[float]]) -> None:
+    def image_done(self, values: Mapping[str, Sequence[float]]) -> None:
         """Keeps it for the answer."""
-        self._said.append(messages.Scored(ious))
+        self._said.append(messages.Scored(values))
 
     def image_failed(self, error: ImageError) -> None:
         """Keeps it for the answer."""

@@ -14,10 +14,10 @@ class Telling:
     def __init__(self, progress: Progress, findings: Findings) -> None:
         self._progress, self._findings = progress, findings
 
-    def image_done(self, ious: Mapping[str, Sequence[float]]) -> None:
+    def image_done(self, values: Mapping[str, Sequence[float]]) -> None:
         """Counts it and passes it on."""
-        self._findings.scored(ious)
-        self._progress.image_done(ious)
+        self._findings.scored(values)
+        self._progress.image_done(values)
 
     def image_failed(self, error: ImageError) -> None:
         """Keeps it and passes it on, unless the image is known to have failed."""

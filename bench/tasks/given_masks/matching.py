@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.protocol import chosen
-from bench.scoring.metrics import iou
+from bench.scoring.metrics.iou import iou
 from bench.tasks.given_masks.predictions import Given
 from bench.types import BenchError, Mask, Target
 

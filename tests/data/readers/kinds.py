@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from bench.config.component import Part
+from bench.config.component import Component
 from bench.data.opening import open_whole
 from bench.types import Reader
 
@@ -35,7 +35,7 @@ def official_kind(name: str) -> Kind:
 def open_official(name: str, folder: Path, /, **changed: Any) -> Reader:
     """The reader of a dataset's YAML, some of its arguments changed."""
     conf = Path(__file__).parents[3] / "conf" / "dataset" / f"{name}.yaml"
-    part = Part(**yaml.safe_load(conf.read_text(encoding="utf-8")))
+    part = Component(**yaml.safe_load(conf.read_text(encoding="utf-8")))
     return open_whole(replace(part, args={**part.args, **changed}), site(folder))
 
 

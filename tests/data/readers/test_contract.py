@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import bench.data
-from bench.config.component import Part
+from bench.config.component import Component
 from bench.data.abilities import CountsMasks, NamesPictures
 from bench.data.opening import reader_args
 from bench.types import BenchError, Mask
@@ -119,7 +119,7 @@ def test_every_yaml_fits_its_reader(path):
     assert isinstance(part["version"], str)
     module, _, name = part["target"].rpartition(".")
     reader = getattr(importlib.import_module(module), name)
-    inspect.signature(reader).bind(**reader_args(Part(**part)), site=None)
+    inspect.signature(reader).bind(**reader_args(Component(**part)), site=None)
     # Own data has no title: its `dataset.name` stands in the tables.
     assert {"what", "split", "licence", "citation", "homepage"} <= set(part["about"])
     assert "title" in part["about"] or "???" in part["args"].values()

@@ -276,7 +276,7 @@ def test_a_mask_of_another_aspect_is_refused(tmp_path):
 def test_broken_csvs_of_open_images(tmp_path):
     OFFICIAL["open_images_miap"](tmp_path)
     file = tmp_path / OPEN_IMAGES
-    rows = list(csv.reader(file.open()))
+    rows = list(csv.reader(file.read_text().splitlines()))
     file.write_text("\n".join(",".join(row) for row in [*rows, rows[1]]))
     with pytest.raises(BenchError, match="is there twice"):
         open_official("open_images_miap", tmp_path)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.config.component import Part
+from bench.config.component import Component
 from bench.data.readers.coco import Coco
 from bench.data.readers.mask_folder import MaskFolder
 from bench.report.check.dataset import Check, area_quantiles, check_dataset
@@ -63,7 +63,7 @@ def write(folder: Path) -> Path:
 
 def checked(folder: Path, expected: dict[str, int] | None = None, **options: Any) -> Check:
     about = {"title": NASTY, "expected": expected or {}, "licence": "CC0", "unknown": NASTY}
-    part = Part("odd", "1", "bench.data.readers.coco.Coco", {"images": "images"}, about)
+    part = Component("odd", "1", "bench.data.readers.coco.Coco", {"images": "images"}, about)
     reader = Coco("truth.json", "images", site=Site(datasets=folder))
     return check_dataset(part, reader, **options)
 
@@ -229,7 +229,7 @@ def test_a_folder_of_masks(coco_folder: Callable[..., Path], tmp_path: Path) -> 
         Image.new("RGBA", (20, 10)).save(tmp_path / name / "picture.png")
     Image.new("1", (20, 10), 1).save(tmp_path / "one" / "mask.png")
     reader = MaskFolder(".", "{id}/picture.png", "{id}/mask*.png", site=Site(datasets=tmp_path))
-    check = check_dataset(Part("m", "1", "t"), reader)
+    check = check_dataset(Component("m", "1", "t"), reader)
     assert (check.masks, check.areas) == (1, (200,))
     assert check.findings[0].examples == ("two",)
     assert dict(check.kinds) == {"PNG RGBA": 2}

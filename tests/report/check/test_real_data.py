@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.config.component import Part
+from bench.config.component import Component
 from bench.data.opening import open_whole
 from bench.report.check.dataset import Check, check_dataset
 from bench.types import Site
@@ -20,7 +20,7 @@ NUTS = {"annotations": "nuts/trainval.json", "images": "nuts/images"}
 def checked(name: str, target: str, args: dict[str, str]) -> Check:
     if not (DATA / name).is_dir():
         pytest.skip(f"no {name} in {DATA}")
-    part = Part(name, "1", target, dict(args))
+    part = Component(name, "1", target, dict(args))
     return check_dataset(part, open_whole(part, Site(datasets=DATA)), threads=2)
 
 

@@ -77,7 +77,7 @@ def test_rows_are_those_without_a_cache_and_a_second_run_skips_the_encoder(
     warm = execute(kept(folder, results="warm", dtype=dtype))
     assert len(embedded) == 10
     assert comparable(cold) == comparable(warm) == off
-    told = [plan.runs["box"].store.header()["seconds"] for plan in (cold, warm)]
+    told = [plan.work.runs["box"].store.header()["seconds"] for plan in (cold, warm)]
     assert ["embed" in seconds for seconds in told] == [True, False]
     assert all(seconds["cache"] > 0 for seconds in told)
 
@@ -97,6 +97,7 @@ def test_the_demo_model_another_prompt_and_other_batches_skip_the_encoder(
     assert len(embedded) == 10
 
 
+@pytest.mark.long
 def test_several_processes_fill_the_cache_that_one_reads(
     folder: Path, embedded: list[ImageArray]
 ) -> None:
@@ -236,6 +237,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.long
 def test_a_disk_that_takes_no_more_is_said_once_and_the_run_goes_on(folder: Path) -> None:
     """Files of the demo's embeddings are larger than the system lets this process write."""
     words = ["run", "model=demo", "dataset=coco", "prompt=[box]", "runtime.device=cpu",

@@ -204,6 +204,7 @@ def hammer(folder: str, bound: int, seed: int) -> None:
             files.write(f"embedding {chosen}", features(chosen))
 
 
+@pytest.mark.long
 def test_processes_share_a_folder(tmp_path: Path) -> None:
     size = filled(tmp_path, 1, OLD)
     context = multiprocessing.get_context("spawn")

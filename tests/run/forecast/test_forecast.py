@@ -13,12 +13,12 @@ from whole_runs import configure, execute, rows_of, small_sam_config
 
 from bench.cli import main
 from bench.config.composing import load_configs
+from bench.run.driver import run
 from bench.run.forecast import workload as workload_module
 from bench.run.forecast.forecast import Forecast, forecast, worth_saying
 from bench.run.forecast.memory import BASE, CANVAS, LOGITS, need
 from bench.run.forecast.workload import MASKS_PER_IMAGE, workload
 from bench.run.plan import Plan, make_plan
-from bench.run.worker import run
 
 PROMPTS = "prompt=[point_3,box]"
 
@@ -90,9 +90,9 @@ def test_masks_are_guessed_then_taken_from_finished_images(folder: Path) -> None
     assert (work.masks, work.counted) == (6 * MASKS_PER_IMAGE, False)
     assert "guessed" in work.source
     assert workload(shapes(folder, "+dataset.about.expected.masks=24")).masks == 24
-    execute(shapes(folder, "runtime.limit=3").config)
+    execute(shapes(folder, "runtime.limit=3").setting.config)
     rest = shapes(folder)
-    masks = rest.runs["box"].store.header()["masks"]
+    masks = rest.work.runs["box"].store.header()["masks"]
     work = workload(rest)
     assert (work.masks, work.answers) == (masks, masks * (3 + 1))
     assert work.source == "as in 3 finished images"
@@ -126,7 +126,8 @@ def test_processes_are_reckoned_each(folder: Path) -> None:
 def test_on_cuda_the_device_holds_the_weights_and_the_batch(folder: Path) -> None:
     def device_bytes(*words: str) -> int:
         plan = make_plan(small_sam_config(folder, "model.about.parameters=1000000", *words))
-        found = need(replace(plan, site=replace(plan.site, device="cuda:0")), None)
+        on_cuda = replace(plan.setting, site=replace(plan.setting.site, device="cuda:0"))
+        found = need(replace(plan, setting=on_cuda), None)
         assert not found.measured
         assert "CUDA" in str(found)
         assert found.memory.device is not None

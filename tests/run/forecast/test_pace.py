@@ -43,7 +43,7 @@ def test_images_without_masks_still_take_time() -> None:
 def test_a_header_says_what_its_latest_command_took(folder: Path) -> None:
     execute(configure(folder, PROMPTS, "runtime.limit=2"))
     plan = execute(configure(folder, PROMPTS))
-    headers = [run.store.header() for run in plan.runs.values()]
+    headers = [run.store.header() for run in plan.work.runs.values()]
     latest = headers[0]["latest"]
     assert latest == headers[1]["latest"]
     assert (latest["images"], latest["answers"], latest["workers"]) == (4, 4 * 2 * 4, 1)
@@ -52,10 +52,11 @@ def test_a_header_says_what_its_latest_command_took(folder: Path) -> None:
     assert latest["memory"]["device"] is None
 
 
+@pytest.mark.long
 def test_processes_count_their_models_and_answers(folder: Path) -> None:
     two = ["runtime.devices=[cpu,cpu]", "runtime.part_images=2", PROMPTS]
     plan = execute(small_sam_config(folder, *two))
-    latest = plan.runs["box"].store.header()["latest"]
+    latest = plan.work.runs["box"].store.header()["latest"]
     assert (latest["images"], latest["answers"], latest["workers"]) == (6, 6 * 2 * 4, 2)
     assert latest["memory"]["host"] > 1e8
 
@@ -88,13 +89,13 @@ def test_a_time_is_of_the_size_of_the_truth(folder: Path) -> None:
     plan = make_plan(small_sam_config(folder, PROMPTS, "dataset.name=again"))
     said = forecast(plan).seconds
     assert said is not None
-    took = execute(plan.config).runs["box"].store.header()["seconds"]["total"]
+    took = execute(plan.setting.config).work.runs["box"].store.header()["seconds"]["total"]
     assert took / 5 < said < took * 5
 
 
 def test_a_strange_header_is_passed_over(folder: Path) -> None:
     plan = execute(configure(folder, PROMPTS, "runtime.limit=2"))
-    for each in plan.runs.values():
+    for each in plan.work.runs.values():
         path = each.store.folder / "run.json"
         header = json.loads(path.read_text())
         header["latest"]["images"] = "many"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+import pytest
 from memory import Memory, broken, measure, table
 
 
+@pytest.mark.long
 def test_a_short_run_is_measured_in_a_process_of_its_own() -> None:
     found = measure("many", argparse.Namespace(images=6, override=["runtime.workers=1"]))
     assert (found.images, found.rows) == (6, 6 * 4 * 5)

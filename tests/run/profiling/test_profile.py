@@ -14,13 +14,13 @@ from whole_runs import Silent, Stop, comparable, configure, execute, small_sam_c
 
 from bench.cli import main
 from bench.config.composing import load_configs
+from bench.run.driver import run
 from bench.run.plan import Plan, make_plan
 from bench.run.profiling import operators, profile
 from bench.run.profiling.profile import Profile
-from bench.run.worker import run
 
 PROMPTS = "prompt=[point_3,box]"
-DEMO = ["model=demo", "dataset=shapes", "dataset.args.count=6", PROMPTS]
+DEMO = ["model=demo", "dataset=shapes", "dataset.args.count=4", PROMPTS]
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def folder(coco_folder: Callable[..., Path]) -> Path:
 
 def profiled(plan: Plan) -> Path:
     """The folder of the profile of a run that is done now."""
-    watched = Profile(plan.site.device)
+    watched = Profile(plan.setting.site.device)
     run(plan, Silent(), watched)
     assert watched.folder is not None
     return watched.folder
@@ -102,26 +102,26 @@ def test_a_command_writes_a_trace_and_a_page_and_the_same_rows(
     plan = make_plan(load_configs([*DEMO, *results])[0])
     assert comparable(execute(plain[0])) == comparable(plan)
 
-    header, page = plan.runs["box"].store.header(), page_file.read_text()
+    header, page = plan.work.runs["box"].store.header(), page_file.read_text()
     events = phases(page_file.parent / "trace.json")
     assert_nested(events)
     assert_seconds_are_the_headers(events, page, header["seconds"])
     masks, wall = header["masks"], header["seconds"]["total"]
-    assert f"6 images ({6 / wall:.2f}/s)" in page
+    assert f"4 images ({4 / wall:.2f}/s)" in page
     assert f"point_3 {masks}, box {masks}), {4 * masks} answers, in {wall:.1f} s on cpu" in page
 
     of_image: dict[str, set[str]] = defaultdict(set)
     for event in events:
         for image_id in event["args"].get("image", "").split(", "):  # a part is of several images
             of_image[image_id].add(event["name"])
-    assert set(of_image) - {""} == set(plan.ids)
-    for image_id in plan.ids:
+    assert set(of_image) - {""} == set(plan.work.ids)
+    for image_id in plan.work.ids:
         assert of_image[image_id] >= {"read", "embed", "prompt", "predict", "score", "write"}
     assert {"load", "total"} <= of_image[""]
 
     watched = re.search(r"operators in (.*)", page)
     assert watched is not None
-    assert set(watched[1].split(", ")) <= set(plan.ids)
+    assert set(watched[1].split(", ")) <= set(plan.work.ids)
     shown = table(page, "torch's operators")
     assert len(shown) == 15
     times = [float(cells[0]) for cells in shown.values()]
@@ -133,16 +133,17 @@ def test_a_command_writes_a_trace_and_a_page_and_the_same_rows(
         assert expected in page
 
 
+@pytest.mark.long
 def test_each_process_is_in_the_trace_and_in_the_sums(folder: Path) -> None:
     two = ["runtime.devices=[cpu,cpu]", "runtime.part_images=2", "runtime.profile=true", PROMPTS]
     plan = make_plan(small_sam_config(folder, *two))
     written = profiled(plan)
     events, page = phases(written / "trace.json"), (written / "profile.md").read_text()
     assert_nested(events)
-    assert_seconds_are_the_headers(events, page, plan.runs["box"].store.header()["seconds"])
+    assert_seconds_are_the_headers(events, page, plan.work.runs["box"].store.header()["seconds"])
     loading = {event["pid"] for event in events if event["name"] == "load"}
     assert len(loading) == 2
-    assert {e["args"]["image"] for e in events if e["name"] == "embed"} == set(plan.ids)
+    assert {e["args"]["image"] for e in events if e["name"] == "embed"} == set(plan.work.ids)
     names = {line.split(" | ")[0] for line in page.splitlines() if " MainThread " in line}
     assert names == {"| 1, cpu", "| 2, cpu", "| the command itself"}
     reference = comparable(execute(small_sam_config(folder, PROMPTS, results="plain")))
@@ -155,7 +156,7 @@ def test_a_run_that_is_stopped_leaves_its_profile(coco_folder: Callable[..., Pat
     with pytest.raises(KeyboardInterrupt):
         run(plan, Stop(after=3), watched)
     assert watched.folder is not None
-    header = plan.runs["box"].store.header()
+    header = plan.work.runs["box"].store.header()
     events = phases(watched.folder / "trace.json")
     page = (watched.folder / "profile.md").read_text()
     assert_seconds_are_the_headers(events, page, header["seconds"])
@@ -193,7 +194,7 @@ def test_a_long_run_keeps_its_sums_and_the_first_events(
     shown = table(page, "By phase")
     calls = sum(int(cells[-1].replace(",", "")) for cells in shown.values())
     assert calls + 1 == 25 + dropped, "one is the total; no operators are watched in so few images"
-    for name, passed in plan.runs["box"].store.header()["seconds"].items():
+    for name, passed in plan.work.runs["box"].store.header()["seconds"].items():
         if name != "total":
             assert float(shown[name][0]) == pytest.approx(passed, abs=0.006), name
 

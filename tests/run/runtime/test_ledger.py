@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from bench.run.plan import Task
+from bench.run.plan import Job
 from bench.run.runtime.ledger import Ledger
 
 
-def tasks(count: int) -> list[Task]:
-    return [Task(str(index), ("box",)) for index in range(count)]
+def tasks(count: int) -> list[Job]:
+    return [Job(str(index), ("box",)) for index in range(count)]
 
 
-def names(batch: list[Task]) -> list[str]:
+def names(batch: list[Job]) -> list[str]:
     return [task.image_id for task in batch]
 
 

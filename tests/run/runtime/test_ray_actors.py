@@ -11,10 +11,10 @@ import pytest
 from whole_runs import Silent, comparable, execute, small_sam_config
 
 from bench.config.composing import RaySettings, load_configs
+from bench.run.driver import run
 from bench.run.plan import make_plan
 from bench.run.profiling.profile import Profile
 from bench.run.runtime.ray_actors import _spread
-from bench.run.worker import run
 from bench.types import BenchError
 
 ray = pytest.importorskip("ray")
@@ -41,6 +41,7 @@ def folder(coco_folder: Callable[..., Path]) -> Path:
     return coco_folder(images=9, masks=2)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("cluster")
 def test_actors_give_the_rows_of_one_process_and_say_what_failed(folder: Path) -> None:
     (folder / "images" / "004.png").write_bytes(b"")
@@ -50,12 +51,13 @@ def test_actors_give_the_rows_of_one_process_and_say_what_failed(folder: Path) -
     (error,) = run(plan, Silent())
     assert (error.image_id, "004.png" in error.reason) == ("4", True)
     assert comparable(plan) == reference
-    header = plan.runs["box"].store.header()
+    header = plan.work.runs["box"].store.header()
     assert (header["status"], header["device"]) == ("complete", "2 Ray actors, cpu")
     assert (header["images_done"], header["images_failed"]) == (8, 1)
     assert header["facts"]["dtype"] == "float32"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("cluster")
 def test_actors_send_their_profile_along(folder: Path) -> None:
     words = [PROMPTS, "runtime=ray", "runtime.part_images=2", "runtime.profile=true"]
@@ -65,8 +67,8 @@ def test_actors_send_their_profile_along(folder: Path) -> None:
     assert profile.folder is not None
     document = json.loads((profile.folder / "trace.json").read_text())
     events = [event for event in document["traceEvents"] if event["ph"] == "X"]
-    assert {e["args"]["image"] for e in events if e["name"] == "embed"} == set(plan.ids)
-    seconds = plan.runs["box"].store.header()["seconds"]
+    assert {e["args"]["image"] for e in events if e["name"] == "embed"} == set(plan.work.ids)
+    seconds = plan.work.runs["box"].store.header()["seconds"]
     for name, passed in seconds.items():
         noted = sum(event["dur"] / 1e6 for event in events if event["name"] == name)
         assert noted == pytest.approx(passed, abs=0.002), name
@@ -75,6 +77,7 @@ def test_actors_send_their_profile_along(folder: Path) -> None:
         assert total["ts"] <= event["ts"] <= total["ts"] + total["dur"], event
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("cluster")
 def test_the_demo_checkpoint_gives_the_same_bytes_in_one_process_in_two_and_on_ray(
     tmp_path: Path,
@@ -99,7 +102,7 @@ def test_what_a_worker_refuses_is_one_line(folder: Path) -> None:
     with pytest.raises(BenchError, match=r"image 4: .*004\.png.*strict"):
         run(make_plan(small_sam_config(folder, *words)), Silent())
     again = make_plan(small_sam_config(folder, PROMPTS, "runtime=ray"))
-    assert len(again.todo) < 9, "what was done before is kept"
+    assert len(again.work.todo) < 9, "what was done before is kept"
 
 
 def test_actors_are_as_many_as_fit() -> None:

@@ -16,8 +16,8 @@ from whole_runs import Silent, comparable, configure, execute, small_sam_config
 
 from bench.cli import main
 from bench.config.composing import RunConfig
+from bench.run.driver import run
 from bench.run.plan import make_plan
-from bench.run.worker import run
 from bench.types import BenchError
 
 PROMPTS = "prompt=[point_3,box]"
@@ -33,27 +33,29 @@ def test_two_processes_give_the_rows_of_one(folder: Path) -> None:
     reference = comparable(execute(small_sam_config(folder, PROMPTS)))
     plan = execute(small_sam_config(folder, *TWO, results="other"))
     assert comparable(plan) == reference
-    header = plan.runs["box"].store.header()
+    header = plan.work.runs["box"].store.header()
     assert (header["status"], header["device"]) == ("complete", "cpu, cpu")
     assert header["facts"]["dtype"] == "float32"
     assert set(header["seconds"]) >= {"load", "read", "embed", "predict", "score", "write", "total"}
 
 
+@pytest.mark.long
 @pytest.mark.skipif(torch.cuda.is_available(), reason="all would be the GPUs")
 def test_without_a_gpu_all_is_a_process_per_worker(folder: Path) -> None:
     reference = comparable(execute(small_sam_config(folder, PROMPTS)))
     words = ["runtime.devices=all", "runtime.workers=3", PROMPTS]
     plan = execute(small_sam_config(folder, *words, results="other"))
     assert comparable(plan) == reference
-    header = plan.runs["box"].store.header()
+    header = plan.work.runs["box"].store.header()
     assert (header["device"], header["latest"]["workers"]) == ("cpu, cpu, cpu", 3)
 
 
+@pytest.mark.long
 def test_two_processes_score_the_images_of_a_subset(folder: Path) -> None:
     drawn = "dataset.args.subsample={above: 6, masks: 6, seed: 1}"
     plan = execute(small_sam_config(folder, PROMPTS, drawn))
     reference = comparable(plan)
-    assert len(plan.ids) == 3
+    assert len(plan.work.ids) == 3
     assert comparable(execute(small_sam_config(folder, *TWO, drawn, results="other"))) == reference
     (manifest,) = folder.parent.rglob("results/manifests/*.json")
     named = f"dataset.args.manifest={manifest}"
@@ -68,7 +70,7 @@ class Stop(Silent):
     def __init__(self, number: int) -> None:
         self._number, self.done = number, 0
 
-    def image_done(self, ious: Mapping[str, Sequence[float]]) -> None:
+    def image_done(self, values: Mapping[str, Sequence[float]]) -> None:
         self.done += 1
         if self.done == 3:
             os.kill(os.getpid(), self._number)
@@ -77,7 +79,7 @@ class Stop(Silent):
 @pytest.mark.parametrize(
     ("words", "number"),
     [
-        (TWO, signal.SIGINT),
+        pytest.param(TWO, signal.SIGINT, marks=pytest.mark.long),
         ([PROMPTS, "runtime.workers=1"], signal.SIGINT),
         ([PROMPTS, "runtime.workers=1"], signal.SIGTERM),
     ],
@@ -90,7 +92,7 @@ def test_ctrl_c_stops_after_the_image_in_hand_and_the_rest_is_done_later(
     plan = make_plan(configure(folder, *words, "runtime.part_images=30"))
     with pytest.raises(KeyboardInterrupt):
         run(plan, Stop(number))
-    header = plan.runs["box"].store.header()
+    header = plan.work.runs["box"].store.header()
     assert header["status"] == "partial"
     assert 3 <= header["images_done"] < 30
     second = execute(configure(folder, PROMPTS))
@@ -110,6 +112,7 @@ def deadly(folder: Path, always: Sequence[int], once: Sequence[int]) -> Callable
     return make
 
 
+@pytest.mark.long
 def test_an_image_that_kills_its_worker_twice_is_recorded_and_no_other_is_lost(
     coco_folder: Callable[..., Path],
 ) -> None:
@@ -130,7 +133,7 @@ def test_an_image_that_kills_its_worker_twice_is_recorded_and_no_other_is_lost(
     (error,) = run(plan, Silent())
     assert error.image_id == "3"
     assert "ended its worker twice (the last time by signal 9)" in error.reason
-    store = plan.runs["box"].store
+    store = plan.work.runs["box"].store
     assert store.errors() == [error]
     assert store.header()["images_done"] == 9
     healed = make_plan(deadly(folder, [], [])(results="results"))

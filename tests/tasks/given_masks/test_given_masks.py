@@ -78,6 +78,7 @@ def test_an_exported_run_scores_the_same_to_the_last_bit(folder: Path, prompt: s
     ]
 
 
+@pytest.mark.long
 def test_a_report_and_the_same_command_again(folder: Path) -> None:
     path = results(folder, [entry(annotation) for annotation in truth(folder)])
     assert score(folder, path, "--name", "theirs") == 0

@@ -1,4 +1,4 @@
-"""Batches that get smaller where the device's memory runs out."""
+"""How many images and prompts go in a batch: as the settings say, fewer once memory has run out."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.scoring.foreground import foreground, foregrounds
+from bench.scoring.above_zero import foreground, foregrounds
 from bench.scoring.score import upscale
 from bench.types import BoolArray, Frame
 
@@ -90,14 +90,14 @@ def test_all_candidates_are_those_of_one_call(size: tuple[int, int]) -> None:
 
 def test_one_candidate_alone_would_have_other_last_bits() -> None:
     """Of three candidates at once torch's kernel places pixels a little apart from that of one."""
-    frame = Frame((64, 64), (48, 64), (1500, 2000))
+    frame = Frame((64, 64), (48, 8), (1500, 250))
     differ = 0
     for pixel in range(300, 400):
         place = (pixel + 0.5) * 48 / 1500 - 0.5
         first, second = 1 - place % 1, place % 1
         logits = torch.full((3, 64, 64), -1.0)
-        logits[:, int(place), 20:24] = 0.1
-        logits[:, int(place) + 1, 20:24] = -0.1 * first / second
+        logits[:, int(place), 2:6] = 0.1
+        logits[:, int(place) + 1, 2:6] = -0.1 * first / second
         straight = (upscale(logits[None], frame)[0] > 0).numpy()
         found = foregrounds(logits, frame)
         assert all(np.array_equal(f.dense(), s) for f, s in zip(found, straight, strict=True))

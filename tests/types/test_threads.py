@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bench.run.threads import Crew
+from bench.types.threads import Crew
 
 
 def test_results_come_in_the_pieces_order_whoever_does_them() -> None:

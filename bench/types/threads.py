@@ -1,15 +1,69 @@
-"""Threads that help each other: whoever is free takes over pieces of what another is at."""
+"""Work in threads, all of it: ahead and in order, as a map, in the background, or helping out.
+
+* `in_order` keeps a few items ahead of who takes their results (reading pictures, scoring);
+* `mapping` and `lasting_map` are a ``map`` in threads (opening parts, clicks on the host);
+* `background` is one thread that does one thing after the other (writing parts);
+* `Crew` are threads that take over pieces of what another is at (targets of a large picture).
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
+Item = TypeVar("Item")
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
+
+Map: TypeAlias = Callable[..., Iterable[Any]]
+"""What does as ``map``: results in the items' order."""
+
+
+def in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int, name: str = "work"
+) -> Generator[tuple[Item, Future[Result]], None, None]:
+    """Each item with the future of its result, in order.
+
+    At most ``2 * threads`` items beyond the one in hand are under way, so memory stays bounded.
+    ``items`` is drawn from the caller's thread. What has not begun when the caller closes it, or
+    when an exception ends it, never runs; what has begun is waited for.
+    """
+    upcoming = iter(items)
+    with ThreadPoolExecutor(threads, thread_name_prefix=name) as pool:
+        under_way: deque[tuple[Item, Future[Result]]] = deque()
+        try:
+            for item in upcoming:
+                under_way.append((item, pool.submit(work, item)))
+                if len(under_way) > 2 * threads:
+                    yield under_way.popleft()
+            while under_way:
+                yield under_way.popleft()
+        finally:
+            for _, future in under_way:
+                future.cancel()
+
+
+@contextmanager
+def mapping(threads: int, name: str) -> Iterator[Map]:
+    """A ``map`` in so many threads, which end with the block."""
+    with ThreadPoolExecutor(threads, thread_name_prefix=name) as pool:
+        yield pool.map
+
+
+def lasting_map(threads: int, name: str) -> Map:
+    """A ``map`` in so many threads, which stay as long as it is held."""
+    return ThreadPoolExecutor(threads, thread_name_prefix=name).map
+
+
+@contextmanager
+def background(name: str) -> Iterator[Executor]:
+    """One thread that does what it is given in turn; at the end of the block all is done."""
+    with ThreadPoolExecutor(1, thread_name_prefix=name) as pool:
+        yield pool
 
 
 class Crew:

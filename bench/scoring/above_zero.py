@@ -1,4 +1,6 @@
-"""Where upscaled logits lie above 0, without upscaling more of the picture than need be.
+"""On a CPU, where upscaled logits lie above 0; thresholds are ``bench.protocol``'s choice.
+
+For the threshold 0 alone, without upscaling more of the picture than need be.
 
 The mask of a small object in a picture of 12 million pixels needs the pixels around the object
 only: bilinear interpolation of values that are not above 0 is not above 0. What comes out equals

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from bench.tasks.halving import Halving, Room
+from bench.run.batches import Halving, Room
 from bench.types import BenchError
 
 

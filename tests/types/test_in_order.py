@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.data.read_ahead import in_order
+from bench.types.threads import in_order
 
 
 def test_results_come_in_the_items_order() -> None:

@@ -1,0 +1,34 @@
+"""The difference in mIoU by dataset, as Fig. 9(a) of the SAM paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.report.figures import plots
+from bench.report.figures.figures import Drawing, Facts
+
+ORDER = 20
+
+
+def draw(facts: Facts) -> Iterator[Drawing]:
+    """A bar for each dataset, the best series against each other one."""
+    table, looks, leads = facts.table, facts.looks, facts.selection.leads
+    if leads.unit != "points":
+        return
+    for number, found in enumerate(facts.compared):
+        if len(found.datasets) < 2:
+            continue
+        a, b = table.series(*found.a.series), table.series(*found.b.series)
+        frame = found.datasets.assign(dataset=found.datasets["dataset"].map(dict(table.datasets)))
+        bars = "; ".join(
+            f"{d} {leads.signed(v)}" for d, v in zip(frame["dataset"], frame["delta"], strict=True)
+        )
+        colours = (looks[a][0], looks[b][0])
+        left = f" {found.left_out:,} scores of masks that only one has are left out."
+        yield Drawing(
+            "difference" if number == 0 else f"difference_{number + 1}",
+            f"{a} against {b}, {found.a.label}",
+            f"Bars of the difference in mIoU, in points, by dataset: {bars}. Lines are 95 % "
+            f"intervals of the paired difference.{left if found.left_out else ''}",
+            plots.difference_bars(frame, a=a, b=b, prompt=found.a.label, colours=colours),
+        )

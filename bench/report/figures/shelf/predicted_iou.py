@@ -1,0 +1,32 @@
+"""Predicted against true IoU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.report.figures import plots
+from bench.report.figures.figures import Drawing, Facts, series_names
+from bench.types import IOU
+
+ORDER = 40
+
+
+def draw(facts: Facts) -> Iterator[Drawing]:
+    """A density for each series and label whose model estimates its own IoU."""
+    selection, table = facts.selection, facts.table
+    if selection.leads.name != IOU.name:
+        return
+    rows = selection.rows[["label", "iou", "predicted_iou"]]
+    rows = rows.assign(series=series_names(selection.rows, table))
+    rows = rows[selection.rows["predicted_iou"].notna() & ~selection.rows["carried"]]
+    varied = rows.groupby("series")["predicted_iou"].transform("nunique") > 1
+    if not varied.any():
+        return
+    yield Drawing(
+        "predicted_iou",
+        "Predicted against true IoU",
+        "Density of true against predicted IoU with the diagonal, where an estimate is right, "
+        "and in orange the mean true IoU of masks of alike estimate; ρ is Spearman's rank "
+        "correlation.",
+        plots.predicted_iou(rows[varied], selection.labels),
+    )

@@ -1,0 +1,26 @@
+"""How values are spread that are no IoUs: a histogram for each series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.report.figures import plots
+from bench.report.figures.figures import Drawing, Facts, listed, series_names
+from bench.types import IOU
+
+ORDER = 30
+
+
+def draw(facts: Facts) -> Iterator[Drawing]:
+    """What leads the table, item by item."""
+    selection, leads = facts.selection, facts.selection.leads
+    if leads.name == IOU.name:
+        return
+    rows = selection.rows[["label", leads.name]].rename(columns={leads.name: "value"})
+    rows = rows.assign(series=series_names(selection.rows, facts.table))
+    yield Drawing(
+        "values",
+        f"How {leads.title} is spread",
+        f"Histograms of {leads.title} for {listed(rows['series'])}.",
+        plots.value_histogram(rows, facts.looks, leads.title, leads.scale),
+    )

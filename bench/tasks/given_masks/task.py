@@ -1,0 +1,246 @@
+"""The task of scoring masks that another tool predicted: no model is asked, no prompt is made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from bench.config.component import Component
+from bench.config.composing import RunConfig
+from bench.config.run_key import Question
+from bench.protocol import Protocol, chosen
+from bench.scoring.metrics.iou import iou
+from bench.scoring.score import Aim, without
+from bench.tasks.contract import Case, Lent, Scored, Way
+from bench.tasks.given_masks.matching import RULES, Answer, match
+from bench.tasks.given_masks.predictions import Given, Predictions, read_predictions
+from bench.tasks.opening import open_protocol
+from bench.types import (
+    IOU,
+    BenchError,
+    Mask,
+    MaskRow,
+    Measure,
+    Reader,
+    Sample,
+    Site,
+    Step,
+    Target,
+)
+from bench.types.stopwatch import Stopwatch
+
+PROMPT = "given"
+"""What stands for a prompt in rows and keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneStep:
+    """A single step of masks that are there already."""
+
+    name: str
+    steps: int = 1
+
+    @property
+    def report_steps(self) -> Mapping[int, Step]:
+        """The only one."""
+        return {1: Step(name=self.name)}
+
+
+class GivenMasks:
+    """Scores the masks in the file or folder ``predictions`` as a run of a model.
+
+    ``model`` is what the model is called, by default as the file is; ``format`` is the files'
+    (``bench.tasks.given_masks.predictions``), ``match`` the rule by which predictions find their
+    targets (``bench.tasks.given_masks.matching``). A target without a prediction has IoU 0, and
+    the notes say how many there are. Raises ``BenchError`` for a rule that isn't there.
+    """
+
+    row = MaskRow
+    asks_model = False
+    measures: Sequence[Measure] = (IOU,)
+
+    def __init__(
+        self,
+        predictions: str,
+        model: str | None = None,
+        format: str | None = None,  # noqa: A002 - the word that users know
+        match: str = "id",
+    ) -> None:
+        chosen(RULES, match, "matching")
+        self.path, self.kind, self.rule = Path(predictions), format, match
+        self.model = model or self.path.stem
+
+    def ways(self, config: RunConfig) -> Mapping[str, Way]:
+        """One step."""
+        return {
+            PROMPT: OneStep("given masks, best match" if self.rule == "best" else "given masks")
+        }
+
+    def settle(self, config: RunConfig, site: Site) -> Question:
+        """The masks stand in the place of a model: a hash of their files enters the key."""
+        args = {"predictions": self._hash, "match": self.rule}
+        about = {"title": self.model, "what": f"masks given in {self.path.name}"}
+        return Question(
+            task=Component("given_masks", "1", config.task.target, about=config.task.about),
+            seed=0,
+            model=Component(self.model, "1", PROMPT, args, about),
+            dataset=config.dataset,
+            prompts={PROMPT: Component(PROMPT, "1", PROMPT)},
+            protocol=config.protocol,
+        )
+
+    def check(self, config: RunConfig, reader: Reader) -> None:
+        """Matches all predictions once, so that one that doesn't fit is said before rows are."""
+        scorer = self.scorer(config, reader, Lent(None))
+        counting, lost = 0, ""
+        for image_id in reader.ids():
+            try:
+                sample = reader.read(image_id)
+            except (BenchError, ValueError, OSError) as error:
+                lost = lost or f"; {image_id}: {error}"
+                continue
+            counting += len(scorer.answered(sample)[0])
+        if scorer.homeless and not lost:
+            raise BenchError(f"{next(iter(scorer.homeless.values())).where}: no such target")
+        if not counting:
+            raise BenchError(f"{config.dataset.name}: no target to score{lost}")
+
+    def scorer(self, config: RunConfig, reader: Reader, lent: Lent) -> GivenRows:
+        """Rows of the targets and what answers them."""
+        return GivenRows(
+            dataset=config.dataset.name,
+            model=self.model,
+            protocol_name=config.protocol.name,
+            protocol=open_protocol(config),
+            rule=self.rule,
+            given=read_predictions(self.path, self.kind, reader.ids()),
+            lent=lent,
+        )
+
+    def notes(self, config: RunConfig, counted: Mapping[str, int]) -> Sequence[str]:
+        """Oracle matching, targets without a mask, and masks without a target."""
+        notes = []
+        if self.rule == "best":
+            notes.append(
+                f"{self.model}: each target is scored by the given mask that overlaps it most "
+                "(oracle matching)."
+            )
+        if missing := counted.get("missing"):
+            notes.append(
+                f"{self.model}: {missing} of {counted['targets']} targets have no mask given and "
+                "count as IoU 0."
+            )
+        given = counted.get("given", 0)
+        if unused := given - counted.get("used", 0):
+            notes.append(f"{self.model}: {unused} of {given} given masks answer no target.")
+        return notes
+
+    @cached_property
+    def _hash(self) -> str:
+        """A hash of a file, or of the names and contents of a folder's files."""
+        path = self.path
+        if not path.exists():
+            raise BenchError(f"{path}: no such file or folder of predictions")
+        files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file())
+        digest = hashlib.sha256()
+        for file in files:
+            name = file.relative_to(path).as_posix()
+            digest.update(f"{name}\t{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+        return digest.hexdigest()
+
+
+class GivenRows:
+    """Makes the rows of one image after the other."""
+
+    def __init__(
+        self,
+        dataset: str,
+        model: str,
+        protocol_name: str,
+        protocol: Protocol,
+        rule: str,
+        given: Predictions,
+        lent: Lent,
+    ) -> None:
+        self._names = {"dataset": dataset, "model": model, "protocol": protocol_name}
+        self._protocol, self._rule, self._given, self._lent = protocol, rule, given, lent
+        self.homeless = {one.names[0]: one for one in given.get("", ())}
+        """Masks of no image, by the name of their target, that no target was found for yet."""
+
+    def __call__(self, cases: Sequence[Case], watch: Stopwatch) -> list[Scored]:
+        """A row for each target that counts."""
+        scored = []
+        for case in cases:
+            with watch("score"):
+                scored.append(self._score(case.sample))
+        return scored
+
+    def answered(
+        self, sample: Sample
+    ) -> tuple[list[Target], Mapping[str, Answer], Mapping[str, int], int]:
+        """The targets that count, what answers them, how many don't count, and the masks given."""
+        targets, skipped = self._protocol.sort_out(sample.targets)
+        given = [*self._given.get(sample.image_id, ()), *self._found_by_name(sample)]
+        # A prediction for a target that doesn't count is no mistake; it may only be chosen for
+        # its name, never for how well it fits.
+        among = targets if self._rule == "best" else sample.targets
+        cut = [_cut(target, sample) for target in among]
+        return targets, match(self._rule, given, cut), skipped, len(given)
+
+    def _score(self, sample: Sample) -> Scored:
+        targets, answers, skipped, given = self.answered(sample)
+        counting = {target.mask_id for target in targets}
+        counted = {
+            "given": given,
+            "targets": len(targets),
+            "missing": sum(mask_id not in answers for mask_id in counting),
+            "used": len({answer.where for i, answer in answers.items() if i in counting}),
+        }
+        rows = [self._row(sample, target, answers.get(target.mask_id)) for target in targets]
+        return Scored(sample.image_id, {PROMPT: rows}, skipped, counted)
+
+    def _found_by_name(self, sample: Sample) -> Iterable[Given]:
+        found = [self.homeless.pop(target.mask_id, None) for target in sample.targets]
+        return [one for one in found if one is not None]
+
+    def _row(self, sample: Sample, target: Target, answer: Answer | None) -> MaskRow:
+        aim = Aim(target.mask, sample.ignore)
+        mask = Mask.empty(*sample.shape) if answer is None else answer.mask
+        if sample.ignore is not None:
+            mask = without(mask, sample.ignore)
+        value = iou(mask, aim.mask)
+        score = None if answer is None else answer.score
+        return MaskRow(
+            **self._names,
+            prompt=PROMPT,
+            image_id=sample.image_id,
+            mask_id=target.mask_id,
+            category=target.category,
+            attributes=target.attributes,
+            height=sample.shape[0],
+            width=sample.shape[1],
+            area=target.mask.area,
+            step=1,
+            n_points=0,
+            point_coords=[],
+            point_labels=[],
+            box=None,
+            iou=value,
+            iou_oracle=value,
+            ious=[value],
+            predicted_ious=[] if score is None else [score],
+            selected=0,
+            multimask=False,
+            mask_rle=mask.to_rle() if self._lent.keep_masks else None,
+            metrics=aim.values(mask, self._lent.metrics),
+        )
+
+
+def _cut(target: Target, sample: Sample) -> Target:
+    """The target less the pixels that count in no score."""
+    if sample.ignore is None:
+        return target
+    return replace(target, mask=without(target.mask, sample.ignore))

@@ -1,0 +1,158 @@
+"""The values that flow from data to rows, but for prompts, which are in ``bench.types.cues``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.types.mask import BoolArray, Mask
+
+if TYPE_CHECKING:
+    import torch
+
+ImageArray: TypeAlias = npt.NDArray[np.uint8]
+MAX_PIXELS = 89_478_485
+"""Of a picture, unless told otherwise: Pillow's own first limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where and how a run happens. It may change the speed, never a number.
+
+    ``device`` is a torch device; ``datasets`` and ``checkpoints`` are the folders that relative
+    paths start from; ``image_batch`` and ``prompt_batch`` are the most images and prompts that a
+    model may answer at once; ``download`` allows fetching; ``max_pixels`` limits pictures.
+    """
+
+    device: str = "cpu"
+    datasets: Path = Path("datasets")
+    checkpoints: Path = Path.home() / ".cache" / "sam-bench" / "checkpoints"
+    image_batch: int = 1
+    prompt_batch: int = 64
+    download: bool = True
+    max_pixels: int = MAX_PIXELS
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One true mask to be found, with what is known of it.
+
+    ``mask_id`` is unique in its dataset and never changes. ``crowd`` marks a region of several
+    objects (COCO's iscrowd). ``attributes`` are free key → value pairs for grouped tables.
+    """
+
+    mask_id: str
+    mask: Mask
+    category: str | None = None
+    crowd: bool = False
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image and the targets in it.
+
+    ``image`` is (H, W, 3) uint8 RGB. ``ignore``, (H, W) bool, marks pixels that count in no
+    score and take no click. Raises ``ValueError`` where a size differs from the image's.
+    """
+
+    image_id: str
+    image: ImageArray
+    targets: Sequence[Target]
+    ignore: BoolArray | None = None
+
+    def __post_init__(self) -> None:
+        if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:
+            raise ValueError(
+                f"image {self.image_id} must be (H, W, 3) uint8, "
+                f"found {self.image.shape} {self.image.dtype}"
+            )
+        for target in self.targets:
+            if target.mask.shape != self.shape:
+                raise ValueError(
+                    f"image {self.image_id} is {self.shape[0]}×{self.shape[1]} (H×W), its mask "
+                    f"{target.mask_id} is {target.mask.height}×{target.mask.width}"
+                )
+        if self.ignore is not None and self.ignore.shape != self.shape:
+            raise ValueError(f"image {self.image_id}: the ignore region has another size")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W) in pixels."""
+        return self.image.shape[0], self.image.shape[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How a grid of logits lies on its image; every size is (H, W).
+
+    The logits are resized from their own grid to ``canvas``, the part that the image covers,
+    ``content`` (top-left), is cut out, and resized to ``image``: both resizes bilinear, as
+    ``Sam.postprocess_masks`` does. A model that answers at image resolution has all three equal.
+    """
+
+    canvas: tuple[int, int]
+    content: tuple[int, int]
+    image: tuple[int, int]
+
+    @classmethod
+    def identity(cls, image: tuple[int, int]) -> Frame:
+        """The frame of logits that already lie on the image's own pixels."""
+        return cls(image, image, image)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The candidate masks of a flat batch of N prompts.
+
+    ``logits[i]`` is (K, h, w) float on the model's device, foreground above the threshold;
+    ``predicted_iou[i]`` (K,), the model's own estimate, on the same device; ``frames[i]`` tells
+    how that grid lies on its image. Where K and the grid are the same for all prompts both are
+    tensors, (N, K, h, w) and (N, K); else lists: a text finds any number of masks, also none.
+    """
+
+    logits: torch.Tensor | Sequence[torch.Tensor]
+    predicted_iou: torch.Tensor | Sequence[torch.Tensor]
+    frames: Sequence[Frame]
+
+    def __post_init__(self) -> None:
+        sizes = [len(self.logits), len(self.predicted_iou), len(self.frames)]
+        counts = [(len(g), len(p)) for g, p in zip(self.logits, self.predicted_iou, strict=False)]
+        if len(set(sizes)) > 1 or any(masks != estimates for masks, estimates in counts):
+            raise ValueError(
+                f"a prediction has as many logits, estimates and frames as prompts, and an "
+                f"estimate a mask, found {sizes} and {counts}"
+            )
+
+    def alike(self) -> Iterator[tuple[list[int], Candidates]]:
+        """Prompts of equal K and grid, by their numbers, with their masks; none of K = 0."""
+        import torch
+
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for number, grid in enumerate(self.logits):
+            if len(grid):
+                groups.setdefault(tuple(grid.shape), []).append(number)
+        for numbers in groups.values():
+            logits, estimates = self.logits, self.predicted_iou
+            if isinstance(logits, Sequence):
+                logits = torch.stack([logits[n] for n in numbers])
+            if isinstance(estimates, Sequence):
+                estimates = torch.stack([estimates[n] for n in numbers])
+            yield numbers, Candidates(logits, estimates, [self.frames[n] for n in numbers])
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The masks of N prompts with as many candidates each, at least one, on grids of one size.
+
+    ``logits`` is (N, K, h, w), ``predicted_iou`` (N, K), ``frames`` one for each prompt.
+    """
+
+    logits: torch.Tensor
+    predicted_iou: torch.Tensor
+    frames: Sequence[Frame]
