@@ -1,8 +1,8 @@
-"""The README's table of datasets, made from the YAMLs in ``conf/dataset``.
+"""The table of datasets, made from the YAMLs in ``conf/dataset``.
 
 ::
 
-    python docs/dataset_table.py README.md     writes it between the file's two marks
+    python docs/dataset_table.py     writes it into docs/reference/datasets.md, between two marks
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import yaml
 from bench.config.composing import conf_dir
 from bench.types import BenchError
 
-BEGIN, END = "<!-- datasets: python docs/dataset_table.py README.md -->", "<!-- /datasets -->"
+PAGE = Path(__file__).resolve().parent / "reference" / "datasets.md"
+BEGIN, END = "<!-- datasets: python docs/dataset_table.py -->", "<!-- /datasets -->"
 
 _HEAD = (
     "| dataset | format | expected | how sure | how to get it |",
@@ -31,8 +32,8 @@ def table(folder: Path | None = None) -> str:
     A star marks the 23 of the Segment Anything paper. ``folder`` is that of the YAMLs.
     """
     paths = sorted((folder or conf_dir() / "dataset").glob("*.yaml"))
-    parts = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in paths]
-    return "\n".join([*_HEAD, *(_line(part) for part in parts if part["about"].get("get"))])
+    components = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in paths]
+    return "\n".join([*_HEAD, *(_line(each) for each in components if each["about"].get("get"))])
 
 
 def with_table(text: str, made: str) -> str:
@@ -44,25 +45,25 @@ def with_table(text: str, made: str) -> str:
     return f"{before}{BEGIN}\n{made}\n{END}{after}"
 
 
-def main(argv: Sequence[str]) -> int:
-    """Writes the table into the named files."""
-    for name in argv:
+def main(argv: Sequence[str | Path]) -> int:
+    """Writes the table into its page, or the named ones."""
+    for name in argv or [PAGE]:
         path = Path(name)
         path.write_text(with_table(path.read_text(encoding="utf-8"), table()), encoding="utf-8")
     return 0
 
 
-def _line(part: Mapping[str, Any]) -> str:
-    about = part["about"]
+def _line(component: Mapping[str, Any]) -> str:
+    about = component["about"]
     title, page = about["title"], about.get("homepage")
     title = f"[{title}]({page})" if page else title
     star = "\\*" if about.get("paper") else ""
-    reader = part["target"].split(".")[-2]
+    reader = component["target"].split(".")[-2]
     gate = f"{about['gate'].capitalize()}. " if about.get("gate") else ""
     size = f" ({about['size']})" if about.get("size") else ""
     cells = [
-        f"{title}{star} `{part['name']}`",
-        f"[`{reader}`](bench/data/readers/{reader}.py)",
+        f"{title}{star} `{component['name']}`",
+        f"[`{reader}`](../../bench/data/readers/{reader}.py)",
         _counts(about["expected"]),
         about["sure"],
         f"{gate}{about['get']}{size}",

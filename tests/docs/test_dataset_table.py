@@ -1,19 +1,19 @@
-"""The README's table of datasets is that of the YAMLs."""
+"""The site's table of datasets is that of the YAMLs."""
 
 from pathlib import Path
 
 import pytest
-from dataset_table import BEGIN, END, main, table, with_table
+from dataset_table import BEGIN, END, PAGE, main, table, with_table
 
 from bench.types import BenchError
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_readme_has_the_table_of_the_yamls():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_page_has_the_table_of_the_yamls():
+    page = PAGE.read_text(encoding="utf-8")
     made = table(ROOT / "conf" / "dataset")
-    assert with_table(readme, made) == readme, "run: python docs/dataset_table.py README.md"
+    assert with_table(page, made) == page, "run: python docs/dataset_table.py"
     assert made.count("\\*") == 23
 
 
@@ -24,7 +24,7 @@ def test_a_line_says_what_the_yaml_says(tmp_path):
     )
     (tmp_path / "own.yaml").write_text("name: own\ntarget: a.b.C\nabout: {what: yours}\n")
     assert table(tmp_path).splitlines()[2:] == [
-        "| Beans `beans` | [`coco`](bench/data/readers/coco.py) | 1,200 images | a\\|b "
+        "| Beans `beans` | [`coco`](../../bench/data/readers/coco.py) | 1,200 images | a\\|b "
         "| Form. G. (3 MB) |"
     ]
 
