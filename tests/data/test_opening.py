@@ -89,7 +89,7 @@ def test_a_resumed_subset_finds_its_draw_again(
 def test_another_seed_draws_for_itself_and_is_another_run(folder: Path) -> None:
     one = make_plan(configure(folder, RULE))
     other = make_plan(configure(folder, RULE.replace("seed: 0", "seed: 1")))
-    assert one.ids != other.ids
+    assert one.work.ids != other.work.ids
     assert one.runs["box"].key != other.work.runs["box"].key
     assert len(manifests(folder)) == 2
 
@@ -101,7 +101,7 @@ def test_a_manifest_gives_the_images_of_its_draw(folder: Path, tmp_path: Path) -
     assert again.work.ids == drawn.ids
     columns = ["mask_id", "step", "iou", "mask_rle"]
     rows = [
-        read_runs([p.runs["box"].store]).sort_values("mask_id")[columns] for p in (drawn, again)
+        read_runs([p.work.runs["box"].store]).sort_values("mask_id")[columns] for p in (drawn, again)
     ]
     assert rows[0].to_numpy().tolist() == rows[1].to_numpy().tolist()
 
@@ -124,7 +124,7 @@ def test_the_key_knows_what_a_manifest_names_and_not_where_it_lies(
     content = {**content, "images": 2, "masks": 4, "fingerprint": None}
     moved.write_text(json.dumps(content))
     fewer = make_plan(configure(folder, f"dataset.args.manifest={moved}"))
-    assert fewer.runs["box"].key != here.runs["box"].key
+    assert fewer.work.runs["box"].key != here.work.runs["box"].key
     assert str(path) not in json.dumps(here.config.dataset.args)
 
 

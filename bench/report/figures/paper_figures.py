@@ -42,8 +42,9 @@ def paper_figure(
 
     Raises ``BenchError`` where the runs lack what the figure shows.
     """
-    if name is None or name not in FIGURES:
+    if name is None or "." in name or name in TABLES:
         return []
+    check_figure(name)
     if selection.leads.name != IOU.name:
         raise BenchError(f"{name} is drawn of IoUs, these runs measure {selection.leads.title}")
     with style.figure_style():
