@@ -90,7 +90,7 @@ def test_another_seed_draws_for_itself_and_is_another_run(folder: Path) -> None:
     one = make_plan(configure(folder, RULE))
     other = make_plan(configure(folder, RULE.replace("seed: 0", "seed: 1")))
     assert one.work.ids != other.work.ids
-    assert one.runs["box"].key != other.work.runs["box"].key
+    assert one.work.runs["box"].key != other.work.runs["box"].key
     assert len(manifests(folder)) == 2
 
 
@@ -98,10 +98,11 @@ def test_a_manifest_gives_the_images_of_its_draw(folder: Path, tmp_path: Path) -
     drawn = execute(configure(folder, RULE))
     (path,) = manifests(folder)
     again = execute(configure(folder, f"dataset.args.manifest={path}"))
-    assert again.work.ids == drawn.ids
+    assert again.work.ids == drawn.work.ids
     columns = ["mask_id", "step", "iou", "mask_rle"]
     rows = [
-        read_runs([p.work.runs["box"].store]).sort_values("mask_id")[columns] for p in (drawn, again)
+        read_runs([plan.work.runs["box"].store]).sort_values("mask_id")[columns]
+        for plan in (drawn, again)
     ]
     assert rows[0].to_numpy().tolist() == rows[1].to_numpy().tolist()
 
@@ -119,13 +120,13 @@ def test_the_key_knows_what_a_manifest_names_and_not_where_it_lies(
     here, there = (
         make_plan(configure(folder, f"dataset.args.manifest={p}")) for p in (path, moved)
     )
-    assert here.runs["box"].key == there.runs["box"].key != whole.work.runs["box"].key
+    assert here.work.runs["box"].key == there.work.runs["box"].key != whole.work.runs["box"].key
     content["mask_counts"].popitem()
     content = {**content, "images": 2, "masks": 4, "fingerprint": None}
     moved.write_text(json.dumps(content))
     fewer = make_plan(configure(folder, f"dataset.args.manifest={moved}"))
     assert fewer.work.runs["box"].key != here.work.runs["box"].key
-    assert str(path) not in json.dumps(here.config.dataset.args)
+    assert str(path) not in json.dumps(here.question.dataset.args)
 
 
 def test_a_relative_manifest_lies_here_or_in_the_datasets(
