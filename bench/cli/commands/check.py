@@ -87,7 +87,7 @@ def check_parity(options: argparse.Namespace) -> int:
         load_configs([*options.overrides, *words], options.config_dir) for words in ([], changes)
     ]
     plans = [[make_plan(config) for config in configs] for configs in both]
-    if all(a.model.args == b.model.args for a, b in zip(*plans, strict=True)):
+    if all(a.question.model.args == b.question.model.args for a, b in zip(*plans, strict=True)):
         raise BenchError(f"--mode {' '.join(options.mode)} is what the model does anyway")
     check_disk_space([plan for side in plans for plan in side])
     for plan in (plan for side in plans for plan in side):
