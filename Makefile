@@ -27,7 +27,7 @@ COVERAGE := --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 # Without what is marked long: Ray, S3, notebooks, training, whole reports by the dozen, kills.
 test: install
-	$(PYTEST) $(COVERAGE)
+	$(PYTEST)
 
 test-all: install
 	$(PYTEST) -m 'not slow' $(COVERAGE)

@@ -68,12 +68,14 @@ def rescore(
 def chosen_metrics(metrics: Sequence[str], allow_modules: Sequence[str] = ()) -> list[Metric]:
     """The metrics of some names, each once.
 
-    Raises ``BenchError`` for an unknown name, a column that two of them share, and one that rows
-    have already for something else.
+    Raises ``BenchError`` for an unknown name, the IoU, a column that two of them share, and one
+    that rows have already for something else.
     """
     chosen: dict[str, Metric] = {}
     for name in dict.fromkeys(metrics):
         found = metric(name, allow_modules)
+        if found.name == "iou":
+            raise BenchError("iou is in the rows of every run with masks already")
         if found.name in chosen or found.name in TAKEN:
             raise BenchError(
                 f"metric {name!r} has the column {found.name!r}, which is another's already; "

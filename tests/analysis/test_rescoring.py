@@ -210,3 +210,10 @@ def test_no_torch_is_loaded(folder: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.split()[-2:] == ["False", "0"]
     assert list(added_measures(find_runs(store.folder.parent.parent)[0])) == ["dice"]
+
+
+def test_the_iou_is_not_added_to_rows_that_have_it(folder: Path) -> None:
+    store = disk_run(folder, "point_1")
+    with pytest.raises(BenchError, match="in the rows of every run with masks already"):
+        rescore(store, ["iou"], samples_of_runs(Path("datasets")))
+    assert not (store.folder / "metrics").exists()

@@ -2,8 +2,10 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from bench.report.figures import plots, style
+from bench.report.figures.figures import Drawing
 from bench.types import BenchError
 
 
@@ -144,3 +146,9 @@ def test_style_leaves_the_rest_alone():
     with style.figure_style():
         matplotlib.rcParams["font.size"] = 40
     assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("name", ["", "../../elsewhere", "a/b", "/tmp/a"])
+def test_a_figure_stays_in_its_folder(name: str) -> None:
+    with pytest.raises(BenchError, match="in one folder"):
+        Drawing(name, "title", "alt", Figure())

@@ -11,6 +11,7 @@ import pkgutil
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -26,12 +27,19 @@ from bench.types import BenchError
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A figure, the name of its files, its heading, and what it shows for who can't see it."""
+    """A figure, the name of its files, its heading, and what it shows for who can't see it.
+
+    Raises ``BenchError`` for a name that would put the files into another folder.
+    """
 
     name: str
     title: str
     alt: str
     figure: Figure
+
+    def __post_init__(self) -> None:
+        if not self.name or Path(self.name).name != self.name:
+            raise BenchError(f"a figure's name is that of its files, in one folder: {self.name!r}")
 
 
 @dataclass(frozen=True, slots=True)
