@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from finished import dataset_words
 
 from bench.cli import main
 from bench.data.manifest import load_manifest
@@ -15,13 +16,7 @@ from bench.data.manifest import load_manifest
 @pytest.fixture
 def words(coco_folder: Callable[..., Path]) -> list[str]:
     folder = coco_folder(images=5, masks=3)
-    return [
-        "dataset=coco",
-        "dataset.name=blobs",
-        f"dataset.args.annotations={folder}/annotations.json",
-        f"dataset.args.images={folder}/images",
-        f"runtime.results={folder.parent}/results",
-    ]
+    return dataset_words(folder)
 
 
 def results(words: list[str]) -> Path:

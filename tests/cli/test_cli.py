@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from finished import dataset_words
 
 from bench.cli import main
 
@@ -17,15 +18,7 @@ from bench.cli import main
 def words(coco_folder: Callable[..., Path]) -> list[str]:
     """A small run of a real model on real files, as words of the command line."""
     folder = coco_folder(images=4, masks=2)
-    return [
-        "dataset=coco",
-        "dataset.name=blobs",
-        "model=disk",
-        "prompt=[point_1,point_3,box]",
-        f"dataset.args.annotations={folder}/annotations.json",
-        f"dataset.args.images={folder}/images",
-        f"runtime.results={folder.parent}/results",
-    ]
+    return ["model=disk", "prompt=[point_1,point_3,box]", *dataset_words(folder)]
 
 
 def results(words: list[str]) -> Path:

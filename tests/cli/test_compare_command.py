@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from finished import dataset_words
 
 from bench.cli import main
 
@@ -21,21 +22,16 @@ def results(runs: Path, tmp_path: Path) -> Path:
 def runs(coco_folder_in: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of three discs of different size, on real files."""
     folder = coco_folder_in(tmp_path_factory.mktemp("compare"), images=6, masks=2)
-    out = folder.parent / "results"
     for name, radius in (("small", 0.1), ("middle", 0.2), ("large", 0.4)):
         words = [
-            "dataset=coco",
-            "dataset.name=blobs",
-            f"dataset.args.annotations={folder}/annotations.json",
-            f"dataset.args.images={folder}/images",
             "model=disk",
             f"model.name={name}",
             f"model.args.radius={radius}",
             "prompt=[point_1,box]",
-            f"runtime.results={out}",
+            *dataset_words(folder),
         ]
         assert main(["run", *words]) == 0
-    return out
+    return folder.parent / "results"
 
 
 @pytest.mark.long
