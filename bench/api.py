@@ -109,9 +109,10 @@ def read_runs(
     """All rows of finished and unfinished runs: one per run, mask and step, sorted.
 
     ``runs`` are folders, globs over the names in ``results/runs``, or run keys; none means all.
-    ``columns`` are names of ``bench.store.runs.SCHEMA``; ``run``, ``image_id``, ``mask_id`` and
-    ``step`` come always. IoUs are in [0, 1], points (x, y) pixel indices. Raises ``BenchError``
-    for a pattern that names no run and for damaged files.
+    ``columns`` are names of ``bench.store.runs.SCHEMA``, or of metrics, those that ``rescore``
+    added among them; ``run``, ``image_id``, ``mask_id`` and ``step`` come always. IoUs are in
+    [0, 1], points (x, y) pixel indices. Raises ``BenchError`` for a pattern that names no run and
+    for damaged files.
     """
     stores = find_runs(place(results), [str(run) for run in runs] or ["*"])
     return store.read_runs(stores, columns)

@@ -186,6 +186,10 @@ def test_a_metric_is_added_later_and_stands_in_the_next_report(task: str, result
     table = (results / "reports" / "later" / "table.md").read_text()
     assert "width off" in table
     assert "by how many pixels the box is too wide" in table.lower()
+    rows = bench.read_runs("beans-pen-*", results=results)
+    lines = pd.read_csv(results / "reports" / "later" / "table.csv").set_index("prompt")
+    means = rows.groupby("step")["width_off"].mean()
+    assert lines["mean_width_off"].tolist() == pytest.approx(means.tolist())
 
 
 def test_modules_that_nobody_allowed_are_refused(tmp_path: Path, task: str) -> None:
@@ -194,6 +198,15 @@ def test_modules_that_nobody_allowed_are_refused(tmp_path: Path, task: str) -> N
     assert done.returncode == 2
     assert "allow" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_metrics_of_rows_that_are_no_masks_are_refused(tmp_path: Path) -> None:
+    words = [*OWN, *COUNTS, f"runtime.results={tmp_path / 'results'}"]
+    done = command("run", *CONF, *words, "metrics=[dice]")
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert "metrics=[dice]: the rows of the task count are no masks; leave metrics out" in line
+    assert not (tmp_path / "results").exists()
 
 
 def test_nothing_of_it_is_named_in_the_bench() -> None:

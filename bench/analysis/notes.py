@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.store.remedy import how_to_add
 from bench.store.runs import RunStore
 from bench.types import BenchError, Measure
 
@@ -107,16 +108,24 @@ def carried(rows: pd.DataFrame) -> Iterable[str]:
         )
 
 
-def not_everywhere(rows: pd.DataFrame, further: Sequence[Measure]) -> Iterable[str]:
-    """A sentence for each measure that only some runs have in full."""
+def not_everywhere(
+    rows: pd.DataFrame,
+    stores: Mapping[str, RunStore],
+    further: Sequence[Measure],
+    lacking: Mapping[str, Mapping[str, int]],
+) -> Iterable[str]:
+    """A sentence for each measure that was computed of some of a run's rows only.
+
+    ``lacking`` counts the rows that lack a measure, by run and measure.
+    """
+    sizes = rows["run"].value_counts()
     for measure in further:
-        lacking = rows[measure.name].isna()
-        for run in sorted(map(str, rows.loc[lacking, "run"].unique())):
-            of_run = lacking[rows["run"] == run]
-            if not of_run.all():
+        for run, store in stores.items():
+            if 0 < lacking[run][measure.name] < sizes[run]:
                 yield (
-                    f"{run}: {measure.title} is known of {int((~of_run).sum()):,} of "
-                    f"{len(of_run):,} rows; `sam-bench rescore` adds it to the others."
+                    f"{run}: {measure.title} is known of "
+                    f"{sizes[run] - lacking[run][measure.name]:,} of {sizes[run]:,} rows; "
+                    f"{how_to_add(store, measure)}."
                 )
 
 

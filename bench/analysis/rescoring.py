@@ -8,20 +8,17 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from bench.analysis.added_metrics import KEY, with_metrics, write_metric
-from bench.analysis.selection import select
+from bench.analysis.selection import KEY, measures_of, select
 from bench.analysis.stats import clustered_interval
 from bench.analysis.table import dataset_seed
-from bench.scoring.metrics import Metric, metric
+from bench.scoring.metrics import Metric, chosen, metric
 from bench.scoring.metrics.iou import iou
+from bench.store.added_metrics import write_added
 from bench.store.runs import RunStore, read_runs
-from bench.store.schema import SCHEMA
-from bench.types import BenchError, Mask, Sample
+from bench.store.schema import taken_columns
+from bench.types import IOU, ORACLE, BenchError, Mask, MaskRow, Sample
 
 ReadSample = Callable[[RunStore, str], Sample]
-
-TAKEN = frozenset({*SCHEMA.names, "run", "label"}) - {"iou", "boundary_iou"}
-"""Columns that say something else than a metric that may be added."""
 
 
 def rescore(
@@ -34,14 +31,14 @@ def rescore(
 ) -> pd.DataFrame:
     """The run's rows with the metrics, which are kept in its folder ``metrics/``.
 
-    ``metrics`` are names that ``bench.scoring.metrics.metric`` knows, or a user's own within
-    ``allow_modules``; ``read_sample`` gives the image and the targets of (run, image id). The frame
-    has ``image_id, mask_id, step`` and a column for each metric, null where it doesn't apply. The
-    IoU is computed along, to the last bit: where it isn't the stored one the data isn't what the
-    run saw. Then ``BenchError`` is raised and nothing is written, as it is for an unknown metric,
-    two of one column, a run without stored masks, or without any row.
+    ``metrics`` are names as ``chosen_metrics`` takes them; ``read_sample`` gives the image and the
+    targets of (run, image id). The frame has ``image_id, mask_id, step`` and a column for each
+    metric, null where it doesn't apply. The IoU is computed along, to the last bit: where it isn't
+    the stored one the data isn't what the run saw. Then ``BenchError`` is raised and nothing is
+    written, as it is for a metric that can't be computed, a run without stored masks, or without
+    any row.
     """
-    chosen = chosen_metrics(metrics, allow_modules)
+    wanted = chosen_metrics([store], metrics, allow_modules)
     if "mask_rle" not in store.columns():
         raise BenchError(f"{store.folder}: no mask is scored in this run")
     rows = read_runs([store], ["height", "width", "iou", "mask_rle"])
@@ -52,37 +49,40 @@ def rescore(
             f"{store.folder}: {without} of {len(rows)} rows hold no mask "
             "(runtime.keep_masks=false); run it again with masks, into another results folder"
         )
-    found = {each.name: np.empty(len(rows)) for each in chosen}
+    found = {each.name: np.empty(len(rows)) for each in wanted}
     for image_id, group in rows.groupby("image_id", sort=False):
         sample = read_sample(store, str(image_id))
-        for index, values in _image(store, sample, group, chosen):
+        for index, values in _image(store, sample, group, wanted):
             for name, value in values.items():
                 found[name][index] = np.nan if value is None else value
         image_done()
     frame: pd.DataFrame = rows[KEY].assign(**found)
-    for each in chosen:
-        write_metric(store, each.measure, frame)
+    for each in wanted:
+        write_added(store.folder, each.measure, frame)
     return frame
 
 
-def chosen_metrics(metrics: Sequence[str], allow_modules: Sequence[str] = ()) -> list[Metric]:
-    """The metrics of some names, each once.
+def chosen_metrics(
+    stores: Sequence[RunStore], metrics: Sequence[str], allow_modules: Sequence[str] = ()
+) -> tuple[Metric, ...]:
+    """The metrics of some names that may be added to the runs, each once.
 
-    Raises ``BenchError`` for an unknown name, the IoU, a column that two of them share, and one
-    that rows have already for something else.
+    Raises ``BenchError`` as ``bench.scoring.metrics.chosen`` does, for what the runs measure
+    already too, and where nothing but the IoU is asked for.
     """
-    chosen: dict[str, Metric] = {}
-    for name in dict.fromkeys(metrics):
-        found = metric(name, allow_modules)
-        if found.name == "iou":
-            raise BenchError("iou is in the rows of every run with masks already")
-        if found.name in chosen or found.name in TAKEN:
-            raise BenchError(
-                f"metric {name!r} has the column {found.name!r}, which is another's already; "
-                "give its measure another name"
-            )
-        chosen[found.name] = found
-    return list(chosen.values())
+    there = {m.name: m for s in stores for m in measures_of(s, s.header()).further}
+    for name in metrics:
+        there.pop(metric(name, allow_modules).name, None)
+    always = (IOU, ORACLE)
+    wanted = chosen(
+        metrics,
+        allow_modules,
+        taken=taken_columns(MaskRow, always),
+        beside=(*always, *there.values()),
+    )
+    if not wanted:
+        raise BenchError("iou is in the rows of every run with masks already")
+    return wanted
 
 
 def metric_means(
@@ -92,7 +92,7 @@ def metric_means(
     allow_partial: bool = False,
     samples: int = 10_000,
 ) -> pd.DataFrame:
-    """The means of added metrics at each run's reported steps.
+    """The means of metrics that are in each run's rows, at its reported steps.
 
     A row per run, reported step and metric: ``run, dataset, model, protocol, prompt`` (the label),
     ``metric, masks, images, mean, low, high``, in the metric's plain unit, over the masks that it
@@ -102,7 +102,7 @@ def metric_means(
     lines: list[dict[str, Any]] = []
     for store in stores:
         selection = select([store], allow_partial=allow_partial)
-        rows = with_metrics(selection.rows, [store], metrics)
+        rows = selection.rows
         for label in selection.labels:
             group = rows[rows["label"] == label]
             first = group.iloc[0]
@@ -128,13 +128,14 @@ def metric_means(
 
 
 def _image(
-    store: RunStore, sample: Sample, rows: pd.DataFrame, chosen: Sequence[Metric]
+    store: RunStore, sample: Sample, rows: pd.DataFrame, wanted: Sequence[Metric]
 ) -> list[tuple[int, dict[str, float | None]]]:
     """The metrics of one image's rows by their place; steps that keep a mask are scored once."""
     targets = {target.mask_id: target.mask for target in sample.targets}
     if sample.ignore is not None:
         kept = ~sample.ignore
         targets = {name: Mask.from_dense(mask.dense() & kept) for name, mask in targets.items()}
+    ready: dict[str, dict[str, Callable[[Mask], float | None]]] = {}
     scored: list[tuple[int, dict[str, float | None]]] = []
     earlier: dict[tuple[str, str], dict[str, float | None]] = {}
     for index, row in zip(rows.index, rows.to_dict("records"), strict=True):
@@ -148,7 +149,7 @@ def _image(
             shape = [int(row["height"]), int(row["width"])]
             try:
                 mask = Mask.from_rle({"size": shape, "counts": row["mask_rle"]})
-                earlier[question] = {each.name: each.of(mask, target) for each in chosen}
+                earlier[question] = {each.name: each.of(mask, target) for each in wanted}
                 now = iou(mask, target)
             except ValueError as error:
                 raise BenchError(f"{where}, step {row['step']}: {error}; {again}") from error
@@ -157,5 +158,8 @@ def _image(
                     f"{where} has IoU {row['iou']:.6f} in the run and {now:.6f} against the data "
                     f"as read now; {again}"
                 )
+            if row["mask_id"] not in ready:
+                ready[row["mask_id"]] = {each.name: each.against(target) for each in wanted}
+            earlier[question] = {name: of(mask) for name, of in ready[row["mask_id"]].items()}
         scored.append((cast("int", index), earlier[question]))
     return scored

@@ -5,7 +5,7 @@ Runs that would make a number misleading are refused here, before anything is co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.analysis import notes
-from bench.analysis.added_metrics import added_measures, added_values
 from bench.analysis.every_row import EveryRow
 from bench.analysis.notes import part as part
 from bench.config.composing import conf_dir
 from bench.config.labels import shown_label
 from bench.scoring.metrics import boundary_iou
+from bench.store.added_metrics import added_measure, added_names
 from bench.store.row_table import KEY as _KEY
 from bench.store.row_table import same_as_next
 from bench.store.runs import RunStore, read_rows
@@ -41,12 +41,13 @@ class Selection:
     ``rows`` has the columns ``run, dataset, model, protocol, prompt`` (the strategy), ``label``
     (the reported step, such as "3 points"), ``n_points, has_box, image_id, mask_id``, what
     ``leads`` (``iou``), ``iou_oracle, multimask, predicted_iou, carried``, and the ``further``
-    measures' columns, NaN where a run lacks one. IoUs are in [0, 1]. A mask that needed no further
-    prompt keeps the row of its last step, ``carried``. Names that many rows share (``run`` to
-    ``label``) are categories, sorted. ``labels`` are in reading order: points by number, then what
-    holds a box; ``steps`` says what each is. ``of_masks`` says whether the rows are masks', with
-    prompts and candidates. ``stores`` and ``headers`` go by the run's folder name; ``notes`` are
-    sentences that must stand in every caption. ``every`` has the rows of all steps.
+    measures' columns, NaN where one doesn't apply or was never computed. ``measured`` names, by
+    run, those that were computed of all its rows: they have a mean. IoUs are in [0, 1]. A mask that
+    needed no further prompt keeps the row of its last step, ``carried``. Names that many rows share
+    (``run`` to ``label``) are categories, sorted. ``labels`` are in reading order: points by
+    number, then what holds a box; ``steps`` says what each is. ``of_masks`` says whether the rows
+    are masks', with prompts and candidates. ``stores`` and ``headers`` go by the run's folder name;
+    ``notes`` are sentences that must stand in every caption. ``every`` has the rows of all steps.
     """
 
     rows: pd.DataFrame
@@ -54,6 +55,7 @@ class Selection:
     steps: Mapping[str, Step]
     leads: Measure
     further: tuple[Measure, ...]
+    measured: Mapping[str, frozenset[str]]
     of_masks: bool
     stores: Mapping[str, RunStore]
     headers: Mapping[str, Mapping[str, Any]]
@@ -118,9 +120,10 @@ def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Select
     said = [*notes.unfinished(named, headers, allow_partial)]
     found = {n: measures_of(named[n], headers[n]) for n in named}
     leads = _leading(found)
-    further = _further(found.values())
+    further = _further(found)
     tables = [_reported(named[n], headers[n], found[n]) for n in named]
-    rows = _with_added(_frame(tables, [m.name for m in further]), named)
+    rows = _frame(tables, [m.name for m in further])
+    lacking = {n: _lacking(rows[rows["run"] == n], named[n], further) for n in named}
     _refuse_duplicates(rows, named)
     said += notes.different_data(rows, named, headers, allow_partial)
     said += [
@@ -130,13 +133,14 @@ def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Select
         *notes.carried(rows),
     ]
     said += [str(note) for header in headers.values() for note in header.get("notes") or ()]
-    said += list(notes.not_everywhere(rows, further))
+    said += notes.not_everywhere(rows, named, further, lacking)
     return Selection(
         rows,
         _reading_order(rows),
         _steps(rows, headers),
         leads,
         further,
+        {n: frozenset(m for m, rows in lacking[n].items() if not rows) for n in named},
         all(each.of_masks for each in found.values()),
         named,
         headers,
@@ -147,14 +151,10 @@ def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Select
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What the rows of a run hold: what leads its tables, and the further measures.
-
-    ``stored`` are those that stand in its parts, ``added`` those of ``bench.analysis.rescoring``.
-    """
+    """What the rows of a run hold: what leads its tables, and the further measures."""
 
     leads: Measure
-    stored: tuple[Measure, ...]
-    added: tuple[Measure, ...]
+    further: tuple[Measure, ...]
     of_masks: bool
 
 
@@ -168,8 +168,9 @@ def measures_of(store: RunStore, header: Mapping[str, Any]) -> Measured:
     known = {each.name for each in stored}
     task = [Measure.of_plain(each) for each in said]
     own = [m for m in task[1:] if m.name not in known | {"iou_oracle"} and m.name in columns]
-    added = tuple(added_measures(store).values())
-    return Measured(task[0], (*own, *stored), added, of_masks)
+    added = {name: added_measure(store.folder, name) for name in added_names(store.folder)}
+    further = {each.name: each for each in (*own, *stored)} | added
+    return Measured(task[0], tuple(further.values()), of_masks)
 
 
 def _leading(found: Mapping[str, Measured]) -> Measure:
@@ -183,24 +184,29 @@ def _leading(found: Mapping[str, Measured]) -> Measure:
     return first[1].leads
 
 
-def _further(found: Iterable[Measured]) -> tuple[Measure, ...]:
-    """Every further measure of any run, those in the parts first."""
-    every = list(found)
-    named = {m.name: m for each in every for m in (*each.stored, *each.added)}
-    return tuple(named.values())
+def _further(found: Mapping[str, Measured]) -> tuple[Measure, ...]:
+    """Every further measure of any run, a column each.
+
+    Raises ``BenchError`` where a column of two runs, or a mean of the table, is two measures.
+    """
+    seen: dict[str, tuple[str, Measure]] = {}
+    for run, each in found.items():
+        for measure in each.further:
+            for of, earlier in seen.values():
+                same = earlier.name == measure.name
+                if measure.other_than(earlier) if same else measure.mean == earlier.mean:
+                    raise BenchError(
+                        f"{of} holds {earlier.origin} and {run} {measure.origin} under one name, "
+                        f"{measure.mean}; report them apart, or add one to both: sam-bench rescore"
+                    )
+            seen.setdefault(measure.name, (run, measure))
+    return tuple(measure for _, measure in seen.values())
 
 
-def _with_added(rows: pd.DataFrame, stores: Mapping[str, RunStore]) -> pd.DataFrame:
-    """The rows, with the metrics that were added to their runs later."""
-    for name, store in stores.items():
-        for metric in added_measures(store):
-            here = rows["run"] == name
-            values = added_values(store, metric).set_index(KEY)[metric]
-            keys = pd.MultiIndex.from_frame(
-                rows.loc[here, KEY].astype({"step": values.index.levels[2].dtype})
-            )
-            rows.loc[here, metric] = values.reindex(keys).to_numpy()
-    return rows
+def _lacking(rows: pd.DataFrame, store: RunStore, further: Sequence[Measure]) -> dict[str, int]:
+    """Of how many of a run's rows each measure was never computed."""
+    images = rows["image_id"]
+    return {m.name: int(images.isin(store.unmeasured(m.name)).sum()) for m in further}
 
 
 def _steps(rows: pd.DataFrame, headers: Mapping[str, Mapping[str, Any]]) -> dict[str, Step]:
@@ -226,7 +232,7 @@ def label_of(said: Any) -> str:
 
 def _reported(store: RunStore, header: Mapping[str, Any], found: Measured) -> pa.Table:
     """The rows of one run at its reported steps, each under the label of its step."""
-    measured = [found.leads.name, *(measure.name for measure in found.stored)]
+    measured = [found.leads.name, *(measure.name for measure in found.further)]
     wanted = [*_CORE, *measured, *(_OF_MASKS if found.of_masks else [])]
     rows = _plain(read_rows(store, wanted), found.of_masks)
     if not len(rows):

@@ -17,6 +17,7 @@ from bench.analysis.stats import (
     draws_interval,
     mean_interval,
 )
+from bench.analysis.words import definitions
 from bench.types import IOU, ORACLE, BenchError, Measure
 
 SERIES = ["model", "protocol"]
@@ -30,10 +31,12 @@ class Table:
     ``lines`` has one row per line: ``dataset`` (null for a mean over datasets), ``model,
     protocol, prompt`` (the label), ``n_points, datasets`` (how many are averaged)``, masks,
     images``, the mean of what ``leads`` with its bounds (``miou, miou_low, miou_high``), the means
-    of the ``further`` measures (``miou_oracle, boundary_iou``), and ``run``. IoUs are in [0, 1];
-    null where they don't apply: no interval for a single image, no oracle where the model gave one
-    mask, no mean of a metric that not every mask has. ``datasets`` and ``models`` map a name to
-    the title that is shown; ``items`` is what ``masks`` counts, where rows are no masks.
+    of the ``further`` measures (``miou_oracle, boundary_iou``) with the number of masks that each
+    metric applies to (``boundary_iou_masks``), and ``run``. IoUs are in [0, 1]; null where they
+    don't apply: no interval for a single image, no oracle where the model gave one mask, no mean of
+    a metric that was not computed of every mask, or applies to none. ``datasets`` and ``models``
+    map a name to the title that is shown; ``items`` is what ``masks`` counts, where rows are no
+    masks.
     """
 
     lines: pd.DataFrame
@@ -83,16 +86,24 @@ def miou_table(
         }
         lines += [identity | line for line, _, _ in scored]
         if len(scored) > 1:
-            means.append(identity | _mean(scored, selection.leads))
+            means.append(identity | _mean(scored, selection))
     further = ((ORACLE,) if selection.of_masks else ()) + selection.further
     mean = selection.leads.mean
-    columns = [*_NAMES, mean, f"{mean}_low", f"{mean}_high", *(m.mean for m in further), "run"]
-    frame = pd.DataFrame(lines + means, columns=columns)
+    counts = [measure.count for measure in selection.further]
+    columns = [*_NAMES, mean, f"{mean}_low", f"{mean}_high", *(m.mean for m in further), *counts]
+    frame = pd.DataFrame(lines + means, columns=[*columns, "run"])
+    frame = frame.astype(dict.fromkeys(counts, "Int64"))
     frame["order"] = frame["prompt"].map(order)
     keys = ["dataset", "order", "model", "protocol"]
     frame = frame.sort_values(keys, na_position="last", ignore_index=True).drop(columns="order")
     said = _caption(frame, selection, further, samples)
     titles = selection.titles("dataset"), selection.titles("model")
+    partly = [m.title for m in selection.further if (frame[m.count] < frame["masks"]).any()]
+    if partly:
+        notes.append(
+            f"{', '.join(partly)}: the mean over what it applies to, and in brackets how many that "
+            "are, where it is not all."
+        )
     caption = " ".join([said, *selection.notes, *notes])
     items = "masks" if selection.of_masks else "items"
     return Table(frame, caption, selection.leads, further, *titles, items)
@@ -112,14 +123,17 @@ def _scored(
         values, rows["image_id"], samples=samples, seed=dataset_seed(seed, dataset)
     )
     interval = draws_interval(values, rows["image_id"], draws)
-    means = {
-        measure.mean: float(rows[measure.name].mean()) if rows[measure.name].notna().all() else None
-        for measure in selection.further
-    }
+    run = str(rows["run"].iloc[0])
+    means: dict[str, Any] = {}
+    for measure in selection.further:
+        known = measure.name in selection.measured[run]
+        applies = rows[measure.name].dropna()
+        means[measure.mean] = float(applies.mean()) if known and len(applies) else None
+        means[measure.count] = len(applies) if known else None
     line = _numbers(interval, selection.leads) | means
     if selection.of_masks:
         line[ORACLE.mean] = oracle(rows)
-    line |= {"dataset": dataset, "datasets": 1, "run": str(rows["run"].iloc[0])}
+    line |= {"dataset": dataset, "datasets": 1, "run": run}
     return line, interval, draws
 
 
@@ -137,14 +151,16 @@ def dataset_seed(seed: int, dataset: str) -> int:
     return zlib.crc32(f"{seed} {dataset}".encode())
 
 
-def _mean(scored: list[Scored], leads: Measure) -> dict[str, Any]:
+def _mean(scored: list[Scored], selection: Selection) -> dict[str, Any]:
     interval = mean_interval([i for _, i, _ in scored], [draws for _, _, draws in scored])
-    numbers = _numbers(interval, leads)
+    numbers = _numbers(interval, selection.leads)
+    counts = {measure.count for measure in selection.further}
     averages = {}
     for column in scored[0][0].keys() - numbers.keys() - {"dataset", "datasets", "run"}:
         values = [line[column] for line, _, _ in scored]
         known = all(value is not None for value in values)
-        averages[column] = sum(values) / len(values) if known else None
+        parts = 1 if column in counts else len(values)
+        averages[column] = sum(values) / parts if known else None
     return numbers | averages | {"dataset": None, "datasets": len(scored), "run": None}
 
 
@@ -197,7 +213,7 @@ def _caption(
         sentences.append(
             "Oracle: the best of several candidate masks instead of the most confident one."
         )
-    shown = [m for m in further if m.name not in (ORACLE.name, BOUNDARY.name) and m.definition]
-    sentences += [f"{measure.title}: {measure.definition}" for measure in shown]
+    shown = [m for m in further if m.name not in (ORACLE.name, BOUNDARY.name)]
+    sentences += definitions(shown)
     sentences.append(f"Protocol{'s' * (len(protocols) > 1)} {', '.join(protocols)}.")
     return " ".join(sentences)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
+
+from bench.types import Measure
 
 DASH = "–"
 """What a cell shows where a number does not apply."""
@@ -34,3 +38,18 @@ def with_bounds(value: str, low: str, high: str) -> str:
     ('61.3 (58.0–64.1)', '61.3')
     """
     return value if DASH in (low, high) else f"{value} ({low}–{high})"
+
+
+def definitions(measures: Iterable[Measure]) -> list[str]:
+    """A sentence or more of what each measure is; those of a family once, behind all its titles.
+
+    >>> share = "The share of masks whose IoU is at least N %."
+    >>> titles = ("solved@80", "solved@90")
+    >>> definitions([Measure(t[-2:], t[-2:], t, definition=share) for t in titles])
+    ['solved@80, solved@90: The share of masks whose IoU is at least N %.']
+    """
+    titles: dict[str, list[str]] = {}
+    for measure in measures:
+        if measure.definition:
+            titles.setdefault(measure.definition, []).append(measure.title)
+    return [f"{', '.join(called)}: {definition}" for definition, called in titles.items()]

@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.config.hints import fits, hints_of, said
 from bench.types import BenchError
+from bench.types.errors import said_of
 
 
 @dataclass
@@ -52,10 +53,10 @@ def load_class(
         )
     try:
         target = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (Exception, SystemExit) as error:  # whatever a user's module does when it is imported
         looked = "" if component.target == f"{module_name}.{class_name}" else f" in {module_name}"
         raise BenchError(
-            f"{component.name}: no class {component.target!r}{looked} ({error})"
+            f"{component.name}: no class {component.target!r}{looked} ({said_of(error)})"
         ) from error
     if not inspect.isclass(target):
         raise BenchError(f"{component.name}: target {component.target!r} is not a class")

@@ -159,6 +159,8 @@ def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, s
     config = OmegaConf.to_object(composed)
     assert isinstance(config, RunConfig)
     _refuse_additions(config)
+    if nested := [each for each in config.metrics if not isinstance(each, str)]:
+        raise BenchError(f"configuration: {_no_list('metrics', nested[0])} in it")
     given = {word.partition("=")[0].lstrip("+") for word in fixed} | set(swept)
     if config.runtime.allow_modules and "runtime.allow_modules" not in given:
         raise BenchError(
@@ -212,6 +214,11 @@ def _hydra_errors() -> Iterator[None]:
         raise BenchError(f"configuration: {_one_line(error)}") from error
 
 
+def _no_list(name: str, found: object) -> str:
+    """What to say of a setting that must be a list of texts and isn't one."""
+    return f"{name} must be a list of names, such as {name}=[one,another]; found {found}"
+
+
 def _one_line(error: Exception) -> str:
     text = str(error)
     if unknown := re.match(r"Could not override '([^']+)'", text):
@@ -221,7 +228,14 @@ def _one_line(error: Exception) -> str:
         text = f"{text}: {error.__cause__}"
     lines = [line.strip().removeprefix("In 'run': ") for line in text.splitlines()]
     said = [line for line in lines if line and not line.startswith(("full_key:", "object_type="))]
-    return " ".join(dict.fromkeys(said))
+    line = " ".join(dict.fromkeys(said))
+    merged = re.match(r"Error merging override \+*([\w.]+)=(.*?): (.*)", line)
+    if merged is None:
+        return line
+    name, found, why = merged.groups()
+    if "ListConfig" in why or "List[" in why:
+        return _no_list(name, found)
+    return f"{name} must not be null" if why.endswith("is not Optional") else line
 
 
 def _unknown_key(key: str) -> str:

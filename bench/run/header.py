@@ -30,7 +30,7 @@ def header_of(
 ) -> dict[str, Any]:
     """What ``run.json`` says; without a status, the one that the parts on disk give."""
     each = plan.work.runs[prompt]
-    metrics = {m.measure.name: m.measure.plain() | {"version": m.version} for m in plan.metrics}
+    metrics = {metric.name: metric.measure.plain() for metric in plan.metrics}
     before, question = each.store.header(), plan.question
     content, failed = each.store.content(), len(each.store.errors())
     if status is None:

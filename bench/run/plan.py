@@ -13,12 +13,14 @@ from bench.data.opening import open_dataset, pin_dataset
 from bench.files.places import local_side, place
 from bench.models.abilities import check_keeps_embeddings
 from bench.models.loading import model_class
-from bench.scoring.metrics import Metric, metric
+from bench.scoring.metrics import Metric, chosen
 from bench.store.lock import Fence
+from bench.store.remedy import how_to_add
 from bench.store.runs import RunStore, run_name
+from bench.store.schema import schema_of, taken_columns
 from bench.tasks.contract import Task, Way
 from bench.tasks.opening import open_task
-from bench.types import BenchError, Reader, Site
+from bench.types import BenchError, Measure, Reader, Site
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +106,7 @@ def make_plan(config: RunConfig) -> Plan:
     the run began among it.
     """
     task = open_task(config)
+    metrics = open_metrics(config, task)
     ways = task.ways(config)
     runtime = config.runtime
     site = runtime.site() if task.asks_model else runtime.reading_site()
@@ -118,37 +121,53 @@ def make_plan(config: RunConfig) -> Plan:
     fingerprint = reader.fingerprint()
     runs = {name: _prompt_run(question, runtime, name, ways[name], reader, ids) for name in ways}
     work = Work(runs, ids, _todo(runtime, ids, runs), fingerprint)
-    metrics = open_metrics(config)
     if work.todo:
         task.check(config, reader)
     _compare_metrics(runs, metrics)
     return Plan(question, Setting(config, site), work, task, reader, metrics)
 
 
-def open_metrics(config: RunConfig) -> tuple[Metric, ...]:
-    """The metrics that a configuration names; raises ``BenchError`` for one that isn't there."""
-    allowed = config.runtime.allow_modules
-    # Every candidate's IoU is in the rows, whatever is asked for beside it.
-    names = [name for name in dict.fromkeys(config.metrics) if name != "iou"]
-    return tuple(metric(name, allowed) for name in names)
+def open_metrics(config: RunConfig, task: Task) -> tuple[Metric, ...]:
+    """The metrics that a configuration names, but for what the task's rows hold whatever is asked.
+
+    Raises ``BenchError`` for one that isn't there or clashes with another, and for a choice of
+    metrics where the task's rows are no masks.
+    """
+    if "mask_rle" not in schema_of(task.row).names:
+        if config.metrics != RunConfig().metrics:
+            raise BenchError(
+                f"metrics={','.join(config.metrics).join('[]')}: the rows of the task "
+                f"{config.task.name} are no masks; leave metrics out"
+            )
+        return ()
+    return chosen(
+        config.metrics,
+        config.runtime.allow_modules,
+        taken=taken_columns(task.row, task.measures),
+        beside=task.measures,
+    )
 
 
 def _compare_metrics(runs: Mapping[str, PromptRun], metrics: Sequence[Metric]) -> None:
-    """Refuses two versions of a metric in a column, and says what a finished run lacks."""
+    """Refuses two metrics or two versions in a column, and says what a finished run lacks."""
     for run in runs.values():
-        known = run.store.header().get("metrics") or {}
-        for each in metrics:
-            before = str((known.get(each.name) or {}).get("version", each.version))
-            if run.missing and before != each.version:
+        store = run.store
+        known = [Measure.of_plain(each) for each in (store.header().get("metrics") or {}).values()]
+        for measure in (each.measure for each in metrics):
+            same = [m for m in known if m.name == measure.name or m.mean == measure.mean]
+            others = [m for m in same if m.name != measure.name or m.other_than(measure)]
+            there = [m.origin for m in others if m.name in store.columns()]
+            if there and run.missing:
                 raise BenchError(
-                    f"{run.store.folder}: its rows hold {each.name} version {before}, this release "
-                    f"computes version {each.version}; finish the run without it (metrics=[…]) and "
-                    "let `sam-bench rescore` add it to all rows"
+                    f"{store.folder}: its rows hold {there[0]} under the name {measure.mean}, not "
+                    f"{measure.origin}; finish the run without it (metrics=[…]); "
+                    f"{how_to_add(store, measure)}"
                 )
-            if each.name not in known and not run.missing and known:
+            if known and not run.missing and (there or not same):
                 log.warning(
-                    "%s is finished and holds no %s: `sam-bench rescore %s --metric %s` adds it",
-                    *(run.store.folder, each.name, run.store.folder, each.name),
+                    "%s is finished and holds no %s: %s",
+                    *(store.folder, measure.origin if there else measure.name),
+                    how_to_add(store, measure),
                 )
 
 

@@ -2,12 +2,14 @@
 
 The large part is written first and names the parts that it replaces; from the moment of its rename
 readers pass over those, and only then they are deleted. Whoever finds some of them left (the
-command was killed) deletes them. Contents are kept word for word, so nothing is known less.
+command was killed) deletes them. Contents are kept word for word, and parts of other columns, such
+as other metrics, stay apart: nothing is known less.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import pyarrow as pa
 
@@ -37,7 +39,7 @@ def compact(store: RunStore) -> int:
     if len(small) <= MOST_SMALL:
         return 0
     merged = 0
-    for group in _groups(small[:MOST_AT_ONCE]):
+    for group in _groups(sorted(small[:MOST_AT_ONCE], key=_columns)):
         tables = [read_table(part.path) for part in group]
         contents = [content for part in group for content in part.contents]
         names = [part.path.name for part in group]
@@ -49,14 +51,20 @@ def compact(store: RunStore) -> int:
 
 
 def _groups(parts: Sequence[PartFile]) -> Iterator[list[PartFile]]:
-    """Runs of parts of about ``LARGE`` bytes, two parts at least, in order."""
-    group: list[PartFile] = []
-    size = 0
-    for part in parts:
-        group.append(part)
-        size += part.size
-        if size >= LARGE:
+    """Runs of parts of one set of columns, about ``LARGE`` bytes, two parts at least, in order."""
+    for _, alike in groupby(parts, _columns):
+        group: list[PartFile] = []
+        size = 0
+        for part in alike:
+            group.append(part)
+            size += part.size
+            if size >= LARGE:
+                yield group
+                group, size = [], 0
+        if len(group) > 1:
             yield group
-            group, size = [], 0
-    if len(group) > 1:
-        yield group
+
+
+def _columns(part: PartFile) -> list[str]:
+    """The columns of a part's rows; where it has none, it is like any other without."""
+    return sorted(part.columns) if any(content.masks for content in part.contents) else []

@@ -69,11 +69,12 @@ def _steps(value: object) -> bool:
 
 
 def _measure(value: object) -> bool:
-    texts = ("name", "mean", "title", "unit", "better", "definition", "version")
+    texts = ("name", "mean", "title", "unit", "better", "definition", "address", "version")
     if not isinstance(value, Mapping) or not all(_text(value.get(t, "")) for t in texts):
         return False
     named = all(str(value.get(key, "")).isidentifier() for key in ("name", "mean"))
-    return named and "title" in value and _count(value.get("digits", 1))
+    titled = bool(str(value.get("title", "")).strip())
+    return named and titled and _count(value.get("digits", 1))
 
 
 _PART: Mapping[str, Check] = {

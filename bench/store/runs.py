@@ -6,6 +6,7 @@
       run.json               header: identity, config, status, counts, seconds, versions, device
       parts/<…>.parquet      rows of whole images; written aside, then renamed
       errors.jsonl           images that could not be read or scored
+      metrics/<…>.parquet    metrics added later, see bench.store.added_metrics
       damaged/ doubled/      parts set aside: not as they were written, or of images done twice
       .lock owner.json       who holds the run, see bench.store.lock
 
@@ -30,9 +31,10 @@ import pyarrow as pa
 from bench.files.documents import parse_json
 from bench.files.places import Place, RemotePath, place
 from bench.files.places import write_aside as write_aside
+from bench.store.added_metrics import added_images, added_names, with_added
 from bench.store.headers import check_header
 from bench.store.part_file import Content as Content
-from bench.store.part_file import DamagedPartError, part_bytes
+from bench.store.part_file import DamagedPartError, part_bytes, read_table
 from bench.store.part_folder import PartFolder, Survey
 from bench.store.row_table import read_parts
 from bench.store.schema import SCHEMA as SCHEMA
@@ -172,6 +174,25 @@ class RunStore:
         survey = self.survey()
         return list(dict.fromkeys(name for part in survey.sound for name in part.columns))
 
+    def unmeasured(self, metric: str) -> frozenset[str]:
+        """The images whose rows a metric was never computed of.
+
+        In the rows of all others it is a number, or null where it doesn't apply to the mask.
+        """
+        sound = self.survey().sound
+        images = frozenset(image_id for part in sound for image_id in part.images)
+        if metric in added_names(self.folder):
+            return images - added_images(self.folder, metric)
+        return images.difference(*(part.images for part in sound if metric in part.columns))
+
+    def keeps_masks(self) -> bool:
+        """Whether every row holds its mask, so that a metric can be added to the run."""
+        tables = (read_table(part.path, ["mask_rle"]) for part in self.survey().sound)
+        return all(
+            not len(each) or ("mask_rle" in each.column_names and not each["mask_rle"].null_count)
+            for each in tables
+        )
+
     def write_errors(self, errors: Iterable[ImageError]) -> None:
         """Replaces ``errors.jsonl``: the images that failed in the latest attempt."""
         lines = [json.dumps(dataclasses.asdict(e), ensure_ascii=False) + "\n" for e in errors]
@@ -242,7 +263,8 @@ def _nearest_help(results: Place) -> str:
 def read_runs(stores: Iterable[RunStore], columns: Sequence[str] | None = None) -> pd.DataFrame:
     """All rows of the runs in one frame, with a ``run`` column that holds the run's folder name.
 
-    Sorted by run, image, mask and step. Raises ``BenchError`` for a damaged part, a part of
+    Sorted by run, image, mask and step; metrics that were added later are columns like those of
+    the run itself. Raises ``BenchError`` for a damaged part, a part of
     another schema version, or a (mask, step) that stands twice in one run.
     """
     frames = [_read_run(store, columns) for store in stores]
@@ -267,7 +289,8 @@ def read_rows(store: RunStore, columns: Sequence[str] | None = None) -> pa.Table
         _refuse_damaged(survey)
         paths = [part.path for part in (*survey.sound, *survey.doubled)]
         with suppress(FileNotFoundError):
-            return read_parts(paths, columns, str(store.folder))
+            rows = read_parts(paths, columns, str(store.folder))
+            return with_added(rows, store.folder, columns)
 
 
 def _refuse_damaged(survey: Survey) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 
-from bench.types import MaskRow, Row
+from bench.types import MaskRow, Measure, Row
 
 SCHEMA_VERSION = 3
 """Raised whenever an older release would misread what this one writes.
@@ -82,3 +82,19 @@ SCHEMA = schema_of(MaskRow, ["boundary_iou"])
 
 COLUMNS: Mapping[str, pa.DataType] = {field.name: field.type for field in SCHEMA}
 """The types of columns that a part may lack, being older, or of another task."""
+
+SHOWN = frozenset({
+    "run", "label", "carried", "has_box", "predicted_iou", "group", "measure", "order",
+    "datasets", "masks", "images", "delta", "low", "high", "p", "p_holm", "win_rate", "win_low",
+    "win_high", "images_needed", "left_out",
+})  # fmt: skip
+"""Columns that reports and comparisons put beside those of rows."""
+
+
+def taken_columns(row: type[Row], measures: Iterable[Measure]) -> frozenset[str]:
+    """What no metric may be called: the columns of a class of rows, and those made of them.
+
+    ``measures`` are those that the rows have whatever metrics are asked for.
+    """
+    own = [name for m in measures for name in (m.name, m.mean, f"{m.mean}_low", f"{m.mean}_high")]
+    return SHOWN.union(schema_of(row).names, own)

@@ -11,9 +11,14 @@ from bench.analysis.comparing.comparison import compare
 from bench.analysis.comparing.gate import Gate, judged
 from bench.analysis.stats import clustered_draws
 from bench.analysis.table import dataset_seed
-from bench.report.pages.comparison import differing, section, write_comparison
+from bench.report.pages.comparison import (
+    differing,
+    further_section,
+    section,
+    write_comparison,
+)
 from bench.store.runs import read_runs
-from bench.types import BenchError
+from bench.types import BenchError, Measure
 
 SAMPLES = 400
 
@@ -141,6 +146,49 @@ def test_one_image_gives_no_interval(bench, row):
     assert section(found, 0).rows[0][4] == "+50.0"
     ((outcome, _),) = judged(found, Gate.parse("delta_miou>0"))
     assert outcome == "undecided"
+
+
+def measured(bench, row, model, values, **said):
+    """A run whose mask ``i``, in an image of its own, has ``values[i]`` pixels of ``off``."""
+    measure = Measure("off", "off", "off by", "pixels", "lower", digits=2, **said)
+    rows = [
+        row(model=model, image_id=str(i), mask_id=str(i), iou=0.1 * i, metrics={"off": value})
+        for i, value in enumerate(values)
+    ]
+    return bench.run(model=model, prompt="point_1", rows=rows, metrics={"off": measure.plain()})
+
+
+def test_a_measure_is_compared_on_the_masks_that_it_applies_to(bench, row):
+    a = measured(bench, row, "a", [4.0, None, 2.0, 1.0])
+    b = measured(bench, row, "b", [1.0, 2.0, None, 3.0])
+    found = compare([a], [b], samples=SAMPLES)
+    ((measure, table),) = found.further
+    (line,) = table.to_dict("records")
+    assert (measure.name, line["masks"], line["images"], line["left_out"]) == ("off", 2, 2, 0)
+    assert (line["off_a"], line["off_b"], line["delta"]) == (2.5, 2.0, 0.5)
+    assert line["win_rate"] == 0.5
+    (shown,) = further_section(found, 0)
+    assert shown.rows[0][3:5] == ("2.50", "2.00")
+    assert shown.rows[0][-2:] == ("2", "2")
+
+
+def test_a_measure_without_a_common_mask_is_left_out(bench, row):
+    a, b = (measured(bench, row, *pair) for pair in (("a", [None, 1.0]), ("b", [1.0, None])))
+    assert compare([a], [b], samples=SAMPLES).further == ()
+
+
+def test_images_needed_are_told_of_points_alone(bench, row):
+    a, b = (measured(bench, row, m, v) for m, v in (("a", [4.0, 9.0]), ("b", [1.0, 2.0])))
+    found = compare([a], [b], samples=SAMPLES)
+    ((_, table),) = found.further
+    assert table["images_needed"].isna().all()
+    assert found.table["images_needed"].notna().all()
+
+
+def test_two_metrics_of_one_column_are_not_subtracted(bench, row):
+    a, b = (measured(bench, row, m, [1.0, 2.0], address=f"{m}.OFF") for m in "ab")
+    with pytest.raises(BenchError, match=r"in the column off one holds a\.OFF, the other b\.OFF"):
+        compare([a], [b], samples=SAMPLES)
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,14 @@ import pytest
 from finished import change_annotations, disk_run, one_line
 from pycocotools import mask as coco_mask
 
-from bench.analysis.added_metrics import added_measures, with_metrics
+import bench
 from bench.analysis.rescoring import metric_means, rescore
+from bench.analysis.selection import select
+from bench.analysis.table import miou_table
 from bench.cli import main
 from bench.data.opening import samples_of_runs
-from bench.store.runs import RunStore, find_runs, read_runs
+from bench.store.added_metrics import added_names
+from bench.store.runs import RunStore, read_runs
 from bench.types import BenchError
 
 
@@ -48,8 +51,9 @@ def test_the_metric_joins_the_rows_and_the_rows_stay_as_they_are(folder: Path) -
     store = disk_run(folder, "point_3")
     before = {path: path.read_bytes() for path in store.parts()}
     rescore(store, ["dice"], samples_of_runs(Path("datasets")))
-    assert list(added_measures(store)) == ["dice"]
-    rows = with_metrics(read_runs([store], ["iou"]), [store], ["dice"])
+    assert added_names(store.folder) == ["dice"]
+    rows = bench.read_runs(store.folder, columns=["iou", "dice"])
+    assert rows.equals(bench.read_runs(store.folder)[rows.columns])
     assert rows["dice"].to_numpy() == pytest.approx(2 * rows["iou"] / (1 + rows["iou"]))
     assert {path: path.read_bytes() for path in store.parts()} == before
     means = metric_means([store], ["dice"])
@@ -62,10 +66,12 @@ def test_a_metric_older_than_rows_is_noticed(folder: Path) -> None:
     store = disk_run(folder, "point_1", "runtime.limit=2")
     rescore(store, ["dice"], samples_of_runs(Path("datasets")))
     disk_run(folder, "point_1")
-    with pytest.raises(BenchError, match=r"2 rows have come since dice.*again"):
-        with_metrics(read_runs([store]), [store], ["dice"])
-    with pytest.raises(BenchError, match=r"recall was not added.*there is dice"):
-        with_metrics(read_runs([store]), [store], ["recall"])
+    rows = read_runs([RunStore(store.folder)])
+    assert rows["dice"].notna().tolist() == [True] * 4 + [False] * 2
+    assert RunStore(store.folder).unmeasured("dice") == {rows["image_id"].iloc[-1]}
+    table = miou_table(select([RunStore(store.folder)]), samples=50)
+    assert table.lines["dice"].isna().all()
+    assert f"Dice is known of 4 of 6 rows; `sam-bench rescore {store.folder}" in table.caption
 
 
 def test_the_command_prints_the_table_with_intervals(
@@ -108,7 +114,7 @@ def test_other_data_is_refused_and_nothing_is_written(
     [
         (["runtime.keep_masks=false"], "dice", "keep_masks"),
         (["runtime.limit=1"], "dice", "unfinished run"),
-        ([], "hausdorff", "unknown metric 'hausdorff'; there are: boundary_iou, dice, iou"),
+        ([], "no_such", "unknown metric 'no_such'; there are: "),
     ],
 )
 def test_what_cannot_be_rescored_is_one_line(
@@ -134,6 +140,8 @@ AREA = Metric(Measure("found_area", "found_area", "area", unit="pixels", digits=
 NEVER = Metric(Measure("never_there", "never_there", "never"), lambda prediction, target: None)
 STEP = Metric(Measure("step", "step", "step"), wider)
 AGAIN = Metric(Measure("found_area", "found_area", "area"), wider)
+FIRST = Metric(Measure("first", "boundary", "first"), wider)
+OTHER = Metric(Measure("other", "boundary", "other"), wider)
 """
 
 
@@ -153,10 +161,8 @@ def test_a_users_own_metric_is_null_where_it_does_not_apply(
     words = ["rescore", str(store.folder), "--allow-module", own, "--metric", f"{own}.AREA"]
     assert main([*words, "--metric", f"{own}.NEVER", "--metric", "nsd_3"]) == 0
     out = capsys.readouterr().out
-    assert list(added_measures(store)) == ["found_area", "never_there", "nsd_3"]
-    rows = with_metrics(
-        read_runs([store], ["mask_rle", "height", "width"]), [store], ["found_area"]
-    )
+    assert added_names(store.folder) == ["found_area", "never_there", "nsd_3"]
+    rows = read_runs([store], ["mask_rle", "height", "width", "found_area"])
     read = samples_of_runs(Path("datasets"))
     expected = []
     for _, row in rows.iterrows():
@@ -170,7 +176,20 @@ def test_a_users_own_metric_is_null_where_it_does_not_apply(
     assert means["mean"]["found_area"] == pytest.approx(known["found_area"].mean())
     assert means["masks"].to_dict() == {"found_area": len(known), "never_there": 0}
     assert pd.isna(means["mean"]["never_there"])
-    assert f"{known['found_area'].mean():,.2f}" in out
+    shown = f"{known['found_area'].mean():,.2f}"
+    assert shown in out
+    caption = miou_table(select([store]), samples=50).caption
+    assert "rescore" not in caption, "it is known of every mask that it applies to"
+    results = folder.parent / "results"
+    assert main(["report", str(store.folder), "--name", "r", "--results", str(results)]) == 0
+    report = results / "reports" / "r"
+    for name in ("table.md", "table.tex", "index.html"):
+        text = (report / name).read_text()
+        assert f"{shown} ({len(known)})" in text
+        assert "– (0)" in text.replace("--", "–")
+    (line,) = pd.read_csv(report / "table.csv").to_dict("records")
+    assert line["found_area"] == pytest.approx(known["found_area"].mean())
+    assert (line["found_area_masks"], line["never_there_masks"]) == (len(known), 0)
 
 
 @pytest.mark.parametrize(
@@ -178,12 +197,13 @@ def test_a_users_own_metric_is_null_where_it_does_not_apply(
     [
         (["STEP"], "has the column 'step', which is another's already"),
         (["AREA", "AGAIN"], "has the column 'found_area', which is another's already"),
+        (["OTHER"], "has the name of its mean 'boundary', which is another's already"),
     ],
 )
 def test_a_column_that_is_taken_is_refused(
     folder: Path, own: str, metrics: list[str], says: str
 ) -> None:
-    store = disk_run(folder, "point_1")
+    store = disk_run(folder, "point_1", f"metrics=[{own}.FIRST]", f"runtime.allow_modules=[{own}]")
     named = [f"{own}.{each}" for each in metrics]
     with pytest.raises(BenchError, match=says):
         rescore(store, named, samples_of_runs(Path("datasets")), allow_modules=[own])
@@ -196,7 +216,8 @@ def test_a_damaged_file_of_a_metric_is_named(folder: Path) -> None:
     path = store.folder / "metrics" / "dice.parquet"
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(BenchError, match=r"dice\.parquet: damaged"):
-        with_metrics(read_runs([store]), [RunStore(store.folder)], ["dice"])
+        read_runs([RunStore(store.folder)])
+    assert len(read_runs([RunStore(store.folder)], ["iou"])) == 6
 
 
 def test_no_torch_is_loaded(folder: Path) -> None:
@@ -209,7 +230,7 @@ def test_no_torch_is_loaded(folder: Path) -> None:
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.split()[-2:] == ["False", "0"]
-    assert list(added_measures(find_runs(store.folder.parent.parent)[0])) == ["dice"]
+    assert added_names(store.folder) == ["dice"]
 
 
 def test_the_iou_is_not_added_to_rows_that_have_it(folder: Path) -> None:

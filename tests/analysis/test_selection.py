@@ -3,7 +3,8 @@ import math
 import pytest
 
 from bench.analysis.selection import select
-from bench.types import BenchError
+from bench.scoring.metrics import metric
+from bench.types import BenchError, Measure
 
 ROWS = {"images": 4}
 
@@ -132,3 +133,50 @@ def test_sparse_header_is_enough(bench, row):
     store = bench.run(prompt="point_1", rows=[row(boundary_iou=None)])
     store.write_header({"status": "complete"})
     assert select([store]).labels == ("point_1",)
+
+
+def area_run(bench, row, model, *, mean="area_off", **measure):
+    """A run whose rows hold a column of somebody's own."""
+    said = Measure("area_off", mean, "area off", "pixels", **measure).plain()
+    rows = [row(model=model, metrics={"area_off": 3.0})]
+    return bench.run(model=model, prompt="point_1", rows=rows, metrics={"area_off": said})
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"address": "mine.AREA"}, {"address": "theirs.AREA"}),
+        ({"version": "1"}, {"version": "2"}),
+        ({"better": "higher"}, {"better": "lower"}),
+    ],
+)
+def test_one_column_is_not_two_metrics(bench, row, one, other):
+    stores = [area_run(bench, row, m, **said) for m, said in (("a", one), ("b", other))]
+    with pytest.raises(BenchError, match=r"under one name, area_off; report them apart") as caught:
+        select(stores)
+    assert "\n" not in str(caught.value)
+    for store in stores:
+        assert [m.name for m in select([store]).further] == ["area_off"]
+
+
+def test_runs_of_an_earlier_release_stand_beside_later_ones(bench, row):
+    stores = [area_run(bench, row, "a"), area_run(bench, row, "b", address="a.A", version="1")]
+    assert all(names == {"area_off"} for names in select(stores).measured.values())
+
+
+def test_two_metrics_of_one_mean_are_not_put_into_one_column(bench, row):
+    store = area_run(bench, row, "a", mean="nsd_2")
+    nsd = metric("nsd_2").measure
+    rows = [row(model="b", metrics={"nsd_2": 0.5})]
+    other = bench.run(model="b", prompt="point_1", rows=rows, metrics={"nsd_2": nsd.plain()})
+    with pytest.raises(BenchError, match="under one name, nsd_2"):
+        select([store, other])
+
+
+def test_a_header_of_a_unit_that_this_release_does_not_know_is_read(bench, row):
+    store = area_run(bench, row, "a")
+    header = store.header()
+    header["metrics"]["area_off"] |= {"unit": "furlong", "better": "worse"}
+    store.write_header(header)
+    (measure,) = select([store]).further
+    assert (measure.unit, measure.shown(3.0)) == ("plain", "3.0")

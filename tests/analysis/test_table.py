@@ -6,6 +6,8 @@ from bench.analysis.comparing.differences import Side, answer, difference, diffe
 from bench.analysis.selection import select
 from bench.analysis.stats import clustered_interval
 from bench.analysis.table import miou_table
+from bench.report.tables.formats import cells, to_csv, to_latex, to_markdown
+from bench.scoring.metrics import metric
 from bench.store.runs import read_runs
 from bench.types import BenchError
 
@@ -102,10 +104,62 @@ def test_one_image_has_no_interval(bench):
     assert pd.isna(line["miou_high"])
 
 
-def test_boundary_is_null_where_a_mask_has_none(bench, row):
-    rows = [row(mask_id="a", boundary_iou=None), row(mask_id="b", boundary_iou=0.5)]
-    table = miou_table(select([bench.run(prompt="point_1", rows=rows)]), samples=50)
-    assert table.lines["boundary_iou"].isna().all()
+NSD = metric("nsd_2").measure
+SOLVED = [metric(f"solved_{number}").measure for number in (80, 90)]
+
+
+def metric_run(bench, row, values, model="sam_b", dataset="shapes", measures=(NSD,), **header):
+    """A run whose mask ``i`` has ``values[i]`` for each of the measures; half an image each."""
+    rows = [
+        row(model=model, dataset=dataset, mask_id=str(i), image_id=f"{i // 2}",
+            metrics={m.name: value for m in measures})
+        for i, value in enumerate(values)
+    ]  # fmt: skip
+    said = {measure.name: measure.plain() for measure in measures}
+    return bench.run(dataset, model, "point_1", rows=rows, metrics=said, **header)
+
+
+def test_a_mean_is_over_the_masks_that_a_metric_applies_to(bench, row):
+    stores = [
+        metric_run(bench, row, values, model)
+        for model, values in {"a": [0.5, None, 0.75, 0.25], "b": [None] * 4, "c": [1.0] * 4}.items()
+    ]
+    table = miou_table(select(stores), samples=50)
+    lines = table.lines.set_index("model")
+    assert lines["nsd_2"].fillna(-1).to_dict() == {"a": 0.5, "b": -1, "c": 1.0}
+    assert lines["nsd_2_masks"].to_dict() == {"a": 3, "b": 0, "c": 4}
+    assert "NSD@2: the mean over what it applies to" in table.caption
+    assert "rescore" not in table.caption
+    assert [line.further for line in cells(table)] == [
+        ("–", "50.0 (3)"), ("–", "– (0)"), ("–", "100.0")
+    ]  # fmt: skip
+    for text in (to_markdown(table), to_latex(table)):
+        assert "50.0 (3)" in text
+    (line,) = [each for each in to_csv(table).splitlines() if ",a," in each]
+    assert ",0.5,3," in line
+
+
+def test_nothing_is_said_of_counts_where_a_metric_applies_to_all(bench, row):
+    table = miou_table(select([metric_run(bench, row, [0.5, 0.25])]), samples=50)
+    assert table.lines["nsd_2_masks"].tolist() == table.lines["masks"].tolist() == [2]
+    assert "applies to" not in table.caption
+    assert "(" not in "".join(line for each in cells(table) for line in each.further)
+
+
+def test_counts_add_up_over_datasets(bench, row):
+    stores = [
+        metric_run(bench, row, values, dataset=name)
+        for name, values in {"x": [0.25, None, None], "y": [0.5, 1.0]}.items()
+    ]
+    line = miou_table(select(stores), samples=50).means.iloc[0]
+    assert (line["nsd_2"], line["nsd_2_masks"], line["masks"]) == (0.5, 3, 5)
+
+
+def test_a_definition_is_said_once_for_a_family(bench, row):
+    store = metric_run(bench, row, [0.5, 1.0], measures=SOLVED)
+    caption = miou_table(select([store]), samples=50).caption
+    assert "solved@80, solved@90: The share of masks whose IoU is at least N %" in caption
+    assert caption.count("Deep Interactive Object Selection") == 1
 
 
 def test_difference_pairs_the_masks(bench, row):

@@ -22,6 +22,7 @@ from bench.config.composing import (
 from bench.config.run_key import run_key
 from bench.data import readers
 from bench.data.opening import reader_args
+from bench.report.figures.figures import own_figure
 from bench.run import runtime as runtimes
 from bench.types import BenchError
 
@@ -272,3 +273,43 @@ def test_one_value_on_the_command_line_takes_the_place_of_an_experiments_sweep()
 def test_a_figure_changes_no_key() -> None:
     assert one("figure=fig9c").figure == "fig9c"
     assert key_of(one("figure=fig9c")) == key_of(one())
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("metrics=dice", r"metrics must be a list .*, such as metrics=\[one,another\]; found dice"),
+        ("metrics=[[dice]]", r"metrics must be a list of names, .*; found \['dice'\] in it"),
+        ("metrics=[null]", r"metrics must be a list of names, .*; found \[null\]"),
+        ("metrics={dice: 1}", "metrics must be a list of names"),
+        ("metrics=null", "metrics must not be null"),
+        ("runtime.allow_modules=mine", "runtime.allow_modules must be a list of names"),
+    ],
+)
+def test_what_must_be_a_list_says_so_in_the_benchs_words(word: str, says: str) -> None:
+    with pytest.raises(BenchError, match=f"^configuration: {says}") as caught:
+        one(word)
+    assert "ListConfig" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("raise RuntimeError('two\\nlines')", r"RuntimeError: two lines, .*stops\.py line 1"),
+        ("import sys; sys.exit(4)", r"SystemExit: 4, .*stops\.py line 1"),
+        ("def", r"SyntaxError: "),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, says: str
+) -> None:
+    (tmp_path / "stops.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    component = Component("x", "1", "stops.Thing")
+    for load in (
+        lambda: load_class(component, models, ["stops"]),
+        lambda: own_figure("stops", ["stops"]),
+    ):
+        with pytest.raises(BenchError, match=says) as caught:
+            load()
+        assert "\n" not in str(caught.value)

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from finished import dataset_words, one_line
 from whole_runs import configure, execute, rows_of
 
+from bench.analysis.comparing.comparison import compare
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
 from bench.cli import main
+from bench.config.composing import RunConfig
 from bench.data.opening import samples_of_runs
 from bench.run.plan import make_plan
 from bench.scoring.metrics import metric, names
-from bench.types import BenchError, Mask
+from bench.store.schema import taken_columns
+from bench.tasks.prompted_masks import PromptedMasks
+from bench.types import BenchError, Mask, MaskRow
 
 EVERY = f"metrics=[{','.join([*names(), 'nsd_5', 'solved_80', 'solved_90'])}]"
 
@@ -103,12 +110,123 @@ def test_another_version_of_a_metric_is_not_mixed_in(folder: Path) -> None:
     header = store.header()
     header["metrics"]["dice"]["version"] = "0"
     store.write_header(header)
-    with pytest.raises(BenchError, match=r"hold dice version 0.*rescore"):
+    with pytest.raises(BenchError, match=r"hold dice version 0.*not dice version 1.*rescore"):
         make_plan(configure(folder, "prompt=[box]", "metrics=[dice]"))
     make_plan(configure(folder, "prompt=[box]", "metrics=[boundary_iou]"))
+
+
+OWN = """\
+from bench.scoring.metrics import Metric
+from bench.types.measure import Measure
+
+
+def made(value, name="own", mean="own", **said):
+    measure = Measure(name, mean, name, "plain", definition="What.", **said)
+    return Metric(measure, lambda prediction, target: value)
+
+
+ONE, TWO, STEP, MASKS = made(1.0), made(2.0), made(1.0, "step"), made(1.0, "b", "masks")
+LATE = Metric(Measure("late", "late", "late"), lambda mask, target: 1 / (mask.area == 24 * 28))
+MIOU, MEAN = made(1.0, "miou_low"), made(1.0, "further")
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "run_sizes.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "run_sizes", raising=False)
+    return "run_sizes"
+
+
+def with_own(folder: Path, own: str, name: str, *words: str) -> RunConfig:
+    allowed = f"runtime.allow_modules=[{own}]"
+    return configure(folder, "prompt=[box]", f"metrics=[{own}.{name}]", allowed, *words)
+
+
+def test_two_metrics_of_a_column_are_not_mixed_in_a_run(
+    folder: Path, own: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = execute(with_own(folder, own, "ONE", "runtime.limit=2")).work.runs["box"].store
+    said = r"hold run_sizes\.ONE version 1 under the name own, not run_sizes\."
+    with pytest.raises(BenchError, match=f"{said}MEAN version 1"):
+        make_plan(with_own(folder, own, "MEAN"))
+    with pytest.raises(BenchError, match=f"{said}TWO version 1") as caught:
+        make_plan(with_own(folder, own, "TWO"))
+    advised = f"rescore {store.folder} --metric run_sizes.TWO --allow-module run_sizes` adds it"
+    assert advised in str(caught.value)
+    execute(with_own(folder, own, "ONE"))
+    assert rows_of(make_plan(with_own(folder, own, "ONE")))["own"].tolist() == [1.0] * 10
+    make_plan(with_own(folder, own, "TWO"))
+    assert "is finished and holds no run_sizes.TWO version 1" in caplog.text
+
+
+def test_the_header_of_an_earlier_release_names_no_address_and_is_no_other_metric(
+    folder: Path, own: str
+) -> None:
+    store = execute(with_own(folder, own, "ONE", "runtime.limit=2")).work.runs["box"].store
+    header = store.header()
+    del header["metrics"]["own"]["address"]
+    store.write_header(header)
+    make_plan(with_own(folder, own, "ONE"))
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("STEP", "has the column 'step', which is another's already"),
+        ("MASKS", "has the name of its mean 'masks', which is another's already"),
+        ("MIOU", "has the column 'miou_low', which is another's already"),
+    ],
+)
+def test_a_name_that_rows_or_tables_have_is_refused_before_anything_runs(
+    folder: Path, own: str, name: str, says: str
+) -> None:
+    with pytest.raises(BenchError, match=says):
+        make_plan(with_own(folder, own, name))
+    assert not (folder.parent / "results").exists()
+
+
+def test_what_a_metric_raises_in_the_middle_of_a_run_is_one_line(
+    folder: Path, own: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["model=disk", "prompt=[box]", *dataset_words(folder), f"metrics=[{own}.LATE]"]
+    assert main(["run", *words, f"runtime.allow_modules=[{own}]"]) == 2
+    said = one_line(capsys.readouterr().err)
+    assert re.search(r"metric run_sizes\.LATE version 1: ZeroDivisionError: .*py line 11$", said)
+
+
+def test_a_run_without_masks_is_not_sent_to_rescore(
+    folder: Path, own: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ["prompt=[box]", "runtime.keep_masks=false"]
+    execute(configure(folder, *words, "metrics=[nsd_2]", "runtime.limit=2"))
+    store = execute(configure(folder, *words)).work.runs["box"].store
+    make_plan(configure(folder, *words, "metrics=[dice]"))
+    caption = miou_table(select([store]), samples=50).caption
+    assert "NSD@2 is known of 4 of 10 rows" in caption
+    for text in (caption, caplog.text):
+        assert "rescore" not in text
+        assert "its masks are not kept (runtime.keep_masks=false)" in text
 
 
 def test_a_metric_that_there_is_not_is_refused_before_anything_runs(folder: Path) -> None:
     with pytest.raises(BenchError, match="did you mean dice"):
         make_plan(configure(folder, "prompt=[box]", "metrics=[dise]"))
     assert not (folder.parent / "results").exists()
+
+
+def test_columns_of_reports_are_taken(folder: Path) -> None:
+    """No column that a selection, a table or a comparison makes can be a metric's."""
+    runs = [
+        execute(configure(folder, "prompt=[box]", results=name)).work.runs["box"].store
+        for name in ("one", "two")
+    ]
+    found = compare(runs[:1], runs[1:], samples=50)
+    table = miou_table(select(runs[:1]), samples=50)
+    taken = taken_columns(MaskRow, PromptedMasks.measures)
+    boundary = {"boundary_iou", "boundary_iou_masks"}
+    assert set(select(runs[:1]).rows.columns) - boundary <= taken
+    assert set(table.lines.columns) - boundary <= taken
+    sides = {"miou_a", "miou_b"}
+    assert set(found.table.columns) - sides <= taken

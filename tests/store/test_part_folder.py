@@ -110,6 +110,22 @@ def test_small_parts_are_compacted_without_a_change(store: RunStore) -> None:
     assert compact(store) == 0, "few parts are left alone"
 
 
+def test_compaction_keeps_what_was_measured_of_which_image(store: RunStore) -> None:
+    half = MOST_SMALL // 2
+    for index in range(MOST_SMALL + 2):
+        name = f"{index:03d}"
+        values = {"dice": 0.5} if index < half else {"nsd_2": None}
+        store.write_part([replace(ROW, image_id=name, metrics=values)], [name])
+    store.write_part([], ["rowless"])
+    before = {metric: store.unmeasured(metric) for metric in ("dice", "nsd_2", "iou", "other")}
+    rows = read_runs([store])
+    assert compact(store) == MOST_SMALL + 2
+    assert len(store.parts()) == 3
+    assert {metric: store.unmeasured(metric) for metric in before} == before
+    assert [len(images) for images in before.values()] == [half + 3, half + 1, 1, 2 * half + 3]
+    assert read_runs([store]).equals(rows)
+
+
 def test_a_compacted_run_grows_and_is_compacted_again(store: RunStore) -> None:
     many(store)
     compact(store)

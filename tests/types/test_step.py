@@ -1,5 +1,8 @@
 """Steps are typed; their words are made at the end."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from bench.types import Measure, Step
@@ -34,3 +37,26 @@ def test_a_measure_shows_its_unit_and_comes_back_from_a_header() -> None:
     assert pixels.is_ahead(-1.0)
     assert not pixels.is_ahead(1.0)
     assert Measure.of_plain(pixels.plain() | {"of a later release": 1}) == pixels
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"unit": "furlong"}, "unit must be points or share or pixels or plain, found 'furlong'"),
+        ({"better": "worse"}, "better must be higher or lower, found 'worse'"),
+        ({"title": " "}, "title must be a text"),
+        ({"digits": -1}, "digits must be a whole number from 0"),
+        ({"digits": 1.5}, "digits must be a whole number from 0"),
+    ],
+)
+def test_what_is_no_measure_is_refused(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=f"measure 'far': {says}"):
+        Measure(**({"name": "far", "mean": "far", "title": "far"} | wrong))
+
+
+def test_measures_are_other_than_what_is_known_to_differ() -> None:
+    known = Measure("far", "far", "far", address="mine.FAR", version="1")
+    earlier = Measure("far", "far", "far off", digits=3)
+    assert not known.other_than(earlier)
+    for change in ({"address": "mine.NEAR"}, {"version": "2"}, {"unit": "pixels"}):
+        assert known.other_than(replace(known, **change)), change

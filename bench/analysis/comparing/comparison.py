@@ -37,10 +37,11 @@ class Comparison:
     images, miou_a, miou_b, delta, low, high, p, p_holm, win_rate, win_low, win_high,
     images_needed, left_out``. IoUs and differences are in [0, 1], bounds are 95 %, ``p_holm`` is
     corrected over the datasets of a label, ``images_needed`` is for a difference of half a point;
-    null where one image tells nothing. ``pairs`` has a row per label and common mask: ``label,
-    dataset, image_id, mask_id, iou_a, iou_b, step_a, step_b, run_a, run_b``. Where another measure
-    than the IoU ``leads``, its names stand for ``iou`` and ``miou``. ``further`` has such a table
-    for each further measure that both sides have of all common masks.
+    null where one image tells nothing, and for a measure that is not shown in points. ``pairs`` has
+    a row per label and common mask: ``label, dataset, image_id, mask_id, iou_a, iou_b, step_a,
+    step_b, run_a, run_b``. Where another measure than the IoU ``leads``, its names stand for
+    ``iou`` and ``miou``. ``further`` has such a table for each further measure that was computed of
+    all masks of both sides, over the common ones that it applies to on both.
     """
 
     a: str
@@ -78,10 +79,11 @@ def compare(
     leads, further = sides[0].leads, _common_measures(sides, pairs)
 
     def table_of(measure: Measure) -> pd.DataFrame:
+        of = [f"{measure.name}_a", f"{measure.name}_b"]
         blocks = [
             _block(label, pairs[pairs["label"] == label], sides, measure, samples, seed)
             for label in sides[0].labels
-            if (pairs["label"] == label).any()
+            if pairs.loc[pairs["label"] == label, of].notna().all(axis=1).any()
         ]
         return pd.concat(blocks, ignore_index=True)
 
@@ -94,13 +96,16 @@ def compare(
 
 
 def _common_measures(sides: tuple[Selection, Selection], pairs: pd.DataFrame) -> list[Measure]:
-    """The further measures that both sides have of every common mask."""
-    theirs = {measure.name for measure in sides[1].further}
+    """The further measures of all masks on both sides that apply to a common one on both."""
+    runs = [
+        (side, run) for side, of in zip(sides, ("run_a", "run_b"), strict=True)
+        for run in pairs[of].unique()
+    ]  # fmt: skip
     return [
         measure
         for measure in sides[0].further
-        if measure.name in theirs
-        and pairs[[f"{measure.name}_a", f"{measure.name}_b"]].notna().all(axis=None)
+        if all(measure.name in side.measured[run] for side, run in runs)
+        and pairs[[f"{measure.name}_a", f"{measure.name}_b"]].notna().all(axis=1).any()
     ]
 
 
@@ -137,6 +142,11 @@ def _mixed(a: Selection, b: Selection) -> Iterator[str]:
     if protocols[0] != protocols[1]:
         left, right = (", ".join(sorted(each)) for each in protocols)
         yield f"one followed protocol {left}, the other {right}"
+    theirs = {measure.name: measure for measure in b.further}
+    for measure in a.further:
+        if measure.name in theirs and measure.other_than(theirs[measure.name]):
+            other = theirs[measure.name].origin
+            yield f"in the column {measure.name} one holds {measure.origin}, the other {other}"
     for fact in _NUMERICS:
         values = [_facts(side, fact) for side in (a, b)]
         if all(values) and values[0] != values[1]:
@@ -193,7 +203,10 @@ def _block(
     sign = 1 if measure.better == "higher" else -1
     lines: list[dict[str, Any]] = []
     draws: list[Float64Array] = []
-    for dataset, found in pairs.groupby("dataset"):
+    for dataset, common in pairs.groupby("dataset"):
+        found = common.dropna(subset=[f"{name}_a", f"{name}_b"])
+        if found.empty:
+            continue
         a, b = found[f"{name}_a"], found[f"{name}_b"]
         wins = win_rate(sign * a, sign * b)
         columns = np.stack([a, b, wins], axis=1)
@@ -214,8 +227,10 @@ def _block(
                 f"{mean}_a": means[0],
                 f"{mean}_b": means[1],
                 "win_rate": means[2],
-                "images_needed": images_needed(delta, found["image_id"], EFFECT),
-                "left_out": sum(sizes) - 2 * len(found),
+                "images_needed": images_needed(delta, found["image_id"], EFFECT)
+                if measure.is_share
+                else None,
+                "left_out": sum(sizes) - 2 * len(common),
             }
             | _intervals(draws[-1])
         )

@@ -59,7 +59,7 @@ def main(options: argparse.Namespace) -> int:
     from bench.store.runs import find_runs
 
     stores = find_runs(options.results, options.runs)
-    chosen = chosen_metrics(options.metric, options.allow_module)
+    chosen = chosen_metrics(stores, options.metric, options.allow_module)
     for store in stores:
         select([store], allow_partial=options.allow_partial)  # refuses before anything is computed
     read_sample = samples_of_runs(options.datasets, options.allow_module)

@@ -23,6 +23,7 @@ from bench.analysis.selection import Selection
 from bench.analysis.table import Table
 from bench.report.figures import plots, shelf, style
 from bench.types import BenchError
+from bench.types.errors import said_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,8 @@ def own_figure(name: str, allow_modules: Sequence[str]) -> ModuleType:
         )
     try:
         module = importlib.import_module(name)
-    except ImportError as error:
-        raise BenchError(f"figure {name!r}: no such module ({error})") from error
+    except (Exception, SystemExit) as error:  # whatever a user's module does when it is imported
+        raise BenchError(f"figure {name!r}: no such module ({said_of(error)})") from error
     if not callable(getattr(module, "draw", None)):
         raise BenchError(f"figure {name!r}: the module has no function draw(facts)")
     return module

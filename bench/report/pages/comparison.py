@@ -12,7 +12,7 @@ import pandas as pd
 import bench
 from bench.analysis.comparing.comparison import Comparison
 from bench.analysis.section import Section
-from bench.analysis.words import DASH, points
+from bench.analysis.words import DASH, definitions, points
 from bench.report.figures import plots, plots_compare, style
 from bench.report.figures.figures import Drawing
 from bench.report.pages.folder import PAGE, records, report_folder
@@ -73,12 +73,14 @@ def further_section(found: Comparison, number: int) -> Iterator[Section]:
         for m, table in found.further
     ]
     if rows:
-        note = " ".join(f"{m.title}: {m.definition}" for m, _ in found.further if m.definition)
+        note = (
+            f"{' '.join(definitions(measure for measure, _ in found.further))} The same masks and "
+            "intervals as above, as far as a measure applies to them on both sides."
+        ).strip()
         name = "measures" if number == 0 else f"measures_{number + 1}"
         frame = pd.concat(lines, ignore_index=True)
         yield Section(name, f"{found.a} against {found.b}, further measures",
-                      f"{note} The same masks and intervals as above.", heads, tuple(rows), frame,
-                      names=3)  # fmt: skip
+                      note, heads, tuple(rows), frame, names=3)  # fmt: skip
 
 
 def _cells(line: Mapping[Any, Any], measure: Measure) -> tuple[str, ...]:

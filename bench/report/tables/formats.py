@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import rich.box
@@ -20,8 +21,9 @@ class Cells:
     """One line of a table as it is shown: IoUs ×100 with one decimal.
 
     ``value`` is the mean of what leads, with its bounds; ``further`` the table's other measures, in
-    its order. ``best`` marks the best value of a dataset and prompt among several series;
-    ``first`` the first line of its dataset; ``mean`` a mean over datasets.
+    its order, with the number that one applies to where that isn't all. ``best`` marks the best
+    value of a dataset and prompt among several series; ``first`` the first line of its dataset;
+    ``mean`` a mean over datasets.
     """
 
     dataset: str
@@ -57,12 +59,19 @@ def cells(table: Table) -> Iterator[Cells]:
             value=leads.shown(line[leads.mean]),
             low=leads.shown(line[f"{leads.mean}_low"]),
             high=leads.shown(line[f"{leads.mean}_high"]),
-            further=tuple(measure.shown(line[measure.mean]) for measure in table.further),
+            further=tuple(_with_count(measure, line) for measure in table.further),
             best=bool(is_best),
             first=title != previous,
             mean=bool(mean),
         )
         previous = title
+
+
+def _with_count(measure: Measure, line: Mapping[Any, Any]) -> str:
+    """A mean, with the number of masks in brackets where the measure doesn't apply to all."""
+    shown, count = measure.shown(line[measure.mean]), line.get(measure.count)
+    whole = count is None or pd.isna(count) or count == line["masks"]
+    return shown if whole else f"{shown} ({count:,})"
 
 
 def _best(lines: pd.DataFrame, leads: Measure) -> pd.Series[bool]:

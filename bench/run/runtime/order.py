@@ -40,7 +40,7 @@ class Order:
             name: PromptRun(ways[name], self.keys[name], RunStore(fence.folder, fence), frozenset())
             for name, fence in self.fences.items()
         }
-        metrics = open_metrics(self.config)
+        metrics = open_metrics(self.config, task)
         return Plan(self.question, Setting(self.config, site), Work(runs), task, reader, metrics)
 
 

@@ -13,15 +13,20 @@ from __future__ import annotations
 
 import importlib
 import keyword
+import math
 import pkgutil
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from numbers import Real
 from types import ModuleType
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from bench.types import BenchError, Mask
+from bench.types.errors import said_of
 from bench.types.measure import Measure
 
 Function: TypeAlias = Callable[[Mask, Mask], float | None]
@@ -40,7 +45,7 @@ class Metric:
     changes numbers. ``ready(target)``, where there is one, gives the same as a function of the
     prediction, what is needed of the target being made once.
 
-    Raises ``ValueError`` for a name that is no identifier.
+    Raises ``ValueError`` for a name that is no identifier, and what is no measure or function.
     """
 
     measure: Measure
@@ -49,8 +54,10 @@ class Metric:
     ready: Callable[[Mask], Callable[[Mask], float | None]] | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.measure, Measure) or not callable(self.of):
+            raise ValueError("a metric is a Measure and a function of two masks")
         for name in (self.measure.name, self.measure.mean):
-            if not name.isidentifier() or keyword.iskeyword(name):
+            if not str(name).isidentifier() or keyword.iskeyword(name):
                 raise ValueError(f"a metric's column must be a plain name, found {name!r}")
 
     @property
@@ -59,10 +66,37 @@ class Metric:
         return self.measure.name
 
     def against(self, target: Mask) -> Callable[[Mask], float | None]:
-        """The metric of any prediction for one target."""
-        if self.ready is not None:
-            return self.ready(target)
-        return lambda prediction: self.of(prediction, target)
+        """The metric of any prediction for one target.
+
+        Raises ``BenchError``, as the function that it gives does, where the metric's own code
+        raises anything, or gives what is neither a finite number nor none.
+        """
+        ready = None if self.ready is None else self._called(self.ready, target)
+
+        def value(prediction: Mask) -> float | None:
+            if ready is None:
+                return self._number(self._called(self.of, prediction, target))
+            return self._number(self._called(ready, prediction))
+
+        return value
+
+    def _called(self, function: Callable[..., Any], *given: Any) -> Any:
+        try:
+            return function(*given)
+        except Exception as error:
+            raise BenchError(f"metric {self.measure.origin}: {said_of(error)}") from error
+
+    def _number(self, value: Any) -> float | None:
+        if value is None:
+            return None
+        is_number = isinstance(value, Real | np.bool_)
+        number: float = self._called(float, value) if is_number else math.nan
+        if not math.isfinite(number):
+            raise BenchError(
+                f"metric {self.measure.origin}: expected a finite number, or none where it "
+                f"doesn't apply, found {number if is_number else f'a {type(value).__name__}'}"
+            )
+        return number
 
 
 def names() -> list[str]:
@@ -84,20 +118,64 @@ def metric(name: str, allow_modules: Sequence[str] = ()) -> Metric:
     never from a file.
 
     Raises ``BenchError`` for an unknown name, a number that the family doesn't have, another
-    module, an address where no ``Metric`` is, and a user's metric with a column of this shelf.
+    module, an address where no ``Metric`` is, and a user's metric that is called as one of this
+    shelf, or that can't be computed of two masks.
 
     >>> metric("nsd_3").measure.title
     'NSD@3'
     """
-    if "." in name:
-        return _own(name, allow_modules)
-    found = _on_shelf(name)
+    address = "." in name and all(part.isidentifier() for part in name.split("."))
+    found = _own(name, allow_modules) if address else _on_shelf(name)
     if found is None:
         known = names()
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise BenchError(f"unknown metric {name!r}; {hint}there are: {', '.join(known)}")
-    return found
+    named = replace(found.measure, address=name, version=str(found.version))
+    opened = replace(found, measure=named)
+    if address:
+        _try(opened)
+    return opened
+
+
+def chosen(
+    names: Sequence[str],
+    allow_modules: Sequence[str] = (),
+    *,
+    taken: Collection[str] = (),
+    beside: Sequence[Measure] = (),
+) -> tuple[Metric, ...]:
+    """The metrics of some names, each once.
+
+    ``taken`` are columns that rows and tables have for something else, ``beside`` what the rows
+    measure whatever is asked for: a metric of this shelf that is one of these is left out. Raises
+    ``BenchError`` as ``metric`` does, and for two metrics, or one and what is taken or beside,
+    that share a column, the name of a mean, or a title.
+    """
+    found: dict[str, Metric] = {}
+    held = {measure.name for measure in beside}
+    for name in dict.fromkeys(names):
+        each = metric(name, allow_modules)
+        if each.name in held and _on_shelf(name) is not None:
+            continue
+        others = [*beside, *(other.measure for other in found.values())]
+        for what, called in _CALLED.items():
+            theirs = {word for other in others for word in called(other)}
+            if shared := called(each.measure) & (theirs if what == "title" else theirs | {*taken}):
+                raise BenchError(
+                    f"metric {name!r} has the {what} {min(shared)!r}, which is another's already; "
+                    "give its measure another"
+                )
+        found[each.name] = each
+    return tuple(found.values())
+
+
+_CALLED: Mapping[str, Callable[[Measure], set[str]]] = {
+    "column": lambda measure: {measure.name},
+    "name of its mean": lambda measure: {measure.mean, measure.count},
+    "title": lambda measure: {measure.title.casefold()},
+}
+"""What tells measures apart: in rows, in tables' files, and for people."""
 
 
 def _on_shelf(name: str) -> Metric | None:
@@ -122,19 +200,38 @@ def _own(address: str, allow_modules: Sequence[str]) -> Metric:
         )
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError, TypeError, SyntaxError) as error:
-        raise BenchError(f"no metric {address!r} ({error})") from error
+    except (Exception, SystemExit) as error:  # whatever a user's module does when it is imported
+        raise BenchError(f"no metric {address!r} ({said_of(error)})") from error
     if not isinstance(found, Metric):
         raise BenchError(
             f"{address!r} is no metric: expected a bench.scoring.metrics.Metric, "
             f"found a {type(found).__name__}"
         )
-    if _on_shelf(found.name) is not None:
-        raise BenchError(
-            f"metric {address!r} has the column {found.name!r}, which is a metric of the bench's; "
-            "give its measure another name"
-        )
+    measure = found.measure
+    for what, called, known in (
+        ("column", measure.name, _on_shelf(measure.name)),
+        ("name of its mean", measure.mean, _on_shelf(measure.mean)),
+        ("title", measure.title, _titled(measure.title)),
+    ):
+        if known is not None:
+            raise BenchError(
+                f"metric {address!r} has the {what} {called!r}, which is that of a metric of the "
+                "bench's; give its measure another"
+            )
     return found
+
+
+def _titled(title: str) -> Metric | None:
+    """The metric of this shelf that tables call so, a family's whatever its number."""
+    known = {re.sub(r"\d+", "N", m.measure.title.casefold()): m for m in map(metric, names())}
+    return known.get(re.sub(r"\d+", "N", title.casefold()))
+
+
+def _try(own: Metric) -> None:
+    """Computes a user's metric of two masks, so that a mistake in it is found before a run."""
+    prediction, target = np.zeros((2, 48, 64), dtype=bool)
+    prediction[10:34, 12:40] = target[14:40, 20:50] = True
+    own.against(Mask.from_dense(target))(Mask.from_dense(prediction))
 
 
 def _stems() -> list[str]:

@@ -46,16 +46,15 @@ def nsd(prediction: Mask, target: Mask, tolerance: int = DEFAULT) -> float | Non
 def member(number: int) -> Metric:
     """NSD at a tolerance of ``number`` pixels, at least 0."""
     name = f"nsd_{number}"
-    pixels = f"{number} pixel{'s' * (number != 1)}"
     return Metric(
         Measure(
             name,
             name,
             f"NSD@{number}",
-            definition="Normalised surface distance: the share of both masks' edge pixels within "
-            f"{pixels} of the other's (surface Dice: Nikolov et al., Deep Learning to Achieve "
-            "Clinically Applicable Segmentation of Head and Neck Anatomy for Radiotherapy, arXiv "
-            "1809.04430, 2018; JMIR 2021). "
+            definition="Normalised surface distance at N pixels: the share of both masks' edge "
+            "pixels within N pixels of the other's (surface Dice: Nikolov et al., Deep Learning to "
+            "Achieve Clinically Applicable Segmentation of Head and Neck Anatomy for Radiotherapy, "
+            "arXiv 1809.04430, 2018; JMIR 2021). "
             "An edge pixel has one of its four neighbours outside the mask or the image. None for "
             "two empty masks, 0 where one is.",
         ),

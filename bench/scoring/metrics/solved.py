@@ -39,7 +39,7 @@ def member(number: int) -> Metric:
             name,
             f"solved@{number}",
             unit="share",
-            definition=f"The share of masks whose IoU is at least {number} % (Xu et al., Deep "
+            definition="The share of masks whose IoU is at least N % (Xu et al., Deep "
             "Interactive Object Selection, CVPR 2016, take a mask for done at 85 or 90 %).",
         ),
         partial(solved, percent=number),

@@ -1,0 +1,104 @@
+"""Metrics that were added to a run later: a Parquet file each, beside the run's parts.
+
+::
+
+    results/runs/<run>/metrics/<metric>.parquet   image_id, mask_id, step, <metric>
+
+The parts themselves are never written again: who reads the rows finds the metric among their
+columns, in the place of one of that name in the parts. What the metric is stands in the file's
+metadata.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.files.documents import parse_json
+from bench.files.places import Place, write_aside
+from bench.store.row_table import KEY
+from bench.types import BenchError, Measure
+
+_MEASURE = b"bench.measure"
+
+
+def write_added(folder: Place, measure: Measure, values: pd.DataFrame) -> None:
+    """Keeps a metric of a run's rows, all or nothing; ``values`` has ``KEY`` and the metric.
+
+    NaN says that it doesn't apply to a row, and is kept as null.
+    """
+    metric = measure.name
+    schema = pa.schema(
+        [
+            ("image_id", pa.string()),
+            ("mask_id", pa.string()),
+            ("step", pa.int16()),
+            (metric, pa.float64()),
+        ]
+    )
+    table = pa.Table.from_pandas(values[[*KEY, metric]], schema=schema, preserve_index=False)
+    table = table.replace_schema_metadata({_MEASURE: json.dumps(measure.plain())})
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    path = folder / "metrics" / f"{metric}.parquet"
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise BenchError(f"{path.parent}: cannot be made ({error})") from error
+    write_aside(path, sink.getvalue().to_pybytes())
+
+
+def added_names(folder: Place) -> list[str]:
+    """The columns of the metrics that were added to a run, sorted."""
+    return sorted(path.stem for path in (folder / "metrics").glob("[!.]*.parquet"))
+
+
+def added_measure(folder: Place, metric: str) -> Measure:
+    """What an added metric is; raises ``BenchError`` for a damaged file."""
+    return _read(folder, metric)[1]
+
+
+def added_images(folder: Place, metric: str) -> set[str]:
+    """The images of the rows that an added metric was computed of."""
+    return set(_read(folder, metric)[0]["image_id"].unique().to_pylist())
+
+
+def with_added(rows: pa.Table, folder: Place, columns: Sequence[str] | None) -> pa.Table:
+    """The rows of a run, sorted by ``KEY``, with the added metrics among ``columns``, or all.
+
+    Null where a metric doesn't apply, and where rows have come since it was added. Raises
+    ``BenchError`` for a damaged file.
+    """
+    for metric in added_names(folder):
+        if columns is not None and metric not in columns:
+            continue
+        values = _read(folder, metric)[0]
+        found = values[metric]
+        if not values.select(KEY).equals(rows.select(KEY)):  # rows have come since
+            known = values.to_pandas().drop_duplicates(list(KEY))
+            keys = rows.select(KEY).to_pandas()
+            merged = keys.merge(known, how="left", on=list(KEY))[metric]
+            found = pa.chunked_array([pa.array(merged, pa.float64(), from_pandas=True)])
+        there = rows.column_names.index(metric) if metric in rows.column_names else len(rows.schema)
+        kept = rows.drop_columns([metric]) if metric in rows.column_names else rows
+        rows = kept.add_column(there, metric, found)
+    return rows
+
+
+def _read(folder: Place, metric: str) -> tuple[pa.Table, Measure]:
+    path = folder / "metrics" / f"{metric}.parquet"
+    try:
+        table = pq.read_table(pa.BufferReader(path.read_bytes()), columns=[*KEY, metric])
+        said = (table.schema.metadata or {}).get(_MEASURE)
+        measure = Measure(metric, metric, metric.replace("_", " "))
+        if said is not None:
+            measure = Measure.of_plain(parse_json(said))
+    except (OSError, ValueError, TypeError, AttributeError, pa.ArrowException) as error:
+        raise BenchError(
+            f"{path}: damaged ({error}); delete it, then run `sam-bench rescore` for it again"
+        ) from error
+    return table.replace_schema_metadata(None), measure
