@@ -5,8 +5,8 @@
     python docs/house.py house.svg     writes the drawing
 
 Rooms are the folders and files of ``bench/``; an arrow from A to B says that a file in A imports
-one in B, found with ``ast`` as ``tests/test_layers.py`` does. Nothing is written by hand, so the
-drawing can't differ from the code.
+one in B, found with ``ast``; ``tests/test_layers.py`` judges the same imports. Nothing is written
+by hand, so the drawing can't differ from the code.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def rooms(root: Path = ROOT) -> dict[str, Room]:
         start = path / "__init__.py" if path.is_dir() else path
         if start.suffix == ".py" and start.is_file() and not path.stem.startswith("_"):
             files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
-            others = {name for file in files for name in _imported(file)} - {path.stem}
+            others = {name.partition(".")[0] for file in files for name in imported(file)}
+            others -= {path.stem}
             doc = ast.get_docstring(ast.parse(start.read_text(encoding="utf-8"))) or ""
             found[path.stem] = Room(path.stem, doc.partition("\n\n")[0], frozenset(others))
     known = set(found)
@@ -132,8 +133,8 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _imported(path: Path) -> Iterator[str]:
-    """Rooms that a file imports anywhere in it, for types alone too."""
+def imported(path: Path) -> Iterator[str]:
+    """Names below ``bench`` that a file imports anywhere in it, for types alone too."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
@@ -142,9 +143,9 @@ def _imported(path: Path) -> Iterator[str]:
         else:
             continue
         for name in names:
-            top, _, rest = name.partition(".")
-            if top == "bench" and rest:
-                yield rest.partition(".")[0]
+            top, _, below = name.partition(".")
+            if top == "bench" and below != "__version__":
+                yield below
 
 
 def _ways(found: Mapping[str, Room]) -> list[list[str]]:

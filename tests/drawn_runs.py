@@ -15,6 +15,7 @@ REPORT_STEPS = {
     "point_1": {"1": "1 point"},
     "point_3": {"3": "3 points"},
     "box": {"1": "box"},
+    "given": {"1": "given masks"},
 }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from house import imported
 
 import bench
 
@@ -59,21 +60,6 @@ MODULES = modules()
 
 def room_of(name: str) -> str:
     return name.partition(".")[0]
-
-
-def imported(path: Path) -> Iterator[str]:
-    """Modules of the bench that a file imports anywhere in it, below ``bench``."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        for name in names:
-            top, _, below = name.partition(".")
-            if top == "bench" and below != "__version__":
-                yield below
 
 
 def named(path: Path) -> Iterator[str]:

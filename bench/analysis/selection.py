@@ -39,12 +39,14 @@ class Selection:
     """The rows of a report: one per run, mask and reported step.
 
     ``rows`` has the columns ``run, dataset, model, protocol, prompt`` (the strategy), ``label``
-    (the reported step, such as "3 points"), ``n_points, has_box, image_id, mask_id``, what
-    ``leads`` (``iou``), ``iou_oracle, multimask, predicted_iou, carried``, and the ``further``
-    measures' columns, NaN where one doesn't apply or was never computed. ``measured`` names, by
-    run, those that were computed of all its rows: they have a mean. IoUs are in [0, 1]. A mask that
-    needed no further prompt keeps the row of its last step, ``carried``. Names that many rows share
-    (``run`` to ``label``) are categories, sorted. ``labels`` are in reading order: points by
+    (the reported step, such as "3 points"; with the prompt's name where two prompts share it),
+    ``n_points, has_box, image_id, mask_id``, what ``leads`` (``iou``), ``iou_oracle, multimask,
+    predicted_iou, carried``, and the ``further`` measures' columns, NaN where one doesn't apply or
+    was never computed. ``measured`` names, by run, those that were computed of all its rows: they
+    have a mean. Rows to which what leads doesn't apply are left out, as a note says. IoUs are in
+    [0, 1]. A mask that needed no further prompt keeps the row of its last step, ``carried``. Names
+    that many rows share (``run`` to ``label``) are categories, sorted. ``labels`` are in reading
+    order: points by
     number, then what holds a box; ``steps`` says what each is. ``of_masks`` says whether the rows
     are masks', with prompts and candidates. ``stores`` and ``headers`` go by the run's folder name;
     ``notes`` are sentences that must stand in every caption. ``every`` has the rows of all steps.
@@ -103,9 +105,9 @@ def badge(header: Mapping[str, Any], kind: str) -> str:
 def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Selection:
     """The reported steps of the runs.
 
-    Raises ``BenchError`` for no run, a run without a row, an unfinished run, the same (dataset,
-    model, prompt label, protocol) in two runs, runs of tasks that measure different things, and
-    runs that saw different data under one name.
+    Raises ``BenchError`` for no run, a run without a row or without one that is measured, an
+    unfinished run, the same (dataset, model, prompt, protocol) in two runs, runs of tasks that
+    measure different things, and runs that saw different data under one name.
     ``allow_partial`` lets unfinished runs and different data through, and notes them.
     """
     unique = {store.folder.resolve(): store for store in stores}
@@ -121,16 +123,19 @@ def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Select
     found = {n: measures_of(named[n], headers[n]) for n in named}
     leads = _leading(found)
     further = _further(found)
-    tables = [_reported(named[n], headers[n], found[n]) for n in named]
-    rows = _frame(tables, [m.name for m in further])
+    labels = _labels(headers)
+    tables = [_reported(named[n], labels[n], found[n]) for n in named]
+    rows = _frame(tables, [leads.name, *(m.name for m in further)])
     lacking = {n: _lacking(rows[rows["run"] == n], named[n], further) for n in named}
     _refuse_duplicates(rows, named)
+    rows, left_out = _measured(rows, leads, named)
     said += notes.different_data(rows, named, headers, allow_partial)
     said += [
         *notes.subsets(headers),
         *notes.failed(headers),
         *notes.skipped(rows, headers),
         *notes.carried(rows),
+        *left_out,
     ]
     said += [str(note) for header in headers.values() for note in header.get("notes") or ()]
     said += notes.not_everywhere(rows, named, further, lacking)
@@ -230,7 +235,40 @@ def label_of(said: Any) -> str:
     return str(Step.of_plain(said)) if isinstance(said, Mapping) else str(said)
 
 
-def _reported(store: RunStore, header: Mapping[str, Any], found: Measured) -> pa.Table:
+def _labels(headers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[int, str]]:
+    """What each run's reported steps are called, by run.
+
+    Where two prompts of a series share a step (``box``, and the first of ``box_and_points``), its
+    label bears the prompt's name, but for the one prompt that ends with it.
+    """
+    labels = {
+        run: {int(at): label_of(said) for at, said in (header.get("report_steps") or {}).items()}
+        for run, header in headers.items()
+    }
+    prompts = {run: str(part(header, "prompt").get("name")) for run, header in headers.items()}
+    asked: dict[tuple[str, ...], set[str]] = {}
+    for run, header in headers.items():
+        series = [str(part(header, kind).get("name")) for kind in ("dataset", "model", "protocol")]
+        for label in labels[run].values():
+            asked.setdefault((*series, label), set()).add(prompts[run])
+    shared: dict[str, set[str]] = {}
+    for (*_, label), names in asked.items():
+        if len(names) > 1:
+            shared.setdefault(label, set()).update(names)
+    for label, names in shared.items():
+        ends = {prompts[run] for run, own in labels.items() if own and own[max(own)] == label}
+        if len(ends & names) == 1:
+            names -= ends
+    return {
+        run: {
+            step: f"{label} ({prompts[run]})" if prompts[run] in shared.get(label, ()) else label
+            for step, label in own.items()
+        }
+        for run, own in labels.items()
+    }
+
+
+def _reported(store: RunStore, labels: Mapping[int, str], found: Measured) -> pa.Table:
     """The rows of one run at its reported steps, each under the label of its step."""
     measured = [found.leads.name, *(measure.name for measure in found.further)]
     wanted = [*_CORE, *measured, *(_OF_MASKS if found.of_masks else [])]
@@ -240,9 +278,8 @@ def _reported(store: RunStore, header: Mapping[str, Any], found: Measured) -> pa
     rows = rows.add_column(0, "run", _everywhere(store.folder.name, rows))
     taken, same_mask = rows["step"].to_numpy(), same_as_next(rows, ["image_id", "mask_id"])
     number = np.concatenate([[0], np.cumsum(~same_mask)[:-1]])
-    steps = header.get("report_steps") or {taken.max(): rows["prompt"][0]}
     tables: list[pa.Table] = []
-    for step, label in sorted((int(step), label_of(said)) for step, said in steps.items()):
+    for step, label in sorted((labels or {int(taken.max()): str(rows["prompt"][0])}).items()):
         reached = rows.filter(taken == step)
         if not len(reached):
             raise BenchError(f"{store.folder}: no row at step {step}, reported as {label!r}")
@@ -267,9 +304,27 @@ def _frame(tables: Sequence[pa.Table], measured: Sequence[str]) -> pd.DataFrame:
     together = pa.concat_tables(tables, promote_options="default").unify_dictionaries()
     rows: pd.DataFrame = together.to_pandas()
     rows[[name for name in measured if name not in rows]] = np.nan
+    rows = rows.astype(dict.fromkeys(measured, np.float64))
     for name in _NAMES:
         rows[name] = rows[name].cat.set_categories(sorted(rows[name].cat.categories))
     return rows
+
+
+def _measured(
+    rows: pd.DataFrame, leads: Measure, stores: Mapping[str, RunStore]
+) -> tuple[pd.DataFrame, list[str]]:
+    """The rows to which what leads applies, and a sentence for each run that has others too."""
+    applies = rows[leads.name].notna()
+    said = []
+    for run in sorted(map(str, rows.loc[~applies, "run"].unique())):
+        of_run = applies[rows["run"] == run]
+        if not of_run.any():
+            raise BenchError(f"{stores[run].folder}: {leads.title} applies to none of its rows")
+        said.append(
+            f"{run}: {int((~of_run).sum()):,} of {len(of_run):,} rows are left out, to which "
+            f"{leads.title} doesn't apply."
+        )
+    return (rows[applies].reset_index(drop=True) if said else rows), said
 
 
 def _plain(rows: pa.Table, of_masks: bool) -> pa.Table:

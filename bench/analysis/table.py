@@ -18,7 +18,7 @@ from bench.analysis.stats import (
     mean_interval,
 )
 from bench.analysis.words import definitions
-from bench.types import IOU, ORACLE, BenchError, Measure
+from bench.types import ORACLE, BenchError, Measure
 
 SERIES = ["model", "protocol"]
 """What a curve, a bar or a line of the table stands for, next to its dataset and label."""
@@ -202,7 +202,7 @@ def _caption(
     leads = selection.leads
     protocols = sorted(lines["protocol"].unique())
     interval = f"a 95 % interval from {samples:,} bootstrap samples over images"
-    if leads.name == IOU.name:
+    if leads.is_iou:
         sentences = [f"mIoU: mean IoU over masks, in points (×100), with {interval}."]
     else:
         what = f" {leads.definition}" if leads.definition else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, TypeAlias
@@ -45,6 +46,15 @@ def add_overrides(parser: Parser, example: str) -> None:
     """The words ``KEY=VALUE`` that change the configuration, and ``--config-dir``."""
     add_config_dir(parser)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=f"such as {example}")
+
+
+def groups_in(overrides: Sequence[str]) -> set[str]:
+    """What the overrides are about: the first word of each key.
+
+    >>> sorted(groups_in(["model.args.size=s", "+seed=3", "prompt=[box]"]))
+    ['model', 'prompt', 'seed']
+    """
+    return {re.split(r"[=.]", word)[0].lstrip("+~") for word in overrides}
 
 
 def add_results(parser: Parser) -> None:

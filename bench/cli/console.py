@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from bench.analysis.section import Section
     from bench.report import Request
     from bench.run.plan import Plan
+    from bench.store.runs import ImageError
 
 
 def output() -> Console:
@@ -57,8 +59,11 @@ def show_plans(plans: Sequence[Plan], screen: Console) -> None:
     screen.print(forecast_table([forecast(plan) for plan in plans], free_bytes(results)))
 
 
-def show_runs(request: Request, out: Path | None) -> None:
-    """Prints the table, and writes the whole report where a folder is given for it."""
+def show_runs(request: Request, out: Path | None) -> int:
+    """Prints the table, and writes the whole report where a folder is given for it.
+
+    Gives the exit code: 2 and a line on standard error where a figure of the report failed.
+    """
     from bench.analysis.selection import select
     from bench.analysis.table import miou_table
     from bench.report.pages.write import write
@@ -72,7 +77,7 @@ def show_runs(request: Request, out: Path | None) -> None:
         screen.print(to_rich(table))
         for section in further_tables(chosen, table, request):
             screen.print(table_of(section))
-        return
+        return 0
     report = write(request, out)
     screen.print(to_rich(report.table))
     for section in report.sections:
@@ -80,3 +85,15 @@ def show_runs(request: Request, out: Path | None) -> None:
     for sentence in report.answer:
         screen.print(sentence, highlight=False, markup=False)
     screen.print(f"report: {report.page}", highlight=False, markup=False, soft_wrap=True)
+    for sentence in report.failed:
+        sys.stderr.write(f"sam-bench: {sentence}; the rest of the report is written\n")
+    return 2 if report.failed else 0
+
+
+def say_failed(failed: Sequence[ImageError]) -> int:
+    """The exit code: 3 and a line on standard error where images failed."""
+    if not failed:
+        return 0
+    count = f"{len(failed)} image{'s' * (len(failed) > 1)}"
+    sys.stderr.write(f"sam-bench: {count} failed; errors.jsonl in the run says why\n")
+    return 3

@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.config.hints import fits, hints_of, said
 from bench.types import BenchError
-from bench.types.errors import said_of
+from bench.types.errors import told
 
 
 @dataclass
@@ -31,7 +31,10 @@ class Component:
 
 
 def load_class(
-    component: Component, room: ModuleType, allow_modules: Sequence[str] = ()
+    component: Component,
+    room: ModuleType,
+    allow_modules: Sequence[str] = (),
+    contract: type[Any] | None = None,
 ) -> type[Any]:
     """The class that a component names, its arguments checked against the constructor's.
 
@@ -40,8 +43,9 @@ def load_class(
     imported before that is sure. ``allow_modules`` must come from the user's own words, never from
     a file. A class of a room that has moved is found by its old address too.
 
-    Raises ``BenchError`` for another module, a name that isn't a class, unknown, missing or unset
-    (``???``) arguments, and arguments of another type than the constructor's annotations say.
+    Raises ``BenchError`` for another module, one that fails as it is imported, a name that isn't
+    a class, a class without the methods of the ``contract``, unknown, missing or unset (``???``)
+    arguments, and arguments of another type than the constructor's annotations say.
     """
     module_name, _, class_name = address(str(component.target), room).rpartition(".")
     users = _within(module_name, allow_modules)
@@ -51,13 +55,11 @@ def load_class(
             f"({', '.join((room.__name__, *allow_modules))}); if it is yours, allow it on the "
             f"command line: runtime.allow_modules=[{module_name}], or --allow-module {module_name}"
         )
-    try:
-        target = getattr(importlib.import_module(module_name), class_name)
-    except (Exception, SystemExit) as error:  # whatever a user's module does when it is imported
-        looked = "" if component.target == f"{module_name}.{class_name}" else f" in {module_name}"
-        raise BenchError(
-            f"{component.name}: no class {component.target!r}{looked} ({said_of(error)})"
-        ) from error
+    looked = "" if component.target == f"{module_name}.{class_name}" else f" in {module_name}"
+    missing = f"{component.name}: no class {component.target!r}{looked}"
+    module = load_module(module_name, missing)
+    if (target := getattr(module, class_name, None)) is None:
+        raise BenchError(f"{missing} (module {module_name!r} has no {class_name!r})")
     if not inspect.isclass(target):
         raise BenchError(f"{component.name}: target {component.target!r} is not a class")
     if not users and not _within(target.__module__, [room.__name__]):
@@ -65,10 +67,42 @@ def load_class(
             f"{component.name}: target {component.target!r} is written in {target.__module__}, "
             f"expected in {room.__name__}"
         )
+    if contract is not None:
+        check_keeps(target, contract, component.name)
     with suppress(ValueError):  # a class written in C may have no signature to check
         _check_args(component, inspect.signature(target).parameters, hints_of(target))
     found: type[Any] = target
     return found
+
+
+def load_module(name: str, missing: str) -> ModuleType:
+    """The module of that name, which the user has allowed or the bench has.
+
+    Raises ``BenchError``: ``missing`` and why where it isn't there, what went wrong where it fails
+    or ends the program as it is imported.
+    """
+    try:
+        return importlib.import_module(name)
+    except (ImportError, ValueError) as error:
+        raise BenchError(f"{missing} ({' '.join(str(error).split())})") from error
+    except (Exception, SystemExit) as error:
+        raise BenchError(f"module {name!r} fails as it is imported: {told(error)}") from error
+
+
+def check_keeps(thing: object, contract: type[Any], name: str) -> None:
+    """Raises ``BenchError`` unless a thing, or a class by itself, has what the contract names."""
+    owed = {
+        member
+        for member, value in {**contract.__annotations__, **vars(contract)}.items()
+        if not member.startswith("_")
+        and not (inspect.isclass(thing) and isinstance(value, property))
+    }
+    if lacking := sorted(member for member in owed if not hasattr(thing, member)):
+        kind = thing if inspect.isclass(thing) else type(thing)
+        raise BenchError(
+            f"{name}: {kind.__module__}.{kind.__name__} has no {', '.join(lacking)}, as a "
+            f"{contract.__name__} has"
+        )
 
 
 def address(target: str, room: ModuleType) -> str:

@@ -54,6 +54,10 @@ class RunConfig:
     figure: str | None = None
 
 
+_ARGUMENT = re.compile(r"(task|model|dataset|protocol|prompts\.\w+)\.args\.")
+"""Where an override begins that gives a component an argument."""
+
+
 def conf_dir() -> Path:
     """The folder of YAMLs that comes with the bench: in a checkout or in an installed wheel."""
     package = Path(__file__).resolve().parents[1]
@@ -147,8 +151,8 @@ def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, s
     overrides = [*fixed, *(f"{name}={value}" for name, value in swept.items())]
     if extra_dir is not None:
         overrides.append(f"hydra.searchpath=[file://{extra_dir.resolve()}]")
-    # A dataset's arguments need not stand in its YAML: its class says what there is.
-    overrides = [f"++{word}" if word.startswith("dataset.args.") else word for word in overrides]
+    # Arguments need not stand in the YAML of their component: its class says what there is.
+    overrides = [f"++{word}" if _ARGUMENT.match(word) else word for word in overrides]
     ConfigStore.instance().store(name="run_schema", node=RunConfig)
     GlobalHydra.instance().clear()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
@@ -161,6 +165,7 @@ def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, s
     _refuse_additions(config)
     if nested := [each for each in config.metrics if not isinstance(each, str)]:
         raise BenchError(f"configuration: {_no_list('metrics', nested[0])} in it")
+    _refuse_nameless(config)
     given = {word.partition("=")[0].lstrip("+") for word in fixed} | set(swept)
     if config.runtime.allow_modules and "runtime.allow_modules" not in given:
         raise BenchError(
@@ -226,6 +231,8 @@ def _one_line(error: Exception) -> str:
     text = text.partition("Config search path")[0]
     if isinstance(error.__cause__, OmegaConfBaseException):
         text = f"{text}: {error.__cause__}"
+    if added := re.match(r"Error merging override \+\+([^=]+)=(?s:.)*subclass of Component", text):
+        return _unknown_key(added[1])  # of a prompt that isn't chosen
     lines = [line.strip().removeprefix("In 'run': ") for line in text.splitlines()]
     said = [line for line in lines if line and not line.startswith(("full_key:", "object_type="))]
     line = " ".join(dict.fromkeys(said))
@@ -247,6 +254,15 @@ def _unknown_key(key: str) -> str:
     )
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(top))}"
     return f"nothing is called {key!r}; {hint}"
+
+
+def _refuse_nameless(config: RunConfig) -> None:
+    """Refuses components whose name, which stands in rows, tables and folders, says nothing."""
+    groups = {group: getattr(config, group) for group in ("task", "model", "dataset", "protocol")}
+    groups |= {f"prompts.{name}": prompt for name, prompt in config.prompts.items()}
+    for group, component in groups.items():
+        if not component.name.strip():
+            raise BenchError(f"{group}.name is empty: give {group}.name=… a word, or leave it out")
 
 
 def _refuse_additions(node: object, path: str = "") -> None:

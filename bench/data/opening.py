@@ -85,7 +85,7 @@ def open_whole(dataset: Component, site: Site, allow_modules: Sequence[str] = ()
     module isn't among ``allow_modules``.
     """
     part = replace(dataset, args=reader_args(dataset))
-    reader: Reader = load_class(part, readers, allow_modules)(**part.args, site=site)
+    reader: Reader = load_class(part, readers, allow_modules, Reader)(**part.args, site=site)
     return reader
 
 

@@ -12,7 +12,7 @@ from bench.types import Segmenter, Site
 
 def model_class(model: Component, allow_modules: Sequence[str] = ()) -> type[Any]:
     """The class of a model, with nothing loaded; raises ``BenchError`` as ``load_class`` does."""
-    return load_class(model, models, allow_modules)
+    return load_class(model, models, allow_modules, Segmenter)
 
 
 def load_model(model: Component, site: Site, allow_modules: Sequence[str] = ()) -> Segmenter:

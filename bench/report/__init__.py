@@ -39,7 +39,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was written: the folder, its files, the table and the answer in sentences."""
+    """What was written: the folder, its files, the table and the answer in sentences.
+
+    ``failed`` says in a sentence each which figures could not be drawn; the rest is there.
+    """
 
     folder: Path
     page: Path
@@ -47,10 +50,13 @@ class Report:
     table: Table
     answer: tuple[str, ...]
     sections: tuple[Section, ...] = ()
+    failed: tuple[str, ...] = ()
 
 
 def write_report(stores: Sequence[RunStore], out: Path, **settings: Any) -> Report:
     """Writes the report of some runs into the folder ``out``, all of it or nothing.
+
+    But for figures that can't be drawn: they are left out, and `Report.failed` says why.
 
     ``settings`` are the fields of `Request`. ``table.csv, table.md, table.tex, index.html,
     report.json`` and, in ``figures/``, every figure as PDF, SVG and PNG. The same runs give the

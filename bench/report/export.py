@@ -53,7 +53,7 @@ def export_prompts(store: RunStore, path: Path) -> int:
                 box,
                 str(bool(row["multimask"])).lower(),
                 feedback if row["step"] > 1 else "none",
-                row["cues"] or "",
+                "" if pd.isna(row["cues"]) else row["cues"],
             ]
         )
     write_aside(path, sink.getvalue().encode())

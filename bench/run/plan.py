@@ -13,6 +13,7 @@ from bench.data.opening import open_dataset, pin_dataset
 from bench.files.places import local_side, place
 from bench.models.abilities import check_keeps_embeddings
 from bench.models.loading import model_class
+from bench.run.promises import check_task
 from bench.scoring.metrics import Metric, chosen
 from bench.store.lock import Fence
 from bench.store.remedy import how_to_add
@@ -106,7 +107,6 @@ def make_plan(config: RunConfig) -> Plan:
     the run began among it.
     """
     task = open_task(config)
-    metrics = open_metrics(config, task)
     ways = task.ways(config)
     runtime = config.runtime
     site = runtime.site() if task.asks_model else runtime.reading_site()
@@ -118,6 +118,8 @@ def make_plan(config: RunConfig) -> Plan:
     if task.asks_model and runtime.embedding_cache is not None:
         check_keeps_embeddings(model_class(config.model, runtime.allow_modules), config.model.name)
     question = replace(task.settle(config, site), dataset=pin_dataset(config.dataset, site))
+    check_task(task, ways, question)
+    metrics = open_metrics(config, task)
     fingerprint = reader.fingerprint()
     runs = {name: _prompt_run(question, runtime, name, ways[name], reader, ids) for name in ways}
     work = Work(runs, ids, _todo(runtime, ids, runs), fingerprint)

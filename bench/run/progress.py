@@ -24,7 +24,8 @@ class RunProgress:
     """Counts images and keeps a running mean per prompt; a context manager.
 
     ``every`` is the seconds between two plain lines where standard error is no terminal, ``leads``
-    what the running means are of.
+    what the running means are of, ``before`` what earlier commands have found of it, by prompt:
+    the means are over all that the run has.
     """
 
     def __init__(
@@ -34,10 +35,11 @@ class RunProgress:
         console: Console,
         every: float = 30.0,
         leads: Measure = IOU,
+        before: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         self._title, self._total, self._every = title, total, every
         self._console, self._leads = console, leads
-        self._sums: dict[str, tuple[float, int]] = {}
+        self._sums = {name: (sum(some), len(some)) for name, some in (before or {}).items()}
         self._done = self._failed = 0
         self._start = self._spoken = time.monotonic()
         self._bar = Progress(
@@ -89,14 +91,14 @@ class RunProgress:
 
     def _say(self) -> None:
         seen, rate = self._done + self._failed, self._rate()
-        left = (self._total - seen) / rate if rate else float("nan")
-        failed = f", {self._failed} failed" if self._failed else ""
-        self._console.print(
-            f"{self._title}: {seen}/{self._total} images{failed}, {rate:.2f} img/s, "
-            f"{left:.0f} s left, {self._means()}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        said = [f"{self._title}: {seen}/{self._total} images"]
+        if self._failed:
+            said.append(f"{self._failed} failed")
+        said.append(f"{rate:.2f} img/s")
+        if rate and seen < self._total:
+            said.append(f"{(self._total - seen) / rate:.0f} s left")
+        said += filter(None, [self._means()])
+        self._console.print(", ".join(said), highlight=False, soft_wrap=True)
 
     def _rate(self) -> float:
         return (self._done + self._failed) / max(time.monotonic() - self._start, 1e-9)
@@ -104,7 +106,7 @@ class RunProgress:
     def _means(self) -> str:
         shown = self._leads.shown
         means = [f"{p} {shown(total / n)}" for p, (total, n) in self._sums.items() if n]
-        return f"{self._leads.title} " + " · ".join(means) if means else ""
+        return f"{self._leads.title} of the run so far: " + " · ".join(means) if means else ""
 
 
 def run_plan(plan: Plan, screen: Console | None = None) -> list[ImageError]:
@@ -132,8 +134,23 @@ def run_plan(plan: Plan, screen: Console | None = None) -> list[ImageError]:
         else None
     )
     try:
-        with RunProgress(title, len(plan.work.todo), screen, leads=leads) as progress:
+        before = _found_before(plan) if plan.work.todo else {}
+        todo = len(plan.work.todo)
+        with RunProgress(title, todo, screen, leads=leads, before=before) as progress:
             return run(plan, progress, profile)
     finally:
         if profile is not None and profile.folder is not None:
             say(f"profile: {profile.folder / 'profile.md'}")
+
+
+def _found_before(plan: Plan) -> dict[str, list[float]]:
+    """What leads of the runs' rows on disk, of the last steps, by prompt."""
+    from bench.store.row_table import read_parts
+
+    leads, found = plan.task.measures[0].name, {}
+    for name, run in plan.work.runs.items():
+        sound = [part.path for part in run.store.survey().sound]  # the images of others are redone
+        rows = read_parts(sound, [leads], str(run.store.folder)).to_pandas()
+        last = rows.drop_duplicates(["image_id", "mask_id"], keep="last")
+        found[name] = last[leads].dropna().tolist()
+    return found

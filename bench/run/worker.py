@@ -17,6 +17,7 @@ from bench.run.embeddings.cache import Encoder
 from bench.run.findings import Progress
 from bench.run.health import Health
 from bench.run.plan import Job, Plan
+from bench.run.promises import check_rows
 from bench.run.writer import Pending
 from bench.store.runs import ImageError
 from bench.tasks.contract import Case, Lent, Scored
@@ -69,6 +70,7 @@ class Worker:
         self._health = Health(runtime.allow_degenerate)
         self._where = ", ".join(str(run.store.folder) for run in plan.work.runs.values())
         self._leads = plan.task.measures[0].name
+        self._steps = {name: run.way.steps for name, run in plan.work.runs.items()}
         lent = Lent(
             segmenter=self.segmenter,
             embed=self._embed,
@@ -129,7 +131,15 @@ class Worker:
             self._use_one_thread()
             self._watch.turn_to(*(job.image_id for job, _ in group))
             cases = [Case(sample, job.prompts) for job, sample in group]
-            for case, scored in zip(cases, self._scorer(cases, self._watch), strict=True):
+            found = self._scorer(cases, self._watch)
+            if [one.image_id for one in found] != [case.sample.image_id for case in cases]:
+                raise BenchError(
+                    f"{self._plan.question.task.name}: it must score each image that it is given, "
+                    "in their order"
+                )
+            for case, scored in zip(cases, found, strict=True):
+                steps = {name: self._steps[name] for name in case.lacking}
+                check_rows(self._plan.task, steps, self._plan.question, scored)
                 embedding = self._embedded.pop(scored.image_id, None)
                 self._health.look(case.sample, embedding, scored.rows, self._where)
                 self._finished[scored.image_id] = scored
@@ -196,7 +206,10 @@ class Worker:
     def _read(self, job: Job) -> Sample:
         self._watch.turn_to(job.image_id)
         with self._watch("read"):
-            return self._plan.reader.read(job.image_id)
+            sample = self._plan.reader.read(job.image_id)
+        if sample.image_id != job.image_id:
+            raise BenchError(f"asked for {job.image_id!r}, the reader gives {sample.image_id!r}")
+        return sample
 
     def _fail(self, error: ImageError) -> None:
         if self._plan.setting.runtime.strict:

@@ -43,7 +43,7 @@ def read_parts(paths: Sequence[Place], columns: Sequence[str] | None, run: str) 
     groups = [paths[start : start + _TOGETHER] for start in range(0, len(paths), _TOGETHER)]
     with mapping(THREADS, "rows") as each:
         tables = [empty, *each(together, groups)]
-    table = pa.concat_tables(tables, promote_options="default")
+    table = _numbers_for_nothing(pa.concat_tables(tables, promote_options="default"))
     if wanted is None:
         known = [name for name in COLUMNS if name in table.column_names]
         table = table.select([*known, *(n for n in table.column_names if n not in COLUMNS)])
@@ -59,10 +59,19 @@ def read_parts(paths: Sequence[Place], columns: Sequence[str] | None, run: str) 
 
 
 def _empty(wanted: Sequence[str] | None) -> pa.Table:
-    """No rows of the wanted columns; of a metric, as of all that is not known, numbers."""
+    """No rows of the wanted columns; of what isn't known here, the parts say the type."""
     names = list(KEY) if wanted is None else wanted
-    fields = [(name, COLUMNS.get(name, pa.float64())) for name in names]
-    return pa.schema(fields).empty_table()
+    return pa.schema([(name, COLUMNS.get(name, pa.null())) for name in names]).empty_table()
+
+
+def _numbers_for_nothing(table: pa.Table) -> pa.Table:
+    """The table, with numbers for a column that no part has: a metric that nobody asked for."""
+    return table.cast(
+        pa.schema(
+            field.with_type(pa.float64()) if pa.types.is_null(field.type) else field
+            for field in table.schema
+        )
+    )
 
 
 def same_as_next(table: pa.Table, names: Sequence[str]) -> npt.NDArray[np.bool_]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from bench import prompts, protocol, tasks
-from bench.config.component import load_class
+from bench.config.component import check_keeps, load_class
 from bench.config.composing import RunConfig
 from bench.protocol import Protocol
 from bench.tasks.contract import Task
@@ -14,8 +12,10 @@ from bench.types import PromptStrategy
 
 def open_task(config: RunConfig) -> Task:
     """The task, made of its arguments; raises ``BenchError`` as ``load_class`` does."""
-    found: Callable[..., Task] = load_class(config.task, tasks, config.runtime.allow_modules)
-    return found(**config.task.args)
+    found = load_class(config.task, tasks, config.runtime.allow_modules, Task)
+    task: Task = found(**config.task.args)
+    check_keeps(task, Task, config.task.name)
+    return task
 
 
 def open_protocol(config: RunConfig) -> Protocol:
@@ -28,7 +28,9 @@ def open_protocol(config: RunConfig) -> Protocol:
 def open_strategies(config: RunConfig) -> dict[str, PromptStrategy]:
     """The prompt strategies by name, under the protocol."""
     chosen = open_protocol(config)
-    return {
-        name: load_class(each, prompts, config.runtime.allow_modules)(**each.args, protocol=chosen)
-        for name, each in config.prompts.items()
-    }
+    strategies: dict[str, PromptStrategy] = {}
+    for name, each in config.prompts.items():
+        found = load_class(each, prompts, config.runtime.allow_modules, PromptStrategy)
+        strategies[name] = found(**each.args, protocol=chosen)
+        check_keeps(strategies[name], PromptStrategy, name)
+    return strategies

@@ -191,8 +191,9 @@ class Rounds:
             track.prompt,
             mask_rng(self.seed, sample.image_id, track.target.mask_id, step),
         )
-        if prompt is None:
+        if prompt is None and previous is not None:
             return False
+        prompt = _checked(prompt, track.name, track.strategy)
         logits = None if previous is None else previous.mask_logits
         if logits is not None and self.protocol.feeds_back():
             prompt = prompt.having(MaskCue(logits))
@@ -233,19 +234,13 @@ class Rounds:
         return dict(zip(scores, encoded, strict=True))
 
     def _row(self, track: _Track, step: int, encoded: Mapping[int, str]) -> MaskRow:
-        sample, target = track.scene.sample, track.target
         prompt, result = track.prompt, track.score
         assert prompt is not None
         assert result is not None
-        return MaskRow(
+        return MaskRow.of(
+            track.scene.sample,
+            track.target,
             dataset=self.dataset,
-            image_id=sample.image_id,
-            mask_id=target.mask_id,
-            category=target.category,
-            attributes=target.attributes,
-            height=sample.shape[0],
-            width=sample.shape[1],
-            area=target.mask.area,
             model=self.model,
             prompt=track.name,
             protocol=self.protocol_name,
@@ -264,6 +259,22 @@ class Rounds:
             mask_rle=encoded.get(id(result)),
             metrics=result.metrics,
         )
+
+
+def _checked(prompt: Prompt | None, name: str, strategy: PromptStrategy) -> Prompt:
+    """What a strategy gives, where that is a prompt of the kinds that it asks for.
+
+    Raises ``BenchError`` for anything else, none as the first prompt among it.
+    """
+    if not isinstance(prompt, Prompt):
+        first = " as the first prompt" if prompt is None else ""
+        raise BenchError(f"prompt {name}: next gives {prompt!r:.60}{first}, expected a Prompt")
+    if beyond := prompt.kinds - strategy.prompt_kinds - {"mask_logits"}:
+        raise BenchError(
+            f"prompt {name}: next gives {', '.join(sorted(beyond))}, and prompt_kinds says "
+            f"{', '.join(sorted(strategy.prompt_kinds))}"
+        )
+    return prompt
 
 
 def mask_rng(seed: int, image_id: str, mask_id: str, step: int) -> np.random.Generator:

@@ -1,4 +1,4 @@
-"""The one error of the bench."""
+"""The one error of the bench, and how errors of other people's code are told."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ class BenchError(Exception):
     """A user's mistake or a broken input: shown as one clear line, exit code 2."""
 
 
-def said_of(error: BaseException) -> str:
-    r"""An error that somebody's own code raised, in one line, and where in that code.
+def told(error: BaseException, file: str | None = None) -> str:
+    """What went wrong in somebody's own code, in one line: the kind, the words, file and line.
 
-    >>> said_of(ValueError("no such\n  thing"))
-    'ValueError: no such thing'
+    The place is where it went wrong, or of ``file``, where it passed through that, the last line;
+    none where it went wrong here, as with a function that takes other arguments than it is given.
     """
     words = ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))
-    frames = traceback.extract_tb(error.__traceback__)[-1:]
-    own = [f for f in frames if not f.filename.startswith((_BENCH, "<"))]
-    return "".join([words, *(f", {frame.filename} line {frame.lineno}" for frame in own)])
+    every = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in every if frame.filename == file] or every
+    # The words of a syntax error name its place.
+    if isinstance(error, SyntaxError) or not frames or frames[-1].filename.startswith(_BENCH):
+        return words
+    return f"{words} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"

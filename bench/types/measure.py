@@ -87,6 +87,14 @@ class Measure:
         """What stands behind a difference: "points", "pixels", or nothing."""
         return {"points": "points", "share": "points", "pixels": "pixels"}.get(self.unit, "")
 
+    @property
+    def is_iou(self) -> bool:
+        """Whether it is the IoU of prompted masks, of which published numbers and figures tell.
+
+        A task may call another measure ``iou``, such as that of boxes.
+        """
+        return (self.name, self.title, self.unit) == (IOU.name, IOU.title, IOU.unit)
+
     def is_ahead(self, difference: float) -> bool:
         """Whether who has so much more is the better one."""
         return difference > 0 if self.better == "higher" else difference < 0

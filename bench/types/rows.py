@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from bench.types.values import Sample, Target
 
 Int8: TypeAlias = Annotated[int, "int8"]
 Int16: TypeAlias = Annotated[int, "int16"]
@@ -64,3 +67,17 @@ class MaskRow(Row):
     selected: Annotated[int | None, "int8"]
     multimask: bool
     mask_rle: str | None
+
+    @classmethod
+    def of(cls, sample: Sample, target: Target, **others: Any) -> MaskRow:
+        """The row of a target of an image; ``others`` are the fields that neither of them says."""
+        return cls(
+            image_id=sample.image_id,
+            mask_id=target.mask_id,
+            category=target.category,
+            attributes=target.attributes,
+            height=sample.shape[0],
+            width=sample.shape[1],
+            area=target.mask.area,
+            **others,
+        )

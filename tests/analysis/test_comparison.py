@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 
 from bench.analysis.comparing.comparison import compare
+from bench.analysis.comparing.differences import answer, differences
 from bench.analysis.comparing.gate import Gate, judged
+from bench.analysis.selection import select
 from bench.analysis.stats import clustered_draws
-from bench.analysis.table import dataset_seed
+from bench.analysis.table import dataset_seed, miou_table
 from bench.report.pages.comparison import (
     differing,
     further_section,
@@ -120,6 +122,56 @@ def test_sides_that_make_no_comparison_are_refused(bench):
     with pytest.raises(BenchError, match="unfinished"):
         compare([a], [half], samples=SAMPLES)
     assert "partial" in compare([a], [half], samples=SAMPLES, allow_partial=True).caption
+
+
+def given(row, **said):
+    """A row of a mask that nothing asked for."""
+    return row(n_points=0, point_coords=[], point_labels=[], prompt="given", **said)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_given_masks_stand_against_every_prompt_of_a_model(bench, row, turned):
+    marks = [(f"m{i}", f"i{i % 3}") for i in range(6)]
+    theirs = [given(row, mask_id=m, image_id=i, iou=0.5, model="tool") for m, i in marks]
+    tool = bench.run(model="tool", prompt="given", rows=theirs, title="Tool")
+    box = {"n_points": 0, "point_coords": [], "point_labels": [], "box": [0.0, 0.0, 3.0, 2.0]}
+    asked = [bench.run(model="sam", prompt=prompt, title="Sam", rows=[
+                 row(mask_id=m, image_id=i, iou=iou, model="sam", prompt=prompt, **cue)
+                 for m, i in marks])
+             for prompt, iou, cue in (("point_1", 0.75, {}), ("box", 0.25, box))]  # fmt: skip
+    sides = ([tool], asked)
+    found = compare(*(sides[::-1] if turned else sides), samples=SAMPLES)
+    assert found.table["prompt"].tolist() == ["1 point", "box"]
+    sign = -1 if turned else 1
+    assert found.table["delta"].tolist() == [-0.25 * sign, 0.25 * sign]
+    assert (found.table["masks"] == 6).all()
+    assert (found.table["left_out"] == 0).all()
+    assert "Tool was given, not asked for: its masks stand against every prompt." in found.caption
+    pairs = found.pairs.groupby("label", observed=True)
+    side = "b" if turned else "a"
+    assert pairs[f"iou_{side}"].unique().map(list).to_dict() == {"1 point": [0.5], "box": [0.5]}
+
+
+def test_equal_numbers_are_called_equal(bench, row):
+    rows = {m: [row(mask_id=f"m{i}", image_id=f"i{i % 3}", iou=0.1 * i, model=m) for i in range(9)]
+            for m in ("a", "b")}  # fmt: skip
+    stores = [bench.run(model=m, prompt="point_1", rows=rows[m]) for m in rows]
+    (sentence,) = compare(stores[:1], stores[1:], samples=SAMPLES).answer
+    assert sentence == "1 point: a and b give the same numbers on shapes."
+    selection = select(stores)
+    table = miou_table(selection, samples=SAMPLES)
+    said = answer(selection, table, differences(selection, table, samples=SAMPLES))
+    assert said[1] == "On the same masks a and b give the same numbers."
+
+
+def test_equal_numbers_of_one_image_have_no_leader(bench, row):
+    stores = [bench.run(model=m, prompt="point_1", rows=[row(model=m)]) for m in ("a", "b")]
+    (sentence,) = compare(stores[:1], stores[1:], samples=SAMPLES).answer
+    assert sentence == "1 point: a and b give the same numbers on shapes."
+    selection = select(stores)
+    table = miou_table(selection, samples=SAMPLES)
+    said = answer(selection, table, differences(selection, table, samples=SAMPLES))
+    assert said[1] == "On the same masks a and b give the same numbers."
 
 
 def test_masks_that_only_one_side_has_are_left_out_and_counted(bench, row):

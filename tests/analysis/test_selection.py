@@ -1,10 +1,14 @@
 import math
+from dataclasses import dataclass
+from typing import Annotated
 
 import pytest
 
 from bench.analysis.selection import select
+from bench.analysis.table import miou_table
 from bench.scoring.metrics import metric
-from bench.types import BenchError, Measure
+from bench.store.runs import RunStore, run_name
+from bench.types import BenchError, Measure, Row, Step
 
 ROWS = {"images": 4}
 
@@ -77,9 +81,35 @@ def test_refuses_a_run_without_a_header_and_one_without_a_row(bench, row):
         select([])
 
 
+def test_prompts_that_share_a_step_are_told_apart(bench):
+    stores = [bench.run(prompt=prompt, **ROWS) for prompt in ("points", "point_1", "point_3")]
+    selection = select(stores)
+    assert selection.labels == (
+        "1 point", "1 point (points)", "2 points", "3 points", "3 points (points)", "5 points",
+        "9 points",
+    )  # fmt: skip
+    of = selection.rows.groupby("label", observed=True)["prompt"].unique().map(list).to_dict()
+    assert of["1 point"] == ["point_1"], "the prompt that ends with the step keeps its label"
+    assert of["3 points"] == ["point_3"]
+    assert of["1 point (points)"] == of["3 points (points)"] == ["points"]
+    assert selection.steps["1 point"] == Step(1)
+    lines = miou_table(selection, samples=50).lines
+    assert lines["prompt"].tolist() == list(selection.labels)
+    assert select(stores[:1]).labels == ("1 point", "2 points", "3 points", "5 points", "9 points")
+
+
+def test_prompts_that_end_with_the_same_step_both_bear_their_names(bench, row):
+    stores = []
+    for prompt in ("center", "random"):
+        store = bench.run(prompt="point_1", key=prompt, rows=[row(prompt=prompt)])
+        store.write_header(store.header() | {"prompt": {"name": prompt, "version": 1, "args": {}}})
+        stores.append(store)
+    assert select(stores).labels == ("1 point (center)", "1 point (random)")
+
+
 def test_refuses_the_same_line_from_two_runs(bench):
-    one, two = bench.run(**ROWS), bench.run(prompt="point_3", **ROWS)
-    with pytest.raises(BenchError, match="with 3 points") as refusal:
+    one, two = bench.run(**ROWS), bench.run(key="other", **ROWS)
+    with pytest.raises(BenchError, match="with 1 point ") as refusal:
         select([one, two])
     assert str(one.folder) in str(refusal.value)
     assert str(two.folder) in str(refusal.value)
@@ -180,3 +210,63 @@ def test_a_header_of_a_unit_that_this_release_does_not_know_is_read(bench, row):
     store.write_header(header)
     (measure,) = select([store]).further
     assert (measure.unit, measure.shown(3.0)) == ("plain", "3.0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted(Row):
+    """A user's own row: of some images the number of beans is not known."""
+
+    beans: Annotated[int | None, "int32"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boxed(Row):
+    """A user's own row whose measure is called as that of masks is."""
+
+    iou: float
+
+
+BEANS = Measure("beans", "mean_beans", "beans", "plain", "lower", 2)
+
+
+def own_run(results, values, row=Counted, measure=BEANS) -> RunStore:
+    """A run of a user's task, an image for each value."""
+    store = RunStore.create(results, run_name("tins", "eye", "look", "0" * 12))
+    names = {"dataset": "tins", "model": "eye", "prompt": "look", "protocol": "sam", "step": 1}
+    for number, value in enumerate(values):
+        image = f"i{number}"
+        made = row(**names, image_id=image, mask_id=image, **{measure.name: value})
+        store.write_part([made], [image])
+    parts = {kind: {"name": names[kind], "version": "1", "args": {}}
+             for kind in ("dataset", "model", "prompt", "protocol")}  # fmt: skip
+    steps = {"1": Step(name="a look").plain()}
+    header = {"status": "complete", "measures": [measure.plain()], "report_steps": steps}
+    store.write_header(parts | header | {"metrics": {}})
+    return store
+
+
+def test_a_tasks_measure_may_be_a_whole_number_and_not_apply(tmp_path):
+    selection = select([own_run(tmp_path, [4, None, 1, 7])])
+    assert selection.rows["beans"].tolist() == [4.0, 1.0, 7.0]
+    assert selection.notes == (
+        "tins-eye-look-000000000000: 1 of 4 rows are left out, to which beans doesn't apply.",
+    )
+    table = miou_table(selection, samples=50)
+    (line,) = table.lines.to_dict("records")
+    assert (line["mean_beans"], line["masks"], line["images"]) == (4.0, 3, 3)
+    assert selection.notes[0] in table.caption
+    whole = select([own_run(tmp_path / "whole", [4, 2])])
+    assert (whole.rows["beans"].tolist(), whole.notes) == ([4.0, 2.0], ())
+
+
+def test_a_measure_that_applies_to_nothing_is_one_line(tmp_path):
+    with pytest.raises(BenchError, match="beans applies to none of its rows"):
+        select([own_run(tmp_path, [None, None])])
+
+
+def test_a_tasks_own_iou_is_not_told_as_that_of_masks(tmp_path):
+    measure = Measure("iou", "mean_iou", "box IoU", definition="Of boxes.")
+    table = miou_table(select([own_run(tmp_path, [0.25, 0.5], Boxed, measure)]), samples=50)
+    assert table.caption.startswith("box IoU: Of boxes.")
+    assert "mIoU" not in table.caption
+    assert table.lines["mean_iou"].tolist() == [0.375]

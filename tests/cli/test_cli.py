@@ -42,6 +42,17 @@ def test_run_prints_the_table_and_report_makes_the_page(
     assert {line["masks"] for line in lines} == {"8"}
 
 
+def test_two_prompts_that_share_a_step_stand_in_one_table(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = [words[0], "prompt=[box,box_and_points]", *words[2:]]
+    assert main(["run", *both]) == 0
+    out = capsys.readouterr().out
+    for named in ("box (box_and_points)", "box + 1 point", "box + 2 points", "box + 3 points"):
+        assert out.count(f" {named} ") == 1
+    assert out.count(" box ") == 5, "the box's own line, and the four of box_and_points"
+
+
 @pytest.mark.long
 def test_run_with_report_shows_pictures(words: list[str]) -> None:
     assert main(["run", *words, "--report", "mine"]) == 0

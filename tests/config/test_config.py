@@ -24,7 +24,8 @@ from bench.data import readers
 from bench.data.opening import reader_args
 from bench.report.figures.figures import own_figure
 from bench.run import runtime as runtimes
-from bench.types import BenchError
+from bench.tasks.opening import open_task
+from bench.types import BenchError, Reader
 
 ROOMS = {
     "model": models,
@@ -187,6 +188,51 @@ def test_every_yaml_names_a_class_that_takes_its_arguments(group: str) -> None:
 def test_what_is_no_class_of_ours_is_refused(part: Component, room: ModuleType, says: str) -> None:
     with pytest.raises(BenchError, match=says):
         load_class(part, room)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("1 / 0", r"fails as it is imported: ZeroDivisionError: division by zero \(.*, line 1\)"),
+        ("import sys\n\nsys.exit(3)", r"fails as it is imported: SystemExit: 3 \(.*, line 3\)"),
+        ("def broken(:", r"fails as it is imported: SyntaxError: .* line 1\)"),
+        ("import nowhere_at_all", r"no class '.*\.Thing' \(No module named 'nowhere_at_all'\)"),
+        ("", r"no class '.*\.Thing' \(module '.*' has no 'Thing'\)"),
+        ("Thing = 3", "is not a class"),
+        ("class Thing:\n    ids = read = 1", r"\.Thing has no fingerprint, as a Reader has"),
+    ],
+)
+def test_a_users_module_that_fails_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, says: str
+) -> None:
+    name = f"own_{abs(hash(text))}"
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(BenchError, match=says) as caught:
+        load_class(Component("x", "1", f"{name}.Thing"), readers, [name], Reader)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("task.args.foo=1", "unknown argument foo; bench.tasks.prompted_masks.PromptedMasks takes"),
+        ("protocol.args.foo=1", "unknown argument foo; bench.protocol.Protocol takes average, box"),
+        ("prompts.point_1.args.foo=1", "point_1: unknown argument foo; .* takes clicks, first"),
+    ],
+)
+def test_an_argument_that_a_class_does_not_take_is_answered_with_those_it_takes(
+    word: str, says: str
+) -> None:
+    config = one(word)
+    with pytest.raises(BenchError, match=says):
+        open_task(config).ways(config)
+
+
+@pytest.mark.parametrize("word", ["model.name=", "dataset.name=' '", "prompts.box.name="])
+def test_a_component_without_a_name_is_refused(word: str) -> None:
+    with pytest.raises(BenchError, match=r"name is empty: give .*name=… a word"):
+        one(word)
 
 
 def test_a_users_module_can_be_allowed() -> None:

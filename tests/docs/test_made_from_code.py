@@ -15,7 +15,7 @@ import house
 import loop
 import pytest
 from pages import ROOT, blocks
-from test_layers import KNOWS, MODULES, TOP, imported, room_of
+from test_layers import KNOWS, MODULES, TOP, room_of
 
 import bench
 from bench import types
@@ -96,7 +96,7 @@ def test_the_house_has_the_rooms_and_imports_that_the_layers_are_held_by() -> No
             room_of(other)
             for module, path in MODULES.items()
             if room_of(module) == name
-            for other in imported(path)
+            for other in house.imported(path)
         }
         assert room.imports == (others & set(rooms)) - {name}
         assert room.holds

@@ -52,7 +52,7 @@ def upscale() -> Callable[[Prediction, int], torch.Tensor]:
     def on_image(prediction: Prediction, i: int) -> torch.Tensor:
         frame = prediction.frames[i]
         resize = partial(torch.nn.functional.interpolate, mode="bilinear", align_corners=False)
-        canvas = resize(prediction.logits[i : i + 1].float(), size=frame.canvas)
+        canvas = resize(prediction.logits[i][None].float(), size=frame.canvas)
         content = canvas[..., : frame.content[0], : frame.content[1]]
         return resize(content, size=frame.image)[0]
 

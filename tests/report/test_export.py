@@ -35,6 +35,7 @@ def test_exported_prompts_asked_again_give_the_same_ious(folder: Path, prompt: s
         tracks[line["image_id"], line["mask_id"]].append(line)
     rows = read_runs([store]).set_index(["image_id", "mask_id", "step"])
     assert sum(map(len, tracks.values())) == len(rows)
+    assert {line["cues"] for lines in tracks.values() for line in lines} == {""}
     model, read = Disk(stride=4, site=Site()), samples_of_runs(Path("datasets"))
     for (image_id, mask_id), lines in tracks.items():
         sample = read(store, image_id)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from finished import one_line
 from small_sam import build_small_sam
 from whole_runs import Silent
 
@@ -107,6 +108,23 @@ def test_every_run_with_a_checkpoint_asks_its_canary(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="picture 3 of its canary"):
         Worker(demo_plan(tmp_path), Silent(), Stopwatch())
     Worker(demo_plan(tmp_path, "runtime.canary=false"), Silent(), Stopwatch())
+
+
+def test_a_recorded_canary_is_kept_unless_told_otherwise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["canary", "model=demo_s", "--output-dir", str(tmp_path)]
+    assert main(words) == 0
+    (path,) = (tmp_path / "canary").iterdir()
+    before = path.read_bytes()
+    words += ["protocol.args.threshold=1.0"]
+    assert main(words) == 2
+    said = one_line(capsys.readouterr().err)
+    assert str(path) in said
+    assert "--overwrite" in said
+    assert path.read_bytes() == before
+    assert main([*words, "--overwrite"]) == 0
+    assert {case.threshold for case in canary.load(path)} == {1.0}
 
 
 def test_the_demo_checkpoint_comes_with_its_canary(tmp_path: Path) -> None:

@@ -66,6 +66,23 @@ def test_a_damaged_part_is_named_set_aside_and_its_images_done_again(
     assert not (box / "owner.json").exists()
 
 
+def test_the_progress_of_a_run_that_goes_on_ends_with_the_tables_mean(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "model=disk", PROMPTS, *dataset_words(folder)]
+    assert main([*words, "runtime.limit=2", "runtime.part_images=1"]) == 0
+    (box,) = find_runs(folder.parent / "results", ["*-box-*"])
+    broken = box.parts()[0]
+    broken.write_bytes(broken.read_bytes()[:-1])
+    capsys.readouterr()
+    assert main(words) == 0
+    last = next(x for x in capsys.readouterr().err.splitlines() if "5/5 images" in x)
+    rows = read_runs(find_runs(folder.parent / "results"), ["prompt", "iou"])
+    means = rows.groupby(["prompt", "step"])["iou"].mean()
+    said = f"point_3 {100 * means['point_3', 3]:.1f} · box {100 * means['box', 1]:.1f}"
+    assert last.endswith(f"mIoU of the run so far: {said}")
+
+
 def rows_of_folder(store: RunStore) -> list[tuple[object, ...]]:
     frame = read_runs([store], ["iou", "boundary_iou", "mask_rle"])
     return list(frame.itertuples(index=False, name=None))

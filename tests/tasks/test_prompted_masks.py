@@ -24,6 +24,7 @@ from bench.run.batches import Halving, Room
 from bench.tasks.contract import Case, Lent, Scored
 from bench.tasks.prompted_masks import Rounds
 from bench.types import (
+    BenchError,
     Frame,
     Mask,
     Prediction,
@@ -247,3 +248,29 @@ def test_other_words_are_another_question() -> None:
     assert masks["cat"] == masks["again"]
     assert set(masks["cat"]).isdisjoint(masks["horses"])
     assert '"kind": "text", "plain": "cat"' in scored.rows["cat"][0].cues
+
+
+class Odd(Saying):
+    """A strategy that gives what it should not."""
+
+    def __init__(self, gives: Any) -> None:
+        self.gives = gives
+
+    def next(self, *asked: object) -> Any:
+        return self.gives
+
+
+@pytest.mark.parametrize(
+    ("gives", "says"),
+    [
+        (None, "prompt mine: next gives None as the first prompt, expected a Prompt"),
+        ("cat", "prompt mine: next gives 'cat', expected a Prompt"),
+        (Prompt(box=np.array([0, 0, 3, 2], np.float32)), "next gives box, and prompt_kinds says"),
+    ],
+)
+def test_what_a_strategy_may_not_give_is_one_line(gives: Any, says: str) -> None:
+    task = dataclasses.replace(
+        task_of(Hearing(site=Site()), Protocol()), strategies={"mine": Odd(gives)}
+    )
+    with pytest.raises(BenchError, match=says):
+        task([Case(samples()[1], ("mine",))], Stopwatch())

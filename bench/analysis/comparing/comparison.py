@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,12 +66,15 @@ def compare(
 ) -> Comparison:
     """The paired comparison of two sides, each the runs of one model under one protocol.
 
+    A side of masks that were given and not asked for stands against every prompt of the other.
+
     Raises ``BenchError`` for a side that holds several models or protocols, for what ``select``
     refuses, where no mask is common, and, unless ``allow_mixed``, where the sides saw other data,
     followed another protocol or computed in another precision; the caption then says so.
     """
     sides = (select(a, allow_partial=allow_partial), select(b, allow_partial=allow_partial))
     names = _names(*sides)
+    sides, unasked = _facing(sides, names)
     mixed = list(_mixed(*sides))
     if mixed and not allow_mixed:
         raise BenchError(f"{names[0]} and {names[1]} can't be compared: {mixed[0]}; --allow-mixed")
@@ -88,11 +91,49 @@ def compare(
         return pd.concat(blocks, ignore_index=True)
 
     table = table_of(leads)
-    notes = [f"Mixed: {reason}." for reason in mixed]
+    notes = [*unasked, *(f"Mixed: {reason}." for reason in mixed)]
     caption = " ".join([_caption(leads, samples), *notes, *dict.fromkeys(_side_notes(sides))])
-    answer = tuple(_answer(table, *names, leads))
+    gaps = (pairs[f"{leads.name}_a"] - pairs[f"{leads.name}_b"]).groupby(pairs["label"])
+    same = {str(label) for label, gap in gaps if not gap.any()}
+    answer = tuple(_answer(table, *names, leads, same))
     others = tuple((measure, table_of(measure)) for measure in further)
     return Comparison(names[0], names[1], table, pairs, answer, caption, sides, leads, others)
+
+
+def _facing(
+    sides: tuple[Selection, Selection], names: tuple[str, str]
+) -> tuple[tuple[Selection, Selection], list[str]]:
+    """The sides, one of masks that no prompt asked for put under the prompts of the other.
+
+    Sides that have a prompt in common stay as they are. A sentence says what was done.
+    """
+    if set(sides[0].labels) & set(sides[1].labels):
+        return sides, []
+    for given, other in ((0, 1), (1, 0)):
+        if len(sides[given].labels) == 1 and _was_given(sides[given]):
+            facing = list(sides)
+            facing[given] = _under(sides[given], sides[other])
+            note = f"{names[given]} was given, not asked for: its masks stand against every prompt."
+            return (facing[0], facing[1]), [note]
+    return sides, []
+
+
+def _was_given(side: Selection) -> bool:
+    """Whether the rows are masks that no click, no box and no other cue asked for."""
+    if not side.of_masks or side.rows["n_points"].any() or side.rows["has_box"].any():
+        return False
+    return bool(side.every.all(["cues"])["cues"].isna().all())
+
+
+def _under(given: Selection, asked: Selection) -> Selection:
+    """The rows of given masks once for each prompt label of the other side."""
+    kind = pd.CategoricalDtype(sorted(asked.labels))
+    copies = [
+        given.rows.assign(label=pd.Categorical([label] * len(given.rows), dtype=kind))
+        for label in asked.labels
+    ]
+    rows = pd.concat(copies, ignore_index=True)
+    return replace(given, rows=rows, labels=asked.labels, steps=asked.steps)
 
 
 def _common_measures(sides: tuple[Selection, Selection], pairs: pd.DataFrame) -> list[Measure]:
@@ -274,21 +315,28 @@ def _mean(
     return averages | sums | _intervals(drawn) | {"dataset": None, "images_needed": None}
 
 
-def _answer(table: pd.DataFrame, a: str, b: str, leads: Measure) -> Iterator[str]:
-    """A sentence per prompt label: who leads, by how much, or how many images would tell."""
+def _answer(
+    table: pd.DataFrame, a: str, b: str, leads: Measure, same: Collection[str]
+) -> Iterator[str]:
+    """A sentence per prompt label: who leads, by how much, or how many images would tell.
+
+    Under the labels ``same`` no mask has another number.
+    """
     signed, shown = leads.signed, leads.shown
     word = f" {leads.word}" if leads.word else ""
     for label, lines in table.groupby("prompt", sort=False):
         line = lines.iloc[-1]
         span = "" if pd.isna(line["low"]) else f" ({signed(line['low'])} to {signed(line['high'])})"
         where = f"over {len(lines) - 1} datasets" if len(lines) > 1 else f"on {line['dataset']}"
-        if pd.isna(line["low"]):
+        if label in same:
+            yield f"{label}: {a} and {b} give the same numbers {where}."
+        elif pd.isna(line["low"]):
             yield (
                 f"{label}: {a} minus {b} is {signed(line['delta'])}{word} {where}, "
                 "from too few images for an interval."
             )
         elif line["low"] <= 0 <= line["high"]:
-            hint = _hint(lines) if leads.name == IOU.name else ""
+            hint = _hint(lines) if leads.is_iou else ""
             yield (
                 f"{label}: {a} and {b} can't be told apart {where}: "
                 f"{signed(line['delta'])}{word}{span}.{hint}"

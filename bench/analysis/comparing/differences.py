@@ -37,7 +37,7 @@ class Difference:
     ``datasets`` has a row per dataset: ``dataset, masks, images, delta, low, high`` and
     ``oracle_delta`` (the oracle of ``a`` minus ``b``'s selected masks; null without an oracle).
     ``mean`` averages over the datasets. IoUs are in [0, 1]; ``left_out`` counts the masks that
-    only one side has.
+    only one side has; ``same`` says that each mask has the same number on both sides.
     """
 
     a: Side
@@ -45,6 +45,7 @@ class Difference:
     datasets: pd.DataFrame
     mean: Interval
     left_out: int
+    same: bool = False
 
 
 def difference(
@@ -87,7 +88,9 @@ def difference(
     frame = pd.DataFrame(lines)
     numbers = ["delta", "low", "high", "oracle_delta"]
     frame[numbers] = frame[numbers].astype(float)
-    return Difference(a, b, frame, mean_interval(intervals, draws), sum(sizes) - 2 * len(both))
+    same = bool((both[f"{value}_a"] == both[f"{value}_b"]).all())
+    left_out = sum(sizes) - 2 * len(both)
+    return Difference(a, b, frame, mean_interval(intervals, draws), left_out, same)
 
 
 def _side(selection: Selection, side: Side) -> pd.DataFrame:
@@ -189,6 +192,8 @@ def _lead(found: Difference, table: Table) -> str:
     leads = table.leads
     lead, span = found.mean, _span(found.mean, leads)
     word = f" {leads.word}" if leads.word else ""
+    if found.same:
+        return f"On the same masks {a} and {b} give the same numbers."
     if _unclear(lead):
         return f"On the same masks it is level with {b}: {leads.signed(lead.mean)}{word}{span}."
     ahead, behind = (a, b) if leads.is_ahead(lead.mean) else (b, a)
@@ -200,6 +205,8 @@ def _gain(found: Difference, name: str, step: Step, leads: Measure) -> str:
     more, less = found.a.label, found.b.label
     change, span = found.mean, _span(found.mean, leads)
     word = f" {leads.word}" if leads.word else ""
+    if found.same:
+        return f"{less} and {more} give the same numbers with {name}."
     if _unclear(change):
         return f"{less} and {more} are level with {name}: {leads.signed(change.mean)}{word}{span}."
     by = f"{leads.shown(abs(change.mean))}{word}"

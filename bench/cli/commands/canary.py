@@ -16,6 +16,7 @@ def add(commands: Commands) -> None:
         "canary", help="record known masks of a checkpoint, checked in every run"
     )
     add_option(parser, "output_dir", type=Path, help="instead of the folder of checkpoints")
+    parser.add_argument("--overwrite", action="store_true", help="in the place of a recorded one")
     add_overrides(parser, "model=sam_vit_b")
     parser.set_defaults(command=main)
 
@@ -35,6 +36,11 @@ def main(options: argparse.Namespace) -> int:
     if sha256 is None:
         raise BenchError(f"model {config.model.name} has no checkpoint to record a canary for")
     path = (options.output_dir or site.checkpoints) / "canary" / f"{sha256}.json"
+    if path.exists() and not options.overwrite:
+        raise BenchError(
+            f"{path}: {config.model.name} has a canary already, which tells whether the model is "
+            "still the same; --overwrite records another"
+        )
     canary.save(canary.record(segmenter, protocol.threshold), path)
     sys.stdout.write(f"canary: {path}\n")
     return 0

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_overrides
+from bench.cli.arguments import Commands, add_overrides, groups_in
 from bench.files.places import local_side, place
 from bench.types import BenchError
 
@@ -113,8 +112,7 @@ def check_data(options: argparse.Namespace) -> int:
     from bench.report.check.tables import sections, sentences
     from bench.run.progress import RunProgress
 
-    words = [re.split(r"[=.]", word)[0].lstrip("+~") for word in options.overrides]
-    if "dataset" not in words:
+    if "dataset" not in groups_in(options.overrides):
         raise BenchError("say which dataset is to be checked: dataset=NAME")
     configs = load_configs(options.overrides, options.config_dir)
     if len(configs) > 1:

@@ -94,7 +94,6 @@ def diff_protocols(options: argparse.Namespace) -> int:
 def ablate_protocols(options: argparse.Namespace) -> int:
     """``sam-bench protocol ablate``: runs every single swap and prints what it is worth."""
     from bench.analysis.choices.ablate import ablation, swaps
-    from bench.cli.commands.run import say_failed
     from bench.config.composing import load_configs
     from bench.run.forecast.disk_space import check_disk_space
     from bench.run.plan import make_plan
@@ -134,7 +133,7 @@ def ablate_protocols(options: argparse.Namespace) -> int:
     if options.report:
         results = local_side(place(a[0].runtime.results)).expanduser()
         _write(sections, results / "reports" / options.report)
-    return say_failed(failed)
+    return console.say_failed(failed)
 
 
 def _write(sections: Sequence[Section], out: Path) -> None:

@@ -38,5 +38,4 @@ def main(options: argparse.Namespace) -> int:
         figure=options.figure,
         allow_modules=tuple(options.allow_module),
     )
-    console.show_runs(request, out)
-    return 0
+    return console.show_runs(request, out)

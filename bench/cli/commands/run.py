@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_overrides, add_slices
+from bench.cli.arguments import Commands, add_overrides, add_slices, groups_in
 from bench.files.places import local_side, place
+from bench.types import BenchError
 
 if TYPE_CHECKING:
-    from bench.store.runs import ImageError, RunStore
+    from bench.run.plan import Plan
+    from bench.store.runs import RunStore
     from bench.types import Reader, Sample
 
 _HELP = """\
@@ -60,6 +61,8 @@ def main(options: argparse.Namespace) -> int:
 
         check_figure(figure, configs[0].runtime.allow_modules)
     plans = [make_plan(config) for config in configs]
+    for plan in plans:
+        _refuse_idle(plan, options.overrides)
     if options.plan:
         console.show_plans(plans, console.output())
         return 0
@@ -85,16 +88,22 @@ def main(options: argparse.Namespace) -> int:
         figure=figure,
         allow_modules=tuple(configs[0].runtime.allow_modules),
     )
-    console.show_runs(request, out)
-    return say_failed(failed)
+    shown = console.show_runs(request, out)
+    return console.say_failed(failed) or shown
 
 
-def say_failed(failed: Sequence[ImageError]) -> int:
-    """The exit code: 3 and a line on standard error where images failed."""
-    if not failed:
-        return 0
-    sys.stderr.write(f"sam-bench: {len(failed)} images failed; errors.jsonl in the run says why\n")
-    return 3
+def _refuse_idle(plan: Plan, overrides: Sequence[str]) -> None:
+    """Raises ``BenchError`` for words about what the plan's task doesn't take."""
+    config, question = plan.setting.config, plan.question
+    idle = set() if plan.task.asks_model else {"model", "prompt", "prompts"}
+    if question.seed != config.seed:
+        idle.add("seed")
+    if found := sorted(idle & groups_in(overrides)):
+        own = ", ".join(f"task.args.{name}" for name in config.task.args)
+        raise BenchError(
+            f"task {question.task.name} takes no {found[0]}: leave {found[0]} out; what it takes "
+            f"is {own or 'nothing of its own'}"
+        )
 
 
 def _reader_of(store: RunStore, readers: dict[str, Reader]) -> Reader:

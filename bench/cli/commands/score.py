@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import re
-import sys
 from pathlib import Path
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_overrides
+from bench.cli.arguments import Commands, add_overrides, groups_in
 from bench.files.places import local_side, place
 from bench.types import BenchError
 
@@ -41,7 +39,9 @@ def add(commands: Commands) -> None:
         help="by id; index (the v-th target for value v of a label map); or best, the mask of "
         "highest IoU for each target, which captions mark as oracle matching",
     )
-    score.add_argument("--name", metavar="NAME", help="also write results/reports/NAME/")
+    score.add_argument("--report", metavar="NAME", help="also write results/reports/NAME/")
+    # What it was called before it was called as that of `run` is.
+    score.add_argument("--name", dest="report", help=argparse.SUPPRESS)
     add_overrides(score, "dataset=photos")
     score.set_defaults(command=main)
 
@@ -55,12 +55,12 @@ def main(options: argparse.Namespace) -> int:
     from bench.run.progress import run_plan
     from bench.tasks.given_masks.predictions import formats
 
-    words = [re.split(r"[=.]", word)[0].lstrip("+~") for word in options.overrides]
-    if idle := {"model", "prompt", "prompts", "sweep", "task"} & set(words):
+    given = groups_in(options.overrides)
+    if idle := {"model", "prompt", "prompts", "sweep", "task"} & given:
         raise BenchError(
             f"score asks no model, so {min(idle)} says nothing; name the masks with --model-name"
         )
-    if "dataset" not in words:
+    if "dataset" not in given:
         raise BenchError("say which dataset the masks belong to: dataset=NAME")
     if options.format is not None and options.format not in formats():
         raise BenchError(f"unknown format {options.format!r}; there are: {', '.join(formats())}")
@@ -82,11 +82,7 @@ def main(options: argparse.Namespace) -> int:
     failed = run_plan(plan, console.errors())
     read_sample = samples_of_runs(Path(config.runtime.datasets), config.runtime.allow_modules)
     reports = local_side(place(config.runtime.results)).expanduser() / "reports"
-    out = reports / options.name if options.name else None
+    out = reports / options.report if options.report else None
     stores = [run.store for run in plan.work.runs.values()]
-    console.show_runs(Request(tuple(stores), read_sample), out)
-    if failed:
-        count = f"{len(failed)} image{'s' * (len(failed) > 1)}"
-        sys.stderr.write(f"sam-bench: {count} failed; errors.jsonl in the run says why\n")
-        return 3
-    return 0
+    shown = console.show_runs(Request(tuple(stores), read_sample), out)
+    return console.say_failed(failed) or shown

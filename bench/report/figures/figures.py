@@ -9,8 +9,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,9 +22,10 @@ from matplotlib.figure import Figure
 from bench.analysis.comparing.differences import Difference
 from bench.analysis.selection import Selection
 from bench.analysis.table import Table
+from bench.config.component import load_module
 from bench.report.figures import plots, shelf, style
 from bench.types import BenchError
-from bench.types.errors import said_of
+from bench.types.errors import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,17 @@ class Drawing:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A figure that could not be drawn: what it is called, and why, in one line."""
+
+    name: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"figure {self.name} failed: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What a figure may show: the rows of a report, its table, and the differences it tells of.
 
@@ -57,18 +70,65 @@ class Facts:
 
 
 def figures(
-    selection: Selection, table: Table, compared: Sequence[Difference], own: Sequence[ModuleType]
-) -> list[Drawing]:
+    selection: Selection,
+    table: Table,
+    compared: Sequence[Difference],
+    own: Sequence[ModuleType],
+    taken: set[str],
+) -> list[Drawing | Failure]:
     """Every figure that the rows allow, in the order in which a report shows them.
 
-    ``own`` are a user's modules of figures, see ``own_figure``.
+    ``own`` are a user's modules of figures, see ``own_figure``; ``taken`` as ``drawn`` has it.
     """
     looks = plots.looks(series_names(table.lines, table))
     facts = Facts(selection, table, compared, looks)
     names = [f"{shelf.__name__}.{module.name}" for module in pkgutil.iter_modules(shelf.__path__)]
-    found = [*map(importlib.import_module, names), *own]
-    with style.figure_style():
-        return [drawing for module in sorted(found, key=_order) for drawing in module.draw(facts)]
+    # The user's come last, so that they don't take the names of the bench's.
+    modules = [*map(importlib.import_module, names), *own]
+    made = [
+        (
+            _order(module),
+            drawn(module.__name__, partial(module.draw, facts), taken, module.__file__),
+        )
+        for module in modules
+    ]
+    return [each for _, found in sorted(made, key=lambda pair: pair[0]) for each in found]
+
+
+def drawn(
+    source: str,
+    draw: Callable[[], Iterable[Drawing] | None],
+    taken: set[str],
+    file: str | None = None,
+) -> list[Drawing | Failure]:
+    """What a source of figures draws, as far as it gets, and why it gets no further.
+
+    A figure whose name is ``taken`` is a failure too; those that are drawn are added. ``file`` is
+    where the source stands.
+    """
+    found: list[Drawing | Failure] = []
+    try:
+        with style.figure_style():
+            drawings = draw()
+            if drawings is None:
+                raise BenchError("draw gave None; give an empty list where nothing is drawn")
+            for drawing in drawings:
+                _check_drawing(drawing, taken)
+                taken.add(drawing.name)
+                found.append(drawing)
+    except BenchError as error:
+        found.append(Failure(source, str(error)))
+    except (Exception, SystemExit) as error:
+        found.append(Failure(source, told(error, file)))
+    return found
+
+
+def _check_drawing(drawing: object, taken: set[str]) -> None:
+    """Raises ``BenchError`` for what is no drawing, or would lie where another does."""
+    if not isinstance(drawing, Drawing) or not isinstance(drawing.figure, Figure):
+        raise BenchError(f"draw gave {drawing!r:.60}, expected a Drawing of a matplotlib Figure")
+    if drawing.name in taken:
+        raise BenchError(f"another figure is called {drawing.name!r} already; choose another name")
 
 
 def own_figure(name: str, allow_modules: Sequence[str]) -> ModuleType:
@@ -78,17 +138,16 @@ def own_figure(name: str, allow_modules: Sequence[str]) -> ModuleType:
             f"figure {name!r} lies outside the allowed modules; if it is yours, allow it on the "
             f"command line: runtime.allow_modules=[{name}], or --allow-module {name}"
         )
-    try:
-        module = importlib.import_module(name)
-    except (Exception, SystemExit) as error:  # whatever a user's module does when it is imported
-        raise BenchError(f"figure {name!r}: no such module ({said_of(error)})") from error
+    module = load_module(name, f"figure {name!r}: no such module")
     if not callable(getattr(module, "draw", None)):
         raise BenchError(f"figure {name!r}: the module has no function draw(facts)")
+    if not isinstance(getattr(module, "ORDER", 0), int):
+        raise BenchError(f"figure {name!r}: ORDER must be a whole number, found {module.ORDER!r}")
     return module
 
 
 def _order(module: ModuleType) -> tuple[int, str]:
-    return int(getattr(module, "ORDER", 100)), module.__name__
+    return getattr(module, "ORDER", 100), module.__name__
 
 
 def curve_columns(lines: pd.DataFrame, table: Table) -> dict[str, list[Any]]:

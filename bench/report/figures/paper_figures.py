@@ -14,7 +14,7 @@ from bench.analysis.words import points, signed
 from bench.report.figures import plots, style
 from bench.report.figures.figures import Drawing, curve_columns, own_figure, series_names
 from bench.report.tables.paper_tables import TABLES
-from bench.types import IOU, BenchError, Step
+from bench.types import BenchError, Step
 
 Draw: TypeAlias = Callable[[Selection, Table, int], Iterator[Drawing]]
 
@@ -45,7 +45,7 @@ def paper_figure(
     if name is None or "." in name or name in TABLES:
         return []
     check_figure(name)
-    if selection.leads.name != IOU.name:
+    if not selection.leads.is_iou:
         raise BenchError(f"{name} is drawn of IoUs, these runs measure {selection.leads.title}")
     with style.figure_style():
         return list(FIGURES[name](selection, table, samples))

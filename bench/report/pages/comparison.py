@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,9 @@ from bench.report.pictures import overlay
 from bench.report.pictures.gallery import Picture, draw_run
 from bench.report.tables.section_text import section_files, spans
 from bench.store.runs import RunStore
-from bench.types import IOU, Measure, Sample
+from bench.types import Measure, Sample
+
+log = logging.getLogger(__name__)
 
 PAIRS_SHOWN = 8
 """How many pairs of pictures a prompt label shows on either side."""
@@ -127,7 +130,9 @@ def write_comparison(
     with style.figure_style():
         drawings = list(_drawings(comparisons))
     with report_folder(out) as folder:
-        plates = folder.draw(drawings)
+        plates, failed = folder.draw(drawings)
+        for failure in failed:
+            log.warning("%s", failure)
         page = template("comparison.html.jinja").render(
             title=f"{comparisons[0].a} against {' and '.join(found.b for found in comparisons)}",
             answer=" ".join(sentence for found in comparisons for sentence in found.answer),
@@ -191,7 +196,7 @@ def _drawings(comparisons: Sequence[Comparison]) -> Iterator[Drawing]:
                         numbers, a=found.a, b=found.b, prompt=label, colours=colours
                     ),
                 )
-        if found.leads.name != IOU.name:
+        if not found.leads.is_iou:
             continue
         yield Drawing(
             f"scatter{suffix}",
@@ -213,7 +218,7 @@ def _curves(comparisons: Sequence[Comparison], looks: plots.Looks) -> Iterator[D
     """The mIoU against the number of points, all models in one axis (Fig. 9c, d)."""
     frames = []
     for found in comparisons:
-        if found.leads.name != IOU.name:
+        if not found.leads.is_iou:
             continue
         steps = found.sides[0].steps
         clicks = found.table["prompt"].map(lambda label, at=steps: at[label].only_clicks)

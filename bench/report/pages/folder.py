@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import shutil
 import uuid
@@ -14,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from bench.report.figures import style
-from bench.report.figures.figures import Drawing
+from bench.report.figures.figures import Drawing, Failure
 from bench.report.pages.html import Plate
 from bench.types import BenchError
+from bench.types.errors import told
 
 PAGE = "index.html"
 _CONTENT = "report.json"
@@ -29,14 +31,31 @@ class ReportFolder:
         self.out = out
         self._aside = aside
 
-    def draw(self, drawings: Sequence[Drawing]) -> list[Plate]:
-        """Writes each figure as PDF, SVG and PNG into ``figures/``, and gives them for a page."""
-        plates = []
+    def draw(
+        self, drawings: Sequence[Drawing | Failure]
+    ) -> tuple[list[Plate], tuple[Failure, ...]]:
+        """Writes each figure as PDF, SVG and PNG into ``figures/``, and gives them for a page.
+
+        Beside them those that failed: before, or now that matplotlib drew them.
+        """
+        plates, failed = [], []
         for drawing in drawings:
-            style.save(drawing.figure, self._aside / "figures", drawing.name)
-            svg = (self._aside / "figures" / f"{drawing.name}.svg").read_text(encoding="utf-8")
+            if isinstance(drawing, Failure):
+                failed.append(drawing)
+                continue
+            paths = self._aside / "figures"
+            try:
+                style.save(drawing.figure, paths, drawing.name)
+            except OSError:  # the disk's, not the figure's
+                raise
+            except Exception as error:
+                failed.append(Failure(drawing.name, told(error)))
+                for path in paths.glob(f"{glob.escape(drawing.name)}.*"):
+                    path.unlink()
+                continue
+            svg = (paths / f"{drawing.name}.svg").read_text(encoding="utf-8")
             plates.append(Plate(drawing.name, drawing.title, drawing.alt, svg))
-        return plates
+        return plates, tuple(failed)
 
     def write(self, name: str, text: str) -> None:
         """Writes a text file."""

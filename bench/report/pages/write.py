@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from bench.analysis.section import Section
 from bench.analysis.selection import Selection, part, select
 from bench.analysis.table import Table, miou_table
 from bench.report import Report, Request
-from bench.report.figures.figures import figures, own_figure
+from bench.report.figures.figures import drawn, figures, own_figure
 from bench.report.figures.paper_figures import check_figure, paper_figure
 from bench.report.pages import html
 from bench.report.pages.folder import records, report_folder
@@ -36,18 +37,22 @@ def write(request: Request, out: Path) -> Report:
     sentences = answer(selection, table, compared, samples=samples)
     pictured = read_sample if selection.of_masks else None
     groups = None if pictured is None else gallery(selection, pictured)
-    own = [request.figure] if request.figure and "." in request.figure else []
+    named = request.figure or ""
+    own = [own_figure(named, request.allow_modules)] if "." in named else []
+    taken: set[str] = set()
+    papers = partial(paper_figure, request.figure, selection, table, samples)
     drawings = [
-        *paper_figure(request.figure, selection, table, samples),
-        *figures(selection, table, compared, [own_figure(f, request.allow_modules) for f in own]),
+        *drawn(named, papers, taken),
+        *figures(selection, table, compared, own, taken),
     ]
     with report_folder(out) as folder:
+        plates, failed = folder.draw(drawings)
         page = html.render(
             title=title(table),
             answer=sentences,
             table=table,
             selection=selection,
-            plates=folder.draw(drawings),
+            plates=plates,
             groups=groups,
             viewer=viewer(selection, table, pictured) if selection.of_masks else None,
             sections=sections,
@@ -63,7 +68,8 @@ def write(request: Request, out: Path) -> Report:
         for name, text in texts.items():
             folder.write(name, text)
         files = folder.publish(_json(table, sentences, selection, compared, groups, sections))
-    return Report(out, out / "index.html", files, table, tuple(sentences), sections)
+    said = tuple(map(str, failed))
+    return Report(out, out / "index.html", files, table, tuple(sentences), sections, said)
 
 
 def title(table: Table) -> str:

@@ -14,14 +14,13 @@ from bench.analysis.slices import slice_section
 from bench.analysis.table import Table
 from bench.report import Request
 from bench.report.tables.paper_tables import paper_table
-from bench.types import IOU
 
 
 def further_tables(selection: Selection, table: Table, request: Request) -> Iterator[Section]:
     """Every table that the rows allow, in the order in which a report shows them."""
     read_sample, samples = request.read_sample, request.samples
     yield from paper_table(request.figure, selection, request.by, read_sample, samples=samples)
-    if selection.leads.name != IOU.name:
+    if not selection.leads.is_iou:
         return
     clicks = list(noc_section(selection, samples=samples))
     yield from clicks

@@ -25,8 +25,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from bench.config.component import load_module
 from bench.types import BenchError, Mask
-from bench.types.errors import said_of
+from bench.types.errors import told
 from bench.types.measure import Measure
 
 Function: TypeAlias = Callable[[Mask, Mask], float | None]
@@ -84,7 +85,7 @@ class Metric:
         try:
             return function(*given)
         except Exception as error:
-            raise BenchError(f"metric {self.measure.origin}: {said_of(error)}") from error
+            raise BenchError(f"metric {self.measure.origin}: {told(error)}") from error
 
     def _number(self, value: Any) -> float | None:
         if value is None:
@@ -198,10 +199,9 @@ def _own(address: str, allow_modules: Sequence[str]) -> Metric:
             f"({', '.join(allow_modules) or 'none'}); if it is yours, allow it on the command "
             f"line: --allow-module {module}"
         )
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (Exception, SystemExit) as error:  # whatever a user's module does when it is imported
-        raise BenchError(f"no metric {address!r} ({said_of(error)})") from error
+    missing = f"no metric {address!r}"
+    if (found := getattr(load_module(module, missing), attribute, None)) is None:
+        raise BenchError(f"{missing} (module {module!r} has no {attribute!r})")
     if not isinstance(found, Metric):
         raise BenchError(
             f"{address!r} is no metric: expected a bench.scoring.metrics.Metric, "

@@ -213,16 +213,11 @@ class GivenRows:
             mask = without(mask, sample.ignore)
         value = iou(mask, aim.mask)
         score = None if answer is None else answer.score
-        return MaskRow(
+        return MaskRow.of(
+            sample,
+            target,
             **self._names,
             prompt=PROMPT,
-            image_id=sample.image_id,
-            mask_id=target.mask_id,
-            category=target.category,
-            attributes=target.attributes,
-            height=sample.shape[0],
-            width=sample.shape[1],
-            area=target.mask.area,
             step=1,
             n_points=0,
             point_coords=[],

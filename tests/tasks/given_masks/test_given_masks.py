@@ -13,7 +13,10 @@ from finished import dataset_words, disk_run, one_line
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+import bench
 from bench.cli import main
+from bench.data.opening import samples_of_runs
+from bench.report.pages.comparison import differing
 from bench.store.runs import RunStore, find_runs, read_runs
 
 
@@ -81,13 +84,47 @@ def test_an_exported_run_scores_the_same_to_the_last_bit(folder: Path, prompt: s
 @pytest.mark.long
 def test_a_report_and_the_same_command_again(folder: Path) -> None:
     path = results(folder, [entry(annotation) for annotation in truth(folder)])
-    assert score(folder, path, "--name", "theirs") == 0
+    assert score(folder, path, "--report", "theirs") == 0
     parts = given_run(folder).parts()
     assert (folder.parent / "results" / "reports" / "theirs" / "index.html").is_file()
     assert score(folder, path) == 0
     assert given_run(folder).parts() == parts
     disk_run(folder, "point_1")
     assert main(["report", "--results", str(folder.parent / "results")]) == 0
+    assert score(folder, path, "--name", "earlier") == 0, "as releases before called --report"
+    assert (folder.parent / "results" / "reports" / "earlier" / "index.html").is_file()
+
+
+def test_scored_masks_are_compared_with_a_models_run(folder: Path) -> None:
+    path = results(folder, [entry(annotation) for annotation in truth(folder)])
+    assert score(folder, path, "--model-name", "theirs") == 0
+    store = disk_run(folder, "point_1")
+    found = bench.compare("*-given-*", "*-point_1-*", results=folder.parent / "results", samples=99)
+    ious = read_runs([store])["iou"]
+    (line,) = found.table.to_dict("records")
+    assert (line["prompt"], line["miou_a"], line["masks"]) == ("1 point", 1.0, 6)
+    assert line["miou_b"] == pytest.approx(ious.mean())
+    assert "theirs was given, not asked for" in found.caption
+    pictured = next(differing(found, samples_of_runs(Path("datasets"))))
+    assert pictured.title == "theirs is ahead"
+    assert pictured.pairs[0].b.iou == ious.min()
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [("model.name=x", "model"), ("model=disk", "model"), ("prompt=[box]", "prompt"),
+     ("seed=3", "seed")],
+)  # fmt: skip
+def test_a_run_of_given_masks_refuses_what_it_would_not_look_at(
+    folder: Path, word: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = results(folder, [entry(annotation) for annotation in truth(folder)])
+    task = ["task=given_masks", f"task.args.predictions={path}"]
+    assert main(["run", *task, word, *dataset_words(folder)]) == 2
+    said = one_line(capsys.readouterr().err)
+    assert f"task given_masks takes no {says}: leave {says} out" in said
+    assert "task.args.model" in said
+    assert not list((folder.parent / "results").glob("runs/*"))
 
 
 def test_a_target_without_a_mask_counts_as_0_and_is_said(

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from bench.report.figures import plots
 from bench.report.figures.figures import Drawing, Facts, listed, series_names
-from bench.types import IOU
 
 ORDER = 30
 
@@ -14,7 +13,7 @@ ORDER = 30
 def draw(facts: Facts) -> Iterator[Drawing]:
     """A histogram for each prompt label, all series in one."""
     selection, table = facts.selection, facts.table
-    if selection.leads.name != IOU.name:
+    if not selection.leads.is_iou:
         return
     rows = selection.rows[["dataset", "label", "iou"]]
     rows = rows.assign(series=series_names(selection.rows, table))

@@ -8,7 +8,6 @@ import pandas as pd
 
 from bench.report.figures import plots
 from bench.report.figures.figures import Drawing, Facts, curve_columns, listed
-from bench.types import IOU
 
 ORDER = 10
 
@@ -16,7 +15,7 @@ ORDER = 10
 def draw(facts: Facts) -> Iterator[Drawing]:
     """Curves over the number of clicks, as Fig. 9(c) and (d) of the SAM paper."""
     selection, table = facts.selection, facts.table
-    if selection.leads.name != IOU.name:
+    if not selection.leads.is_iou:
         return
     clicks = [selection.steps[str(label)].only_clicks for label in table.lines["prompt"]]
     lines = table.lines[clicks]

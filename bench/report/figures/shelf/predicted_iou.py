@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from bench.report.figures import plots
 from bench.report.figures.figures import Drawing, Facts, series_names
-from bench.types import IOU
 
 ORDER = 40
 
@@ -14,7 +13,7 @@ ORDER = 40
 def draw(facts: Facts) -> Iterator[Drawing]:
     """A density for each series and label whose model estimates its own IoU."""
     selection, table = facts.selection, facts.table
-    if selection.leads.name != IOU.name:
+    if not selection.leads.is_iou:
         return
     rows = selection.rows[["label", "iou", "predicted_iou"]]
     rows = rows.assign(series=series_names(selection.rows, table))

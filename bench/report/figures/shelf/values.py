@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from bench.report.figures import plots
 from bench.report.figures.figures import Drawing, Facts, listed, series_names
-from bench.types import IOU
 
 ORDER = 30
 
@@ -14,7 +13,7 @@ ORDER = 30
 def draw(facts: Facts) -> Iterator[Drawing]:
     """What leads the table, item by item."""
     selection, leads = facts.selection, facts.selection.leads
-    if leads.name == IOU.name:
+    if leads.is_iou:
         return
     rows = selection.rows[["label", leads.name]].rename(columns={leads.name: "value"})
     rows = rows.assign(series=series_names(selection.rows, facts.table))
