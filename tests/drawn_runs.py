@@ -132,7 +132,7 @@ class Bench:
 
     def run(self, dataset="shapes", model="sam_b", prompt="points", *, protocol="sam", images=8,
             skill=1.0, seed=0, key=None, rows=None, title=None, keep_masks=True, shape=(120, 168),
-            category="leaf", **header):  # fmt: skip
+            category="leaf", dataset_title=None, **header):  # fmt: skip
         """A finished run; ``rows`` replaces the drawn ones, ``header`` the header's entries."""
         key = key or f"{dataset}{model}{prompt}{protocol}".encode().hex()[-12:]
         store = RunStore.create(self.results, run_name(dataset, model, prompt, key))
@@ -149,6 +149,7 @@ class Bench:
         parts = {"dataset": dataset, "model": model, "prompt": prompt, "protocol": protocol}
         whole = {kind: {"name": n, "version": 1, "args": {}} for kind, n in parts.items()}
         whole["model"]["about"] = {"title": title or model}
+        whole["dataset"]["about"] = {"title": dataset_title or dataset}
         whole |= {
             "schema_version": 1, "key": key, "name": store.folder.name, "seed": 0,
             "report_steps": REPORT_STEPS[prompt], "status": "complete", "images": images,
@@ -168,6 +169,30 @@ class Bench:
             return self.samples[store.header()["dataset"]["name"], image_id]
         except KeyError:
             raise BenchError(f"{image_id}: no such image") from None
+
+
+MODELS = {"zeta": "A model", "alpha": "The other", "mid": "The other"}
+DATASETS = {"nuclei": "Zooplankton", "shapes": "Amoebae"}
+LABELS = {"zeta": "A model", "alpha": "alpha", "mid": "mid"}
+"""What the models are called: by name where a title is not theirs alone."""
+
+
+def in_no_order(bench, images=3):
+    """Runs whose models, datasets, titles, prompts, keys and folders are ordered in as many ways.
+
+    Two models have one title, and no model has all prompts: no place stands for a name.
+    """
+    skills = {"zeta": (1.0, "3a"), "alpha": (2.5, "b2"), "mid": (0.6, "c1")}
+    keys = {"points": "0", "box": "9", "point_3": "5"}
+    lacking = {("alpha", "point_3"), ("zeta", "points"), ("mid", "point_3")}
+    return [
+        bench.run(d, model, prompt, images=images, seed=len(d), skill=skill, key=f"{key}{end}",
+                  title=MODELS[model], dataset_title=DATASETS[d])
+        for d in DATASETS
+        for model, (skill, key) in skills.items()
+        for prompt, end in keys.items()
+        if (model, prompt) not in lacking
+    ]  # fmt: skip
 
 
 @pytest.fixture(scope="session")

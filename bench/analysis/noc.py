@@ -72,6 +72,7 @@ def noc_section(selection: Selection, *, samples: int = 10_000, seed: int = 0) -
     if not lines:
         return
     frame = pd.DataFrame(lines)
+    titles, models = selection.titles("dataset"), selection.titles("model")
     several = frame["protocol"].nunique() > 1
     marks = [round(100 * threshold) for threshold in THRESHOLDS]
     heads = ["dataset", "model", *(["protocol"] if several else []), "clicks", "masks"]
@@ -79,7 +80,8 @@ def noc_section(selection: Selection, *, samples: int = 10_000, seed: int = 0) -
     heads += [*(f"solved {mark}" for mark in marks), "AUC"]
     rows = []
     for line in lines:
-        names = [line["dataset"], line["model"], *([line["protocol"]] if several else [])]
+        names = [titles[line["dataset"]], models[line["model"]]]
+        names += [line["protocol"]] if several else []
         nocs = [_shown(line, f"noc_{mark}") for mark in marks]
         never = [f"{line[f'never_{mark}']:,}" for mark in marks]
         solved = [points(line[f"solved_{mark}"]) for mark in marks]

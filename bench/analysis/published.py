@@ -135,13 +135,17 @@ CAPTION = (
 )
 
 
-def section(lines: pd.DataFrame) -> Section | None:
-    """The published numbers of ``published_lines`` as a table; none where nothing was published."""
+def section(lines: pd.DataFrame, titles: Mapping[str, Mapping[str, str]]) -> Section | None:
+    """The published numbers of ``published_lines`` as a table; none where nothing was published.
+
+    ``titles`` holds what ``dataset`` and ``model`` are called, name by name.
+    """
     found = lines[lines["published"].notna()].reset_index(drop=True)
     if found.empty:
         return None
     shown = found.assign(choices=found["choices"].map(" ".join))
-    rows = tuple(cells(found))
+    titled = {kind: found[kind].map(lambda n, t=t: t.get(n, n)) for kind, t in titles.items()}
+    rows = tuple(cells(found.assign(**titled)))
     return Section("published", "Published numbers", CAPTION, HEADS, rows, shown, names=NAMES)
 
 

@@ -5,8 +5,8 @@ Runs that would make a number misleading are refused here, before anything is co
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,14 +18,14 @@ from bench.analysis import notes
 from bench.analysis.every_row import EveryRow
 from bench.analysis.notes import part as part
 from bench.config.composing import conf_dir
-from bench.config.labels import shown_label
+from bench.config.labels import distinct, shown_label
 from bench.scoring.metrics import boundary_iou
 from bench.store.added_metrics import added_measure, added_names
 from bench.store.row_table import KEY as _KEY
 from bench.store.row_table import same_as_next
 from bench.store.runs import RunStore, read_rows
 from bench.store.schema import COLUMNS
-from bench.types import IOU, BenchError, Measure, Step
+from bench.types import IOU, ORACLE, BenchError, Measure, Step
 
 _CORE = ["dataset", "model", "prompt", "protocol"]
 _OF_MASKS = ["n_points", "box", "iou_oracle", "predicted_ious", "selected", "multimask"]
@@ -65,20 +65,38 @@ class Selection:
     every: EveryRow
 
     def titles(self, kind: str) -> dict[str, str]:
-        """Name → label of every ``dataset`` or ``model``; its name where labels are not unique."""
-        titles: dict[str, str] = {}
-        marks: dict[str, str] = {}
-        for run, rows in self.rows.groupby("run", sort=False):
-            header, name = self.headers[str(run)], str(rows[kind].iloc[0])
-            marks[name] = badge(header, kind)
-            titles[name] = shown_label(
-                name, part(header, kind).get("about") or {}, [conf_dir() / kind]
-            )
-        shown = [titles[name] + marks[name] for name in titles]
-        return {
-            name: (title if shown.count(title + marks[name]) == 1 else name) + marks[name]
-            for name, title in sorted(titles.items())
-        }
+        """Name → label of every ``dataset`` or ``model``, see ``shown_titles``."""
+        return shown_titles([self], kind)
+
+
+def shown_titles(selections: Iterable[Selection], kind: str) -> dict[str, str]:
+    """Name → label of every ``dataset`` or ``model`` of the selections, sorted, no two alike.
+
+    The label is the title; the name where another one has that title, or where runs of one name
+    have several.
+    """
+    said: dict[str, set[str]] = {}
+    marks: dict[str, set[str]] = {}
+    for selection in selections:
+        for run, name in selection.rows[["run", kind]].drop_duplicates().itertuples(index=False):
+            header = selection.headers[str(run)]
+            about = part(header, kind).get("about") or {}
+            title = shown_label(str(name), about, [conf_dir() / kind])
+            said.setdefault(str(name), set()).add(title)
+            marks.setdefault(str(name), set()).add(badge(header, kind))
+    choices = []
+    for name in sorted(said):
+        mark = _one_badge(marks[name])
+        titles = said[name] if len(said[name]) == 1 else ()
+        choices.append([f"{label}{mark}" for label in (*titles, name)])
+    return dict(zip(sorted(said), distinct(choices), strict=True))
+
+
+def _one_badge(badges: set[str]) -> str:
+    """The badge of runs of one name; where they compute in several ways, all of them."""
+    if len(badges) == 1:
+        return min(badges)
+    return f" [{'; '.join(sorted(each.strip(' []') or 'float32' for each in badges))}]"
 
 
 KEY = list(_KEY)
@@ -122,7 +140,7 @@ def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Select
     said = [*notes.unfinished(named, headers, allow_partial)]
     found = {n: measures_of(named[n], headers[n]) for n in named}
     leads = _leading(found)
-    further = _further(found)
+    further = _further(leads, found)
     labels = _labels(headers)
     tables = [_reported(named[n], labels[n], found[n]) for n in named]
     rows = _frame(tables, [leads.name, *(m.name for m in further)])
@@ -189,8 +207,8 @@ def _leading(found: Mapping[str, Measured]) -> Measure:
     return first[1].leads
 
 
-def _further(found: Mapping[str, Measured]) -> tuple[Measure, ...]:
-    """Every further measure of any run, a column each.
+def _further(leads: Measure, found: Mapping[str, Measured]) -> tuple[Measure, ...]:
+    """Every further measure of any run, a column each; no two titles are alike.
 
     Raises ``BenchError`` where a column of two runs, or a mean of the table, is two measures.
     """
@@ -205,7 +223,10 @@ def _further(found: Mapping[str, Measured]) -> tuple[Measure, ...]:
                         f"{measure.mean}; report them apart, or add one to both: sam-bench rescore"
                     )
             seen.setdefault(measure.name, (run, measure))
-    return tuple(measure for _, measure in seen.values())
+    further = [measure for _, measure in seen.values()]
+    choices = [(m.title, f"{m.title} ({m.name})") for m in further]
+    titles = distinct([*choices, (leads.title,), (ORACLE.title,)])[: len(further)]
+    return tuple(replace(m, title=title) for m, title in zip(further, titles, strict=True))
 
 
 def _lacking(rows: pd.DataFrame, store: RunStore, further: Sequence[Measure]) -> dict[str, int]:

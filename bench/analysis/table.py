@@ -146,6 +146,14 @@ def oracle(rows: pd.DataFrame) -> float | None:
     return float(rows["iou_oracle"].mean()) if predicted["multimask"].all() else None
 
 
+def overall(lines: pd.DataFrame) -> pd.Series[Any]:
+    """Of the lines of one series and label the mean over datasets; of one dataset its own line."""
+    means = lines[lines["dataset"].isna()]
+    (index,) = (lines if means.empty else means).index
+    line: pd.Series[Any] = lines.loc[index]
+    return line
+
+
 def dataset_seed(seed: int, dataset: str) -> int:
     """A seed of the dataset's own, so that datasets are resampled independently."""
     return zlib.crc32(f"{seed} {dataset}".encode())

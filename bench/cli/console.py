@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bench.cli.tables import fitted, least_width
+
 if TYPE_CHECKING:
     from bench.analysis.section import Section
     from bench.report import Request
@@ -21,14 +23,23 @@ if TYPE_CHECKING:
 
 def output() -> Console:
     """Standard output; wide enough for a table where it is no terminal."""
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
+    console = Console(emoji=False)
+    return console if console.is_terminal else Console(width=120, emoji=False)
 
 
 def errors() -> Console:
     """Standard error, for progress and messages; as wide as the output."""
-    console = Console(stderr=True)
-    return console if console.is_terminal else Console(stderr=True, width=120)
+    console = Console(stderr=True, emoji=False)
+    return console if console.is_terminal else Console(stderr=True, width=120, emoji=False)
+
+
+def show(table: Table, screen: Console) -> None:
+    """Prints a table without cutting a number, see ``fitted``; a file takes lines of any length."""
+    usual = screen.width
+    if not screen.is_terminal:
+        screen.width = max(usual, least_width(table))
+    screen.print(fitted(table, screen.width))
+    screen.width = usual
 
 
 def table_of(section: Section) -> Table:
@@ -56,7 +67,7 @@ def show_plans(plans: Sequence[Plan], screen: Console) -> None:
     from bench.run.forecast.table import forecast_table
 
     results = place(plans[0].setting.runtime.results).expanduser()
-    screen.print(forecast_table([forecast(plan) for plan in plans], free_bytes(results)))
+    show(forecast_table([forecast(plan) for plan in plans], free_bytes(results)), screen)
 
 
 def show_runs(request: Request, out: Path | None) -> int:
@@ -74,14 +85,14 @@ def show_runs(request: Request, out: Path | None) -> int:
     if out is None:
         chosen = select(request.stores, allow_partial=request.allow_partial)
         table = miou_table(chosen, allow_partial=request.allow_partial)
-        screen.print(to_rich(table))
+        show(to_rich(table), screen)
         for section in further_tables(chosen, table, request):
-            screen.print(table_of(section))
+            show(table_of(section), screen)
         return 0
     report = write(request, out)
-    screen.print(to_rich(report.table))
+    show(to_rich(report.table), screen)
     for section in report.sections:
-        screen.print(table_of(section))
+        show(table_of(section), screen)
     for sentence in report.answer:
         screen.print(sentence, highlight=False, markup=False)
     screen.print(f"report: {report.page}", highlight=False, markup=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,33 @@ def shown_label(name: str, about: Mapping[str, Any], folders: Sequence[Path]) ->
         return name
     owners = {owner for folder in folders for owner in _named(folder, title)}
     return title if name in owners or not owners else name
+
+
+def distinct(choices: Sequence[Sequence[str]]) -> list[str]:
+    """A label for each, no two alike: of its choices the first that no other one has.
+
+    >>> distinct([("Mine", "a"), ("Mine", "b"), ("Yours", "c")])
+    ['a', 'b', 'Yours']
+    >>> distinct([("Mine", "a"), ("Mine", "b"), ("a", "c")])
+    ['a', 'b', 'c']
+    """
+    chosen = [0] * len(choices)
+    while True:
+        labels = [each[at] for each, at in zip(choices, chosen, strict=True)]
+        count = Counter(labels)
+        free = [
+            (label, at)
+            for each, at, label in zip(choices, chosen, labels, strict=True)
+            if count[label] > 1 and at + 1 < len(each)
+        ]
+        if not free:
+            return labels
+        # A name stays where it is another's title.
+        first = {label: min(at for other, at in free if other == label) for label, _ in free}
+        chosen = [
+            at + (at == first.get(label) and at + 1 < len(each))
+            for each, at, label in zip(choices, chosen, labels, strict=True)
+        ]
 
 
 def _named(folder: Path, title: str) -> list[str]:

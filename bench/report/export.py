@@ -34,27 +34,23 @@ def export_prompts(store: RunStore, path: Path) -> int:
     rows = _rows(store, [name for name in columns if name != "step"])
     feedback = _protocol(store).get("feedback", "logits")
     sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
-    writer.writerow(PROMPT_COLUMNS)
+    writer = csv.DictWriter(sink, PROMPT_COLUMNS, lineterminator="\n")
+    writer.writeheader()
     for row in rows.to_dict("records"):
         points = [[float(x), float(y)] for x, y in row["point_coords"]]
         labels = [int(label) for label in row["point_labels"]]
         box = "" if row["box"] is None else json.dumps([float(side) for side in row["box"]])
         writer.writerow(
-            [
-                row["image_id"],
-                row["mask_id"],
-                row["step"],
-                row["height"],
-                row["width"],
-                row["n_points"],
-                json.dumps(points),
-                json.dumps(labels),
-                box,
-                str(bool(row["multimask"])).lower(),
-                feedback if row["step"] > 1 else "none",
-                "" if pd.isna(row["cues"]) else row["cues"],
-            ]
+            {name: row[name] for name in ("image_id", "mask_id", "step", "height", "width")}
+            | {
+                "n_points": row["n_points"],
+                "point_coords": json.dumps(points),
+                "point_labels": json.dumps(labels),
+                "box": box,
+                "multimask": str(bool(row["multimask"])).lower(),
+                "feedback": feedback if row["step"] > 1 else "none",
+                "cues": "" if pd.isna(row["cues"]) else row["cues"],
+            }
         )
     write_aside(path, sink.getvalue().encode())
     return len(rows)

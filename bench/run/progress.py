@@ -9,7 +9,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
 
 from bench.store.runs import ImageError
 from bench.types import IOU, Measure
@@ -43,14 +51,7 @@ class RunProgress:
         self._done = self._failed = 0
         self._start = self._spoken = time.monotonic()
         self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[means]}"),
-            console=console,
-            disable=not console.is_terminal,
+            *_columns(console.width), console=console, disable=not console.is_terminal
         )
         self._task = self._bar.add_task(title, total=total, rate="", means="")
 
@@ -107,6 +108,23 @@ class RunProgress:
         shown = self._leads.shown
         means = [f"{p} {shown(total / n)}" for p, (total, n) in self._sums.items() if n]
         return f"{self._leads.title} of the run so far: " + " · ".join(means) if means else ""
+
+
+_WIDE = 100
+"""Characters of a terminal in which the bar has room beside the numbers."""
+
+
+def _columns(width: int) -> list[ProgressColumn]:
+    """What a line of the bar shows; words fold in a narrow terminal, so that no number is cut."""
+    bar = [BarColumn(bar_width=24)]
+    speed = [TextColumn("{task.fields[rate]}"), TimeRemainingColumn(compact=True)]
+    return [
+        TextColumn("{task.description}", table_column=Column(overflow="fold")),
+        *(bar if width >= _WIDE else []),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        *(speed if width >= _WIDE else []),
+        TextColumn("{task.fields[means]}", table_column=Column(overflow="fold")),
+    ]
 
 
 def run_plan(plan: Plan, screen: Console | None = None) -> list[ImageError]:

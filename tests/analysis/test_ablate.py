@@ -106,8 +106,8 @@ def test_the_command_runs_each_swap_once_and_prints_what_it_is_worth(tmp_path, c
     assert lines.loc["crowd", "delta"] == 0  # there are no crowds
     assert lines.loc["first_click", "delta"] != 0
     assert lines.loc["sum", "delta"] == pytest.approx(lines.loc["B − A", "delta"])
-    assert "disk on shapes, 1 point" in out
-    assert "disk on shapes, 3 points" in out
+    assert "Disk on Shapes, 1 point" in out
+    assert "Disk on Shapes, 3 points" in out
     before = {part: part.stat().st_mtime_ns for s in stores for part in s.parts()}
     assert main([*command, "--report", "worth"]) == 0
     again = capsys.readouterr().out

@@ -285,7 +285,7 @@ def test_an_undecided_gate_says_how_many_images_would_settle_it(bench):
 def test_the_gallery_shows_the_largest_gaps_of_both_sides(bench, sides):
     found = compare(*sides, samples=SAMPLES)
     groups = list(differing(found, bench.read_sample, count=3))
-    assert [g.title for g in groups[:2]] == ["Good is ahead", "Poor is ahead"]
+    assert [g.title for g in groups[:2]] == ["Good is ahead of Poor", "Poor is ahead of Good"]
     first = groups[0]
     gaps = [pair.a.iou - pair.b.iou for pair in first.pairs]
     assert gaps == sorted(gaps, reverse=True)

@@ -104,7 +104,7 @@ def test_where_nothing_was_published_nothing_is_invented(measured, dataset, mode
     for name in ("metric", "verdict", "same_protocol", "source", "note"):
         assert line[name] is None
     assert np.isnan([line["published"], line["difference"]]).all()
-    assert section(found) is None
+    assert section(found, {}) is None
 
 
 def test_one_image_gives_no_verdict(measured):
@@ -167,7 +167,7 @@ def test_shown_tables_hold_the_verdict_and_its_rule(measured):
 
 
 def shown_as_markdown(found):
-    return to_markdown(section(found))
+    return to_markdown(section(found, {}))
 
 
 TWENTY = {str(n): f"{n} clicks" for n in (1, 20)}

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from drawn_runs import DATASETS, LABELS, in_no_order
 
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
@@ -75,31 +76,20 @@ def test_a_picture_holds_all_steps_of_all_runs(bench):
 
 def test_every_picture_of_every_view_is_its_rows(bench):
     """Models, prompts and folders are ordered in three ways, so that no place stands for a name."""
-    stores = [
-        bench.run(d, model, prompt, images=3, seed=len(d), skill=skill, key=key, title=title)
-        for d in ("nuclei", "shapes")
-        for model, title, skill, keys in (
-            ("zeta", "A model", 1.0, "3a"),
-            ("alpha", "The other", 2.5, "b2"),
-            ("mid", None, 0.6, "c1"),
-        )
-        for prompt, key in (("points", f"{keys}0"), ("box", f"{keys}9"), ("point_3", f"{keys}5"))
-        if (model, prompt) not in {("alpha", "point_3"), ("zeta", "points"), ("mid", "point_3")}
-    ]
+    stores = in_no_order(bench)
     found = viewed(bench, stores)
     by_name = {store.folder.name: store for store in stores}
     columns = ["model", "prompt", "iou", "ious", "predicted_ious", "selected", "point_coords"]
     rows = read_runs(stores, [*columns, "point_labels", "box", "mask_rle", "boundary_iou"])
     rows = rows.set_index(["run", "image_id", "mask_id", "step"]).sort_index()
-    titles = {"zeta": "A model", "alpha": "The other", "mid": "mid"}
     compared = 0
     for number, dataset in enumerate(found["datasets"]):
         views = [(view["series"], view["label"]) for view in dataset["views"]]
         assert len(views) == len(set(views)) == 6 + 6 + 2
         for view in dataset["views"]:
             store = by_name[view["run"]]
-            assert store.header()["dataset"]["name"] == dataset["title"]
-            assert titles[store.header()["model"]["name"]] == view["series"]
+            assert DATASETS[store.header()["dataset"]["name"]] == dataset["title"]
+            assert LABELS[store.header()["model"]["name"]] == view["series"]
             assert store.header()["prompt"]["name"] == view["prompt"]
             assert store.header()["report_steps"][str(view["step"])] == view["label"]
             for index, mask_id in enumerate(dataset["mask"]):
@@ -122,10 +112,12 @@ def test_every_picture_of_every_view_is_its_rows(bench):
                 assert last["predicted"] == view["predicted"][index]
                 compared += 1
         assert {view["run"] for view in dataset["views"]} == {
-            name for name, s in by_name.items() if s.header()["dataset"]["name"] == dataset["title"]
+            name
+            for name, store in by_name.items()
+            if DATASETS[store.header()["dataset"]["name"]] == dataset["title"]
         }
     assert compared == sum(len(d["views"]) * len(d["mask"]) for d in found["datasets"]) > 200
-    assert found["datasets"][0]["title"] == "nuclei"
+    assert [dataset["title"] for dataset in found["datasets"]] == ["Zooplankton", "Amoebae"]
 
 
 def filled(path, size):

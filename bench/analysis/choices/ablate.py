@@ -91,10 +91,12 @@ def ablation(
     IoUs in [0, 1], bounds null for one image and for the sum. Raises ``BenchError`` for what a
     report refuses.
     """
-    rows = {
-        name: select([store], allow_partial=allow_partial).rows
+    runs = {
+        name: select([store], allow_partial=allow_partial)
         for name, store in {"A": a, "B": b, **{c: s for c, (_, s) in swapped.items()}}.items()
     }
+    rows = {name: run.rows for name, run in runs.items()}
+    (model,), (dataset,) = (runs["A"].titles(kind).values() for kind in ("model", "dataset"))
     first = rows["A"].iloc[0]
     names = [str(rows[side]["protocol"].iloc[0]) for side in ("A", "B")]
     for label in rows["A"]["label"].unique():
@@ -113,8 +115,7 @@ def ablation(
         means = [f"{100 * at[side]['iou'].mean():.2f}" for side in ("A", "B")]
         yield Section(
             re.sub(r"\W+", "_", f"ablation {first['dataset']} {first['model']} {label}"),
-            f"{first['model']} on {first['dataset']}, {label}: "
-            f"A {names[0]} {means[0]}, B {names[1]} {means[1]}",
+            f"{model} on {dataset}, {label}: A {names[0]} {means[0]}, B {names[1]} {means[1]}",
             _NOTE,
             ("choice", "A", "B", "points of mIoU", "masks"),
             tuple(_cells(line) for line in lines),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.selection import Selection, part, select
+from bench.analysis.selection import Selection, part, select, shown_titles
 from bench.analysis.stats import (
     Float64Array,
     clustered_draws_together,
@@ -19,8 +19,9 @@ from bench.analysis.stats import (
     percentile_bounds,
     win_rate,
 )
-from bench.analysis.table import SERIES, dataset_seed
+from bench.analysis.table import SERIES, dataset_seed, overall
 from bench.analysis.words import points
+from bench.config.labels import distinct
 from bench.store.runs import RunStore
 from bench.types import IOU, BenchError, Measure
 
@@ -41,7 +42,8 @@ class Comparison:
     a row per label and common mask: ``label, dataset, image_id, mask_id, iou_a, iou_b, step_a,
     step_b, run_a, run_b``. Where another measure than the IoU ``leads``, its names stand for
     ``iou`` and ``miou``. ``further`` has such a table for each further measure that was computed of
-    all masks of both sides, over the common ones that it applies to on both.
+    all masks of both sides, over the common ones that it applies to on both. ``datasets`` maps a
+    dataset's name to the title that is shown.
     """
 
     a: str
@@ -51,6 +53,7 @@ class Comparison:
     answer: tuple[str, ...]
     caption: str
     sides: tuple[Selection, Selection]
+    datasets: Mapping[str, str]
     leads: Measure = IOU
     further: tuple[tuple[Measure, pd.DataFrame], ...] = ()
 
@@ -72,8 +75,40 @@ def compare(
     refuses, where no mask is common, and, unless ``allow_mixed``, where the sides saw other data,
     followed another protocol or computed in another precision; the caption then says so.
     """
-    sides = (select(a, allow_partial=allow_partial), select(b, allow_partial=allow_partial))
-    names = _names(*sides)
+    (found,) = compare_all(
+        [a, b], allow_mixed=allow_mixed, allow_partial=allow_partial, samples=samples, seed=seed
+    )
+    return found
+
+
+def compare_all(
+    sides: Sequence[Sequence[RunStore]],
+    *,
+    allow_mixed: bool = False,
+    allow_partial: bool = False,
+    samples: int = 10_000,
+    seed: int = 0,
+) -> list[Comparison]:
+    """The first side against each of the others; a side has one name in all of them.
+
+    Raises ``BenchError`` as ``compare`` does.
+    """
+    selections = [select(side, allow_partial=allow_partial) for side in sides]
+    names, titles = _names(selections), shown_titles(selections, "dataset")
+    return [
+        _compared((selections[0], other), (names[0], name), titles, allow_mixed, samples, seed)
+        for other, name in zip(selections[1:], names[1:], strict=True)
+    ]
+
+
+def _compared(
+    sides: tuple[Selection, Selection],
+    names: tuple[str, str],
+    titles: Mapping[str, str],
+    allow_mixed: bool,
+    samples: int,
+    seed: int,
+) -> Comparison:
     sides, unasked = _facing(sides, names)
     mixed = list(_mixed(*sides))
     if mixed and not allow_mixed:
@@ -95,9 +130,9 @@ def compare(
     caption = " ".join([_caption(leads, samples), *notes, *dict.fromkeys(_side_notes(sides))])
     gaps = (pairs[f"{leads.name}_a"] - pairs[f"{leads.name}_b"]).groupby(pairs["label"])
     same = {str(label) for label, gap in gaps if not gap.any()}
-    answer = tuple(_answer(table, *names, leads, same))
+    answer = tuple(_answer(table, *names, leads, titles, same))
     others = tuple((measure, table_of(measure)) for measure in further)
-    return Comparison(names[0], names[1], table, pairs, answer, caption, sides, leads, others)
+    return Comparison(*names, table, pairs, answer, caption, sides, titles, leads, others)
 
 
 def _facing(
@@ -150,13 +185,14 @@ def _common_measures(sides: tuple[Selection, Selection], pairs: pd.DataFrame) ->
     ]
 
 
-def _names(a: Selection, b: Selection) -> tuple[str, str]:
+def _names(sides: Sequence[Selection]) -> list[str]:
     """How the sides are called: by title, by name where titles are equal, then by A and B."""
-    models = (_model(a), _model(b))
-    titles = (a.titles("model")[models[0]], b.titles("model")[models[1]])
-    if titles[0] != titles[1]:
-        return titles
-    return models if models[0] != models[1] else (f"{titles[0]} (A)", f"{titles[1]} (B)")
+    choices = []
+    for number, side in enumerate(sides):
+        model = _model(side)
+        title = side.titles("model")[model]
+        choices.append((title, model, f"{title} ({chr(ord('A') + number)})"))
+    return distinct(choices)
 
 
 def _model(side: Selection) -> str:
@@ -316,7 +352,12 @@ def _mean(
 
 
 def _answer(
-    table: pd.DataFrame, a: str, b: str, leads: Measure, same: Collection[str]
+    table: pd.DataFrame,
+    a: str,
+    b: str,
+    leads: Measure,
+    titles: Mapping[str, str],
+    same: Collection[str],
 ) -> Iterator[str]:
     """A sentence per prompt label: who leads, by how much, or how many images would tell.
 
@@ -325,9 +366,10 @@ def _answer(
     signed, shown = leads.signed, leads.shown
     word = f" {leads.word}" if leads.word else ""
     for label, lines in table.groupby("prompt", sort=False):
-        line = lines.iloc[-1]
+        line = overall(lines)
         span = "" if pd.isna(line["low"]) else f" ({signed(line['low'])} to {signed(line['high'])})"
-        where = f"over {len(lines) - 1} datasets" if len(lines) > 1 else f"on {line['dataset']}"
+        own = lines["dataset"].dropna()
+        where = f"over {len(own)} datasets" if len(own) > 1 else f"on {titles[own.item()]}"
         if label in same:
             yield f"{label}: {a} and {b} give the same numbers {where}."
         elif pd.isna(line["low"]):
@@ -336,7 +378,7 @@ def _answer(
                 "from too few images for an interval."
             )
         elif line["low"] <= 0 <= line["high"]:
-            hint = _hint(lines) if leads.is_iou else ""
+            hint = _hint(lines, titles) if leads.is_iou else ""
             yield (
                 f"{label}: {a} and {b} can't be told apart {where}: "
                 f"{signed(line['delta'])}{word}{span}.{hint}"
@@ -351,7 +393,7 @@ def _answer(
             )
 
 
-def _hint(lines: pd.DataFrame) -> str:
+def _hint(lines: pd.DataFrame, titles: Mapping[str, str]) -> str:
     """How many images half a point needs, on the dataset that needs most."""
     known = lines[lines["dataset"].notna()].dropna(subset=["images_needed"])
     if known.empty:
@@ -360,7 +402,7 @@ def _hint(lines: pd.DataFrame) -> str:
     if most["images_needed"] <= most["images"]:
         return " Half a point would have been seen."
     needed = int(most["images_needed"])
-    return f" To see half a point, {most['dataset']} needs about {needed:,} images."
+    return f" To see half a point, {titles[most['dataset']]} needs about {needed:,} images."
 
 
 def _caption(leads: Measure, samples: int) -> str:

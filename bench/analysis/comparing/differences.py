@@ -15,7 +15,7 @@ from bench.analysis.stats import (
     draws_interval,
     mean_interval,
 )
-from bench.analysis.table import SERIES, Table, dataset_seed, oracle
+from bench.analysis.table import SERIES, Table, dataset_seed, oracle, overall
 from bench.types import BenchError, Measure, Step
 
 Series = tuple[str, str]
@@ -154,7 +154,7 @@ def _sentences(
         & (table.lines["model"] == best[0])
         & (table.lines["protocol"] == best[1])
     ]
-    line = own.iloc[-1]  # the mean over datasets, where there is one
+    line = overall(own)
     where = _where(table, sorted(own["dataset"].dropna()))
     bounds = (
         ""

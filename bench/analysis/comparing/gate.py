@@ -12,6 +12,7 @@ import pandas as pd
 
 from bench.analysis.comparing.comparison import Comparison
 from bench.analysis.stats import images_needed
+from bench.analysis.table import overall
 from bench.analysis.words import points
 from bench.types import BenchError
 
@@ -66,13 +67,13 @@ def judged(found: Comparison, gate: Gate) -> Iterator[tuple[Outcome, str]]:
     """The outcome and its sentence for each prompt label, on the mean where there are datasets."""
     value, low, high = _METRICS[gate.metric]
     for label, lines in found.table.groupby("prompt", sort=False):
-        line = lines.iloc[-1]
+        line = overall(lines)
         outcome = gate.judge(line[low], line[high])
         show = found.leads.signed if gate.metric == "delta_miou" else points
         span = "" if pd.isna(line[low]) else f" ({show(line[low])} to {show(line[high])})"
-        said = f"{label}: {gate.metric} is {show(line[value])}{span}, gate {gate.metric}{gate.sign}"
+        said = f"{found.a} against {found.b}, {label}: {gate.metric} is {show(line[value])}{span}"
         hint = _hint(found, gate, str(label)) if outcome == "undecided" else ""
-        yield outcome, f"{said}{gate.limit:g} {outcome}{hint}"
+        yield outcome, f"{said}, gate {gate.metric}{gate.sign}{gate.limit:g} {outcome}{hint}"
 
 
 def _hint(found: Comparison, gate: Gate, label: str) -> str:

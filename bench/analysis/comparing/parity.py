@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.section import Section
-from bench.analysis.selection import select
+from bench.analysis.selection import Selection, select
 from bench.analysis.stats import paired_interval
 from bench.analysis.words import signed
 from bench.store.runs import RunStore, read_runs
@@ -19,7 +19,8 @@ from bench.types.rle import read_counts
 MARGIN = 0.002
 """A mode is safe where the whole interval of its ΔmIoU lies within this: 0.2 points."""
 
-_KEY = ["dataset", "image_id", "mask_id", "label"]
+_SERIES = ["dataset", "model", "protocol", "label"]
+_KEY = [*_SERIES, "image_id", "mask_id"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +49,33 @@ def parity(
     allow_partial: bool = False,
     samples: int = 10_000,
 ) -> Parity:
-    """The runs of one model in two modes, under the same prompts on the same images.
+    """The runs of some models in two modes, under the same prompts on the same images.
 
-    A line has ``masks, images, miou_reference, miou_mode, delta, low, high`` (ΔmIoU, 95 % over
-    images), ``changed`` (the share of masks that differ in a pixel or more), ``moved`` (the mean
-    size of a mask's change in IoU) and ``emptied`` (masks that the mode leaves empty and the
-    reference doesn't). Raises ``BenchError`` where no mask is in both, or the runs kept no masks.
+    A line has ``dataset, model, protocol, prompt, masks, images, miou_reference, miou_mode, delta,
+    low, high`` (ΔmIoU, 95 % over images), ``changed`` (the share of masks that differ in a pixel
+    or more), ``moved`` (the mean size of a mask's change in IoU) and ``emptied`` (masks that the
+    mode leaves empty and the reference doesn't). Raises
+    ``BenchError`` where no mask is in both, or the runs kept no masks.
     """
-    rows = _rows(reference, allow_partial).merge(
-        _rows(mode, allow_partial), on=_KEY, suffixes=("", "_mode")
+    usual = select(reference, allow_partial=allow_partial)
+    rows = _rows(usual, reference).merge(
+        _rows(select(mode, allow_partial=allow_partial), mode),
+        on=_KEY,
+        suffixes=("", "_mode"),
+        validate="one_to_one",
     )
     if rows.empty:
         raise BenchError("the two modes have no mask in common")
     if rows[["mask_rle", "mask_rle_mode"]].isna().any(axis=None):
         raise BenchError("parity compares masks, and these runs kept none (runtime.keep_masks)")
     lines = [
-        _line(str(dataset), str(label), part, samples)
-        for (dataset, label), part in rows.groupby(["dataset", "label"], sort=False)
+        {**dict(zip(_SERIES, map(str, key), strict=True)), **_line(part, samples)}
+        for key, part in rows.groupby(_SERIES, sort=False, observed=True)
     ]
+    titles = {kind: usual.titles(kind) for kind in ("dataset", "model")}
+    shown = [line | {kind: names[line[kind]] for kind, names in titles.items()} for line in lines]
+    several = [kind for kind in ("model", "protocol") if len({line[kind] for line in lines}) > 1]
+    names = ["dataset", *several, "label"]
     verdict = _verdict(lines)
     section = Section(
         "parity",
@@ -73,30 +83,28 @@ def parity(
         f"ΔmIoU is the mode minus the reference, in points, with a 95 % interval over images; safe "
         f"where all of it lies within ±{100 * MARGIN:g}. Changed: masks that differ in a pixel or "
         "more. Emptied: masks that only the mode leaves empty.",
-        ("dataset", "prompt", "reference", "mode", "ΔmIoU", "changed", "mean |ΔIoU|", "emptied",
-         "masks", "images"),
-        tuple(_cells(line) for line in lines),
-        pd.DataFrame(lines),
+        ("dataset", *several, "prompt", "reference", "mode", "ΔmIoU", "changed", "mean |ΔIoU|",
+         "emptied", "masks", "images"),
+        tuple((*(line[name] for name in names), *_cells(line)) for line in shown),
+        pd.DataFrame(lines).rename(columns={"label": "prompt"}),
+        names=len(names),
     )  # fmt: skip
-    return Parity(section, tuple(_sentences(named, verdict, lines)), verdict)
+    return Parity(section, tuple(_sentences(named, verdict, shown)), verdict)
 
 
-def _rows(stores: Sequence[RunStore], allow_partial: bool) -> pd.DataFrame:
+def _rows(selection: Selection, stores: Sequence[RunStore]) -> pd.DataFrame:
     """The reported steps with their masks."""
-    rows = select(stores, allow_partial=allow_partial).rows
     masks = read_runs(stores, ["mask_rle"])
-    joined = rows.merge(masks, on=["run", "image_id", "mask_id", "step"])
+    joined = selection.rows.merge(masks, on=["run", "image_id", "mask_id", "step"])
     kept: pd.DataFrame = joined[[*_KEY, "iou", "mask_rle"]]
     return kept
 
 
-def _line(dataset: str, label: str, rows: pd.DataFrame, samples: int) -> dict[str, Any]:
+def _line(rows: pd.DataFrame, samples: int) -> dict[str, Any]:
     images = rows["image_id"].tolist()
     found = paired_interval(rows["iou_mode"], rows["iou"], images, samples=samples)
     changed = rows[rows["mask_rle"] != rows["mask_rle_mode"]]
     return {
-        "dataset": dataset,
-        "prompt": label,
         "miou_reference": float(rows["iou"].mean()),
         "miou_mode": float(rows["iou_mode"].mean()),
         "delta": found.mean,
@@ -132,7 +140,7 @@ def _verdict(lines: Sequence[dict[str, Any]]) -> str:
 
 def _sentences(named: str, verdict: str, lines: Sequence[dict[str, Any]]) -> list[str]:
     worst = max(lines, key=lambda line: abs(line["delta"]))
-    where = f"{signed(worst['delta'])} points with {worst['prompt']} on {worst['dataset']}"
+    where = f"{signed(worst['delta'])} points with {worst['label']} on {worst['dataset']}"
     emptied = sum(line["emptied"] for line in lines)
     if emptied:
         return [f"{named} is not safe: {emptied} masks become empty."]
@@ -150,8 +158,6 @@ def _cells(line: dict[str, Any]) -> tuple[str, ...]:
     if line["low"] is not None:
         delta += f" ({_fine(line['low'])} to {_fine(line['high'])})"
     return (
-        line["dataset"],
-        line["prompt"],
         f"{100 * line['miou_reference']:.2f}",
         f"{100 * line['miou_mode']:.2f}",
         delta,

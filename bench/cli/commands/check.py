@@ -98,7 +98,7 @@ def check_parity(options: argparse.Namespace) -> int:
     named = f"{names} with {', '.join(options.mode)}"
     found = parity(sides[0], sides[1], named, allow_partial=limited)
     screen = console.output()
-    screen.print(console.table_of(found.section))
+    console.show(console.table_of(found.section), screen)
     for sentence in found.sentences:
         screen.print(sentence, highlight=False, markup=False)
     return 0 if found.safe else 1
@@ -132,7 +132,7 @@ def check_data(options: argparse.Namespace) -> int:
         )
     screen = console.output()
     for section in sections(check):
-        screen.print(console.table_of(section))
+        console.show(console.table_of(section), screen)
     results = local_side(place(runtime.results))
     said = [*sentences(check), *_write(options, check, reader, site, results)]
     for sentence in said:

@@ -43,7 +43,7 @@ def add(commands: Commands) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Prints the tables and the answer, writes the report, and judges the gate."""
-    from bench.analysis.comparing.comparison import compare
+    from bench.analysis.comparing.comparison import compare_all
     from bench.analysis.comparing.gate import Gate, judged
     from bench.data.opening import samples_of_runs
     from bench.report.pages.comparison import further_section, section, write_comparison
@@ -51,16 +51,16 @@ def main(options: argparse.Namespace) -> int:
     gate = None if options.gate is None else Gate.parse(options.gate)
     if len(options.sides) < 2:
         raise BenchError("a comparison needs two sides: sam-bench compare A B")
-    first, *others = (_side(options.results, side) for side in options.sides)
-    comparisons = [
-        compare(first, other, allow_mixed=options.allow_mixed, allow_partial=options.allow_partial)
-        for other in others
-    ]
+    comparisons = compare_all(
+        [_side(options.results, side) for side in options.sides],
+        allow_mixed=options.allow_mixed,
+        allow_partial=options.allow_partial,
+    )
     screen = console.output()
     for number, found in enumerate(comparisons):
-        screen.print(console.table_of(section(found, number)))
+        console.show(console.table_of(section(found, number)), screen)
         for further in further_section(found, number):
-            screen.print(console.table_of(further))
+            console.show(console.table_of(further), screen)
         for sentence in found.answer:
             screen.print(sentence, highlight=False, markup=False)
     read_sample = samples_of_runs(options.datasets, options.allow_module)

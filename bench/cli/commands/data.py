@@ -86,7 +86,7 @@ def list_datasets(options: argparse.Namespace) -> int:
         ]
         table.add_row(*(escape("–" if cell is None else str(cell)) for cell in cells))
     screen = console.output()
-    screen.print(table)
+    console.show(table, screen)
     screen.print(
         f"in {options.datasets.absolute()}; `sam-bench data show NAME` says where to get one",
         highlight=False,

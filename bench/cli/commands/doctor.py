@@ -71,9 +71,7 @@ def _show(found: Sequence[Finding]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(box=None, show_header=False)
-    for _ in range(4):
-        table.add_column(overflow="fold")
+    table = Table(*[""] * 4, box=None, show_header=False)
     section = ""
     for finding in found:
         if finding.section != section:
@@ -81,4 +79,4 @@ def _show(found: Sequence[Finding]) -> None:
             table.add_row(f"[bold]{section}[/]", "", "", "")
         mark = _MARKS[finding.state]
         table.add_row(escape(finding.what), mark, escape(finding.said), escape(finding.get))
-    console.output().print(table)
+    console.show(table, console.output())

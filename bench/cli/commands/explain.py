@@ -82,7 +82,7 @@ def _show(screen: Console, found: Explanation, goal: Goal, top: int) -> None:
         )
     for table in (singles, nearest):
         table.title_justify, table.title_style = "left", "bold"
-        screen.print(table)
+        console.show(table, screen)
     for note in found.notes:
         screen.print(note, style="dim", markup=False, highlight=False)
 

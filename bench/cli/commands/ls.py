@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from rich.markup import escape
 from rich.table import Table
 
 from bench.cli import console
@@ -26,15 +27,16 @@ def main(options: argparse.Namespace) -> int:
     """Lists a group's YAMLs, or the runs."""
     screen = console.output()
     if options.what == "runs":
-        screen.print(_runs_table(options.results))
+        console.show(_runs_table(options.results), screen)
         return 0
     from bench.config.composing import component_about, group_names
 
     group = _GROUPS[options.what]
     table = Table("name", "what", box=None, header_style="bold")
     for name in group_names(group, options.config_dir):
-        table.add_row(name, component_about(group, name, options.config_dir))
-    screen.print(table)
+        about = component_about(group, name, options.config_dir)
+        table.add_row(escape(name), escape(about))
+    console.show(table, screen)
     return 0
 
 
@@ -46,5 +48,6 @@ def _runs_table(results: Place) -> Table:
         header = store.header()
         done = f"{header.get('images_done', 0)}/{header.get('images', '?')}"
         masks = str(header.get("masks", 0))
-        table.add_row(store.folder.name, str(header.get("status", "?")), done, masks)
+        cells = (store.folder.name, str(header.get("status", "?")), done, masks)
+        table.add_row(*map(escape, cells))
     return table

@@ -71,8 +71,9 @@ def show_protocol(options: argparse.Namespace) -> int:
     screen.print(component.about["cite"], style="dim", highlight=False)
     table = Table("choice", "value", "why", box=None, header_style="bold")
     for choice, value in component.args.items():
-        table.add_row(choice, str(value), str(component.about["choices"][choice]))
-    screen.print(table)
+        why = component.about["choices"][choice]
+        table.add_row(*map(escape, (choice, str(value), str(why))))
+    console.show(table, screen)
     return 0
 
 
@@ -83,11 +84,15 @@ def diff_protocols(options: argparse.Namespace) -> int:
     table = Table("choice", a.name, b.name, box=None, header_style="bold")
     for choice in differing:
         values = [
-            f"{component.args[choice]}\n[dim]{escape(str(component.about['choices'][choice]))}[/dim]"
+            f"{escape(str(component.args[choice]))}\n"
+            f"[dim]{escape(str(component.about['choices'][choice]))}[/dim]"
             for component in (a, b)
         ]
-        table.add_row(choice, *values)
-    console.output().print(table if differing else f"{a.name} and {b.name} make the same choices")
+        table.add_row(escape(choice), *values)
+    if differing:
+        console.show(table, console.output())
+    else:
+        console.output().print(f"{a.name} and {b.name} make the same choices")
     return 0
 
 
@@ -129,7 +134,7 @@ def ablate_protocols(options: argparse.Namespace) -> int:
             limited = config.runtime.limit is not None
             sections += ablation(stores["A"], stores["B"], swapped, allow_partial=limited)
     for section in sections:
-        console.output().print(console.table_of(section))
+        console.show(console.table_of(section), console.output())
     if options.report:
         results = local_side(place(a[0].runtime.results)).expanduser()
         _write(sections, results / "reports" / options.report)

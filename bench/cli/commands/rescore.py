@@ -53,15 +53,16 @@ def add(commands: Commands) -> None:
 def main(options: argparse.Namespace) -> int:
     """Adds the metrics to each run and prints their means."""
     from bench.analysis.rescoring import chosen_metrics, metric_means, rescore
-    from bench.analysis.selection import select
+    from bench.analysis.selection import select, shown_titles
     from bench.data.opening import samples_of_runs
     from bench.run.progress import RunProgress
     from bench.store.runs import find_runs
 
     stores = find_runs(options.results, options.runs)
     chosen = chosen_metrics(stores, options.metric, options.allow_module)
-    for store in stores:
-        select([store], allow_partial=options.allow_partial)  # refuses before anything is computed
+    # Refuses before anything is computed.
+    selections = [select([store], allow_partial=options.allow_partial) for store in stores]
+    titles = {kind: shown_titles(selections, kind) for kind in ("dataset", "model")}
     read_sample = samples_of_runs(options.datasets, options.allow_module)
     for store in stores:
         images = len(store.content().images)
@@ -75,18 +76,22 @@ def main(options: argparse.Namespace) -> int:
             )
     measures = {each.name: each.measure for each in chosen}
     means = metric_means(stores, list(measures), allow_partial=options.allow_partial)
-    console.output().print(_table(means, measures))
+    console.show(_table(means, measures, titles), console.output())
     return 0
 
 
-def _table(means: pd.DataFrame, measures: Mapping[str, Measure]) -> Table:
+def _table(
+    means: pd.DataFrame, measures: Mapping[str, Measure], titles: Mapping[str, Mapping[str, str]]
+) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, header_style="bold")
     table.caption = "Means over masks, shares ×100, with 95 % intervals over images."
     table.caption_justify = "left"
-    for name in ("dataset", "prompt", "model", "metric"):
+    several = ["protocol"] if means["protocol"].nunique() > 1 else []
+    names = ["dataset", "prompt", "model", *several, "metric"]
+    for name in names:
         table.add_column(name)
     for name in ("masks", "images", "mean"):
         table.add_column(name, justify="right")
@@ -94,6 +99,6 @@ def _table(means: pd.DataFrame, measures: Mapping[str, Measure]) -> Table:
         shown = measures[str(line["metric"])].shown
         interval = f" ({shown(line['low'])}–{shown(line['high'])})"
         mean = shown(line["mean"]) + (interval if line["images"] > 1 else "")
-        names = [escape(str(line[name])) for name in ("dataset", "prompt", "model", "metric")]
-        table.add_row(*names, f"{line['masks']:,}", f"{line['images']:,}", mean)
+        said = [titles.get(name, {}).get(line[name], str(line[name])) for name in names]
+        table.add_row(*map(escape, said), f"{line['masks']:,}", f"{line['images']:,}", mean)
     return table

@@ -14,7 +14,7 @@ from bench.types import BenchError
 if TYPE_CHECKING:
     from bench.run.plan import Plan
     from bench.store.runs import RunStore
-    from bench.types import Reader, Sample
+    from bench.types import Sample
 
 _HELP = """\
 Runs what is missing and prints the mIoU table. The words after `run` are overrides of the
@@ -72,13 +72,13 @@ def main(options: argparse.Namespace) -> int:
     failed = [error for plan in plans for error in run_plan(plan, console.errors())]
     stores = [run.store for plan in plans for run in plan.work.runs.values()]
     stores = list({store.folder: store for store in stores}.values())
-    readers = {plan.question.dataset.name: plan.reader for plan in plans}
+    readers = {run.store.folder: plan.reader for plan in plans for run in plan.work.runs.values()}
     limited = any(config.runtime.limit is not None for config in configs)
     reports = local_side(place(configs[0].runtime.results)).expanduser() / "reports"
     out = reports / options.report if options.report else None
 
     def read_sample(store: RunStore, image_id: str) -> Sample:
-        return _reader_of(store, readers).read(image_id)
+        return readers[store.folder].read(image_id)
 
     request = Request(
         tuple(stores),
@@ -104,7 +104,3 @@ def _refuse_idle(plan: Plan, overrides: Sequence[str]) -> None:
             f"task {question.task.name} takes no {found[0]}: leave {found[0]} out; what it takes "
             f"is {own or 'nothing of its own'}"
         )
-
-
-def _reader_of(store: RunStore, readers: dict[str, Reader]) -> Reader:
-    return readers[store.header()["dataset"]["name"]]

@@ -60,7 +60,7 @@ class Failure:
 class Facts:
     """What a figure may show: the rows of a report, its table, and the differences it tells of.
 
-    ``looks`` is the colour and marker of each series, the same in every figure.
+    ``looks`` is the colour, marker and line style of each series, the same in every figure.
     """
 
     selection: Selection

@@ -56,8 +56,9 @@ def _fig9a(selection: Selection, table: Table, samples: int) -> Iterator[Drawing
     series = ranking(table, _ONE) if _ONE in selection.labels else []
     if len(series) < 2:
         raise BenchError("fig9a compares models at 1 point: give prompt=[point_1] model=A,B")
-    looks = plots.looks(table.series(*each) for each in series)
+    looks = plots.looks(series_names(table.lines, table))
     best = table.series(*series[0])
+    gain = looks[best].colour
     for number, other in enumerate(series[1:], start=1):
         found = difference(selection, Side(series[0], _ONE), Side(other, _ONE), samples=samples)
         frame = found.datasets.assign(dataset=found.datasets["dataset"].map(dict(table.datasets)))
@@ -71,7 +72,11 @@ def _fig9a(selection: Selection, table: Table, samples: int) -> Iterator[Drawing
             f"Bars of the difference in mIoU, in points, by dataset: {bars}. Lines are 95 % "
             "intervals of the paired difference; dots are the oracle.",
             plots.difference_bars(
-                frame, a=best, b=behind, prompt=_ONE, colours=(looks[best][0], looks[behind][0])
+                frame,
+                a=best,
+                b=behind,
+                prompt=_ONE,
+                colours=(gain, looks[behind].colour),
             ),
         )
 
@@ -88,7 +93,7 @@ def _over_points(letter: str, first: str) -> Draw:
             f"Fig. 9{letter}: mIoU against the number of points, {first}",
             f"Curves of mIoU, {_where(table)}: {_told(frame, 'n_points')}. "
             "Bands are 95 % intervals.",
-            plots.iou_over_points(frame, plots.looks(frame["series"])),
+            plots.iou_over_points(frame, plots.looks(series_names(table.lines, table))),
         )
 
     return draw

@@ -5,29 +5,47 @@ None touches global state: the caller draws and saves within ``style.figure_styl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from math import ceil
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+    StrMethodFormatter,
+)
 
 from bench.analysis.words import signed
-from bench.report.figures import style
-from bench.types import BenchError
+from bench.report.figures import style, texts
+from bench.types import IOU, BenchError
 
 _BINS = 20
 _LEAST_IN_BIN = 5
 SHADES = LinearSegmentedColormap.from_list("masks", ["#bcd7ea", "#5ba3cf", "#1764ab", "#08264d"])
 
 
-Looks: TypeAlias = Mapping[str, tuple[str, str]]
-"""Series → (colour, marker)."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What tells a series from the others in every figure: ``line`` is the style of its lines."""
+
+    colour: str
+    marker: str
+    line: str
+
+
+Looks: TypeAlias = Mapping[str, Look]
+"""Series → how it looks."""
 
 
 def iou_over_points(lines: pd.DataFrame, looks: Looks) -> Figure:
@@ -39,25 +57,30 @@ def iou_over_points(lines: pd.DataFrame, looks: Looks) -> Figure:
     """
     _need(lines, "a curve needs lines with points")
     panels = list(dict.fromkeys(lines["panel"]))
-    figure, axes = grid_of_panels(len(panels), width=2.4, height=2.1, legend=True, sharey=True)
-    for axis, panel in zip(axes, panels, strict=False):
+    figure, axes = grid_of_panels(panels, width=2.4, height=2.1, sharey=True)
+    ticks = sorted(lines["n_points"].unique())
+    inches = [1.7 * math.log(t / ticks[0]) / math.log(max(ticks[-1] / ticks[0], 2)) for t in ticks]
+    named = texts.thinned(inches, [texts.text_width(str(tick), 8) for tick in ticks])
+    for axis, panel in zip(axes, panels, strict=True):
         here = lines[lines["panel"] == panel]
         for series, curve in here.groupby("series", sort=False):
             curve = curve.sort_values("n_points")
-            colour, marker = looks[str(series)]
+            look = looks[str(series)]
             x = curve["n_points"].to_numpy(float)
-            axis.plot(x, 100 * curve["miou"], color=colour, marker=marker, label=str(series))
+            axis.plot(
+                x, 100 * curve["miou"], color=look.colour, marker=look.marker,
+                linestyle=look.line, label=str(series),
+            )  # fmt: skip
             low, high = 100 * curve["low"].astype(float), 100 * curve["high"].astype(float)
-            axis.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
-        ticks = sorted(lines["n_points"].unique())
+            axis.fill_between(x, low, high, color=look.colour, alpha=0.18, linewidth=0)
         axis.set_xscale("log")
-        axis.xaxis.set_major_locator(FixedLocator(ticks))
-        axis.xaxis.set_minor_locator(NullLocator())
-        axis.set_xticklabels([str(tick) for tick in ticks])
-        axis.set_title(short(panel))
-    figure.supxlabel("number of points", fontsize=8.5, color=style.INK)
-    figure.supylabel("mIoU", fontsize=8.5, color=style.INK)
-    _legend(figure, axes)
+        axis.xaxis.set_major_locator(FixedLocator([ticks[i] for i in named]))
+        axis.xaxis.set_minor_locator(FixedLocator(ticks))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.set_xticklabels([str(ticks[i]) for i in named])
+    texts.label_below(figure, "number of points")
+    texts.label_beside(figure, "mIoU")
+    texts.add_legend(figure, axes)
     return figure
 
 
@@ -73,7 +96,7 @@ def iou_over_scale(lines: pd.DataFrame, ticks: Sequence[str], *, xlabel: str) ->
     miou, low, high, oracle = (
         100 * lines[c].to_numpy(float) for c in ("miou", "low", "high", "oracle")
     )
-    figure, (axis,) = grid_of_panels(1, width=4.2, height=2.6, legend=True, sharey=True)
+    figure, (axis,) = grid_of_panels([""], width=4.2, height=2.6, sharey=True)
     colour, other = style.PALETTE[:2]
     axis.vlines(x, low, high, color=colour, linewidth=1.2, alpha=0.6)
     axis.plot(x, miou, color=colour, marker="o", label="most confident mask")
@@ -85,18 +108,54 @@ def iou_over_scale(lines: pd.DataFrame, ticks: Sequence[str], *, xlabel: str) ->
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(FixedLocator(list(x)))
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.set_xticklabels([short(tick) for tick in ticks])
-    axis.margins(x=0.12)
-    axis.set_xlabel(xlabel)
+    axis.margins(x=_MARGIN)
+    _name_ticks(figure, axis, x, ticks)
+    texts.label_below(figure, xlabel)
     axis.set_ylabel("mIoU, 1 point")
-    _legend(figure, [axis])
+    texts.add_legend(figure, [axis])
     return figure
 
 
+_MARGIN = 0.12
+
+
+def _name_ticks(
+    figure: Figure, axis: Axes, x: npt.NDArray[np.float64], names: Sequence[str]
+) -> None:
+    """Names under the ticks; where these are close, turned, moved apart and joined to them."""
+    room = 3.4
+    lines = [texts.wrapped(name, 1.4, 8) for name in names]
+    widths = [max(texts.text_width(line, 8) for line in text.splitlines()) for text in lines]
+    logs = np.log(x)
+    reach = max(float(np.ptp(logs)), 1e-9)
+    shares = ((logs - logs[0]) / reach + _MARGIN) / (1 + 2 * _MARGIN) if len(x) > 1 else [0.5]
+    if texts.apart([room * share for share in shares], widths):
+        axis.set_xticklabels(lines)
+        texts.grow(figure, height=max(text.count("\n") for text in lines) * texts.line_height(8))
+        return
+    gap = max(text.count("\n") + 1 for text in lines) * texts.line_height(8) + 0.06
+    wider = max(room, gap * len(x))
+    texts.grow(figure, width=wider - room, height=max(widths) + 0.3)
+    axis.set_xticklabels([""] * len(x))
+    places = texts.spread([wider * share for share in shares], gap, wider)
+    for share, place, text in zip(shares, places, lines, strict=True):
+        axis.annotate(
+            text, xy=(share, 0), xytext=(place / wider, -0.1), xycoords="axes fraction",
+            rotation=90, ha="center", va="top", fontsize=8, multialignment="right",
+            arrowprops={"arrowstyle": "-", "color": style.MUTED, "linewidth": 0.6, "shrinkB": 0},
+        )  # fmt: skip
+
+
 def difference_bars(
-    lines: pd.DataFrame, *, a: str, b: str, prompt: str, colours: tuple[str, str]
+    lines: pd.DataFrame,
+    *,
+    a: str,
+    b: str,
+    prompt: str,
+    colours: tuple[str, str],
+    what: str = IOU.title,
 ) -> Figure:
-    """Per dataset how much better ``a`` is than ``b``, largest first (Fig. 9a).
+    """Per dataset how much better ``a`` is than ``b`` in ``what``, largest first (Fig. 9a).
 
     ``lines`` has ``dataset, delta, low, high, oracle_delta``, IoU differences in [-1, 1], bounds
     and oracle null where unknown. Each ±delta stands at the right, in points; a dot is the oracle
@@ -108,7 +167,9 @@ def difference_bars(
     delta = 100 * ordered["delta"].to_numpy(float)
     low, high, oracle = (100 * ordered[c].to_numpy(float) for c in ("low", "high", "oracle_delta"))
     y = np.arange(len(ordered))
-    figure = Figure(figsize=(6.2, 1.25 + 0.27 * len(ordered)), layout="constrained")
+    names = [texts.wrapped(name, 2.2, 8) for name in ordered["dataset"]]
+    row = max(name.count("\n") + 1 for name in names) * texts.line_height(8) + 0.136
+    figure = Figure(figsize=(6.2, 0.85 + row * len(ordered)), layout="constrained")
     axis = figure.subplots()
     axis.grid(visible=False)
     axis.barh(y, delta, height=0.72, color=[colours[0] if d >= 0 else colours[1] for d in delta])
@@ -127,12 +188,12 @@ def difference_bars(
     axis.margins(x=0.04)
     axis.set_ylim(-0.6, len(ordered) - 0.4)
     axis.axvline(0, color=style.INK, linewidth=0.8)
-    axis.set_yticks(y, [short(name) for name in ordered["dataset"]])
+    axis.set_yticks(y, names)
     axis.tick_params(axis="y", length=0)
     axis.spines["left"].set_visible(False)
-    axis.set_xlabel(f"mIoU of {short(a)} minus {short(b)}, {prompt} (points)")
+    texts.label_below(figure, f"{what} of {a} minus {b}, {prompt} (points)")
     if known.any():
-        _legend(figure, [axis])
+        texts.add_legend(figure, [axis])
     return figure
 
 
@@ -145,24 +206,26 @@ def iou_histogram(rows: pd.DataFrame, order: Sequence[str], looks: Looks) -> Fig
     """
     _need(rows, "a histogram needs masks")
     labels = [label for label in order if (rows["label"] == label).any()]
-    figure, axes = grid_of_panels(len(labels), width=2.4, height=1.8, legend=True, sharey=True)
+    figure, axes = grid_of_panels(labels, width=2.4, height=1.8, sharey=True)
     edges = np.linspace(0, 1, _BINS + 1)
-    for axis, label in zip(axes, labels, strict=False):
+    for axis, label in zip(axes, labels, strict=True):
         for series, part in rows[rows["label"] == label].groupby("series", sort=False):
             size = part.groupby("dataset")["iou"].transform("size")
             share = 100 / (size * part["dataset"].nunique())
             counts, _ = np.histogram(part["iou"], bins=edges, weights=share)
-            colour, _ = looks[str(series)]
-            axis.stairs(counts, 100 * edges, color=colour, linewidth=1.4, label=str(series))
-            axis.stairs(counts, 100 * edges, color=colour, alpha=0.12, fill=True)
-        axis.set_title(label)
+            look = looks[str(series)]
+            axis.stairs(
+                counts, 100 * edges, color=look.colour, linestyle=look.line, linewidth=1.4,
+                label=str(series),
+            )  # fmt: skip
+            axis.stairs(counts, 100 * edges, color=look.colour, alpha=0.12, fill=True)
         axis.set_xlim(0, 100)
         axis.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         axis.yaxis.set_major_formatter("{x:.0f} %")
     axes[0].set_ylim(bottom=0)  # last, so that the shared axis has seen every panel
-    figure.supxlabel("IoU", fontsize=8.5, color=style.INK)
-    figure.supylabel("share of masks", fontsize=8.5, color=style.INK)
-    _legend(figure, axes)
+    texts.label_below(figure, "IoU")
+    texts.label_beside(figure, "share of masks")
+    texts.add_legend(figure, axes)
     return figure
 
 
@@ -181,13 +244,17 @@ def predicted_iou(rows: pd.DataFrame, order: Sequence[str]) -> Figure:
         rows.groupby(["series", "label"]),
         key=lambda item: (str(item[0][0]), rank[str(item[0][1])]),
     )
-    figure, axes = grid_of_panels(len(groups), width=2.3, height=2.45, legend=False, sharey=True)
     several = rows["series"].nunique() > 1
+    titles = [
+        (f"{series}\n" if several else "")
+        + f"{label}, ρ {rank_correlation(part['predicted_iou'], part['iou'])}"
+        for (series, label), part in groups
+    ]
+    figure, axes = grid_of_panels(titles, width=2.3, height=2.3, sharey=True)
     edges = np.linspace(0, 1, _BINS + 1)
     shade = LogNorm(1, max(2.0, len(rows) / len(groups) / 20))
     density = None
-    for axis, (key, part) in zip(axes, groups, strict=False):
-        series, label = key
+    for axis, (_, part) in zip(axes, groups, strict=True):
         x, y = part["predicted_iou"].clip(0, 1).to_numpy(), part["iou"].to_numpy()
         density = axis.hexbin(
             100 * x, 100 * y, gridsize=24, extent=(0, 100, 0, 100), mincnt=1, norm=shade,
@@ -201,13 +268,11 @@ def predicted_iou(rows: pd.DataFrame, order: Sequence[str]) -> Figure:
             100 * full[("x", "mean")], 100 * full[("y", "mean")], color=style.CALIBRATION,
             marker="o", markersize=3.2, linewidth=1.4,
         )  # fmt: skip
-        name = f"{short(str(series), 22)}\n{label}" if several else str(label)
-        axis.set_title(f"{name}, ρ {rank_correlation(part['predicted_iou'], part['iou'])}")
         axis.grid(visible=False)
         axis.set_facecolor(style.PLATE)
         axis.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
-    figure.supxlabel("predicted IoU", fontsize=8.5, color=style.INK)
-    figure.supylabel("true IoU", fontsize=8.5, color=style.INK)
+    texts.label_below(figure, "predicted IoU")
+    texts.label_beside(figure, "true IoU")
     if density is not None:
         bar = figure.colorbar(density, ax=axes, shrink=0.7, aspect=30, pad=0.01)
         bar.set_label("masks")
@@ -224,15 +289,18 @@ def value_histogram(rows: pd.DataFrame, looks: Looks, title: str, scale: float) 
     ``rows`` has ``series`` and ``value``; ``scale`` is what values are multiplied with.
     """
     _need(rows, "a histogram needs rows")
-    figure, (axis,) = grid_of_panels(1, width=3.4, height=2.3, legend=True, sharey=False)
+    figure, (axis,) = grid_of_panels([""], width=3.4, height=2.3, sharey=False)
     edges = np.histogram_bin_edges(scale * rows["value"].to_numpy(float), bins=_BINS).tolist()
     for series, part in rows.groupby("series", sort=True):
         values = scale * part["value"].to_numpy(float)
-        look = looks[str(series)][0]
-        axis.hist(values, bins=edges, histtype="step", color=look, label=str(series))
-    axis.set_xlabel(short(title))
+        look = looks[str(series)]
+        axis.hist(
+            values, bins=edges, histtype="step", color=look.colour, linestyle=look.line,
+            label=str(series),
+        )  # fmt: skip
+    texts.label_below(figure, title)
     axis.set_ylabel("items")
-    _legend(figure, [axis])
+    texts.add_legend(figure, [axis])
     return figure
 
 
@@ -254,41 +322,36 @@ def _need(frame: pd.DataFrame, what: str) -> None:
 
 
 def looks(series: Iterable[str]) -> Looks:
-    """Colour and marker of each series, by name, so that one looks alike in every figure."""
-    return {
-        name: (style.PALETTE[i % len(style.PALETTE)], style.MARKERS[i % len(style.MARKERS)])
-        for i, name in enumerate(sorted(set(series)))
-    }
+    """How each series looks, by name: alike in every figure, and like no other up to 64 of them."""
+    colours, markers, lines = style.PALETTE, style.MARKERS, style.LINES
+    found: dict[str, Look] = {}
+    for number, name in enumerate(sorted(set(series))):
+        turn, place = divmod(number, len(colours))
+        marker = markers[(place + turn) % len(markers)]
+        found[name] = Look(colours[place], marker, lines[turn % len(lines)])
+    return found
 
 
 def grid_of_panels(
-    count: int, *, width: float, height: float, legend: bool, sharey: bool
+    titles: Sequence[str], *, width: float, height: float, sharey: bool
 ) -> tuple[Figure, list[Axes]]:
-    """A grid of panels, ``width`` × ``height`` inches each; the unused ones are removed."""
+    """A grid of panels under their titles, ``width`` × ``height`` inches each.
+
+    Titles stand in as many lines as they need, for which the figure is higher; the unused panels
+    are removed.
+    """
+    count = len(titles)
     columns = 2 if count == 4 else min(count, 3 if count <= 9 else 4)
     rows = ceil(count / columns)
-    size = (max(3.6, width * columns + 0.4), height * rows + 0.4 * legend + 0.2)
-    figure = Figure(figsize=size, layout="constrained")
+    across = max(3.6, width * columns + 0.4)
+    bold = texts.SIZE + 0.5
+    lines = [texts.wrapped(title, width - 0.4, bold, bold=True) for title in titles]
+    more = max(text.count("\n") for text in lines) * texts.line_height(bold)
+    figure = Figure(figsize=(across, (height + more) * rows + 0.2), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharey=sharey).ravel()
     for axis in grid[count:]:
         axis.remove()
-    return figure, list(grid[:count])
-
-
-def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
-    """One legend above all panels, each name once, whichever panels it stands in."""
-    found: dict[str, Artist] = {}
-    for axis in axes:
-        handles, names = axis.get_legend_handles_labels()
-        found |= dict(zip(names, handles, strict=True))
-    names = sorted(found)
-    figure.legend(
-        [found[name] for name in names], [short(name, 40) for name in names],
-        loc="outside upper left", ncols=min(3, len(names)),
-    )  # fmt: skip
-
-
-def short(name: str, most: int = 34) -> str:
-    """A name as it fits a figure; no character in it is read as mathematics."""
-    cut = name if len(name) <= most else f"{name[: most - 1]}…"
-    return cut.replace("$", r"\$")
+    axes = list(grid[:count])
+    for axis, text in zip(axes, lines, strict=True):
+        axis.set_title(text)
+    return figure, axes

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from bench.report.figures import style
-from bench.report.figures.plots import SHADES, grid_of_panels, short
+from bench.report.figures import style, texts
+from bench.report.figures.plots import SHADES, grid_of_panels
 
 _BINS = 41
 
@@ -20,9 +20,9 @@ def iou_against_iou(pairs: pd.DataFrame, labels: Sequence[str], a: str, b: str) 
 
     ``pairs`` has ``label, iou_a, iou_b``, IoUs in [0, 1]. Above the diagonal ``a`` is better.
     """
-    figure, axes = grid_of_panels(len(labels), width=2.4, height=2.5, legend=False, sharey=True)
+    figure, axes = grid_of_panels(labels, width=2.4, height=2.5, sharey=True)
     norm = LogNorm(1, max(2.0, len(pairs) / len(labels) / 20))
-    for axis, label in zip(axes, labels, strict=False):
+    for axis, label in zip(axes, labels, strict=True):
         found = pairs[pairs["label"] == label]
         axis.hexbin(
             100 * found["iou_b"], 100 * found["iou_a"], gridsize=24, extent=(0, 100, 0, 100),
@@ -32,9 +32,8 @@ def iou_against_iou(pairs: pd.DataFrame, labels: Sequence[str], a: str, b: str) 
         axis.grid(visible=False)
         axis.set_facecolor(style.PLATE)
         axis.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
-        axis.set_title(label)
-    figure.supxlabel(f"IoU of {short(b)}", fontsize=8.5, color=style.INK)
-    figure.supylabel(f"IoU of {short(a, 28)}", fontsize=8.5, color=style.INK)
+    texts.label_below(figure, f"IoU of {b}")
+    texts.label_beside(figure, f"IoU of {a}")
     return figure
 
 
@@ -45,9 +44,9 @@ def delta_histogram(
 
     ``pairs`` as in ``iou_against_iou``; each dataset weighs the same.
     """
-    figure, axes = grid_of_panels(len(labels), width=2.4, height=1.8, legend=False, sharey=True)
+    figure, axes = grid_of_panels(labels, width=2.4, height=1.8, sharey=True)
     edges = np.linspace(-100, 100, _BINS + 1)
-    for axis, label in zip(axes, labels, strict=False):
+    for axis, label in zip(axes, labels, strict=True):
         found = pairs[pairs["label"] == label]
         size = found.groupby("dataset")["iou_a"].transform("size")
         share = 100 / (size * found["dataset"].nunique())
@@ -57,9 +56,8 @@ def delta_histogram(
         chosen = [colours[0] if m > 0 else colours[1] if m < 0 else style.MUTED
                   for m in middles.round(6)]  # fmt: skip
         axis.bar(middles, counts, width=np.diff(edges), color=chosen)
-        axis.set_title(label)
         axis.set_yscale("symlog", linthresh=1)
         axis.yaxis.set_major_formatter("{x:g} %")
-    figure.supxlabel(f"IoU of {short(a)} minus {short(b)} (points)", fontsize=8.5, color=style.INK)
-    figure.supylabel("share of masks", fontsize=8.5, color=style.INK)
+    texts.label_below(figure, f"IoU of {a} minus {b} (points)")
+    texts.label_beside(figure, "share of masks")
     return figure

@@ -21,11 +21,16 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8
 """Told apart by colour-blind readers too (Okabe and Ito), with a marker each."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
+LINES = ("-", "--", ":", "-.")
+"""Of the first eight series, the next eight, and so on."""
+
 CALIBRATION = "#d55e00"
+
+FONT = "DejaVu Sans"
 
 _RC: Any = {
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
+    "font.sans-serif": [FONT],
     "font.size": 8.5,
     "axes.titlesize": 9,
     "axes.titleweight": "bold",

@@ -15,14 +15,21 @@ from bench.analysis.comparing.comparison import Comparison
 from bench.analysis.section import Section
 from bench.analysis.words import DASH, definitions, points
 from bench.report.figures import plots, plots_compare, style
-from bench.report.figures.figures import Drawing
+from bench.report.figures.figures import Drawing, listed
 from bench.report.pages.folder import PAGE, records, report_folder
 from bench.report.pages.html import hex_colour, inline, template
 from bench.report.pictures import overlay
-from bench.report.pictures.gallery import Picture, draw_run
+from bench.report.pictures.gallery import (
+    Key,
+    Picture,
+    Row,
+    pictures,
+    unavailable,
+    whole_rows,
+)
 from bench.report.tables.section_text import section_files, spans
 from bench.store.runs import RunStore
-from bench.types import Measure, Sample
+from bench.types import BenchError, Measure, Sample
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +60,8 @@ def section(found: Comparison, number: int) -> Section:
     """The table of a comparison as it is shown."""
     heads = ("prompt", "dataset", found.a, found.b, "difference", "p", "wins of the first",
              "masks", "images")  # fmt: skip
-    rows = tuple(_cells(line, found.leads) for line in found.table.to_dict("records"))
+    lines = found.table.to_dict("records")
+    rows = tuple(_cells(line, found.leads, found.datasets) for line in lines)
     name = "comparison" if number == 0 else f"comparison_{number + 1}"
     return Section(
         name, f"{found.a} against {found.b}", found.caption, heads, rows, found.table, names=2
@@ -65,7 +73,7 @@ def further_section(found: Comparison, number: int) -> Iterator[Section]:
     heads = ("measure", "prompt", "dataset", found.a, found.b, "difference", "p",
              "wins of the first", "masks", "images")  # fmt: skip
     rows = [
-        (measure.title, *_cells(line, measure))
+        (measure.title, *_cells(line, measure, found.datasets))
         for measure, table in found.further
         for line in table.to_dict("records")
     ]
@@ -86,11 +94,11 @@ def further_section(found: Comparison, number: int) -> Iterator[Section]:
                       note, heads, tuple(rows), frame, names=3)  # fmt: skip
 
 
-def _cells(line: Mapping[Any, Any], measure: Measure) -> tuple[str, ...]:
+def _cells(line: Mapping[Any, Any], measure: Measure, titles: Mapping[str, str]) -> tuple[str, ...]:
     corrected = line["p"] if pd.isna(line["p_holm"]) else line["p_holm"]
     return (
         str(line["prompt"]),
-        "mean over datasets" if pd.isna(line["dataset"]) else str(line["dataset"]),
+        "mean over datasets" if pd.isna(line["dataset"]) else titles[line["dataset"]],
         measure.shown(line[f"{measure.mean}_a"]),
         measure.shown(line[f"{measure.mean}_b"]),
         _bounded(measure.signed, line["delta"], line["low"], line["high"]),
@@ -177,23 +185,29 @@ def _drawings(comparisons: Sequence[Comparison]) -> Iterator[Drawing]:
     for number, found in enumerate(comparisons):
         suffix = "" if number == 0 else f"_{number + 1}"
         title = f"{found.a} against {found.b}"
-        colours = (looks[found.a][0], looks[found.b][0])
+        colours = (looks[found.a].colour, looks[found.b].colour)
         labels = list(dict.fromkeys(found.table["prompt"]))
         for i, label in enumerate(labels):
             lines = found.table[
                 (found.table["prompt"] == label) & found.table["dataset"].notna()
             ].assign(oracle_delta=float("nan"))
+            lines["dataset"] = lines["dataset"].map(dict(found.datasets))
             if len(lines) > 1 and found.leads.unit == "points":
                 deltas = zip(lines["dataset"], lines["delta"], strict=True)
-                show = found.leads.signed
+                show, what = found.leads.signed, found.leads.title
                 bars = "; ".join(f"{dataset} {show(delta)}" for dataset, delta in deltas)
                 numbers = lines.astype({"low": float, "high": float})
                 yield Drawing(
-                    f"difference{suffix}" + (f"_{i + 1}" if i else ""),
+                    f"difference{suffix}" + (f"_{i + 1}" if i or number else ""),
                     f"{title}, {label}",
-                    f"Bars of the difference in mIoU, in points, by dataset: {bars}.",
+                    f"Bars of the difference in {what}, in points, by dataset: {bars}.",
                     plots.difference_bars(
-                        numbers, a=found.a, b=found.b, prompt=label, colours=colours
+                        numbers,
+                        a=found.a,
+                        b=found.b,
+                        prompt=label,
+                        colours=colours,
+                        what=what,
                     ),
                 )
         if not found.leads.is_iou:
@@ -215,39 +229,44 @@ def _drawings(comparisons: Sequence[Comparison]) -> Iterator[Drawing]:
 
 
 def _curves(comparisons: Sequence[Comparison], looks: plots.Looks) -> Iterator[Drawing]:
-    """The mIoU against the number of points, all models in one axis (Fig. 9c, d)."""
-    frames = []
-    for found in comparisons:
-        if not found.leads.is_iou:
-            continue
-        steps = found.sides[0].steps
-        clicks = found.table["prompt"].map(lambda label, at=steps: at[label].only_clicks)
-        lines = found.table[found.table["dataset"].notna() & clicks.astype(bool)]
-        lines = lines.assign(n_points=[steps[label].points for label in lines["prompt"]])
-        for series, column in ((found.a, "miou_a"), (found.b, "miou_b")):
-            frames.append(
-                pd.DataFrame(
-                    {
-                        "panel": lines["dataset"],
-                        "series": series,
-                        "n_points": lines["n_points"].astype(int),
-                        "miou": lines[column],
-                        "low": float("nan"),
-                        "high": float("nan"),
-                    }
-                )
-            )
-    if not frames:
+    """The mIoU against the number of points (Fig. 9c, d).
+
+    All models in one figure; one for each comparison where these have different masks in common,
+    and the first side therefore several curves.
+    """
+    each = [_points(found) for found in comparisons if found.leads.is_iou]
+    if not each:
         return
-    curves = pd.concat(frames).drop_duplicates(["panel", "series", "n_points"])
-    if curves["n_points"].nunique() > 1:
-        yield Drawing(
-            "points",
-            "mIoU against the number of points",
-            "Curves of mIoU against the number of points on the common masks; the numbers and the "
-            "intervals of the differences stand in the table.",
-            plots.iou_over_points(curves, looks),
-        )
+    together = pd.concat(each).drop_duplicates()
+    if not together.duplicated(["panel", "series", "n_points"]).any():
+        each = [together]
+    for number, curves in enumerate(each):
+        if curves["n_points"].nunique() > 1:
+            yield Drawing(
+                "points" if number == 0 else f"points_{number + 1}",
+                "mIoU against the number of points"
+                + (f": {listed(curves['series'])}" if len(each) > 1 else ""),
+                "Curves of mIoU against the number of points on the common masks; the numbers and "
+                "the intervals of the differences stand in the table.",
+                plots.iou_over_points(curves, looks),
+            )
+
+
+def _points(found: Comparison) -> pd.DataFrame:
+    """The curves of both sides of a comparison, as ``plots.iou_over_points`` draws them."""
+    steps = found.sides[0].steps
+    clicks = found.table["prompt"].map(lambda label: steps[label].only_clicks).astype(bool)
+    lines = found.table[found.table["dataset"].notna() & clicks]
+    same = {
+        "panel": lines["dataset"].map(dict(found.datasets)),
+        "n_points": [steps[label].points for label in lines["prompt"]],
+        "low": float("nan"),
+        "high": float("nan"),
+    }
+    sides = ((found.a, "miou_a"), (found.b, "miou_b"))
+    frames = [pd.DataFrame({**same, "series": name, "miou": lines[mean]}) for name, mean in sides]
+    curves: pd.DataFrame = pd.concat(frames, ignore_index=True)
+    return curves
 
 
 def differing(
@@ -260,8 +279,8 @@ def differing(
     for label, pairs in found.pairs.groupby("label", sort=False):
         gap = pairs["iou_a"] - pairs["iou_b"]
         for title, ordered in (
-            (f"{found.a} is ahead", pairs.assign(gap=gap)),
-            (f"{found.b} is ahead", pairs.assign(gap=-gap)),
+            (f"{found.a} is ahead of {found.b}", pairs.assign(gap=gap)),
+            (f"{found.b} is ahead of {found.a}", pairs.assign(gap=-gap)),
         ):
             ahead = ordered[ordered["gap"] > 0].sort_values(
                 ["gap", "image_id", "mask_id"], ascending=[False, True, True]
@@ -278,20 +297,35 @@ def _drawn(
     chosen: pd.DataFrame,
     read_sample: Callable[[RunStore, str], Sample],
 ) -> PairGroup:
-    drawn: dict[tuple[str, str, str, int], Picture | str] = {}
+    rows: list[dict[Key, Row]] = []  # by side: runs of one name may lie in different folders
     for side, selection in zip("ab", found.sides, strict=True):
-        rows = chosen.rename(columns={f"run_{side}": "run", f"step_{side}": "step"})
-        for run, part in rows.groupby("run"):
-            drawn |= draw_run(selection, str(run), part, read_sample)
-    pairs: list[PicturePair] = []
-    notes: dict[str, None] = {}
-    for row in chosen.sort_values("gap", ascending=False).to_dict("records"):
-        both = [
-            drawn[row[f"run_{side}"], row["image_id"], row["mask_id"], row[f"step_{side}"]]
-            for side in "ab"
-        ]
-        pictures = [picture for picture in both if isinstance(picture, Picture)]
-        notes |= dict.fromkeys(picture for picture in both if isinstance(picture, str))
-        if len(pictures) == 2:
-            pairs.append(PicturePair(*pictures))
-    return PairGroup(label, title, (found.a, found.b), tuple(pairs), tuple(notes))
+        named = chosen.rename(columns={f"run_{side}": "run", f"step_{side}": "step"})
+        parts = named.groupby("run", observed=True)
+        rows.append({})
+        for run, part in parts:
+            rows[-1] |= whole_rows(selection, str(run), part)
+    drawn: dict[Any, tuple[Picture, ...] | str] = {}
+    keys = ["run_a", "run_b", "image_id"]
+    for (run_a, run_b, image_id), part in chosen.groupby(keys, observed=True):
+        stores = found.sides[0].stores[str(run_a)], found.sides[1].stores[str(run_b)]
+        try:
+            samples = [read_sample(store, str(image_id)) for store in stores]
+        except BenchError as error:
+            drawn |= dict.fromkeys(part.index, unavailable(error))
+            continue
+        for index, row in part.iterrows():
+            mask_id = str(row["mask_id"])
+            steps = int(row["step_a"]), int(row["step_b"])
+            both = [
+                rows[0][str(run_a), str(image_id), mask_id, steps[0]],
+                rows[1][str(run_b), str(image_id), mask_id, steps[1]],
+            ]
+            drawn[index] = pictures(samples, both)
+    ordered = [drawn[index] for index in chosen.sort_values("gap", ascending=False).index]
+    return PairGroup(
+        label,
+        title,
+        (found.a, found.b),
+        tuple(PicturePair(*both) for both in ordered if not isinstance(both, str)),
+        tuple(dict.fromkeys(said for said in ordered if isinstance(said, str))),
+    )

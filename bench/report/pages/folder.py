@@ -36,13 +36,17 @@ class ReportFolder:
     ) -> tuple[list[Plate], tuple[Failure, ...]]:
         """Writes each figure as PDF, SVG and PNG into ``figures/``, and gives them for a page.
 
-        Beside them those that failed: before, or now that matplotlib drew them.
+        Beside them those that failed: before, or now that matplotlib drew them. Raises
+        ``BenchError`` for two figures of one name, of which one would be lost.
         """
-        plates, failed = [], []
+        plates: list[Plate] = []
+        failed: list[Failure] = []
         for drawing in drawings:
             if isinstance(drawing, Failure):
                 failed.append(drawing)
                 continue
+            if any(drawing.name == plate.name for plate in plates):
+                raise BenchError(f"two figures are called {drawing.name!r}; name each otherwise")
             paths = self._aside / "figures"
             try:
                 style.save(drawing.figure, paths, drawing.name)

@@ -5,7 +5,7 @@ The gallery knows no reader: pictures come through a function that the caller gi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -13,13 +13,25 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.selection import Selection
-from bench.report.pictures.overlay import draw, encode, is_small, overview, window
+from bench.report.pictures.overlay import (
+    Window,
+    draw,
+    encode,
+    is_small,
+    overview,
+    shared_window,
+)
 from bench.store.runs import RunStore
-from bench.types import BenchError, Mask, Sample
+from bench.types import BenchError, Mask, Prompt, Sample
 from bench.types.cues import prompt_of_row
 
 ReadSample: TypeAlias = Callable[[RunStore, str], Sample]
 """Gives a run's image and targets by image id; raises ``BenchError`` where it can't."""
+
+Key: TypeAlias = tuple[str, str, str, int]
+"""What a picture is known by: run, image, mask and step."""
+
+Row: TypeAlias = Mapping[Any, Any]
 
 RANKS = ("worst", "median", "best")
 _BUDGET = 432
@@ -32,7 +44,8 @@ class Picture:
     """One mask's picture: WebP bytes with their size in pixels, and what is known of the mask.
 
     ``iou`` and ``predicted_iou`` are in [0, 1], the latter none where the model gives none;
-    ``overview`` is the whole image, small, where the crop shows little of it.
+    ``view`` is the part of the image that it shows, and ``overview`` the whole image, small, where
+    that is little of it.
     """
 
     mask_id: str
@@ -43,6 +56,7 @@ class Picture:
     image: bytes
     width: int
     height: int
+    view: Window
     overview: bytes | None
 
 
@@ -72,7 +86,7 @@ def gallery(
     fitting = [each for each in _COUNTS if 3 * each * len(groups) <= _BUDGET]
     wanted = count or next(iter(fitting), _COUNTS[-1])
     chosen = [pick(rows, wanted) for _, rows in groups]
-    drawn: dict[tuple[str, str, str, int], Picture | str] = {}
+    drawn: dict[Key, Picture | str] = {}
     everything = pd.concat([rows for ranks in chosen for rows in ranks.values()])
     for run, rows in everything.groupby("run"):
         drawn |= draw_run(selection, str(run), rows, read_sample)
@@ -120,7 +134,7 @@ def _group(
     protocol: str,
     *,
     ranks: Mapping[str, pd.DataFrame],
-    drawn: Mapping[tuple[str, str, str, int], Picture | str],
+    drawn: Mapping[Key, Picture | str],
 ) -> Group:
     pictures: dict[str, tuple[Picture, ...]] = {}
     notes: dict[str, None] = {}
@@ -131,7 +145,7 @@ def _group(
     return Group(dataset, model, protocol, label, pictures, tuple(notes))
 
 
-def _keys(rows: pd.DataFrame) -> list[tuple[str, str, str, int]]:
+def _keys(rows: pd.DataFrame) -> list[Key]:
     columns = (rows[c] for c in ("run", "image_id", "mask_id", "step"))
     return [(str(r), str(i), str(m), int(s)) for r, i, m, s in zip(*columns, strict=True)]
 
@@ -142,35 +156,76 @@ _COLUMNS = ["category", "height", "width", "point_coords", "point_labels", "box"
 
 def draw_run(
     selection: Selection, run: str, rows: pd.DataFrame, read_sample: ReadSample
-) -> dict[tuple[str, str, str, int], Picture | str]:
-    """The picture of each (run, image, mask, step), or a sentence that says why there is none."""
-    store = selection.stores[run]
-    full = selection.every.of(run, _COLUMNS, rows[["image_id", "mask_id", "step"]])
-    drawn: dict[tuple[str, str, str, int], Picture | str] = {}
-    for image_id, masks in full.groupby("image_id"):
+) -> dict[Key, Picture | str]:
+    """The picture of each row of a run, or a sentence that says why there is none."""
+    drawn: dict[Key, Picture | str] = {}
+    by_image: dict[str, dict[Key, Row]] = {}
+    for key, row in whole_rows(selection, run, rows).items():
+        by_image.setdefault(row["image_id"], {})[key] = row
+    for image_id, masks in by_image.items():
         try:
-            sample: Sample | str = read_sample(store, str(image_id))
+            sample = read_sample(selection.stores[run], image_id)
         except BenchError as error:
-            sample = f"Some pictures are not available: {error}"
-        for where, row in zip(_keys(masks), masks.to_dict("records"), strict=True):
-            drawn[where] = sample if isinstance(sample, str) else _picture(sample, row)
+            drawn |= dict.fromkeys(masks, unavailable(error))
+            continue
+        for key, row in masks.items():
+            found = pictures([sample], [row])
+            drawn[key] = found if isinstance(found, str) else found[0]
     return drawn
 
 
-def _picture(sample: Sample, row: Mapping[Any, Any]) -> Picture | str:
-    targets = {target.mask_id: target for target in sample.targets}
-    target = targets.get(row["mask_id"])
-    if target is None or sample.shape != (row["height"], row["width"]):
-        return "Some pictures are not available: the data has changed since the run."
-    rle = row["mask_rle"]
-    size = [row["height"], row["width"]]
-    prediction = Mask.from_rle({"size": size, "counts": rle}) if isinstance(rle, str) else None
-    prompt = prompt_of_row(row)
-    view = window(sample.shape, target.mask, prediction, prompt)
-    shown = draw(sample.image, view, target.mask, prediction, prompt)
-    small = is_small(view, sample.shape)
-    scores = row["predicted_ious"]
-    chosen = row["selected"]
+def whole_rows(selection: Selection, run: str, rows: pd.DataFrame) -> dict[Key, Row]:
+    """What pictures need of some rows of a run, by (run, image, mask, step)."""
+    full = selection.every.of(run, _COLUMNS, rows[["image_id", "mask_id", "step"]])
+    return dict(zip(_keys(full), full.to_dict("records"), strict=True))
+
+
+def unavailable(why: object) -> str:
+    """The sentence that stands where a picture is missing."""
+    return f"Some pictures are not available: {why}"
+
+
+def pictures(samples: Sequence[Sample], rows: Sequence[Row]) -> tuple[Picture, ...] | str:
+    """One mask in several rows, each with the sample that its run saw, all cut out alike.
+
+    A sentence where the pictures are not those of the rows, or differ in size.
+    """
+    targets = [
+        next((t for t in sample.targets if t.mask_id == row["mask_id"]), None)
+        for sample, row in zip(samples, rows, strict=True)
+    ]
+    known = [target.mask for target in targets if target is not None]
+    sizes = [(int(row["height"]), int(row["width"])) for row in rows]
+    if len(known) < len(rows) or [sample.shape for sample in samples] != sizes:
+        return unavailable("the data has changed since the run.")
+    if len(set(sizes)) > 1:
+        return unavailable("the runs saw pictures of different sizes.")
+    predictions = [
+        Mask.from_rle({"size": list(size), "counts": row["mask_rle"]})
+        if isinstance(row["mask_rle"], str)
+        else None
+        for row, size in zip(rows, sizes, strict=True)
+    ]
+    prompts = [prompt_of_row(row) for row in rows]
+    view = shared_window(sizes[0], [*known, *predictions], prompts)
+    return tuple(
+        _picture(sample, view, target, prediction, prompt, row)
+        for sample, target, prediction, prompt, row in zip(
+            samples, known, predictions, prompts, rows, strict=True
+        )
+    )
+
+
+def _picture(
+    sample: Sample,
+    view: Window,
+    target: Mask,
+    prediction: Mask | None,
+    prompt: Prompt,
+    row: Row,
+) -> Picture:
+    shown = draw(sample.image, view, target, prediction, prompt)
+    scores, chosen = row["predicted_ious"], row["selected"]
     known = scores is not None and len(scores) and pd.notna(chosen)
     predicted = float(scores[int(chosen)]) if known else None
     return Picture(
@@ -182,11 +237,12 @@ def _picture(sample: Sample, row: Mapping[Any, Any]) -> Picture | str:
         image=encode(shown),
         width=shown.shape[1],
         height=shown.shape[0],
-        overview=encode(overview(sample.image, view)) if small else None,
+        view=view,
+        overview=encode(overview(sample.image, view)) if is_small(view, sample.shape) else None,
     )
 
 
-def _caption(row: Mapping[Any, Any], prediction: Mask | None) -> str:
+def _caption(row: Row, prediction: Mask | None) -> str:
     category = row["category"]
     name = category if isinstance(category, str) else "mask"
     if prediction is None:

@@ -69,9 +69,16 @@ def window(shape: tuple[int, int], target: Mask, prediction: Mask | None, prompt
     Square where the image permits. A click farther away than the masks are long is left out, so
     that it doesn't shrink them to a dot. The whole image where there is nothing to see.
     """
-    boxes = [mask.box for mask in (target, prediction) if mask is not None and mask.box]
+    return shared_window(shape, [target, prediction], [prompt])
+
+
+def shared_window(
+    shape: tuple[int, int], masks: Sequence[Mask | None], prompts: Sequence[Prompt]
+) -> Window:
+    """One ``window`` around all these masks and prompts, so that pictures of it can be compared."""
+    boxes = [mask.box for mask in masks if mask is not None and mask.box]
     corners = np.array(boxes, dtype=np.float64).reshape(-1, 4)
-    asked, points = extent(prompt.shapes)
+    asked, points = extent([each for prompt in prompts for each in prompt.shapes])
     return around(shape, np.vstack([corners, *asked]), points)
 
 

@@ -142,12 +142,8 @@ def latex_table(
     )
 
 
-_NARROWEST = 8
-"""Characters that a column of names keeps in a narrow terminal."""
-
-
 def to_rich(table: Table) -> rich.table.Table:
-    """The table for a terminal, its caption under it."""
+    """The table for a terminal, its caption under it; a dataset's name stands in its first line."""
     heads, rows = _grid(table, _escape_rich, _interval, lambda text: f"[bold]{text}[/bold]")
     left = 3 + _several_protocols(table)
     shown = rich.table.Table(
@@ -155,15 +151,7 @@ def to_rich(table: Table) -> rich.table.Table:
     )
     shown.caption_justify = "left"
     for i, head in enumerate(heads):
-        name = i < left
-        longest = max(len(word) for row in [*rows, heads] for word in row[i].split(" "))
-        shown.add_column(
-            head,
-            justify="left" if name else "right",
-            no_wrap=not name,
-            min_width=min(longest, _NARROWEST) if name else None,
-            overflow="fold",
-        )
+        shown.add_column(head, justify="left" if i < left else "right")
     for line, row in zip(cells(table), rows, strict=True):
         shown.add_row(row[0] if line.first else "", *row[1:])
     return shown

@@ -32,6 +32,7 @@ def further_tables(selection: Selection, table: Table, request: Request) -> Iter
 def _published(selection: Selection, tables: Sequence[pd.DataFrame]) -> Iterator[Section]:
     """What was published of any line of these tables."""
     found = [published.published_lines(lines, selection) for lines in tables]
-    shown = published.section(pd.concat(found, ignore_index=True))
+    titles = {kind: selection.titles(kind) for kind in ("dataset", "model")}
+    shown = published.section(pd.concat(found, ignore_index=True), titles)
     if shown is not None:
         yield shown

@@ -49,12 +49,15 @@ def paper_table(
     lines = found[found["group"] != UNKNOWN]
     kinds = [kind for kind in ("dataset", "model", "protocol") if lines[kind].nunique() > 1]
     labels = [label for label in selection.labels if (lines["prompt"] == label).any()]
+    titles = {kind: selection.titles(kind) for kind in ("dataset", "model")}
     rows = []
     for names, group in lines.groupby([*kinds, "attribute", "group"], sort=False):
         cells = {line["prompt"]: line for line in group.to_dict("records")}
         masks = max(line["masks"] for line in cells.values())
         shown = [_plus_minus(cells[label]) if label in cells else DASH for label in labels]
-        rows.append((*(str(name) for name in names), *shown, f"{masks:,}"))
+        named = zip([*kinds, "attribute", "group"], map(str, names), strict=True)
+        said = [titles.get(kind, {}).get(name, name) for kind, name in named]
+        rows.append((*said, *shown, f"{masks:,}"))
     left_out = int(found.loc[found["group"] == UNKNOWN, "masks"].sum())
     note = (
         "mIoU in points ± half of the 95 % interval over images; the table's file has both bounds."

@@ -28,7 +28,7 @@ def forecast_table(forecasts: Sequence[Forecast], free: int | None) -> Table:
         padding=(0, 1, 0, 0),
     )
     for head in ("model", "dataset", "prompt (steps)"):
-        table.add_column(head, overflow="fold")
+        table.add_column(head)
     for head in _HEADS:
         table.add_column(head, justify="right")
     for each in forecasts:

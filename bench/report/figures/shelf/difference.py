@@ -1,4 +1,4 @@
-"""The difference in mIoU by dataset, as Fig. 9(a) of the SAM paper."""
+"""The difference in what leads by dataset, as Fig. 9(a) of the SAM paper."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ def draw(facts: Facts) -> Iterator[Drawing]:
         bars = "; ".join(
             f"{d} {leads.signed(v)}" for d, v in zip(frame["dataset"], frame["delta"], strict=True)
         )
-        colours = (looks[a][0], looks[b][0])
+        colours = (looks[a].colour, looks[b].colour)
         left = f" {found.left_out:,} scores of masks that only one has are left out."
         yield Drawing(
             "difference" if number == 0 else f"difference_{number + 1}",
             f"{a} against {b}, {found.a.label}",
-            f"Bars of the difference in mIoU, in points, by dataset: {bars}. Lines are 95 % "
-            f"intervals of the paired difference.{left if found.left_out else ''}",
-            plots.difference_bars(frame, a=a, b=b, prompt=found.a.label, colours=colours),
+            f"Bars of the difference in {leads.title}, in points, by dataset: {bars}. Lines are "
+            f"95 % intervals of the paired difference.{left if found.left_out else ''}",
+            plots.difference_bars(
+                frame, a=a, b=b, prompt=found.a.label, colours=colours, what=leads.title
+            ),
         )
