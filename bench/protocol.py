@@ -2,14 +2,15 @@
 
 ``conf/protocol/*.yaml`` holds one file per publication, with a version, a citation and a
 sentence per choice. The rules that the names stand for are functions where they belong: clicks
-in ``bench.prompts.placement``, the others here.
+in ``bench.prompts.placement``, the pixels that they are placed on in ``bench.prompts.grids``, the
+others here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -29,9 +30,12 @@ def chosen(rules: Mapping[str, T], name: str, what: str) -> T:
 class Protocol:
     """The choices; the defaults are those of SAM (section 7.1 and appendix D.1).
 
-    A pixel is foreground where its logit lies above ``threshold``. A box is drawn tight, or
+    A pixel is foreground where its logit lies above ``threshold``. A ``box`` is the target's, or
     loosened by Gaussian noise of ``box_noise_std`` sides, cut at ``box_noise_cap`` pixels.
-    ``min_area`` is in pixels. Raises ``BenchError`` for a choice that doesn't exist.
+    ``min_area`` is in pixels, of what ``area`` says. Clicks are placed on the pixels of
+    ``first_grid`` and ``next_grid``; where fewer than ``min_error`` of them are wrong no error is
+    left to click, and ``no_error`` says what happens then. Raises ``BenchError`` for a choice that
+    doesn't exist.
     """
 
     first_click: str = "distance_max"
@@ -46,6 +50,12 @@ class Protocol:
     empty_target: str = "skip"
     min_area: int = 0
     average: str = "mask_dataset"
+    box: str = "tight"
+    area: str = "mask"
+    first_grid: str = "image"
+    next_grid: str = "image"
+    min_error: int = 1
+    no_error: str = "stop"
 
     def __post_init__(self) -> None:
         chosen(FEEDBACK, self.feedback, "feedback")
@@ -54,8 +64,13 @@ class Protocol:
         chosen({"skip": None, "include": None}, self.crowd, "crowd")
         chosen({"skip": None}, self.empty_target, "empty target")
         chosen({"mask_dataset": None}, self.average, "average")
+        chosen(BOX, self.box, "box")
+        chosen(AREA, self.area, "area")
+        chosen(NO_ERROR, self.no_error, "no error")
         if min(self.box_noise_std, self.box_noise_cap, self.min_area) < 0:
             raise BenchError("box noise and smallest area must not be negative")
+        if self.min_error < 1:
+            raise BenchError(f"a click needs an error of 1 pixel or more, found {self.min_error}")
 
     def asks_multimask(self, prompt: Prompt) -> bool:
         """Whether the model is asked for its several candidates."""
@@ -69,21 +84,37 @@ class Protocol:
         """The index of the candidate that counts, of K."""
         return SELECT[self.select](predicted_ious)
 
+    def box_of(self, target: Target) -> FloatArray:
+        """The target's box (x0, y0, x1, y1) before any noise; raises ``ValueError`` where empty."""
+        return BOX[self.box](target)
+
+    def click_without_error(self) -> tuple[tuple[float, float], int] | None:
+        """The place (x, y) and label that are clicked where no error is left, or none."""
+        return NO_ERROR[self.no_error]
+
     def sort_out(self, targets: Iterable[Target]) -> tuple[list[Target], dict[str, int]]:
         """The targets that count, and how many don't, by reason."""
         counted: list[Target] = []
         skipped = {"crowd": 0, "empty": 0, "min_area": 0}
         for target in targets:
-            area = target.mask.area
-            if area == 0:
+            if target.mask.area == 0:
                 skipped["empty"] += 1
             elif target.crowd and self.crowd == "skip":
                 skipped["crowd"] += 1
-            elif area < self.min_area:
+            elif AREA[self.area](target) < self.min_area:
                 skipped["min_area"] += 1
             else:
                 counted.append(target)
         return counted, skipped
+
+
+def all_choices(args: Mapping[str, Any]) -> dict[str, Any]:
+    """A protocol's arguments, and of every choice that they don't name the default.
+
+    Runs from before there was a choice name none: they did what the default does.
+    """
+    defaults = {each.name: each.default for each in fields(Protocol)}
+    return dict(args) | {n: value for n, value in defaults.items() if n not in args}
 
 
 def first_click_only(prompt: Prompt) -> bool:
@@ -106,6 +137,40 @@ def predicted_iou(predicted_ious: FloatArray) -> int:
     return int(np.argmax(predicted_ious))
 
 
+def tight(target: Target) -> FloatArray:
+    """The mask's own box, both corners included."""
+    if target.mask.box is None:
+        raise ValueError("an empty mask has no box")
+    return np.array(target.mask.box, dtype=np.float32)
+
+
+def file(target: Target) -> FloatArray:
+    """The annotation file's box as it stands there, x, y, x + width, y + height.
+
+    Given as it is to models whose boxes include both corners, it reaches a pixel too far right and
+    down. Where the file has none it is the mask's, written as COCO's tools write it.
+    """
+    if target.file_box is not None:
+        return np.array(target.file_box, dtype=np.float32)
+    return tight(target) + np.array([0, 0, 1, 1], dtype=np.float32)
+
+
+def mask_area(target: Target) -> float:
+    """The pixels of the mask."""
+    return target.mask.area
+
+
+def file_area(target: Target) -> float:
+    """The ``area`` that the annotation file gives; the mask's where it gives none."""
+    return target.mask.area if target.file_area is None else target.file_area
+
+
+BOX: Mapping[str, Callable[[Target], FloatArray]] = {rule.__name__: rule for rule in (tight, file)}
+AREA: Mapping[str, Callable[[Target], float]] = {"mask": mask_area, "file": file_area}
+NO_ERROR: Mapping[str, tuple[tuple[float, float], int] | None] = {
+    "stop": None,
+    "corner": ((0.0, 0.0), 0),
+}
 FEEDBACK: Mapping[str, bool] = {"logits": True, "none": False}
 MULTIMASK: Mapping[str, Callable[[Prompt], bool]] = {
     rule.__name__: rule for rule in (first_click_only, always, never)

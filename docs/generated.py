@@ -68,13 +68,17 @@ UNSAID: Mapping[str, str] = {
 def choices() -> str:
     """Every choice of a protocol: the values there are, what each means, and who takes it."""
     from bench import protocol as rules
-    from bench.prompts import placement
+    from bench.prompts import grids, placement
 
     named: Mapping[str, Mapping[str, Any]] = {
         "first_click": placement.FIRST,
         "next_click": placement.NEXT,
         "multimask": rules.MULTIMASK,
         "select": rules.SELECT,
+        "box": rules.BOX,
+        "area": rules.AREA,
+        "first_grid": grids.GRIDS,
+        "next_grid": grids.GRIDS,
     }
     found = _protocols()
     parts = []
@@ -115,6 +119,13 @@ DECIDES: Mapping[str, str] = {
     "min_area": "The smallest target that counts, in pixels.",
     "average": "How the mean is taken. `mask_dataset`: over the masks of a dataset, then over "
     "datasets.",
+    "box": "Whose box a box prompt is, before any noise.",
+    "area": "Whose area the smallest area is compared with.",
+    "first_grid": "On which pixels the first click is placed.",
+    "next_grid": "On which pixels each later click is placed.",
+    "min_error": "How many pixels of that grid must be wrong for a click.",
+    "no_error": "What happens where no error is left to click. `stop` makes no click, and the step "
+    "keeps its mask; `corner` clicks pixel (0, 0), negative, as RITM's clicker does.",
 }
 """What each choice of a protocol decides."""
 
@@ -134,6 +145,50 @@ def protocols() -> str:
             lines.append(f"| `{choice}` | `{_yaml(value)}` | {why} |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+def sources() -> str:
+    """For each protocol where its source says what we choose, and what it does that we don't."""
+    parts = []
+    for name, each in _protocols().items():
+        about = each["about"]
+        source = about.get("source")
+        said = f"[`{source['repository']}`]({_repository(source)})" if source else about["cite"]
+        lines = [f"### Source of `{name}`", "", f"{said}.", ""]
+        lines += ["| source | our choice | value |", "|---|---|---|"]
+        for choice, value in each["args"].items():
+            where = _where(about["where"][choice], source)
+            lines.append(f"| {where} | `{choice}` | `{_yaml(value)}` |")
+        if about.get("differs"):
+            lines += ["", "What differs:", "", "| source | what | worth |", "|---|---|---|"]
+            lines += [
+                f"| {_where(one['where'], source)} | {_cell(one['what'])} | {_cell(one['worth'])} |"
+                for one in about["differs"]
+            ]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _repository(source: Mapping[str, str]) -> str:
+    return f"https://github.com/{source['repository']}/tree/{source['commit']}"
+
+
+def _where(said: str, source: Mapping[str, str] | None) -> str:
+    """Places of a source, each file with a link to its first line.
+
+    >>> _where("a/b.py:3,9 f", {"repository": "me/it", "commit": "12"})
+    '[`a/b.py:3,9`](https://github.com/me/it/blob/12/a/b.py#L3) f'
+    """
+    if source is None:
+        return _cell(said)
+
+    def link(found: re.Match[str]) -> str:
+        path, lines = found[1], found[2]
+        first = re.split("[-,]", lines)[0]
+        url = f"https://github.com/{source['repository']}/blob/{source['commit']}/{path}#L{first}"
+        return f"[`{path}:{lines}`]({url})"
+
+    return _cell(re.sub(r"([\w./]+\.\w+):(\d+(?:[-,]\d+)*)", link, said))
 
 
 def names() -> str:
@@ -223,6 +278,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
         settings,
         choices,
         protocols,
+        sources,
         names,
         metrics,
         values,

@@ -7,7 +7,8 @@ from oddities import odd_masks
 import bench.protocol
 from bench.config.component import Component, load_class
 from bench.config.composing import conf_dir, group_names, load_configs
-from bench.protocol import Protocol
+from bench.config.run_key import LATER
+from bench.protocol import Protocol, all_choices
 from bench.types import BenchError, Prompt, Target
 from bench.types.mask import Mask
 
@@ -26,6 +27,7 @@ def test_every_protocol_is_complete_and_explains_each_choice(name: str) -> None:
     yaml = part(name)
     protocol = load_class(yaml, bench.protocol)(**yaml.args)
     assert isinstance(protocol, Protocol)
+    assert list(yaml.args) == list(yaml.about["choices"])
     assert set(yaml.args) == set(Protocol.__dataclass_fields__), "every choice is named"
     assert set(yaml.about["choices"]) == set(yaml.args), "every choice has its sentence"
     assert yaml.about["cite"]
@@ -72,10 +74,41 @@ def test_targets_that_do_not_count_are_counted() -> None:
     assert [t.mask_id for t in counted] == ["big", "crowd", "small"]
 
 
+def test_the_smallest_area_may_be_that_of_the_file() -> None:
+    mask = Mask.from_dense(odd_masks()["pixel"])
+    targets = [
+        Target("said", mask, file_area=0.5),
+        Target("unsaid", mask),
+        Target("large", mask, file_area=2.0),
+    ]
+    kept = {
+        area: [t.mask_id for t in Protocol(min_area=1, area=area).sort_out(targets)[0]]
+        for area in ("mask", "file")
+    }
+    assert kept == {"mask": ["said", "unsaid", "large"], "file": ["unsaid", "large"]}
+
+
+def test_a_choice_that_came_later_is_what_was_done_before() -> None:
+    later, choices = LATER["protocol"], Protocol.__dataclass_fields__
+    assert later == {name: choices[name].default for name in later}
+    assert list(choices)[-len(later) :] == list(later)
+    for name in group_names("protocol"):
+        args = part(name).args
+        told = {n: value for n, value in args.items() if n not in later or value != later[n]}
+        assert all_choices(told) == args
+
+
 @pytest.mark.parametrize(
     "choice",
-    ["feedback", "multimask", "select", "crowd", "empty_target", "average"],
-)
+    ["feedback", "multimask", "select", "crowd", "empty_target", "average", "box", "area",
+     "no_error"],
+)  # fmt: skip
 def test_an_unknown_choice_is_refused_with_the_known_ones(choice: str) -> None:
     with pytest.raises(BenchError, match=r"unknown .* rule 'nonsense'; there are: "):
         Protocol(**{choice: "nonsense"})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("choice", ["min_error", "min_area"])
+def test_a_number_that_is_none_is_refused(choice: str) -> None:
+    with pytest.raises(BenchError, match=r"not be negative|1 pixel or more, found -1"):
+        Protocol(**{choice: -1})  # type: ignore[arg-type]

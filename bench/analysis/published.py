@@ -12,6 +12,8 @@ from bench.analysis.reference import published
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection
 from bench.analysis.words import DASH
+from bench.config.composing import load_component
+from bench.protocol import all_choices
 
 NEAR = 1.0
 """How far from a published number, in points, one still counts as near it."""
@@ -236,6 +238,7 @@ def _explained(
     if done is not None and images is not None and done < images:
         yield f"Only {done} of {images} images."
     if theirs == line["protocol"]:
+        yield from _outdated(header.get("protocol") or {}, theirs)
         return
     if not theirs:
         yield "No protocol of the bench describes it."
@@ -245,12 +248,24 @@ def _explained(
     if not ours or not other:
         yield f"Protocol {theirs}, not {line['protocol']}."
         return
-    differing = [
-        f"{choice} {other.get(choice, 'unset')}, not {ours.get(choice, 'unset')}"
-        for choice in dict.fromkeys([*ours, *other])
-        if ours.get(choice) != other.get(choice)
-    ]
-    yield f"Protocol {theirs}: {'; '.join(differing) or 'the same choices'}."
+    differing = "; ".join(_differing(ours, other))
+    yield f"Protocol {theirs}: {differing or 'the same choices'}."
+
+
+def _outdated(ours: Mapping[str, Any], name: str) -> Iterator[str]:
+    """What a run under another version of the protocol chose otherwise than the version here."""
+    now = load_component("protocol", name)
+    if "version" in ours and str(ours["version"]) != now.version:
+        differing = "; ".join(_differing(ours.get("args") or {}, now.args))
+        yield f"Version {ours['version']} of the protocol, now {now.version}: {differing}."
+
+
+def _differing(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[str]:
+    """The choices in which two protocols differ, theirs first."""
+    ours, theirs = all_choices(ours), all_choices(theirs)
+    for choice in dict.fromkeys([*ours, *theirs]):
+        if ours.get(choice) != theirs.get(choice):
+            yield f"{choice} {theirs.get(choice, 'unset')}, not {ours.get(choice, 'unset')}"
 
 
 def _scaled(value: Any, scale: float) -> float | None:

@@ -12,6 +12,18 @@ from bench.config.component import Component
 
 KEY_VERSION = 1
 
+LATER: Mapping[str, Mapping[str, Any]] = {
+    "protocol": {
+        "box": "tight",
+        "area": "mask",
+        "first_grid": "image",
+        "next_grid": "image",
+        "min_error": 1,
+        "no_error": "stop",
+    }
+}
+"""Arguments that came when there were runs already, and what was done before there were any."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -52,20 +64,22 @@ def run_key(
 
     A hash over the canonical JSON of what may change a number: name, version and arguments of
     every component, and the seed. Descriptions, targets and ``runtime`` don't enter. A task of
-    version 1 without arguments enters by its name alone, as all did before tasks were components.
+    version 1 without arguments enters by its name alone, as all did before tasks were components;
+    an argument of ``LATER`` enters where it isn't what was done before.
     """
     plain_task = task.version == "1" and not task.args
     components = {"model": model, "dataset": dataset, "prompt": prompt, "protocol": protocol}
     identity = {
         "key_version": KEY_VERSION,
-        "task": task.name if plain_task else _identity(task),
+        "task": task.name if plain_task else _identity(task, {}),
         "seed": seed,
-        **{group: _identity(component) for group, component in components.items()},
+        **{g: _identity(component, LATER.get(g, {})) for g, component in components.items()},
     }
     plain = json.loads(json.dumps(identity))  # numbers as keys become text before the sorting
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _identity(component: Component) -> dict[str, Any]:
-    return {"name": component.name, "version": component.version, "args": component.args}
+def _identity(component: Component, later: Mapping[str, Any]) -> dict[str, Any]:
+    args = {n: v for n, v in component.args.items() if n not in later or v != later[n]}
+    return {"name": component.name, "version": component.version, "args": args}

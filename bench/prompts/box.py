@@ -6,17 +6,18 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bench.prompts import placement
 from bench.prompts.clicks import add_click
-from bench.protocol import Protocol, chosen
+from bench.prompts.placement import Clicker
+from bench.protocol import Protocol
 from bench.types import BenchError, BoolArray, FloatArray, Mask, Prompt, Step, Target
 
 
 class Box:
     """A box around the target, then ``clicks`` corrections of what it gave.
 
-    ``noise_std`` (share of the side) and ``noise_cap`` (pixels) loosen the box; by default the
-    protocol says how. Steps are 1 for the box and one for each click; tables show the last.
+    Which box is the protocol's choice. ``noise_std`` (share of the side) and ``noise_cap`` (pixels)
+    loosen it; by default the protocol says how. Steps are 1 for the box and one for each click;
+    tables show the last.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Box:
         self._cap = protocol.box_noise_cap if noise_cap is None else noise_cap
         if min(self._std, self._cap) < 0:
             raise BenchError(f"box noise must not be negative: {self._std}, {self._cap}")
-        self._place_next = chosen(placement.NEXT, protocol.next_click, "next click")
+        self._box_of, self._clicker = protocol.box_of, Clicker.of(protocol)
         self.steps = 1 + clicks
         self.prompt_kinds = frozenset({"box", "points"} if clicks else {"box"})
         name = "noisy box" if self._std else None
@@ -51,25 +52,27 @@ class Box:
     ) -> Prompt | None:
         """First the box, then a click more each step; none where no error is left."""
         if previous_mask is None or previous_prompt is None:
-            return Prompt(box=loosened_box(target.mask, self._std, self._cap, rng))
-        click = self._place_next(target.mask, previous_mask, ignore, previous_prompt.points, rng)
+            box = self._box_of(target)
+            return Prompt(box=loosened_box(box, target.mask, self._std, self._cap, rng))
+        before = previous_prompt.points
+        click = self._clicker.next(target.mask, previous_mask, ignore, before, rng)
         return None if click is None else add_click(previous_prompt, *click)
 
 
-def loosened_box(mask: Mask, std: float, cap: float, rng: np.random.Generator) -> FloatArray:
-    """The tight box (x0, y0, x1, y1), each side moved by Gaussian noise, kept in the image.
+def loosened_box(
+    box: FloatArray, mask: Mask, std: float, cap: float, rng: np.random.Generator
+) -> FloatArray:
+    """A mask's box (x0, y0, x1, y1), each side moved by Gaussian noise, kept in the image.
 
-    The noise has a standard deviation of ``std`` times the box's width (for x) or height (for y)
+    The noise has a standard deviation of ``std`` times the mask's width (for x) or height (for y)
     and is cut at ±``cap`` pixels; SAM trains with 10 % and 20 pixels (appendix A). Corners that
-    the noise swaps are put in order. Raises ``ValueError`` for an empty mask.
+    the noise swaps are put in order. Without noise the box is given as it is.
     """
-    if mask.box is None:
-        raise ValueError("an empty mask has no box")
-    tight = np.array(mask.box, dtype=np.float64)
     if std == 0:
-        return tight.astype(np.float32)
+        return box
     h, w = mask.bits.shape
-    moved = tight + np.clip(rng.standard_normal(4) * std * np.array([w, h, w, h]), -cap, cap)
+    noise = np.clip(rng.standard_normal(4) * std * np.array([w, h, w, h]), -cap, cap)
+    moved = box.astype(np.float64) + noise
     xs = np.sort(np.clip(moved[[0, 2]], 0, mask.width - 1))
     ys = np.sort(np.clip(moved[[1, 3]], 0, mask.height - 1))
     return np.array([xs[0], ys[0], xs[1], ys[1]], dtype=np.float32)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bench.prompts import placement
-from bench.protocol import Protocol, chosen
+from bench.prompts.placement import Clicker
+from bench.protocol import Protocol
 from bench.types import BenchError, BoolArray, Mask, PointsCue, Prompt, Step, Target
 
 
@@ -29,8 +29,7 @@ class Clicks:
         protocol: Protocol,
     ) -> None:
         self.steps = clicks
-        self._place_first = chosen(placement.FIRST, first or protocol.first_click, "first click")
-        self._place_next = chosen(placement.NEXT, protocol.next_click, "next click")
+        self._clicker = Clicker.of(protocol, first)
         reported = [clicks] if report is None else list(report)
         if clicks < 1 or not all(1 <= step <= clicks for step in reported):
             raise BenchError(f"{clicks} clicks cannot report the steps {reported}")
@@ -46,12 +45,13 @@ class Clicks:
     ) -> Prompt | None:
         """The previous clicks and one more; none where no error is left."""
         if previous_mask is None or previous_prompt is None:
-            return add_click(Prompt(), self._place_first(target.mask, rng), 1)
-        click = self._place_next(target.mask, previous_mask, ignore, previous_prompt.points, rng)
+            return add_click(Prompt(), *self._clicker.first(target.mask, rng))
+        before = previous_prompt.points
+        click = self._clicker.next(target.mask, previous_mask, ignore, before, rng)
         return None if click is None else add_click(previous_prompt, *click)
 
 
-def add_click(prompt: Prompt, place: tuple[int, int], label: int) -> Prompt:
+def add_click(prompt: Prompt, place: tuple[float, float], label: int) -> Prompt:
     """The prompt with one more point at its end: (x, y), and 1 for foreground or 0."""
     return prompt.without("mask_logits").having(
         PointsCue(

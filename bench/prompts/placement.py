@@ -3,7 +3,7 @@
 A *first* rule takes the target and gives a pixel of it; a *next* rule takes the target, the
 previous mask and what was clicked, and gives a pixel of the error with its label, or none where
 no error is left to click. Every place is (x, y), a pixel index. ``FIRST`` and ``NEXT`` are what a
-protocol YAML may name.
+protocol YAML may name; ``Clicker`` follows them as a protocol says, on the grids that it says.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from bench.prompts.grids import GRIDS, Grid
+from bench.protocol import Protocol, chosen
 from bench.types import BoolArray, FloatArray, Mask
 
 Place: TypeAlias = tuple[int, int]
@@ -23,6 +25,68 @@ FirstRule: TypeAlias = Callable[[Mask, np.random.Generator], Place]
 NextRule: TypeAlias = Callable[
     [Mask, Mask, "BoolArray | None", FloatArray, np.random.Generator], "tuple[Place, int] | None"
 ]
+Click: TypeAlias = tuple[tuple[float, float], int]
+"""A place (x, y) in pixels of the image, and 1 for foreground or 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clicker:
+    """Who places a protocol's clicks."""
+
+    place_first: FirstRule
+    place_next: NextRule
+    first_grid: Callable[[int, int], Grid]
+    next_grid: Callable[[int, int], Grid]
+    min_error: int
+    without_error: Click | None
+
+    @classmethod
+    def of(cls, protocol: Protocol, first: str | None = None) -> Clicker:
+        """As the protocol says, but for the rule of the first click where one is named.
+
+        Raises ``BenchError`` for a rule or grid that doesn't exist.
+        """
+        return cls(
+            chosen(FIRST, first or protocol.first_click, "first click"),
+            chosen(NEXT, protocol.next_click, "next click"),
+            chosen(GRIDS, protocol.first_grid, "grid"),
+            chosen(GRIDS, protocol.next_grid, "grid"),
+            protocol.min_error,
+            protocol.click_without_error(),
+        )
+
+    def first(self, target: Mask, rng: np.random.Generator) -> Click:
+        """The first click: a positive one.
+
+        A target that is lost on the grid, which its thin parts may be, is clicked on the image.
+        Raises ``ValueError`` for an empty one.
+        """
+        grid = self.first_grid(*target.shape)
+        seen = grid.of_target(target)
+        if seen.area == 0:
+            grid, seen = Grid(), target
+        return _in_the_image(grid, self.place_first(seen, rng)), 1
+
+    def next(
+        self,
+        target: Mask,
+        predicted: Mask,
+        ignore: BoolArray | None,
+        clicked: FloatArray,
+        rng: np.random.Generator,
+    ) -> Click | None:
+        """The click that corrects a prediction; none where no error is left and none is asked for.
+
+        ``ignore`` is (H, W) bool or none, ``clicked`` (P, 2) float32, the places of earlier clicks.
+        """
+        grid = self.next_grid(*target.shape)
+        wanted, found = grid.of_target(target), grid.of_prediction(predicted)
+        off = grid.of_ignore(ignore)
+        click = None
+        if self.min_error == 1 or _errors(wanted, found, off) >= self.min_error:
+            before = clicked if grid.target is None else np.rint(clicked / np.float32(grid.step))
+            click = self.place_next(wanted, found, off, before, rng)
+        return self.without_error if click is None else (_in_the_image(grid, click[0]), click[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +155,30 @@ def distance_max(target: Mask, rng: np.random.Generator) -> Place:
     return target.x0 + depth.x, target.y0 + depth.y
 
 
+def chessboard_max(target: Mask, rng: np.random.Generator) -> Place:
+    """The pixel with the widest square around it, of equals that with most of the target beside it.
+
+    Then the first in row order. A pixel's square ends at the nearest pixel outside in any of eight
+    directions; beside it count the pixels of a wider square, diagonal ones by exp(-√2 / 0.35), the
+    others by exp(-1 / 0.35). EdgeSAM's ``get_centroid_from_mask`` (``edge_sam/utils/common.py``)
+    so takes the maximum of Kornia's ``distance_transform``, whose distances grow by whole squares.
+    """
+    padded = np.pad(target.bits, 1).astype(np.uint8)
+    if not padded.any():
+        raise ValueError("an empty target cannot be clicked")
+    widths = cv2.distanceTransform(padded, cv2.DIST_C, 3)
+    widest = widths == widths.max()
+    nearer = (~widest).astype(np.uint8)
+    beside, diagonal = (
+        cv2.filter2D(nearer, cv2.CV_16S, np.array(places, np.uint8), borderType=cv2.BORDER_CONSTANT)
+        for places in ([[0, 1, 0], [1, 0, 1], [0, 1, 0]], [[1, 0, 1], [0, 0, 0], [1, 0, 1]])
+    )
+    rows, columns = np.nonzero(widest)
+    near = beside * np.exp(-1 / 0.35) + diagonal * np.exp(-np.sqrt(2) / 0.35)
+    best = int(np.argmin(near[rows, columns]))
+    return target.x0 + int(columns[best]) - 1, target.y0 + int(rows[best]) - 1
+
+
 def random(target: Mask, rng: np.random.Generator) -> Place:
     """A pixel of the target, each as likely (SAM, Fig. 9d and Table 2)."""
     rows, columns = np.nonzero(target.bits)
@@ -147,10 +235,7 @@ def larger_error_distance_max_repeatable(
     clicked: FloatArray,
     rng: np.random.Generator,
 ) -> tuple[Place, int] | None:
-    """The same, but a pixel may be clicked twice (SAM 2, ``sam2/modeling/sam2_utils.py``).
-
-    Where SAM 2's code clicks pixel (0, 0) on a perfect mask, no click is made here.
-    """
+    """The same, but a pixel may be clicked twice (SAM 2, ``sam2/modeling/sam2_utils.py``)."""
     return larger_error_distance_max(target, predicted, ignore, clicked[:0], rng)
 
 
@@ -183,7 +268,8 @@ def error_random(
 
 
 FIRST: Mapping[str, FirstRule] = {
-    rule.__name__: rule for rule in (distance_max, random, center_of_mass, box_center)
+    rule.__name__: rule
+    for rule in (distance_max, chessboard_max, random, center_of_mass, box_center)
 }
 NEXT: Mapping[str, NextRule] = {
     rule.__name__: rule
@@ -194,6 +280,16 @@ NEXT: Mapping[str, NextRule] = {
         target_random,
     )
 }
+
+
+def _in_the_image(grid: Grid, place: Place) -> tuple[float, float]:
+    return place[0] * grid.step[0], place[1] * grid.step[1]
+
+
+def _errors(target: Mask, predicted: Mask, ignore: BoolArray | None) -> int:
+    """How many pixels are wrong."""
+    wanted, found, *_ = _error_crop(target, predicted, ignore)
+    return int(np.count_nonzero(wanted ^ found))
 
 
 def _first_maximum(values: npt.NDArray[np.generic]) -> tuple[int, int]:

@@ -44,6 +44,11 @@ class Target:
 
     ``mask_id`` is unique in its dataset and never changes. ``crowd`` marks a region of several
     objects (COCO's iscrowd). ``attributes`` are free key → value pairs for grouped tables.
+
+    ``file_box`` and ``file_area`` are what the annotation's file itself says, which need not be the
+    mask's: (x0, y0, x1, y1) with the right and lower end **not** included, COCO's x, y, x + width,
+    y + height, and pixels. None where the file says nothing of the kind. Only protocols that ask
+    for the file's own use them.
     """
 
     mask_id: str
@@ -51,6 +56,8 @@ class Target:
     category: str | None = None
     crowd: bool = False
     attributes: Mapping[str, str] = field(default_factory=dict)
+    file_box: tuple[float, float, float, float] | None = None
+    file_area: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What a choice is worth: whole runs, and the interval against a plain bootstrap."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -21,12 +22,23 @@ def protocol(name):
 
 def test_one_choice_at_a_time_with_a_name_of_its_own():
     found = swaps(protocol("sam"), protocol("efficientvit_sam"))
-    assert [swap.choice for swap in found] == ["feedback", "multimask", "crowd", "min_area"]
+    assert [swap.choice for swap in found] == [
+        "feedback", "multimask", "crowd", "min_area", "box", "area", "no_error"
+    ]  # fmt: skip
     for swap in found:
         changed = {c for c, v in swap.protocol.args.items() if v != protocol("sam").args[c]}
         assert changed == {swap.choice}
         assert swap.protocol.name == f"sam+{swap.choice}={swap.after}"
     assert not swaps(protocol("sam"), protocol("sam"))
+
+
+def test_a_choice_that_one_does_not_name_is_the_default():
+    named = protocol("edge_sam")
+    few = replace(named, name="mine", args={"box": "file"})
+    swapped = {swap.choice: (swap.before, swap.after) for swap in swaps(few, named)}
+    assert "box" not in swapped
+    assert swapped["next_grid"] == ("image", "long_256")
+    assert [swap.choice for swap in swaps(named, few)] == list(swapped)
 
 
 def test_the_only_difference_is_the_other_protocol_itself():

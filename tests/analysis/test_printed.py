@@ -59,7 +59,7 @@ PRINTED = [
     ("simpleclick_vit_h", "sbd", "point_9", "miou_at_k", "piclick", "curves", 92.91),
     ("ritm_h32", "davis_345", "point_1", "miou_at_k", "piclick", "curves", 72.53),
     ("segnext_vit_b_sax2", "hqseg44k_val", "points_20", "nof95", "segnext", "README", 700),
-    ("sam_vit_b", "davis_345", "points_20", "noc90", "segnext", "eval_sam", 5.148),
+    ("sam_vit_b", "davis_345", "points_20", "noc90", "segnext", "notebooks/eval_sam", 5.148),
     ("simpleclick_vit_h", "tetris", "points_20", "noc90", "rclicks", "", 2.36),
     ("sam_vit_b", "coco_val2017", "detector_box", "ap", "tiny_sam", "README, single", 41.0),
     ("mobile_sam", "", "point_2_distance_300", "miou_vs_sam_vit_h", "mobile_sam", "", 74.0),

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -14,6 +14,8 @@ from bench.analysis.published import (
 from bench.analysis.reference import published
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
+from bench.config.composing import load_component
+from bench.config.run_key import LATER
 from bench.report import Request
 from bench.report.tables.further import further_tables
 from bench.report.tables.section_text import to_markdown
@@ -30,7 +32,7 @@ def measured(bench, row):
     """A function: a run of ``sam_vit_h`` whose IoUs spread about a mean, and its joined lines."""
 
     def make(mean, *, dataset="coco_val2017", protocol="efficient_sam", spread=0.01, images=12,
-             model="sam_vit_h", **header):  # fmt: skip
+             model="sam_vit_h", protocol_part=None, **header):  # fmt: skip
         offsets = spread * np.resize([1.0, -1.0], images)
         rows = [
             replace(
@@ -42,6 +44,8 @@ def measured(bench, row):
         store = bench.run(
             dataset, model, "point_1", protocol=protocol, rows=rows, images=images, **header
         )
+        if protocol_part is not None:
+            store.write_header(store.header() | {"protocol": protocol_part})
         selection = select([store], allow_partial=True)
         table = miou_table(selection, samples=2000)
         return table, published_lines(table.lines, selection, PROTOCOLS)
@@ -112,6 +116,26 @@ def test_one_image_gives_no_verdict(measured):
     assert found.iloc[0]["published"] == 55.6
     assert found["verdict"].tolist() == [None] * len(found)
     assert "| – |" in shown_as_markdown(found).splitlines()[2]
+
+
+def test_a_run_under_an_earlier_version_says_what_it_chose_otherwise(measured):
+    now = load_component("protocol", "edge_sam")
+    args = {"first_click": "distance_max", "next_click": "error_random"}  # of version 1, which
+    old = {n: v for n, v in now.args.items() if n not in LATER["protocol"]} | args  # had no box
+    part = {"name": "edge_sam", "version": "1", "args": old}
+    _, found = measured(0.5, protocol="edge_sam", protocol_part=part)
+    line = found[found["same_protocol"] == True].iloc[0]  # noqa: E712
+    assert line["choices"] == (
+        f"Version 1 of the protocol, now {now.version}: first_click chessboard_max, not "
+        "distance_max; box file, not tight; first_grid long_1024, not image; next_grid long_256, "
+        "not image; min_error 10, not 1.",
+    )
+
+
+def test_a_run_under_the_version_of_now_has_nothing_to_say(measured):
+    now = load_component("protocol", "edge_sam")
+    _, found = measured(0.5, protocol="edge_sam", protocol_part=asdict(now))
+    assert found[found["same_protocol"] == True].iloc[0]["choices"] == ()  # noqa: E712
 
 
 def test_choices_come_from_the_runs_headers_by_default(bench):

@@ -172,6 +172,48 @@ def test_protocol_diff_shows_the_choices_that_differ_and_no_other(
     assert "same choices" in capsys.readouterr().out
 
 
+def test_protocol_diff_shows_whose_box_and_where_clicks_are_placed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["protocol", "diff", "sam", "edge_sam"]) == 0
+    out = capsys.readouterr().out
+    for expected in (
+        "box",
+        "file",
+        "first_grid",
+        "long_1024",
+        "next_grid",
+        "long_256",
+        "min_error",
+    ):
+        assert expected in out
+    assert "no_error" not in out
+    own = tmp_path / "protocol" / "mine.yaml"
+    own.parent.mkdir()
+    own.write_text(
+        "name: mine\nversion: '1'\ntarget: bench.protocol.Protocol\nargs: {box: file}\n"
+        "about: {title: Mine, cite: me}\n"
+    )
+    words = ["--config-dir", str(tmp_path)]
+    assert main(["protocol", "diff", "mine", "sam", *words]) == 0
+    out = capsys.readouterr().out
+    assert "tight" in out
+    assert "feedback" not in out, "what it doesn't name is as sam has it"
+    assert main(["protocol", "show", "mine", *words]) == 0
+    assert "its YAML names no other" in " ".join(capsys.readouterr().out.split())
+
+
+def test_protocol_show_says_what_the_source_does_otherwise(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["protocol", "show", "hq_sam"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Not as its source (train/utils/dataloader.py:103-112" in out
+    assert "squashed to 1024 × 1024" in out
+    assert main(["protocol", "show", "sam"]) == 0
+    assert "Not as its source" not in capsys.readouterr().out
+
+
 def test_protocol_show_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["protocol", "show", "ritm_noc"]) == 0
     out = capsys.readouterr().out

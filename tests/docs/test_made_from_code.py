@@ -88,6 +88,25 @@ def test_every_protocol_has_every_choice_with_its_reason() -> None:
             assert f"[`{path.stem}`]" in line
 
 
+def test_every_choice_stands_beside_the_lines_of_its_source() -> None:
+    page = generated.sources()
+    linked = 0
+    for path in (conf_dir() / "protocol").glob("*.yaml"):
+        component = load_component("protocol", path.stem)
+        section = page.split(f"### Source of `{path.stem}`")[1].split("\n### ")[0]
+        lines = [line.split(" | ") for line in section.splitlines()]
+        source = component.about.get("source")
+        for choice, value in component.args.items():
+            [where] = [cells[0] for cells in lines if cells[1:] == [f"`{choice}`", f"`{value}` |"]]
+            for file, number in re.findall(r"([\w./]+):(\d+)", component.about["where"][choice]):
+                url = f"https://github.com/{source['repository']}/blob/{source['commit']}/{file}"
+                assert f"({url}#L{number})" in where
+                linked += 1
+        for left in component.about.get("differs", ()):
+            assert f"| {left['what']} | {left['worth']} |" in section
+    assert linked > 70
+
+
 def test_the_house_has_the_rooms_and_imports_that_the_layers_are_held_by() -> None:
     rooms = house.rooms()
     assert set(rooms) == set(KNOWS) | TOP

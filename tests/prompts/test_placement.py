@@ -127,7 +127,7 @@ def test_an_error_that_is_clicked_away_ends_the_clicks() -> None:
     assert placement.larger_error_distance_max(*masks, None, clicked, RNG) is None
 
 
-@pytest.mark.parametrize("rule", ["distance_max", "random", "center_of_mass"])
+@pytest.mark.parametrize("rule", ["distance_max", "chessboard_max", "random", "center_of_mass"])
 @pytest.mark.parametrize("name", [n for n in odd_masks() if n != "none"])
 def test_a_first_click_lies_inside(rule: str, name: str) -> None:
     dense = odd_masks()[name]
@@ -201,3 +201,35 @@ def test_center_of_mass_equals_the_loops_of_segment_anything_fast() -> None:
     ring = np.ones((160, 200), bool)
     ring[60:100, 60:140] = False
     assert placement.center_of_mass(Mask.from_dense(ring), RNG) == plain_center(ring) == (20, 20)
+
+
+def plain_chessboard(dense: BoolArray) -> tuple[int, int]:
+    """Kornia's distances by convolution, as EdgeSAM takes their first maximum: (x, y)."""
+    done = np.pad(~dense, 1, constant_values=True).astype(float)
+    value = np.zeros_like(done)
+    number = 0
+    while not done.all():
+        padded = np.pad(done, 1)
+        near = np.zeros_like(done)
+        for dy in range(3):
+            for dx in range(3):
+                away = np.exp(-np.hypot(dy - 1, dx - 1) / 0.35)
+                near += away * padded[dy : dy + done.shape[0], dx : dx + done.shape[1]]
+        reached = (near > 0) & (done == 0)
+        value[reached] = 3 * number // 2 - 0.35 * np.log(near[reached])
+        done[reached] = 1
+        number += 1
+    inside = value[1:-1, 1:-1].round(9)
+    y, x = np.argwhere(inside == inside.max())[0]
+    return int(x), int(y)
+
+
+def test_chessboard_max_equals_the_convolutions_of_kornia() -> None:
+    rng = np.random.default_rng(8)
+    elsewhere = 0
+    for _ in range(200):
+        dense = random_blob(rng, 41, 29)
+        found = placement.chessboard_max(Mask.from_dense(dense), RNG)
+        assert found == plain_chessboard(dense)
+        elsewhere += found != placement.distance_max(Mask.from_dense(dense), RNG)
+    assert elsewhere > 20

@@ -130,13 +130,27 @@ def test_the_tight_box_includes_both_corners() -> None:
     assert prompt.box.tolist() == [1, 1, 16, 9]
 
 
+def test_the_box_of_the_file_is_given_as_it_is() -> None:
+    mask, rng = Mask.from_dense(odd_masks()["parts"]), np.random.default_rng()
+    strategy = Box(protocol=Protocol(box="file"))
+    for written, expected in (
+        ((0.5, 1.25, 17.0, 12.0), [0.5, 1.25, 17, 12]),
+        (None, [1, 1, 17, 10]),  # as COCO's tools write the mask's own
+    ):
+        target = Target("m", mask, file_box=written)
+        prompt = strategy.next(target, None, None, None, rng)
+        assert prompt is not None
+        assert prompt.box is not None
+        assert prompt.box.tolist() == expected
+
+
 def test_box_noise_has_the_asked_spread_and_cap() -> None:
     dense = np.zeros((400, 900), bool)
     dense[150:200, 300:700] = True
     mask = Mask.from_dense(dense)
     rng = np.random.default_rng(3)
-    tight = np.array(mask.box, dtype=float)
-    moved = np.array([loosened_box(mask, 0.1, 20.0, rng) for _ in range(4000)]) - tight
+    tight = np.array(mask.box, dtype=np.float32)
+    moved = np.array([loosened_box(tight, mask, 0.1, 20.0, rng) for _ in range(4000)]) - tight
     assert np.abs(moved).max() <= 20
     # 10 % of the height is 5 pixels, so the cap hardly bites; of the width 40, so it bites often.
     assert moved[:, 1].std() == pytest.approx(5.0, rel=0.05)

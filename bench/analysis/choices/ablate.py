@@ -14,6 +14,7 @@ from bench.analysis.section import Section
 from bench.analysis.selection import select
 from bench.analysis.stats import Interval, clustered_interval, paired_interval
 from bench.config.component import Component
+from bench.protocol import all_choices
 from bench.store.runs import RunStore
 
 _NOTE = (
@@ -40,16 +41,16 @@ def swaps(a: Component, b: Component) -> list[Swap]:
     Such a protocol has a name and run keys of its own (``sam+crowd=include``); where nothing else
     differs it is ``b`` itself.
     """
-    differing = [choice for choice in a.args if a.args[choice] != b.args.get(choice)]
+    ours, theirs = all_choices(a.args), all_choices(b.args)
+    differing = [choice for choice in ours if ours[choice] != theirs[choice]]
     return [
-        Swap(choice, str(a.args[choice]), str(b.args[choice]),
-             b if len(differing) == 1 else _swapped(a, b, choice))
+        Swap(choice, str(ours[choice]), str(theirs[choice]),
+             b if len(differing) == 1 else _swapped(a, choice, theirs[choice]))
         for choice in differing
     ]  # fmt: skip
 
 
-def _swapped(a: Component, b: Component, choice: str) -> Component:
-    value = b.args[choice]
+def _swapped(a: Component, choice: str, value: Any) -> Component:
     return replace(a, name=f"{a.name}+{choice}={value}", args=a.args | {choice: value}, about={})
 
 

@@ -22,6 +22,7 @@ from bench.analysis.stats import (
 from bench.analysis.table import SERIES, dataset_seed, overall
 from bench.analysis.words import points
 from bench.config.labels import distinct
+from bench.protocol import all_choices
 from bench.store.runs import RunStore
 from bench.types import IOU, BenchError, Measure
 
@@ -240,7 +241,11 @@ def _of_dataset(side: Selection, dataset: str, what: str) -> set[str]:
 
 def _protocols(side: Selection) -> set[str]:
     found = [part(header, "protocol") for header in side.headers.values()]
-    return {f"{p.get('name')} version {p.get('version')} {p.get('args')}" for p in found}
+    choices = [dict(sorted(all_choices(part(p, "args")).items())) for p in found]
+    return {
+        f"{p.get('name')} version {p.get('version')} {chosen}"
+        for p, chosen in zip(found, choices, strict=True)
+    }
 
 
 def _facts(side: Selection, fact: str) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,21 +71,22 @@ def show_protocol(options: argparse.Namespace) -> int:
     screen.print(component.about["cite"], style="dim", highlight=False)
     table = Table("choice", "value", "why", box=None, header_style="bold")
     for choice, value in component.args.items():
-        why = component.about["choices"][choice]
-        table.add_row(*map(escape, (choice, str(value), str(why))))
+        table.add_row(*map(escape, (choice, str(value), _why(component, choice))))
     console.show(table, screen)
+    for left in component.about.get("differs") or ():
+        said = f"Not as its source ({left['where']}): {left['what']}. Worth: {left['worth']}."
+        screen.print(escape(said), highlight=False)
     return 0
 
 
 def diff_protocols(options: argparse.Namespace) -> int:
     """``sam-bench protocol diff``: the choices in which two protocols differ."""
     a, b = (_protocol(name, options) for name in (options.a, options.b))
-    differing = [choice for choice in a.args if a.args[choice] != b.args.get(choice)]
+    differing = [choice for choice in a.args if a.args[choice] != b.args[choice]]
     table = Table("choice", a.name, b.name, box=None, header_style="bold")
     for choice in differing:
         values = [
-            f"{escape(str(component.args[choice]))}\n"
-            f"[dim]{escape(str(component.about['choices'][choice]))}[/dim]"
+            f"{escape(str(component.args[choice]))}\n[dim]{escape(_why(component, choice))}[/dim]"
             for component in (a, b)
         ]
         table.add_row(escape(choice), *values)
@@ -155,9 +156,15 @@ def _write(sections: Sequence[Section], out: Path) -> None:
 
 
 def _protocol(name: str, options: argparse.Namespace) -> Component:
+    """The protocol with all choices, those too that its YAML leaves as they are by default."""
     from bench.config.composing import load_configs
     from bench.tasks.opening import open_protocol
 
     config = load_configs([f"protocol={name}"], options.config_dir)[0]
-    open_protocol(config)  # an unknown choice is refused here
-    return config.protocol
+    made = open_protocol(config)  # an unknown choice is refused here
+    return replace(config.protocol, args=asdict(made))
+
+
+def _why(component: Component, choice: str) -> str:
+    why = (component.about.get("choices") or {}).get(choice)
+    return "The default; its YAML names no other." if why is None else str(why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -171,6 +172,31 @@ def attributes_of(annotation: Entry) -> dict[str, str]:
         for key, value in written.items()
         if value is not None
     }
+
+
+def box_of(written: object) -> tuple[float, float, float, float] | None:
+    """A ``bbox`` [x, y, width, height] as (x0, y0, x1, y1), ends not included; none for any other.
+
+    >>> box_of([2, 3, 10, 4.5]), box_of([2, 3, 10])
+    ((2.0, 3.0, 12.0, 7.5), None)
+    """
+    if not isinstance(written, list) or len(written) != 4:
+        return None
+    x, y, width, height = (area_of(number) for number in written)
+    if x is None or y is None or width is None or height is None:
+        return None
+    return x, y, x + width, y + height
+
+
+def area_of(written: object) -> float | None:
+    """An ``area`` in pixels; none for what is no finite number."""
+    if isinstance(written, bool) or not isinstance(written, int | float):
+        return None
+    try:
+        number = float(written)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _categories(path: Path, content: Entry) -> dict[Any, str]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bench.data.formats.coco_file import CocoFile, Entry, attributes_of
+from bench.data.formats.coco_file import CocoFile, Entry, area_of, attributes_of, box_of
 from bench.data.formats.files import (
     check_inside,
     hash_files,
@@ -58,9 +58,10 @@ class Coco:
 
     Every image is an id, those without annotations too. Every annotation is a target: crowds
     (``iscrowd``, false where it is missing) as such, an empty ``segmentation`` and polygons of
-    fewer than three points as an empty mask. Box and area are always the mask's own, never the
-    file's. ``category`` is the category's name, none in a file without ``categories``;
-    ``attributes`` are the annotation's own, as text, without those that are null.
+    fewer than three points as an empty mask. ``bbox`` and ``area`` are kept beside it as the file
+    writes them, for protocols that take the file's. ``category`` is the category's name, none in a
+    file without ``categories``; ``attributes`` are the annotation's own, as text, without those
+    that are null.
 
     The JSON is looked through once, when opened; pictures and masks are decoded in ``read``.
     Raises ``BenchError`` where a file, folder or key is missing, an id is missing, of a wrong type
@@ -184,6 +185,8 @@ class Coco:
             category=found.file.category(annotation),
             crowd=bool(annotation.get("iscrowd", 0)),
             attributes=attributes_of(annotation),
+            file_box=box_of(annotation.get("bbox")),
+            file_area=area_of(annotation.get("area")),
         )
 
 
@@ -206,6 +209,8 @@ def _tell(tally: Tally, mask_id: str, annotation: Entry, image: Entry) -> None:
     segmentation = annotation["segmentation"]
     if not segmentation:
         tally.add("annotation without a segmentation, an empty mask", mask_id)
+    if annotation.get("bbox") is not None and box_of(annotation["bbox"]) is None:
+        tally.add("bbox that is no box, the mask's own in its place", mask_id)
     small = count_small_polygons(segmentation)
     tally.add("polygon of fewer than 3 points, left out", mask_id, times=small)
     size = image.get("height"), image.get("width")

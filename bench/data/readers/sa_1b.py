@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.data.formats.coco_file import area_of, box_of
 from bench.data.formats.files import read_json
 from bench.data.formats.pairs import Pairs
 from bench.data.formats.pictures import read_picture
@@ -81,7 +82,13 @@ class Sa1b:
             except ValueError as error:
                 raise BenchError(f"{file}: annotation {mask_id}: {error}") from None
             attributes = {k: str(annotation[k]) for k in _ATTRIBUTES if k in annotation}
-            targets[mask_id] = Target(mask_id, mask, attributes=attributes)
+            targets[mask_id] = Target(
+                mask_id,
+                mask,
+                attributes=attributes,
+                file_box=box_of(annotation.get("bbox")),
+                file_area=area_of(annotation.get("area")),
+            )
         return Sample(image_id, image, list(targets.values()))
 
     def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:

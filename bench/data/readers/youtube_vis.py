@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.data.formats.coco_file import CocoFile, Entry, Keys, attributes_of
+from bench.data.formats.coco_file import CocoFile, Entry, Keys, area_of, attributes_of, box_of
 from bench.data.formats.files import (
     check_inside,
     hash_files,
@@ -106,6 +106,8 @@ class YoutubeVis:
                     category=self._file.category(annotation),
                     crowd=bool(annotation.get("iscrowd", 0)),
                     attributes=attributes_of(annotation),
+                    file_box=box_of(_of_frame(annotation.get("bboxes"), frame.number)),
+                    file_area=area_of(_of_frame(annotation.get("areas"), frame.number)),
                 )
             )
         return Sample(image_id, image, targets)
@@ -149,6 +151,11 @@ class YoutubeVis:
                 f"one for each frame of its video, found {found}"
             )
         return written
+
+
+def _of_frame(written: object, number: int) -> object:
+    """A frame's entry of a list with one for each frame; none where there is no such list."""
+    return written[number] if isinstance(written, list) and number < len(written) else None
 
 
 @dataclass(frozen=True, slots=True)

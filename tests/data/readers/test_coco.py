@@ -84,6 +84,25 @@ def test_no_iscrowd_no_categories_no_sizes(tmp_path, content):
     assert not any(target.crowd for target in targets)
 
 
+def test_box_and_area_of_the_file_are_kept_beside_the_masks(tmp_path, content):
+    annotations = content["annotations"]
+    annotations[0] |= {"bbox": [1.5, 2, 10, 4.25], "area": 0.75}
+    annotations[1] |= {"bbox": [1, 2, 3], "area": "7"}
+    annotations[2] |= {"bbox": [1, 2, float("nan"), 4], "area": None}
+    del annotations[3]["bbox"], annotations[3]["area"]
+    reader = opened(tmp_path, content)
+    found = [(target.file_box, target.file_area) for target in reader.read("10").targets[:5]]
+    assert found == [
+        ((1.5, 2.0, 11.5, 6.25), 0.75),
+        (None, None),
+        (None, None),
+        (None, None),
+        ((0.0, 0.0, 0.0, 0.0), -1.0),
+    ]
+    told = {each.kind: each.examples for each in reader.oddities()}
+    assert told["bbox that is no box, the mask's own in its place"] == ("1", "2")
+
+
 def test_attributes_become_text(tmp_path, content):
     written = {"level": "part", "n": 2, "occluded": True, "none": None, "list": [1, "é"]}
     content["annotations"][0]["attributes"] = written
