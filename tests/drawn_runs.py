@@ -153,7 +153,7 @@ class Bench:
         whole |= {
             "schema_version": 1, "key": key, "name": store.folder.name, "seed": 0,
             "report_steps": REPORT_STEPS[prompt], "status": "complete", "images": images,
-            "images_done": images, "images_failed": 0,
+            "images_done": len(store.content().images), "images_failed": 0,
             "seconds": {"load": 2.1, "read": 1.2, "wait": 0.1, "embed": 31.5,
                         "prompt": 2.5, "predict": 14.1, "score": 3.3, "write": 0.4, "total": 55.0},
             "versions": {"python": "3.11.4", "torch": "2.4.0"}, "device": "cpu",

@@ -51,6 +51,10 @@ def different_data(
         prints = {run: headers[run].get("dataset_fingerprint") for run in runs}
         known = {run: mark for run, mark in prints.items() if mark is not None}
         if len(set(known.values())) < 2:
+            if said := other_content({str(run): stores[run] for run in runs}):
+                if not allowed:
+                    raise BenchError(f"{dataset}: {said}; run both on the same data")
+                yield f"The runs on {dataset} saw different data: {said}."
             continue
         first = next(iter(known))
         other = next(run for run in known if known[run] != known[first])
@@ -61,6 +65,23 @@ def different_data(
             )
         marks = ", ".join(sorted(str(mark) for mark in set(known.values())))
         yield f"The runs on {dataset} saw different data (fingerprints {marks})."
+
+
+def other_content(stores: Mapping[str, RunStore]) -> str:
+    """An image whose files held other content for one run than for another, in words, or nothing.
+
+    Of runs on data of one fingerprint: that is of names and sizes.
+    """
+    seen: dict[str, tuple[str, str]] = {}
+    for name, store in stores.items():
+        for image_id, content in store.origins().items():
+            first, known = seen.setdefault(image_id, (name, content))
+            if known != content:
+                return (
+                    f"the files of image {image_id} held other content for {stores[first].folder} "
+                    f"than for {store.folder}"
+                )
+    return ""
 
 
 def subsets(headers: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:

@@ -58,7 +58,7 @@ def rescore(
         image_done()
     frame: pd.DataFrame = rows[KEY].assign(**found)
     for each in wanted:
-        write_added(store.folder, each.measure, frame)
+        write_added(store.folder, each.measure, frame, store.key)
     return frame
 
 

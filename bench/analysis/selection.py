@@ -191,7 +191,8 @@ def measures_of(store: RunStore, header: Mapping[str, Any]) -> Measured:
     known = {each.name for each in stored}
     task = [Measure.of_plain(each) for each in said]
     own = [m for m in task[1:] if m.name not in known | {"iou_oracle"} and m.name in columns]
-    added = {name: added_measure(store.folder, name) for name in added_names(store.folder)}
+    names = added_names(store.folder)
+    added = {name: added_measure(store.folder, name, store.key) for name in names}
     further = {each.name: each for each in (*own, *stored)} | added
     return Measured(task[0], tuple(further.values()), of_masks)
 

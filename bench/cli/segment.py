@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from bench.data.formats.pictures import read_picture
+from bench.scoring.finite import fault
 from bench.scoring.score import upscale
 from bench.types import (
     MAX_PIXELS,
@@ -88,12 +89,18 @@ def segment(
     """Asks the model and writes a mask and an overlay PNG per candidate, the surest first.
 
     A pixel is in a mask where its logit lies above ``threshold``, which is a protocol's choice.
+    Raises ``BenchError`` where the model finds no mask, and for an answer that is no number.
     """
     image = read_picture(image_path, pixel_limit=pixel_limit)
     embedding = segmenter.embed([image])[0]
     prediction = segmenter.predict([embedding], [prompt], multimask)
     if not len(prediction.logits[0]):
         raise BenchError(f"{image_path}: the model finds no mask for this prompt")
+    if wrong := fault(prediction.logits[0], prediction.predicted_iou[0]):
+        raise BenchError(
+            f"{image_path}: the model's answer is {wrong}; weights, precision or device are not as "
+            "they should be"
+        )
     logits = upscale(prediction.logits[0][None].float(), prediction.frames[0])
     masks = (logits > threshold)[0].cpu().numpy()
     predicted = prediction.predicted_iou[0].float().cpu().numpy()

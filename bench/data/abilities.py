@@ -6,6 +6,7 @@ lacks it. ``oddities()`` is a further one (``bench.data.oddities``).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -24,3 +25,14 @@ class NamesPictures(Protocol):
 
     def path(self, image_id: str) -> Path:
         """Where the picture should be; it need not be there."""
+
+
+@runtime_checkable
+class NamesFiles(Protocol):
+    """A reader that knows the files of an image, whose content is then held when a run goes on."""
+
+    def files_of(self, image_id: str) -> Sequence[Path]:
+        """The files that the picture and its targets are read from, in a fixed order.
+
+        Those whose content is in the fingerprint may be left out.
+        """

@@ -13,15 +13,16 @@ CHUNK = 1 << 20
 def sha256_of(path: Path) -> str:
     """The sha256 of a file's content, in lower-case hex.
 
-    It is computed once per process and version of the file (size, time of change and inode), so
+    It is computed once per process and version of the file (size, times of change and inode), so
     that a grid of many runs does not read gigabytes for each of them.
     """
     stat = path.stat()
-    return _sha256(path.resolve(), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    times = stat.st_mtime_ns, stat.st_ctime_ns  # the one can be set, the other can't
+    return _sha256(path.resolve(), stat.st_size, times, stat.st_ino)
 
 
 @lru_cache(maxsize=64)
-def _sha256(path: Path, size: int, changed_ns: int, inode: int) -> str:
+def _sha256(path: Path, size: int, changed_ns: tuple[int, int], inode: int) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):

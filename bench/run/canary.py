@@ -22,6 +22,7 @@ from PIL import Image
 
 from bench.demo.scenes.scene import render_scene
 from bench.files.documents import parse_json
+from bench.scoring.finite import fault
 from bench.scoring.metrics.iou import iou
 from bench.scoring.score import upscale
 from bench.types import BenchError, BoolArray, ImageArray, Prompt, Segmenter
@@ -55,6 +56,7 @@ def record(segmenter: Segmenter, threshold: float = 0.0) -> list[Case]:
     """The cases with the masks that the model gives now: a click and a box on each picture.
 
     ``threshold`` is the protocol's; runs are checked at the one that a canary was recorded at.
+    Raises ``BenchError`` where the model's answer is no number.
     """
     cases = []
     for seed, size in _SCENES:
@@ -129,6 +131,11 @@ def _answer(
     prediction = segmenter.predict(segmenter.embed([image]), [prompt], multimask)
     if not len(prediction.logits[0]):
         return np.zeros(image.shape[:2], dtype=bool)
+    if wrong := fault(prediction.logits[0], prediction.predicted_iou[0]):
+        raise BenchError(
+            f"the model's answer to a picture of its canary is {wrong}: weights, precision or "
+            "device are not as they should be (runtime.canary=false goes on)"
+        )
     best = int(prediction.predicted_iou[0].argmax())
     masks = upscale(prediction.logits[0][None].float(), prediction.frames[0]) > threshold
     mask: BoolArray = masks[0, best].cpu().numpy()

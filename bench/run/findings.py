@@ -23,7 +23,7 @@ class Progress(Protocol):
         """An image is scored; ``values`` are what leads, of the last steps, by prompt."""
 
     def image_failed(self, error: ImageError) -> None:
-        """An image could not be read, or ended its worker twice."""
+        """An image could not be read or scored, or ended its worker twice."""
 
 
 @dataclass(slots=True)

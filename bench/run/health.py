@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.types import BenchError, ImageArray, MaskRow, Row, Sample
+from bench.tasks.contract import Scored
+from bench.types import BenchError, ImageArray, MaskRow, Sample
 from bench.types.rle import tells_nothing
 
 PICTURES = 8
@@ -39,22 +40,21 @@ class Health:
         self._lock = threading.Lock()
         self._pictures: set[bytes] = set()
         self._embeddings: set[bytes] = set()
-        self._embedded = self._broken = self._rows = self._filled = 0
+        self._embedded = self._broken = self._rows = self._filled = self._faulty = self._scored = 0
 
-    def look(
-        self, sample: Sample, embedding: object, rows: Mapping[str, Sequence[Row]], where: str
-    ) -> None:
+    def look(self, sample: Sample, embedding: object, scored: Scored, where: str) -> None:
         """Takes one scored picture into account; ``where`` names the rows that are on disk.
 
         Raises ``BenchError`` once enough pictures have the same embedding (only tensors are
         compared: an embedding without any is the model's own business), hold numbers that are
-        none, or have nothing but empty masks.
+        none, have answers that are none, or have nothing but empty masks.
         """
         if not self._watching or _is_of_one_colour(sample.image):
             return
         picture = hashlib.sha256(sample.image.tobytes() + repr(sample.shape).encode()).digest()
         tensors = list(_tensors(embedding))
-        masks = [row for each in rows.values() for row in each if isinstance(row, MaskRow)]
+        rows = [row for each in scored.rows.values() for row in each]
+        masks = [row for row in rows if isinstance(row, MaskRow)]
         empty = [_is_empty(row) for row in masks]
         with self._lock:
             if picture in self._pictures:
@@ -64,6 +64,8 @@ class Health:
                 self._embedded += 1
                 self._embeddings.add(_digest(tensors))
                 self._broken += not all(bool(torch.isfinite(t).all()) for t in tensors)
+            self._faulty += bool(scored.faults and not rows)
+            self._scored += bool(rows)
             self._rows += len(empty)
             self._filled += empty.count(False)
             seen = len(self._pictures)
@@ -77,6 +79,8 @@ class Health:
             said = f"the embeddings of all {seen} pictures so far hold NaN or infinite numbers"
         elif self._embedded >= PICTURES and len(self._embeddings) == 1:
             said = f"{seen} different pictures have the same embedding"
+        elif self._faulty >= PICTURES and not self._scored:
+            said = f"the answers to all {self._faulty} pictures so far hold NaN or infinite numbers"
         elif self._rows >= LEAST_ROWS and self._filled == 0:
             said = f"all {self._rows} masks in the first {seen} pictures are empty"
         if said:

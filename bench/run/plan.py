@@ -10,6 +10,7 @@ from bench.config.composing import RunConfig
 from bench.config.run_key import Question
 from bench.config.settings import Runtime
 from bench.data.opening import open_dataset, pin_dataset
+from bench.data.origins import Origins
 from bench.files.places import local_side, place
 from bench.models.abilities import check_keeps_embeddings
 from bench.models.loading import model_class
@@ -30,7 +31,8 @@ log = logging.getLogger(__name__)
 class PromptRun:
     """One prompt's run: its identity, its folder, and the images it still lacks.
 
-    ``unsound`` says that parts of it are damaged or done twice, which holding the run mends.
+    ``unsound`` says that parts of it don't count, or are not what its header says, which holding
+    the run mends.
     """
 
     way: Way
@@ -89,7 +91,8 @@ class Work:
 class Plan:
     """Everything a run needs but the model's weights: what is asked, how it is run, what is to do.
 
-    ``task``, ``reader`` and ``metrics`` are those of the question, opened.
+    ``task``, ``reader`` and ``metrics`` are those of the question, opened; ``origins`` are what the
+    reader's images come from.
     """
 
     question: Question
@@ -98,6 +101,7 @@ class Plan:
     task: Task
     reader: Reader
     metrics: tuple[Metric, ...]
+    origins: Origins
 
 
 def make_plan(config: RunConfig) -> Plan:
@@ -120,13 +124,14 @@ def make_plan(config: RunConfig) -> Plan:
     question = replace(task.settle(config, site), dataset=pin_dataset(config.dataset, site))
     check_task(task, ways, question)
     metrics = open_metrics(config, task)
-    fingerprint = reader.fingerprint()
-    runs = {name: _prompt_run(question, runtime, name, ways[name], reader, ids) for name in ways}
+    fingerprint, origins = reader.fingerprint(), Origins(reader)
+    data = _Data(reader, ids, origins)
+    runs = {name: _prompt_run(question, runtime, name, ways[name], data) for name in ways}
     work = Work(runs, ids, _todo(runtime, ids, runs), fingerprint)
     if work.todo:
         task.check(config, reader)
     _compare_metrics(runs, metrics)
-    return Plan(question, Setting(config, site), work, task, reader, metrics)
+    return Plan(question, Setting(config, site), work, task, reader, metrics, origins)
 
 
 def open_metrics(config: RunConfig, task: Task) -> tuple[Metric, ...]:
@@ -179,13 +184,14 @@ def held(plan: Plan, token: str) -> Plan:
     Another command may have done some of it since the plan was made. Raises ``BenchError``.
     """
     work = plan.work
+    data = _Data(plan.reader, work.ids, plan.origins)
     runs = dict(work.runs)
     for name, run in work.runs.items():
         if not finished(run):
             store = run.store.under(Fence(run.store.folder, token))
             for words in store.mend():
                 log.warning("%s", words)
-            missing, unsound = _missing(plan.question, store, plan.reader, work.ids)
+            missing, unsound = _missing(plan.question, store, data)
             runs[name] = replace(run, store=store, missing=missing, unsound=unsound)
     todo = _todo(plan.setting.runtime, work.ids, runs)
     return replace(plan, work=replace(work, runs=runs, todo=todo))
@@ -202,35 +208,43 @@ def _todo(runtime: Runtime, ids: tuple[str, ...], runs: Mapping[str, PromptRun])
     return tuple(i for i in limited if any(i in run.missing for run in runs.values()))
 
 
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """What the images are: the ids of all of them, who reads them, and what they come from."""
+
+    reader: Reader
+    ids: tuple[str, ...]
+    origins: Origins
+
+
 def _prompt_run(
-    question: Question,
-    runtime: Runtime,
-    prompt: str,
-    way: Way,
-    reader: Reader,
-    ids: tuple[str, ...],
+    question: Question, runtime: Runtime, prompt: str, way: Way, data: _Data
 ) -> PromptRun:
     key = question.key(prompt)
     names = question.dataset.name, question.model.name, question.prompts[prompt].name
-    store = RunStore.of(place(runtime.results).expanduser(), run_name(*names, key))
-    missing, unsound = _missing(question, store, reader, ids)
+    store = RunStore.of(place(runtime.results).expanduser(), run_name(*names, key), key)
+    missing, unsound = _missing(question, store, data)
     return PromptRun(way, key, store, missing, unsound)
 
 
-def _missing(
-    question: Question, store: RunStore, reader: Reader, ids: tuple[str, ...]
-) -> tuple[frozenset[str], bool]:
-    """The images that no sound part holds, and whether other parts than sound ones lie there."""
-    known, done = set(ids), set[str]()
+def _missing(question: Question, store: RunStore, data: _Data) -> tuple[frozenset[str], bool]:
+    """The images that no sound part holds, and whether there is something to mend.
+
+    Parts of earlier releases know of no origins: names and sizes alone are held for them.
+    """
+    known, done = set(data.ids), set[str]()
     survey = store.survey()
     for content in (content for part in survey.sound for content in part.contents):
         done.update(content.images)
-        if not known.issuperset(content.images) or (
-            reader.fingerprint(content.images) != content.fingerprint
-        ):
+        changed = "" if known.issuperset(content.images) else "other images"
+        if not changed and data.reader.fingerprint(content.images) != content.fingerprint:
+            changed = "files of other names or sizes, or other annotations"
+        if not changed and (image_id := data.origins.changed(content.origins)) is not None:
+            changed = f"image {image_id} or its masks have other content"
+        if changed:
             raise BenchError(
                 f"{store.folder}: dataset {question.dataset.name} has changed since this run "
-                "began; bring the old data back, or raise its version in the YAML to start a new "
-                "run"
+                f"began ({changed}); bring the old data back, or raise its version in the YAML to "
+                "start a new run"
             )
-    return frozenset(known - done), survey.needs_mending
+    return frozenset(known - done), survey.needs_mending or bool(store.miscount())

@@ -78,7 +78,7 @@ class RunProgress:
         self._move()
 
     def image_failed(self, error: ImageError) -> None:
-        """An image could not be read."""
+        """An image could not be read or scored."""
         self._failed += 1
         self._move()
 

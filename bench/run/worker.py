@@ -97,7 +97,9 @@ class Worker:
         """
         with background("write") as writer:
             pending = {
-                name: Pending(each.store, self._plan.reader, writer, self._watch)
+                name: Pending(
+                    each.store, self._plan.reader, self._plan.origins, writer, self._watch
+                )
                 for name, each in self._plan.work.runs.items()
             }
             self._do(jobs, stop, pending)
@@ -113,7 +115,10 @@ class Worker:
                 with self._watch("wait"):
                     future.result()
                 for job, _ in chosen:
-                    self._keep(self._finished.pop(job.image_id), pending)
+                    image = self._finished.pop(job.image_id)
+                    self._keep(image, pending)
+                    if image.faults:
+                        self._fail(_error_of(image))
                 if stop():
                     raise KeyboardInterrupt
         finally:
@@ -141,7 +146,7 @@ class Worker:
                 steps = {name: self._steps[name] for name in case.lacking}
                 check_rows(self._plan.task, steps, self._plan.question, scored)
                 embedding = self._embedded.pop(scored.image_id, None)
-                self._health.look(case.sample, embedding, scored.rows, self._where)
+                self._health.look(case.sample, embedding, scored, self._where)
                 self._finished[scored.image_id] = scored
 
     def _embed(self, samples: Sequence[Sample]) -> Sequence[Any]:
@@ -158,9 +163,12 @@ class Worker:
             torch.set_num_threads(1)
 
     def _keep(self, image: Scored, pending: Mapping[str, Pending]) -> None:
+        """Has the image's rows written; one of which an answer was none is not told of as done."""
         for name, rows in image.rows.items():
             pending[name].add(image, rows)
             pending[name].flush(at=self._plan.setting.runtime.part_images)
+        if image.faults:
+            return
         runs = self._plan.work.runs
         self._progress.image_done(
             {
@@ -209,6 +217,7 @@ class Worker:
             sample = self._plan.reader.read(job.image_id)
         if sample.image_id != job.image_id:
             raise BenchError(f"asked for {job.image_id!r}, the reader gives {sample.image_id!r}")
+        self._plan.origins.note(job.image_id)
         return sample
 
     def _fail(self, error: ImageError) -> None:
@@ -216,6 +225,12 @@ class Worker:
             raise BenchError(f"image {error.image_id}: {error.reason} (runtime.strict=true)")
         log.warning("image %s left out: %s", error.image_id, error.reason)
         self._progress.image_failed(error)
+
+
+def _error_of(scored: Scored) -> ImageError:
+    """Why an image fails that was read, for each run of which it does."""
+    said = "; ".join(f"{name}: {why}" for name, why in scored.faults.items())
+    return ImageError(scored.image_id, said)
 
 
 def _ask_canary(segmenter: Segmenter, site: Site) -> None:

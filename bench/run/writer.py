@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 
+from bench.data.origins import Origins
 from bench.store.runs import RunStore
 from bench.tasks.contract import Scored
 from bench.types import Reader, Row
@@ -27,8 +28,15 @@ class Pending:
     max_seconds = 60.0
     max_bytes = 64 << 20
 
-    def __init__(self, store: RunStore, reader: Reader, writer: Executor, watch: Stopwatch) -> None:
-        self._store, self._reader = store, reader
+    def __init__(
+        self,
+        store: RunStore,
+        reader: Reader,
+        origins: Origins,
+        writer: Executor,
+        watch: Stopwatch,
+    ) -> None:
+        self._store, self._reader, self._origins = store, reader, origins
         self._writer, self._watch = writer, watch
         self._images: list[tuple[Scored, Sequence[Row]]] = []
         self._bytes = 0
@@ -79,6 +87,6 @@ class Pending:
             for image, _ in images:
                 skipped.update(image.skipped)
                 counted.update(image.counted)
-            fingerprint = self._reader.fingerprint(names)
-            self._store.write_part(rows, names, skipped, fingerprint, counted)
+            fingerprint, origins = self._reader.fingerprint(names), self._origins.of(names)
+            self._store.write_part(rows, names, skipped, fingerprint, counted, origins)
             return len(rows)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from bench.scoring.finite import fault
 from bench.scoring.transfers import on_host, packed, unpacked
 from bench.scoring.upscaling import Mixes, mixes, upscale
 from bench.scoring.windows import Window, chunks, padded, window_of
@@ -39,7 +40,8 @@ class Measured:
     """One prompt's K candidates: pixels set and pixels shared with the target, each (K,) int64.
 
     ``mask`` is the ``selected`` one, ``mask_logits`` (h, w) float32 its logits on the grid, and
-    ``predicted_ious`` (K,) float32 what the model says of them.
+    ``predicted_ious`` (K,) float32 what the model says of them. ``fault`` says what of the answer
+    is no number, and nothing else counts then (``bench.scoring.finite``).
     """
 
     areas: npt.NDArray[np.int64]
@@ -48,6 +50,7 @@ class Measured:
     selected: int
     mask: Mask
     mask_logits: FloatArray
+    fault: str = ""
 
 
 def measure(
@@ -86,6 +89,11 @@ def measure(
     for index, one in found.items():
         counts[index] = one.counts
     areas, shared = counts.reshape(n, k, 2).transpose(2, 0, 1)
+    sound = finite.reshape(n, k).all(axis=1) & np.isfinite(predicted).all(axis=1)
+    faults = {
+        prompt: fault(prediction.logits[prompt], prediction.predicted_iou[prompt])
+        for prompt in np.flatnonzero(~sound).tolist()
+    }
 
     def of_prompt(prompt: int) -> Measured:
         there = found.get(chosen[prompt])
@@ -96,6 +104,7 @@ def measure(
             selected[prompt],
             _empty(prediction.frames[prompt].image) if there is None else there.mask(),
             chosen_logits[prompt],
+            faults.get(prompt, ""),
         )
 
     return list(each(of_prompt, range(n)))

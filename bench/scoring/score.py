@@ -6,15 +6,17 @@ Which candidate counts, and from which logit on a pixel is in a mask, is ``bench
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from bench.protocol import Protocol
 from bench.scoring.above_zero import foregrounds
+from bench.scoring.finite import all_finite, fault
 from bench.scoring.measuring import Measured, measure
 from bench.scoring.metrics import Metric
 from bench.scoring.overlap import shared_pixels
@@ -49,7 +51,8 @@ class Score:
     ``ious`` is (K,) float64 in [0, 1]; ``predicted_ious`` (K,) float32; ``mask`` is the candidate
     ``selected`` by the protocol, ``metrics`` its own by name, and ``mask_logits`` its (h, w)
     float32 logits on the model's grid. Where the model gave no mask at all, K is 0, ``selected``
-    and ``mask_logits`` are none, and ``mask`` is empty.
+    and ``mask_logits`` are none, and ``mask`` is empty. An answer that holds NaN or infinity is
+    worth nothing that could be counted: ``fault`` says what is in it.
     """
 
     ious: npt.NDArray[np.float64]
@@ -58,6 +61,7 @@ class Score:
     mask: Mask
     mask_logits: FloatArray | None
     metrics: Mapping[str, float | None]
+    fault: str = ""
 
     @property
     def iou(self) -> float:
@@ -119,6 +123,8 @@ def _nothing(aim: Aim, metrics: Sequence[Metric]) -> Score:
 
 
 def _score(found: Measured, aim: Aim, metrics: Sequence[Metric]) -> Score:
+    if found.fault:
+        return replace(_nothing(aim, ()), fault=found.fault)
     union = found.areas + aim.mask.area - found.shared
     return Score(
         ious=found.shared / np.maximum(union, 1),
@@ -138,6 +144,7 @@ def _one_by_one(
     for logits, frame, aim, predicted in zip(
         prediction.logits.float(), prediction.frames, aims, predicted_ious, strict=True
     ):
+        sound = all_finite(logits) and bool(np.isfinite(predicted).all())
         masks = foregrounds(logits, frame)
         if aim.ignore is not None:
             masks = [without(mask, aim.ignore) for mask in masks]
@@ -149,6 +156,7 @@ def _one_by_one(
             selected=selected,
             mask=masks[selected],
             mask_logits=logits[selected].numpy().copy(),  # a view would keep the whole batch
+            fault="" if sound else fault(logits, torch.from_numpy(predicted)),
         )
 
 

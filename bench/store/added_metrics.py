@@ -5,8 +5,8 @@
     results/runs/<run>/metrics/<metric>.parquet   image_id, mask_id, step, <metric>
 
 The parts themselves are never written again: who reads the rows finds the metric among their
-columns, in the place of one of that name in the parts. What the metric is stands in the file's
-metadata.
+columns, in the place of one of that name in the parts. What the metric is, and of which run, stands
+in the file's metadata. ``key`` is the run's, empty where it is not known.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from bench.store.row_table import KEY
 from bench.types import BenchError, Measure
 
 _MEASURE = b"bench.measure"
+_RUN = b"bench.run"
 
 
-def write_added(folder: Place, measure: Measure, values: pd.DataFrame) -> None:
+def write_added(folder: Place, measure: Measure, values: pd.DataFrame, key: str) -> None:
     """Keeps a metric of a run's rows, all or nothing; ``values`` has ``KEY`` and the metric.
 
     NaN says that it doesn't apply to a row, and is kept as null.
@@ -41,7 +42,7 @@ def write_added(folder: Place, measure: Measure, values: pd.DataFrame) -> None:
         ]
     )
     table = pa.Table.from_pandas(values[[*KEY, metric]], schema=schema, preserve_index=False)
-    table = table.replace_schema_metadata({_MEASURE: json.dumps(measure.plain())})
+    table = table.replace_schema_metadata({_MEASURE: json.dumps(measure.plain()), _RUN: key})
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     path = folder / "metrics" / f"{metric}.parquet"
@@ -57,26 +58,26 @@ def added_names(folder: Place) -> list[str]:
     return sorted(path.stem for path in (folder / "metrics").glob("[!.]*.parquet"))
 
 
-def added_measure(folder: Place, metric: str) -> Measure:
-    """What an added metric is; raises ``BenchError`` for a damaged file."""
-    return _read(folder, metric)[1]
+def added_measure(folder: Place, metric: str, key: str) -> Measure:
+    """What an added metric is; raises ``BenchError`` for a damaged file and one of another run."""
+    return _read(folder, metric, key)[1]
 
 
-def added_images(folder: Place, metric: str) -> set[str]:
+def added_images(folder: Place, metric: str, key: str) -> set[str]:
     """The images of the rows that an added metric was computed of."""
-    return set(_read(folder, metric)[0]["image_id"].unique().to_pylist())
+    return set(_read(folder, metric, key)[0]["image_id"].unique().to_pylist())
 
 
-def with_added(rows: pa.Table, folder: Place, columns: Sequence[str] | None) -> pa.Table:
+def with_added(rows: pa.Table, folder: Place, columns: Sequence[str] | None, key: str) -> pa.Table:
     """The rows of a run, sorted by ``KEY``, with the added metrics among ``columns``, or all.
 
     Null where a metric doesn't apply, and where rows have come since it was added. Raises
-    ``BenchError`` for a damaged file.
+    ``BenchError`` for a damaged file and one of another run.
     """
     for metric in added_names(folder):
         if columns is not None and metric not in columns:
             continue
-        values = _read(folder, metric)[0]
+        values = _read(folder, metric, key)[0]
         found = values[metric]
         if not values.select(KEY).equals(rows.select(KEY)):  # rows have come since
             known = values.to_pandas().drop_duplicates(list(KEY))
@@ -89,11 +90,12 @@ def with_added(rows: pa.Table, folder: Place, columns: Sequence[str] | None) -> 
     return rows
 
 
-def _read(folder: Place, metric: str) -> tuple[pa.Table, Measure]:
+def _read(folder: Place, metric: str, key: str) -> tuple[pa.Table, Measure]:
     path = folder / "metrics" / f"{metric}.parquet"
     try:
         table = pq.read_table(pa.BufferReader(path.read_bytes()), columns=[*KEY, metric])
-        said = (table.schema.metadata or {}).get(_MEASURE)
+        metadata = table.schema.metadata or {}
+        said, whose = metadata.get(_MEASURE), metadata.get(_RUN, b"").decode()
         measure = Measure(metric, metric, metric.replace("_", " "))
         if said is not None:
             measure = Measure.of_plain(parse_json(said))
@@ -101,4 +103,9 @@ def _read(folder: Place, metric: str) -> tuple[pa.Table, Measure]:
         raise BenchError(
             f"{path}: damaged ({error}); delete it, then run `sam-bench rescore` for it again"
         ) from error
+    if key and whose and whose != key:
+        raise BenchError(
+            f"{path}: the metric of run {whose}, this is run {key}; delete it, then run "
+            f"`sam-bench rescore {folder} --metric {metric}`"
+        )
     return table.replace_schema_metadata(None), measure

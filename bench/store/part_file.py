@@ -1,8 +1,9 @@
 """A part: the rows of whole images in one Parquet file that is never changed.
 
-Its metadata names the images that it completes, those without a row too. Its name ends in the hash
-of its bytes (``<uuid>-<16 hexadecimal digits>.parquet``), so a flipped bit anywhere in it, its
-metadata included, is noticed; parts of schema version 1 have no hash in their name.
+Its metadata names its run and the images that it completes, those without a row too; parts of
+schema versions 1 to 3 name no run, and are known by the names in their rows. A part's own name ends
+in the hash of its bytes (``<uuid>-<16 hexadecimal digits>.parquet``), so a flipped bit anywhere in
+it, its metadata included, is noticed; parts of schema version 1 have no hash in their name.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,10 +29,13 @@ _REPLACES = b"bench.replaces"
 _NAME = re.compile(r"[0-9a-f]{32}-([0-9a-f]{16})\.parquet")
 
 
+NAMES = ("dataset", "model", "protocol")
+"""The columns that name what a run is made of, by the names that its header has for them too."""
+
 _LITTLE = 1 << 20
 """Bytes of rows below which zstd takes longer to be set up, for each column, than it saves."""
 
-_DAMAGE = (OSError, ValueError, TypeError, KeyError, MemoryError, pa.ArrowException)
+_DAMAGE = (OSError, ValueError, TypeError, KeyError, AttributeError, MemoryError, pa.ArrowException)
 """What reading a broken Parquet file raises."""
 
 
@@ -43,7 +48,9 @@ class Content:
     """What a part holds: the images that it completes, how many masks, and skipped targets.
 
     ``fingerprint`` is the reader's, of these images as they were read; ``counted`` is what the task
-    counted in them, for its notes.
+    counted in them, for its notes. ``run`` is the key of the run that they were done for, and
+    ``origins`` say what they were read from, as ``bench.data.origins`` tells it; both are empty in
+    parts of earlier releases.
     """
 
     images: tuple[str, ...] = ()
@@ -51,6 +58,19 @@ class Content:
     skipped: Mapping[str, int] = dataclasses.field(default_factory=dict)
     fingerprint: str = ""
     counted: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    run: str = ""
+    origins: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Whose:
+    """A run as its parts name it: by its ``key``, or by ``names``, those that stand in its rows.
+
+    ``names`` go by the column. What is not known is empty, and fits any part.
+    """
+
+    key: str = ""
+    names: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,7 +78,8 @@ class PartFile:
     """A part that was read and found sound.
 
     A compacted part has several ``contents``, those of the parts that it ``replaces`` by name.
-    ``size`` is in bytes, ``columns`` are those of its rows.
+    ``size`` is in bytes, ``columns`` are those of its rows, ``names`` the least and the greatest of
+    the names in them, by column.
     """
 
     path: Place
@@ -66,6 +87,21 @@ class PartFile:
     contents: tuple[Content, ...]
     replaces: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    names: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+
+    def not_of(self, whose: Whose) -> str:
+        """Whose the part is, in words, where it is another run's; empty where it may be this one's.
+
+        A part that names no run is held against the names in its rows.
+        """
+        keys = {content.run for content in self.contents}
+        for key in sorted(keys - {"", whose.key}) if whose.key else ():
+            return f"a part of run {key}, this is run {whose.key}"
+        for column, name in whose.names.items() if "" in keys else ():
+            for found in self.names.get(column, ()):
+                if found != name:
+                    return f"a part of {column} {found!r}, this is a run of {column} {name!r}"
+        return ""
 
     @property
     def images(self) -> list[str]:
@@ -100,8 +136,8 @@ def open_part(path: Place) -> PartFile:
     """
     data = _sound_bytes(path)
     try:
-        schema = pq.read_schema(pa.BufferReader(data))
-        metadata = schema.metadata or {}
+        file = pq.ParquetFile(pa.BufferReader(data))
+        metadata, columns = file.schema_arrow.metadata or {}, tuple(file.schema_arrow.names)
     except _DAMAGE as error:
         raise _damaged(path, str(error)) from error
     version = metadata.get(VERSION_KEY, b"none").decode(errors="replace")
@@ -112,12 +148,37 @@ def open_part(path: Place) -> PartFile:
         )
     try:
         said = parse_json(metadata[_CONTENT])
-        contents = [Content(**one) for one in (said if isinstance(said, list) else [said])]
-        contents = [dataclasses.replace(one, images=tuple(one.images)) for one in contents]
+        contents = [_content(one) for one in (said if isinstance(said, list) else [said])]
         replaces = tuple(str(name) for name in parse_json(metadata.get(_REPLACES, b"[]")))
+        names = {} if all(one.run for one in contents) else _names(file.metadata)
     except _DAMAGE as error:
         raise _damaged(path, f"its account of its images: {error}") from error
-    return PartFile(path, len(data), tuple(contents), replaces, tuple(schema.names))
+    return PartFile(path, len(data), tuple(contents), replaces, columns, names)
+
+
+def _content(said: Mapping[str, Any]) -> Content:
+    """What a part says of some images; raises ``TypeError`` or ``ValueError`` where it can't be."""
+    content = Content(**said)
+    for image_id, origin in content.origins.items():
+        if not (isinstance(origin, list) and [type(each) for each in origin] == [str, str]):
+            raise ValueError(f"expected two hashes of image {image_id}, found {origin!r}")
+    if not isinstance(content.run, str):
+        raise ValueError(f"expected a run's key, found {content.run!r}")
+    return dataclasses.replace(content, images=tuple(content.images))
+
+
+def _names(file: pq.FileMetaData) -> dict[str, tuple[str, str]]:
+    """The least and the greatest of the names in each column of names, as the statistics say."""
+    ends: dict[str, set[str]] = {}
+    for number in range(file.num_row_groups):
+        group = file.row_group(number)
+        for place in range(group.num_columns):
+            column = group.column(place)
+            if column.path_in_schema in NAMES and column.is_stats_set:
+                told = column.statistics
+                if told.has_min_max:
+                    ends.setdefault(column.path_in_schema, set()).update((told.min, told.max))
+    return {column: (min(found), max(found)) for column, found in ends.items()}
 
 
 def read_table(path: Place, columns: Sequence[str] | None = None) -> pa.Table:

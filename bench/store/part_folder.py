@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from bench.files.places import Place, move, scan, write_aside
-from bench.store.part_file import DamagedPartError, PartFile, open_part, part_name
+from bench.store.part_file import DamagedPartError, PartFile, Whose, open_part, part_name
 from bench.types import BenchError
 from bench.types.threads import mapping
 
@@ -30,19 +30,31 @@ class Survey:
     """The parts of a run, sorted out, each group in order of the names.
 
     Those that count are ``sound``. ``damaged`` ones are not as they were written, by path with the
-    reason; ``doubled`` ones complete an image that a sound one completes too (two writers each
-    thought the other dead); ``replaced`` ones have gone into a compacted part.
+    reason; ``strange`` ones are another run's, likewise; ``doubled`` ones complete an image that a
+    sound one completes too (two writers each thought the other dead); ``replaced`` ones have gone
+    into a compacted part.
     """
 
     sound: tuple[PartFile, ...] = ()
     damaged: Mapping[Place, str] = field(default_factory=dict)
     doubled: tuple[PartFile, ...] = ()
     replaced: tuple[Place, ...] = ()
+    strange: Mapping[Place, str] = field(default_factory=dict)
 
     @property
     def needs_mending(self) -> bool:
         """Whether parts are to be set aside, so that some images are to be done again."""
-        return bool(self.damaged or self.doubled)
+        return bool(self.damaged or self.doubled or self.strange)
+
+    @property
+    def images(self) -> int:
+        """How many images the sound parts complete."""
+        return sum(len(content.images) for part in self.sound for content in part.contents)
+
+    @property
+    def masks(self) -> int:
+        """How many masks the sound parts have rows of."""
+        return sum(content.masks for part in self.sound for content in part.contents)
 
 
 class PartFolder:
@@ -54,12 +66,13 @@ class PartFolder:
         self._opened: dict[_Key, PartFile] = {}
         self._listing: list[_Key] | None = None
         self._survey: Survey | None = None
+        self._whose = Whose()
 
     def under(self, guard: Callable[[], None]) -> PartFolder:
         """The same folder under another guard; no part is opened again for it."""
         folder = PartFolder(self.path, guard)
         folder._opened, folder._listing = self._opened, self._listing
-        folder._survey = self._survey
+        folder._survey, folder._whose = self._survey, self._whose
         return folder
 
     def add(self, data: bytes) -> None:
@@ -72,8 +85,8 @@ class PartFolder:
         for name in names:
             (self.path / name).unlink(missing_ok=True)
 
-    def survey(self) -> Survey:
-        """Sorts out the parts as they lie there at one moment.
+    def survey(self, whose: Whose) -> Survey:
+        """Sorts out the parts of a run as they lie there at one moment.
 
         Raises ``BenchError`` for a part of another schema version and for what can't be read.
         """
@@ -81,15 +94,20 @@ class PartFolder:
         while time.monotonic() < give_up:
             try:
                 listing = self._listed()
-                if self._survey is None or listing != self._listing:
+                if self._survey is None or (listing, whose) != (self._listing, self._whose):
                     files, damaged = self._open_all(listing)
-                    self._survey, self._listing = self._sorted_out(files, damaged), listing
+                    self._survey = self._sorted_out(files, damaged, whose)
+                    self._listing, self._whose = listing, whose
             except FileNotFoundError:  # compacted meanwhile
                 continue
             return self._survey
         raise BenchError(f"{self.path}: parts come and go while they are read; try again")
 
-    def _sorted_out(self, files: Sequence[PartFile], damaged: Mapping[Place, str]) -> Survey:
+    def _sorted_out(
+        self, found: Sequence[PartFile], damaged: Mapping[Place, str], whose: Whose
+    ) -> Survey:
+        strange = {file.path: why for file in found if (why := file.not_of(whose))}
+        files = [file for file in found if file.path not in strange]
         gone = {name for file in files for name in file.replaces}
         sound: list[PartFile] = []
         doubled: list[PartFile] = []
@@ -111,17 +129,24 @@ class PartFolder:
                     key=lambda path: path.name,
                 )
             ),
+            {
+                path: f"{path}: {strange[path]}; the same command again sets it aside"
+                for path in sorted(strange, key=lambda path: path.name)
+            },
         )
 
-    def mend(self) -> list[str]:
-        """Sets damaged and doubled parts aside, deletes replaced ones and leftovers of writes.
+    def mend(self, whose: Whose) -> list[str]:
+        """Sets aside parts that don't count, deletes replaced ones and leftovers of writes.
 
         Says of each part set aside why, a line each. Only for who holds the run.
         """
-        survey, said = self.survey(), []
+        survey, said = self.survey(whose), []
         for path, why in survey.damaged.items():
             said.append(f"{why.partition(';')[0]}; set aside in damaged/, its images are redone")
             self._set_aside(path, "damaged")
+        for path, why in survey.strange.items():
+            said.append(f"{why.partition(';')[0]}; set aside in strange/")
+            self._set_aside(path, "strange")
         for file in survey.doubled:
             said.append(f"{file.path}: images done twice; set aside in doubled/")
             self._set_aside(file.path, "doubled")

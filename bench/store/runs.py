@@ -7,12 +7,14 @@
       parts/<…>.parquet      rows of whole images; written aside, then renamed
       errors.jsonl           images that could not be read or scored
       metrics/<…>.parquet    metrics added later, see bench.store.added_metrics
-      damaged/ doubled/      parts set aside: not as they were written, or of images done twice
+      damaged/ doubled/      parts set aside: not as they were written, of images done twice,
+      strange/               or of another run
       .lock owner.json       who holds the run, see bench.store.lock
 
 A part says which images it completes (``bench.store.part_file``), so that a resumed run knows what
-is missing. Only who holds the run (``bench.store.lock``) may write into it. The folder may lie
-behind a URL (``bench.files.places``).
+is missing, and whose it is. The header of a run that nobody is at says how much its parts hold:
+rows are given only where that is so (``read_rows``). Only who holds the run (``bench.store.lock``)
+may write into it. The folder may lie behind a URL (``bench.files.places``).
 """
 
 from __future__ import annotations
@@ -25,22 +27,27 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bench.files.documents import parse_json
 from bench.files.places import Place, RemotePath, place
 from bench.files.places import write_aside as write_aside
 from bench.store.added_metrics import added_images, added_names, with_added
 from bench.store.headers import check_header
+from bench.store.part_file import NAMES, DamagedPartError, Whose, part_bytes, read_table
 from bench.store.part_file import Content as Content
-from bench.store.part_file import DamagedPartError, part_bytes, read_table
 from bench.store.part_folder import PartFolder, Survey
 from bench.store.row_table import read_parts
 from bench.store.schema import SCHEMA as SCHEMA
 from bench.store.schema import SCHEMA_VERSION as SCHEMA_VERSION
 from bench.store.schema import schema_of
 from bench.types import BenchError, Row
+
+CLOSED = ("complete", "partial")
+"""What the header of a run says that nobody is at: then its counts are those of its parts."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,19 +62,22 @@ class RunStore:
     """One run's folder: writes parts, knows which images are done.
 
     ``guard`` is asked before each file is put in place, and raises where another command has
-    taken the run over.
+    taken the run over. ``key`` is the run's, which its parts are to name; by default the header's.
     """
 
-    def __init__(self, folder: Place, guard: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, folder: Place, guard: Callable[[], None] = lambda: None, key: str = ""
+    ) -> None:
         self.folder = folder
         self.guard = guard
+        self._whose = Whose(key)
         self._parts = PartFolder(folder / "parts", guard)
         self._errors = folder / "errors.jsonl"
 
     def under(self, guard: Callable[[], None]) -> RunStore:
         """The same run under another guard, with what is known of its parts."""
         store = RunStore(self.folder, guard)
-        store._parts = self._parts.under(guard)
+        store._parts, store._whose = self._parts.under(guard), self._whose
         return store
 
     @classmethod
@@ -78,9 +88,9 @@ class RunStore:
         return store
 
     @classmethod
-    def of(cls, results: Place, name: str) -> RunStore:
+    def of(cls, results: Place, name: str, key: str = "") -> RunStore:
         """The store of a run called ``name``, whether or not anything lies there."""
-        return cls(results / "runs" / name)
+        return cls(results / "runs" / name, key=key)
 
     def make(self) -> None:
         """Makes the folders where they are missing; raises ``BenchError`` where that can't be."""
@@ -114,11 +124,13 @@ class RunStore:
         skipped: Mapping[str, int] | None = None,
         fingerprint: str = "",
         counted: Mapping[str, int] | None = None,
+        origins: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Writes the rows of whole images, all or nothing; ``image_ids`` may include rowless ones.
 
         ``skipped`` counts the targets of these images that the protocol left out, by reason;
-        ``fingerprint`` is the reader's, of these images; ``counted`` is the task's.
+        ``fingerprint`` is the reader's, of these images; ``counted`` is the task's; ``origins`` say
+        what the images were read from (``bench.data.origins``).
         Raises ``ValueError`` for a row of an image that the part doesn't name.
         """
         if stray := {row.image_id for row in rows} - set(image_ids):
@@ -127,7 +139,8 @@ class RunStore:
         columns = {name: [_cell(row, name) for row in rows] for name in schema.names}
         masks = len({(row.image_id, row.mask_id) for row in rows})
         counts = dict(skipped or {}), fingerprint, dict(counted or {})
-        content = Content(tuple(image_ids), masks, *counts)
+        key = self._known().key
+        content = Content(tuple(image_ids), masks, *counts, run=key, origins=dict(origins or {}))
         self._parts.add(part_bytes(pa.table(columns, schema=schema), [content]))
 
     def replace_parts(self, data: bytes, names: Sequence[str]) -> None:
@@ -136,11 +149,61 @@ class RunStore:
 
     def survey(self) -> Survey:
         """The parts sorted out; raises ``BenchError`` for one of another schema version."""
-        return self._parts.survey()
+        return self._parts.survey(self._known())
+
+    def miscount(self) -> str:
+        """How what the parts hold differs from what the header says; empty where it doesn't.
+
+        Parts that are lost, or were added by hand, change every number. A run that is under way,
+        or was killed, has a header that doesn't know yet.
+        """
+        return self._counted()[1]
+
+    def whole(self) -> Survey:
+        """The parts, all of which may be read.
+
+        Raises ``BenchError`` for a damaged part, one of another run, and where they don't hold what
+        the header of a run that nobody is at says.
+        """
+        survey, said = self._counted()
+        _refuse_unsound(survey)
+        if said:
+            raise BenchError(
+                f"{self.folder}: {said}; copy the run again if its copy is not whole, or let the "
+                "same `run` command again do what is missing"
+            )
+        return survey
+
+    def _counted(self) -> tuple[Survey, str]:
+        """The parts, and how they differ from the header (``miscount``)."""
+        while True:
+            header, survey = self.header(), self.survey()
+            found = {"images_done": survey.images, "masks": survey.masks}
+            said = {name: header.get(name, count) for name, count in found.items()}
+            if header.get("status") not in CLOSED or said == found:
+                return survey, ""
+            if header == self.header():  # or a command has begun meanwhile
+                return survey, (
+                    f"run.json says {said['images_done']} images and {said['masks']} masks, the "
+                    f"parts hold {survey.images} and {survey.masks}"
+                )
+
+    @property
+    def key(self) -> str:
+        """The run's key; empty where its header doesn't say it, as those of early releases."""
+        return self._known().key
+
+    def _known(self) -> Whose:
+        """The run as its parts name it; a header's key and names never change."""
+        if not self._whose.names:
+            header = self.header()
+            names = {k: str(header[k]["name"]) for k in NAMES if "name" in header.get(k, {})}
+            self._whose = Whose(self._whose.key or header.get("key", ""), names)
+        return self._whose
 
     def mend(self) -> list[str]:
-        """Sets aside what is damaged or done twice, and says so; only for who holds the run."""
-        return self._parts.mend()
+        """Sets aside parts that don't count, and says so; only for who holds the run."""
+        return self._parts.mend(self._known())
 
     def parts(self) -> list[Place]:
         """The finished parts, sorted by name, but for those that a compacted one replaces."""
@@ -151,10 +214,10 @@ class RunStore:
     def contents(self) -> list[Content]:
         """What the finished parts hold, by their own account, an image once.
 
-        Raises ``BenchError`` for a damaged part.
+        Raises ``BenchError`` for a damaged part and one of another run.
         """
         survey = self.survey()
-        _refuse_damaged(survey)
+        _refuse_unsound(survey)
         return [content for part in survey.sound for content in part.contents]
 
     def content(self) -> Content:
@@ -169,6 +232,14 @@ class RunStore:
         masks = sum(each.masks for each in contents)
         return Content(images, masks, dict(skipped), counted=dict(counted))
 
+    def origins(self) -> dict[str, str]:
+        """A hash of what each image was read from, by image, as far as it is known."""
+        return {
+            image_id: str(found[0])
+            for content in self.contents()
+            for image_id, found in content.origins.items()
+        }
+
     def columns(self) -> list[str]:
         """The columns that any finished part has."""
         survey = self.survey()
@@ -182,7 +253,7 @@ class RunStore:
         sound = self.survey().sound
         images = frozenset(image_id for part in sound for image_id in part.images)
         if metric in added_names(self.folder):
-            return images - added_images(self.folder, metric)
+            return images - added_images(self.folder, metric, self.key)
         return images.difference(*(part.images for part in sound if metric in part.columns))
 
     def keeps_masks(self) -> bool:
@@ -264,8 +335,7 @@ def read_runs(stores: Iterable[RunStore], columns: Sequence[str] | None = None) 
     """All rows of the runs in one frame, with a ``run`` column that holds the run's folder name.
 
     Sorted by run, image, mask and step; metrics that were added later are columns like those of
-    the run itself. Raises ``BenchError`` for a damaged part, a part of
-    another schema version, or a (mask, step) that stands twice in one run.
+    the run itself. Raises ``BenchError`` as ``read_rows`` does.
     """
     frames = [_read_run(store, columns) for store in stores]
     if not frames:
@@ -282,20 +352,40 @@ def _read_run(store: RunStore, columns: Sequence[str] | None) -> pd.DataFrame:
 def read_rows(store: RunStore, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of one run as ``read_runs`` gives them, but in an Arrow table and without ``run``.
 
-    There a list takes the bytes of its numbers, while a frame makes an object of each.
+    There a list takes the bytes of its numbers, while a frame makes an object of each. Whoever
+    reads rows reads them here. Raises ``BenchError`` for what ``RunStore.whole`` refuses, a part of
+    another schema version, a (mask, step) that stands twice, and a predicted IoU that is none.
     """
     while True:  # again where parts were compacted meanwhile
-        survey = store.survey()
-        _refuse_damaged(survey)
+        survey = store.whole()
         paths = [part.path for part in (*survey.sound, *survey.doubled)]
         with suppress(FileNotFoundError):
             rows = read_parts(paths, columns, str(store.folder))
-            return with_added(rows, store.folder, columns)
+            _refuse_no_numbers(store, rows)
+            return with_added(rows, store.folder, columns, store.key)
 
 
-def _refuse_damaged(survey: Survey) -> None:
+def _refuse_unsound(survey: Survey) -> None:
     for why in survey.damaged.values():
         raise DamagedPartError(why)
+    for why in survey.strange.values():
+        raise BenchError(why)
+
+
+def _refuse_no_numbers(store: RunStore, rows: pa.Table) -> None:
+    """Earlier releases chose a candidate by a predicted IoU that is NaN: its score is no score."""
+    if "predicted_ious" not in rows.column_names or not len(rows):
+        return
+    lists = rows["predicted_ious"].combine_chunks()
+    wrong = ~np.isfinite(pc.list_flatten(lists).to_numpy(zero_copy_only=False))
+    if wrong.any():
+        number = pc.list_parent_indices(lists)[int(wrong.argmax())].as_py()
+        first = {name: rows[name][number] for name in ("image_id", "mask_id", "step")}
+        raise BenchError(
+            f"{store.folder}: a predicted IoU of mask {first['mask_id']} of image "
+            f"{first['image_id']} at step {first['step']} is NaN or infinite, so its IoU is no "
+            "score of the model; put the model right, and move the run away"
+        )
 
 
 def _metrics(rows: Sequence[Row]) -> list[str]:

@@ -11,15 +11,16 @@ import pyarrow as pa
 
 from bench.types import MaskRow, Measure, Row
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised whenever an older release would misread what this one writes.
 
 2: a part may stand for several earlier ones (``bench.replaces``), and the name of a part holds the
 hash of its bytes. 3: rows of other tasks than masks, a column per metric, cues of other kinds, and
-in a part's account what its task counted. What 1 and 2 call by a name, 3 calls so too.
+in a part's account what its task counted. 4: the account says whose part it is, and what its images
+were read from. What an earlier version calls by a name, the later ones call so too.
 """
 
-READABLE = (1, 2, 3)
+READABLE = (1, 2, 3, 4)
 """The versions of parts that this release reads; a run may hold several."""
 
 VERSION_KEY = b"bench.schema_version"

@@ -54,12 +54,14 @@ class Scored:
 
     ``rows`` by the run's name, each step of an item once; ``skipped`` counts the targets that
     don't count, by reason; ``counted`` is what the task's ``notes`` are made of, added up.
+    ``faults`` say of runs that lack the image why there are no rows for them: of these it fails.
     """
 
     image_id: str
     rows: Mapping[str, Sequence[Row]]
     skipped: Mapping[str, int] = field(default_factory=dict)
     counted: Mapping[str, int] = field(default_factory=dict)
+    faults: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

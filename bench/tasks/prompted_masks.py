@@ -114,7 +114,8 @@ class Rounds:
 
         All of a wave take a step together, so that prompts of several images fill a batch. Where
         a mask is right to the pixel no click is left: the step keeps its mask, prompt and scores,
-        so that every curve has all its steps.
+        so that every curve has all its steps. An image of which an answer is no number fails for
+        that strategy, whose rows would be a choice of its masks.
         """
         embeddings = self.lent.embed([case.sample for case in cases])
         scenes, skipped = [], []
@@ -124,15 +125,25 @@ class Rounds:
             scenes.append(_Scene(case.sample, targets, embedding, lacking))
             skipped.append(left_out)
         rows: list[dict[str, list[MaskRow]]] = [{n: [] for n in s.strategies} for s in scenes]
-        for made in self.lent.share(partial(self._advance, watch=watch), self._waves(scenes)):
+        faults: list[dict[str, dict[str, str]]] = [{} for _ in scenes]
+        advance = partial(self._advance, watch=watch)
+        for made, wrong in self.lent.share(advance, self._waves(scenes)):
             for place, name, row in made:
                 rows[place][name].append(row)
-        for of_image in rows:
+            for place, name, mask_id, why in wrong:
+                faults[place].setdefault(name, {})[mask_id] = why
+        for of_image, wrong_ones in zip(rows, faults, strict=True):
+            for name in wrong_ones:
+                del of_image[name]
             for of_strategy in of_image.values():
                 of_strategy.sort(key=lambda row: row.step)  # waves took all their steps in turn
+        said = [
+            {name: _words(wrong, scene.targets) for name, wrong in of_image.items()}
+            for scene, of_image in zip(scenes, faults, strict=True)
+        ]
         return [
-            Scored(case.sample.image_id, of_image, left_out)
-            for case, of_image, left_out in zip(cases, rows, skipped, strict=True)
+            Scored(case.sample.image_id, of_image, left_out, faults=wrong)
+            for case, of_image, left_out, wrong in zip(cases, rows, skipped, said, strict=True)
         ]
 
     def _waves(self, scenes: Sequence[_Scene]) -> Iterator[list[_Track]]:
@@ -158,16 +169,27 @@ class Rounds:
         if wave:
             yield wave
 
-    def _advance(self, wave: list[_Track], watch: Stopwatch) -> list[tuple[int, str, MaskRow]]:
-        """Takes the tracks through all their steps; rows with their image's place and strategy."""
+    def _advance(
+        self, wave: list[_Track], watch: Stopwatch
+    ) -> tuple[list[tuple[int, str, MaskRow]], list[tuple[int, str, str, str]]]:
+        """Takes the tracks through all their steps; rows with their image's place and strategy.
+
+        A track ends where an answer is no number: such are told of with their mask's id and why.
+        """
         watch.turn_to(*dict.fromkeys(track.scene.sample.image_id for track in wave))
         rows: list[tuple[int, str, MaskRow]] = []
+        faults: list[tuple[int, str, str, str]] = []
         step = 1
         while wave:
             with watch("prompt"):
                 moves = list(self.lent.each(partial(self._moves_on, step=step), wave))
             asked = [track for track, moves_on in zip(wave, moves, strict=True) if moves_on]
             self._answer(asked, watch)
+            for track in asked:
+                if track.fault:
+                    why = f"step {step}: {track.fault}"
+                    faults.append((track.place, track.name, track.target.mask_id, why))
+            wave = [track for track in wave if not track.fault]
             with watch("score"):
                 made = self.lent.each(
                     partial(self._row, step=step, encoded=self._encoded(wave)), wave
@@ -179,7 +201,7 @@ class Rounds:
                     track.prompt = track.score = None  # frees its mask and logits
             wave = [track for track in wave if track.strategy.steps > step]
             step += 1
-        return rows
+        return rows, faults
 
     def _moves_on(self, track: _Track, step: int) -> bool:
         """Gives the track its next prompt; false where there is none."""
@@ -277,6 +299,13 @@ def _checked(prompt: Prompt | None, name: str, strategy: PromptStrategy) -> Prom
     return prompt
 
 
+def _words(faults: Mapping[str, str], targets: Sequence[Target]) -> str:
+    """The first of the masks whose answers are no numbers, in the targets' order, and how many."""
+    first = next(target.mask_id for target in targets if target.mask_id in faults)
+    more = f" (and {len(faults) - 1} more of {len(targets)} masks)" if len(faults) > 1 else ""
+    return f"mask {first}, {faults[first]}{more}"
+
+
 def mask_rng(seed: int, image_id: str, mask_id: str, step: int) -> np.random.Generator:
     """The random numbers of one mask's step: its own, whatever runs before or beside it."""
     name = "\0".join((str(seed), image_id, mask_id, str(step)))
@@ -307,6 +336,11 @@ class _Track:
     prompt: Prompt | None = None
     score: Score | None = None
     multimask: bool = False
+
+    @property
+    def fault(self) -> str:
+        """What of its latest answer is no number, in words."""
+        return "" if self.score is None else self.score.fault
 
     def question(self) -> tuple[object, ...]:
         """Equal for tracks that ask the same of the same target: step 1 of 1 and of 3 points."""

@@ -28,7 +28,8 @@ class Reader(Protocol):
     def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
         """A short hash of what images and targets come from, so that changed data is noticed.
 
-        Of the named images alone, in any order, or of all of them.
+        Of the named images alone, in any order, or of all of them. It has to be cheap: names and
+        sizes will do where ``files_of`` (``bench.data.abilities``) names the files.
         """
 
 
@@ -62,7 +63,8 @@ class Segmenter(Protocol):
         """Answers prompt i on embedding i; one embedding may stand many times.
 
         All N prompts may differ in their number of points and come from several images. With
-        ``multimask`` the model gives its several candidates, else one.
+        ``multimask`` the model gives its several candidates, else one. An image of which an answer
+        holds NaN or infinity fails.
         """
 
 

@@ -117,7 +117,7 @@ class Frame:
 class Prediction:
     """The candidate masks of a flat batch of N prompts.
 
-    ``logits[i]`` is (K, h, w) float on the model's device, foreground above the threshold;
+    ``logits[i]`` is (K, h, w) finite float on the model's device, foreground above the threshold;
     ``predicted_iou[i]`` (K,), the model's own estimate, on the same device; ``frames[i]`` tells
     how that grid lies on its image. Where K and the grid are the same for all prompts both are
     tensors, (N, K, h, w) and (N, K); else lists: a text finds any number of masks, also none.

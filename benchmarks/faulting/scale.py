@@ -152,12 +152,14 @@ def _make(work: Path, parts: int) -> float:
         filled = table
         for name, values in columns.items():
             filled = filled.set_column(SCHEMA.get_field_index(name), SCHEMA.field(name), values)
-        content = Content((image_id,), MASKS, {}, plan.work.fingerprint)
+        content = Content((image_id,), MASKS, {}, plan.work.fingerprint, run=each.key)
         data = part_bytes(filled.combine_chunks(), [content])
         (each.store.folder / "parts" / part_name(data)).write_bytes(data)
     header = next(iter(few.work.runs.values())).store.header()
+    done = parts - LEFT
     each.store.write_header(header | {"name": each.store.folder.name, "key": each.key,
-                                      "status": "partial", "images": parts})  # fmt: skip
+                                      "status": "partial", "images": parts, "images_done": done,
+                                      "masks": done * MASKS})  # fmt: skip
     return time.monotonic() - began
 
 

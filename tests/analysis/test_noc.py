@@ -70,7 +70,7 @@ def long_run(bench, row):
         curves[f"i{mask % 10}", f"m{mask}"] = curve
         rows += [
             row(image_id=f"i{mask % 10}", mask_id=f"m{mask}", step=step, n_points=step,
-                prompt="points", iou=float(curve[step - 1]))
+                prompt="points", protocol="ritm_noc", iou=float(curve[step - 1]))
             for step in range(1, 21)
         ]  # fmt: skip
     run = bench.run(prompt="points", protocol="ritm_noc", rows=rows, report_steps=TWENTY)

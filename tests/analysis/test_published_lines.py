@@ -95,7 +95,7 @@ def test_choices_that_differ_are_named_and_no_other(measured):
 
 
 def test_a_partial_run_may_explain_a_difference(measured):
-    _, found = measured(0.5, status="partial", images_done=3)
+    _, found = measured(0.5, status="running", images_done=3)
     assert found.iloc[0]["choices"][0] == "Only 3 of 12 images."
 
 

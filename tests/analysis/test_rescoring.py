@@ -62,6 +62,23 @@ def test_the_metric_joins_the_rows_and_the_rows_stay_as_they_are(folder: Path) -
     assert (means["masks"].item(), means["images"].item()) == (6, 3)
 
 
+def test_a_metric_of_another_run_is_not_taken_for_this_ones(folder: Path) -> None:
+    read = samples_of_runs(Path("datasets"))
+    stores = [disk_run(folder, "point_1"), disk_run(folder, "box")]
+    for store in stores:
+        rescore(store, ["dice"], read)
+    theirs, ours = (store.folder / "metrics" / "dice.parquet" for store in stores)
+    ours.write_bytes(theirs.read_bytes())
+    key, other = (store.header()["key"] for store in reversed(stores))
+    with pytest.raises(BenchError, match=f"the metric of run {other}, this is run {key}"):
+        read_runs([stores[1]])
+    with pytest.raises(BenchError, match=f"the metric of run {other}"):
+        select([stores[1]])
+    ours.unlink()
+    rescore(stores[1], ["dice"], read)
+    assert read_runs([stores[1]])["dice"].notna().sum() == 6
+
+
 def test_a_metric_older_than_rows_is_noticed(folder: Path) -> None:
     store = disk_run(folder, "point_1", "runtime.limit=2")
     rescore(store, ["dice"], samples_of_runs(Path("datasets")))

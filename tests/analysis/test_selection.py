@@ -58,7 +58,8 @@ def test_refuses_a_label_that_no_row_reached(bench, row):
 
 
 def test_refuses_an_unfinished_run_unless_allowed(bench, row):
-    store = bench.run(prompt="point_1", rows=[row()], status="partial", images=200, images_done=12)
+    rows = [row(image_id=f"i{number}") for number in range(12)]
+    store = bench.run(prompt="point_1", rows=rows, status="partial", images=200)
     with pytest.raises(BenchError, match=r"unfinished run \(12 of 200 images\)"):
         select([store])
     selection = select([store], allow_partial=True)

@@ -157,3 +157,19 @@ def test_an_unreadable_picture_is_one_line(
     err = capsys.readouterr().err
     assert "broken.png" in err
     assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("of", ["logits", "predicted_iou"])
+def test_an_answer_that_is_no_number_is_an_error_and_no_file(
+    picture: Path, tmp_path: Path, of: str
+) -> None:
+    class Broken(Disk):
+        def predict(self, embeddings, prompts, multimask):  # type: ignore[no-untyped-def]
+            found = super().predict(embeddings, prompts, multimask)
+            getattr(found, of).view(-1)[0] = float("inf")
+            return found
+
+    prompt = Prompt(box=np.array([5, 6, 40, 50], dtype=np.float32))
+    with pytest.raises(BenchError, match=r"a picture\.png: the model's answer is NaN or infinite"):
+        segment(Broken(site=Site()), picture, prompt, True, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -66,6 +66,21 @@ def test_empty_masks_agree() -> None:
         canary.check(blind, [case], Path("x"))
 
 
+def test_an_answer_that_is_no_number_agrees_with_no_canary() -> None:
+    cases = canary.record(Disk(site=Site()))
+
+    class Broken(Disk):
+        def predict(self, embeddings, prompts, multimask):  # type: ignore[no-untyped-def]
+            found = super().predict(embeddings, prompts, multimask)
+            found.logits[:, 0, 3, 5] = torch.nan
+            return found
+
+    for asked in (lambda: canary.record(Broken(site=Site())),
+                  lambda: canary.check(Broken(site=Site()), cases, Path("x"))):  # fmt: skip
+        with pytest.raises(BenchError, match=r"canary is NaN or infinite: 1 of .* candidate 1"):
+            asked()
+
+
 def test_a_canary_keeps_the_threshold_that_it_was_recorded_at(tmp_path: Path) -> None:
     model, path = Disk(site=Site()), tmp_path / "canary" / "x.json"
     cases = canary.record(model, threshold=2.0)

@@ -19,6 +19,7 @@ from bench.run.forecast.disk_space import bytes_needed, check_disk_space, megaby
 from bench.run.health import LEAST_ROWS, PICTURES, Health
 from bench.run.plan import make_plan
 from bench.store.runs import find_runs
+from bench.tasks.contract import Scored
 from bench.types import BenchError, ImageArray, Mask, MaskRow, Prediction, Prompt, Sample
 
 
@@ -40,7 +41,7 @@ def row(filled: bool, kept: bool = True) -> MaskRow:
 
 
 def look(health: Health, sample: Sample, embedding: object, *rows: MaskRow) -> None:
-    health.look(sample, embedding, {"box": rows}, "results/runs/x")
+    health.look(sample, embedding, Scored(sample.image_id, {"box": rows}), "results/runs/x")
 
 
 def sam(values: torch.Tensor) -> SamEmbedding:
@@ -64,6 +65,20 @@ def test_embeddings_without_numbers_stop() -> None:
         look(health, picture(seed), broken, row(True))
     with pytest.raises(BenchError, match="NaN or infinite"):
         look(health, picture(99), broken, row(True))
+
+
+def test_answers_without_numbers_stop_and_pictures_without_a_mask_are_no_answers() -> None:
+    health, nothing = Health(), Scored("i", {})
+    faulty = Scored("i", {}, faults={"box": "NaN"})
+    for seed in range(PICTURES - 1):
+        health.look(picture(seed), seed, faulty, "results/runs/x")
+    health.look(picture(98), 98, nothing, "results/runs/x")
+    with pytest.raises(BenchError, match="the answers to all 8 pictures so far hold NaN"):
+        health.look(picture(99), 99, faulty, "results/runs/x")
+    spared = Health()
+    spared.look(picture(0), 0, Scored("i", {"box": [row(True)]}, faults={"point_1": "NaN"}), "x")
+    for seed in range(1, 3 * PICTURES):
+        spared.look(picture(seed), seed, faulty, "results/runs/x")
 
 
 @pytest.mark.parametrize("kept", [True, False])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from whole_runs import configure, execute, rows_of
 
+from bench.data.origins import Origins
 from bench.run.plan import make_plan
 from bench.run.writer import Pending
 from bench.store.runs import RunStore
@@ -52,7 +53,7 @@ def test_a_part_holds_so_many_images(
     tmp_path: Path, writer: ThreadPoolExecutor, reader: Reader
 ) -> None:
     store, watch = RunStore.create(tmp_path, "run"), Stopwatch()
-    pending = Pending(store, reader, writer, watch)
+    pending = Pending(store, reader, Origins(reader), writer, watch)
     for image_id in "01234":
         pending.add(scored(image_id), [row(image_id)])
         pending.flush(at=2)
@@ -67,7 +68,7 @@ def test_large_masks_make_a_part_sooner(
 ) -> None:
     monkeypatch.setattr(Pending, "max_bytes", 10_000)
     store = RunStore.create(tmp_path, "run")
-    pending = Pending(store, reader, writer, Stopwatch())
+    pending = Pending(store, reader, Origins(reader), writer, Stopwatch())
     for image_id in "0123":
         pending.add(scored(image_id), [row(image_id, "0" * 6_000)])
         pending.flush(at=32)
@@ -87,7 +88,7 @@ def test_no_more_than_two_parts_are_ahead_of_the_disk(
             super().write_part(*args, **more)
 
     Slow.create(tmp_path, "run")
-    pending = Pending(Slow(tmp_path / "runs" / "run"), reader, writer, Stopwatch())
+    pending = Pending(Slow(tmp_path / "runs" / "run"), reader, Origins(reader), writer, Stopwatch())
     added: list[str] = []
 
     def fill() -> None:
@@ -122,7 +123,7 @@ def test_what_goes_wrong_in_the_background_is_raised_and_the_rest_is_written(
 
     Failing.create(tmp_path, "run")
     store = Failing(tmp_path / "runs" / "run")
-    pending = Pending(store, reader, writer, Stopwatch())
+    pending = Pending(store, reader, Origins(reader), writer, Stopwatch())
     pending.add(scored("0"), [row("0")])
     pending.flush(at=1)
     pending.add(scored("1"), [row("1")])

@@ -12,7 +12,7 @@ import pytest
 from test_runs import ROW
 
 from bench.store.compaction import MOST_SMALL, compact
-from bench.store.part_file import Content, part_bytes, read_table
+from bench.store.part_file import Content, Whose, part_bytes, read_table
 from bench.store.part_folder import PartFolder
 from bench.store.runs import RunStore, read_runs
 from bench.types import BenchError
@@ -202,7 +202,7 @@ def test_parts_that_keep_coming_do_not_keep_a_reader_waiting(store: RunStore) ->
             write(store, f"later {len(list(self.path.iterdir())):03d}")
 
     write(store, "first")
-    survey = Growing(store.folder / "parts").survey()
+    survey = Growing(store.folder / "parts").survey(Whose())
     assert "first" in survey.sound[0].images or "first" in survey.sound[1].images
 
 
@@ -244,3 +244,54 @@ def test_who_lost_the_run_writes_nothing(tmp_path: Path) -> None:
             attempt()
     assert [path.name for path in folder.rglob("*")] == ["parts"]
     assert store.content() == Content()
+
+
+def headed(store: RunStore, key: str, model: str = "m") -> RunStore:
+    """The store anew, with a header of that key and model."""
+    store.write_header({"key": key, "model": {"name": model}, "status": "running"})
+    return RunStore(store.folder)
+
+
+def test_each_part_says_whose_it_is_and_a_merged_one_whose_its_pieces_were(
+    store: RunStore,
+) -> None:
+    store = headed(store, "aaa")
+    for number in range(MOST_SMALL + 1):
+        write(store, f"i{number:03d}")
+    assert compact(store) == MOST_SMALL + 1
+    (part,) = store.survey().sound
+    assert {content.run for content in part.contents} == {"aaa"}
+    other = headed(store, "bbb")
+    assert other.survey().sound == ()
+    (why,) = other.survey().strange.values()
+    assert "a part of run aaa, this is run bbb" in why
+    for attempt in (other.contents, lambda: read_runs([other])):
+        with pytest.raises(BenchError, match="a part of run aaa"):
+            attempt()
+
+
+def test_a_merged_part_of_another_run_hides_no_part_of_this_one(store: RunStore) -> None:
+    store = headed(store, "aaa")
+    write(store, "a")
+    (own,) = store.survey().sound
+    content = replace(own.contents[0], run="bbb")
+    data = part_bytes(read_table(own.path), [content], [own.path.name])
+    store.replace_parts(data, [])
+    survey = store.survey()
+    assert (survey.sound, survey.replaced) == ((own,), ())
+    assert len(survey.strange) == 1
+    (said,) = store.mend()
+    assert "set aside in strange/" in said
+    assert len(list((store.folder / "strange").iterdir())) == 1
+    assert store.content().images == ("a",)
+
+
+def test_a_part_of_an_earlier_release_is_held_against_the_names_in_its_rows(
+    store: RunStore,
+) -> None:
+    write(store, "a")  # no header, no key: as parts of schema version 3
+    assert [content.run for part in store.survey().sound for content in part.contents] == [""]
+    assert headed(store, "aaa").content().images == ("a",)
+    other = headed(store, "aaa", model="another")
+    with pytest.raises(BenchError, match="a part of model 'm', this is a run of model 'another'"):
+        other.contents()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.analysis import notes
 from bench.analysis.selection import Selection, part, select, shown_titles
 from bench.analysis.stats import (
     Float64Array,
@@ -216,6 +217,10 @@ def _mixed(a: Selection, b: Selection) -> Iterator[str]:
                 name = "data of fingerprint" if what == "dataset_fingerprint" else "version"
                 left, right = (", ".join(sorted(each)) for each in seen)
                 yield f"on {dataset} one saw {name} {left}, the other {right}"
+        if said := notes.other_content(
+            {name: store for side in (a, b) for name, store in _stores(side, str(dataset)).items()}
+        ):
+            yield f"on {dataset} {said}"
     protocols = [_protocols(side) for side in (a, b)]
     if protocols[0] != protocols[1]:
         left, right = (", ".join(sorted(each)) for each in protocols)
@@ -230,6 +235,11 @@ def _mixed(a: Selection, b: Selection) -> Iterator[str]:
         if all(values) and values[0] != values[1]:
             left, right = (", ".join(sorted(each)) for each in values)
             yield f"one computed with {fact} {left}, the other with {right}"
+
+
+def _stores(side: Selection, dataset: str) -> dict[str, RunStore]:
+    runs = side.rows.loc[side.rows["dataset"] == dataset, "run"].unique()
+    return {str(run): side.stores[str(run)] for run in runs}
 
 
 def _of_dataset(side: Selection, dataset: str, what: str) -> set[str]:

@@ -92,6 +92,12 @@ class Ade20k:
         parts = [path for image_id in ids for path in self._parts[image_id]]
         return self._pairs.fingerprint(image_ids, parts)
 
+    def files_of(self, image_id: str) -> Sequence[Path]:
+        """The picture, its label images of every level, and the file that names their classes."""
+        picture, file = self._pairs.of(image_id)
+        named = [path for path in _naming(picture) if path.is_file()]
+        return [picture, file, *self._parts[image_id], *named[:1]]
+
     def path(self, image_id: str) -> Path:
         """Where the image's picture lies."""
         return self._pairs.pictures[image_id]
@@ -127,11 +133,10 @@ def _codes(packed: LabelArray) -> LabelArray:
 def _names(picture: Path, labels: LabelArray, level: int) -> Mapping[int, str]:
     """What each code of a level is called, as far as a file beside the picture says."""
     codes = [int(code) for code in np.unique(labels) if code]
-    about = picture.with_suffix(".json")
+    about, listed = _naming(picture)
     if about.is_file():
         by_class = _names_of_classes(about, level)
         return {code: by_class[code >> 8] for code in codes if code >> 8 in by_class}
-    listed = picture.with_name(f"{picture.stem}_atr.txt")
     if listed.is_file():
         # In 2016 the instances of a level are numbered by rising B.
         by_number = _names_by_number(listed, level)
@@ -140,6 +145,11 @@ def _names(picture: Path, labels: LabelArray, level: int) -> Mapping[int, str]:
         named = {code: by_number.get(numbers[code & 255]) for code in codes}
         return {code: name for code, name in named.items() if name is not None}
     return {}
+
+
+def _naming(picture: Path) -> tuple[Path, Path]:
+    """Where the classes of a picture may be named, the first that is there counting."""
+    return picture.with_suffix(".json"), picture.with_name(f"{picture.stem}_atr.txt")
 
 
 def _names_of_classes(file: Path, level: int) -> dict[int, str]:

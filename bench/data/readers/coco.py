@@ -147,6 +147,10 @@ class Coco:
         image = self._image(image_id)
         return image.file.images[image.own_id]
 
+    def files_of(self, image_id: str) -> Sequence[Path]:
+        """The picture; the JSON's content is in the fingerprint."""
+        return [self.path(image_id)]
+
     def path(self, image_id: str) -> Path:
         """Where the image's picture should lie."""
         return self._folder / self._image(image_id).name

@@ -83,6 +83,10 @@ class Hypersim:
         """A hash of the names and sizes in bytes of the pictures and HDF5 files."""
         return self._pairs.fingerprint(self._ids if image_ids is None else image_ids)
 
+    def files_of(self, image_id: str) -> Sequence[Path]:
+        """The picture and its HDF5 file."""
+        return self._pairs.of(image_id)
+
     def path(self, image_id: str) -> Path:
         """Where the image's picture lies."""
         return self._pairs.pictures[image_id]

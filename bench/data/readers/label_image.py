@@ -129,6 +129,10 @@ class LabelImage:
         ]
         return hash_files("", self._folder, names)
 
+    def files_of(self, image_id: str) -> Sequence[Path]:
+        """The picture and its label image."""
+        return [self._pictures[image_id], self._labels[image_id]]
+
     def path(self, image_id: str) -> Path:
         """Where the image's picture lies."""
         return self._pictures[image_id]

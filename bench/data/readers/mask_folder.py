@@ -122,6 +122,10 @@ class MaskFolder:
         ]
         return hash_files("", self._folder, (p.relative_to(self._folder).as_posix() for p in paths))
 
+    def files_of(self, image_id: str) -> Sequence[Path]:
+        """The picture and its masks."""
+        return [self._pictures[image_id], *self._masks[image_id]]
+
     def path(self, image_id: str) -> Path:
         """Where the image's picture lies."""
         return self._pictures[image_id]

@@ -129,6 +129,11 @@ class OpenImages:
         )
         return hash_files(pictures, self._mask_folder, known)
 
+    def files_of(self, image_id: str) -> Sequence[Path]:
+        """The picture and its masks; the CSVs' content is in the fingerprint."""
+        masks = [self._files[row.path] for row in self._rows[image_id] if row.path in self._files]
+        return [self.path(image_id), *masks]
+
     def path(self, image_id: str) -> Path:
         """Where the picture should lie."""
         return self._folder / f"{image_id}.jpg"

@@ -43,6 +43,10 @@ class Photos:
         """A hash of the annotations, which hold the pictures' own hashes."""
         return self._coco.fingerprint(image_ids)
 
+    def files_of(self, image_id: str) -> Sequence[Path]:
+        """The photo; the JSON's content is in the fingerprint."""
+        return self._coco.files_of(image_id)
+
     def path(self, image_id: str) -> Path:
         """Where the photo lies."""
         return self._coco.path(image_id)

@@ -95,6 +95,10 @@ class Sa1b:
         """A hash of the names and sizes in bytes of the pictures and JSON files."""
         return self._pairs.fingerprint(image_ids)
 
+    def files_of(self, image_id: str) -> Sequence[Path]:
+        """The picture and its JSON."""
+        return self._pairs.of(image_id)
+
     def path(self, image_id: str) -> Path:
         """Where the image's picture lies."""
         return self._pairs.pictures[image_id]

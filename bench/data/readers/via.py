@@ -120,6 +120,10 @@ class Via:
         hashes = [hash_files(digest, f, n) for f, n in zip(self._folders, names, strict=True)]
         return hashlib.sha256("\n".join(hashes).encode()).hexdigest()[:16]
 
+    def files_of(self, image_id: str) -> Sequence[Path]:
+        """The picture; the JSONs' content is in the fingerprint."""
+        return [self.path(image_id)]
+
     def path(self, image_id: str) -> Path:
         """Where the image's picture should lie."""
         image = self._images[image_id]

@@ -114,6 +114,10 @@ class Visor:
         files = hash_files("", folder, (file.name for file in self._files))
         return hash_files(files, self._folder, (self._frames[i].path for i in ids))
 
+    def files_of(self, image_id: str) -> Sequence[Path]:
+        """The frame and the JSON that lists it."""
+        return [self.path(image_id), self._files[self._frames[image_id].file]]
+
     def path(self, image_id: str) -> Path:
         """Where the frame should lie."""
         return self._folder / self._frames[image_id].path

@@ -117,6 +117,10 @@ class YoutubeVis:
         ids = self._ids if image_ids is None else image_ids
         return hash_files(self._file.content, self._folder, (self._frames[i].name for i in ids))
 
+    def files_of(self, image_id: str) -> Sequence[Path]:
+        """The frame; the JSON's content is in the fingerprint."""
+        return [self.path(image_id)]
+
     def path(self, image_id: str) -> Path:
         """Where the frame should lie."""
         return self._folder / self._frames[image_id].name

@@ -12,12 +12,14 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from bench import __version__
 from bench.config.component import Component
@@ -27,6 +29,7 @@ from bench.models.loading import model_class
 from bench.run.embeddings.files import LEFT_FREE, EmbeddingFiles
 from bench.run.forecast.disk_space import megabytes
 from bench.run.plan import Plan
+from bench.scoring.finite import all_finite
 from bench.types import ImageArray, Segmenter
 from bench.types.stopwatch import Stopwatch
 
@@ -116,14 +119,18 @@ class _Kept:
         if tensors is None:
             return None
         try:
+            if not _are_numbers(tensors):
+                raise ValueError("it holds NaN or infinite numbers")
             return self.model.unpack(tensors)
         except ValueError as error:
             self.files.refuse(identity, error)
             return None
 
     def keep(self, identity: str, embedding: Any) -> None:
-        """Writes the embedding where there is room."""
-        self.files.write(identity, self.model.pack(embedding))
+        """Writes the embedding where there is room, unless it is none: it is made again then."""
+        tensors = self.model.pack(embedding)
+        if _are_numbers(tensors):
+            self.files.write(identity, tensors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +193,11 @@ def cache_size(plan: Plan) -> CacheSize | None:
         bound=files.bound,
         free=free,
     )
+
+
+def _are_numbers(tensors: Mapping[str, torch.Tensor]) -> bool:
+    """Whether no tensor of an embedding holds NaN or infinity."""
+    return all(all_finite(t) for t in tensors.values() if t.is_floating_point())
 
 
 def _files(settings: Runtime) -> EmbeddingFiles | None:

@@ -27,7 +27,7 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An image could not be read."""
+    """An image could not be read or scored."""
 
     error: ImageError
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.config.composing import RunConfig
 from bench.config.run_key import Question
 from bench.data.opening import open_whole
+from bench.data.origins import Origins
 from bench.files.places import place
 from bench.run.plan import Job, Plan, PromptRun, Setting, Work, open_metrics
 from bench.store.compaction import MOST_SMALL, compact
@@ -37,11 +38,16 @@ class Order:
         # A subset is the driver's business: it hands out the ids of one.
         reader = open_whole(self.config.dataset, site, runtime.allow_modules)
         runs = {
-            name: PromptRun(ways[name], self.keys[name], RunStore(fence.folder, fence), frozenset())
+            name: PromptRun(
+                ways[name],
+                self.keys[name],
+                RunStore(fence.folder, fence, self.keys[name]),
+                frozenset(),
+            )
             for name, fence in self.fences.items()
         }
-        metrics = open_metrics(self.config, task)
-        return Plan(self.question, Setting(self.config, site), Work(runs), task, reader, metrics)
+        setting, metrics = Setting(self.config, site), open_metrics(self.config, task)
+        return Plan(self.question, setting, Work(runs), task, reader, metrics, Origins(reader))
 
 
 def order_for(plan: Plan, device: str, workers: int) -> Order:

@@ -2,7 +2,9 @@
 
 import importlib
 import inspect
+import os
 import pkgutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,10 @@ import yaml
 
 import bench.data
 from bench.config.component import Component
-from bench.data.abilities import CountsMasks, NamesPictures
+from bench.data.abilities import CountsMasks, NamesFiles, NamesPictures
 from bench.data.opening import reader_args
+from bench.data.origins import Origins
+from bench.data.subset import Subset
 from bench.types import BenchError, Mask
 
 from .kinds import KINDS
@@ -95,6 +99,67 @@ def test_what_is_known_without_decoding_is_what_reading_finds(kind, tmp_path):
             assert reader.mask_count(image_id) == crowds.count(False)
         if isinstance(reader, NamesPictures):
             assert reader.path(image_id).is_file()
+
+
+class Opened:
+    """The files that this process opens in Python while it listens, as an audit hook tells."""
+
+    def __init__(self):
+        self.paths, self.listening = set(), False
+        sys.addaudithook(self.hear)
+
+    def hear(self, event, args):
+        if self.listening and event == "open" and isinstance(args[0], str | Path):
+            self.paths.add(Path(args[0]).resolve())
+
+
+OPENED = Opened()
+
+
+def whole(reader):
+    return reader.whole if isinstance(reader, Subset) else reader
+
+
+def test_the_files_that_are_named_for_an_image_are_those_that_it_is_read_from(kind, tmp_path):
+    reader = whole(kind.make(tmp_path))
+    if not isinstance(reader, NamesFiles):
+        assert kind.change is change_nothing, "what lies on a disk has files"
+        return
+    for image_id in reader.ids():
+        OPENED.paths, OPENED.listening = set(), True
+        try:
+            reader.read(image_id)
+        finally:
+            OPENED.listening = False
+        named = [path.resolve() for path in reader.files_of(image_id)]
+        assert all(path.is_file() for path in named)
+        opened = {path for path in OPENED.paths if path.is_relative_to(tmp_path.resolve())}
+        assert opened <= set(named)
+        assert reader.path(image_id).resolve() in named
+
+
+def test_content_that_changes_under_its_size_is_noticed_and_a_copy_is_not(kind, tmp_path):
+    reader = whole(kind.make(tmp_path))
+    if not isinstance(reader, NamesFiles):
+        return
+    ids, noted = list(reader.ids()), Origins(reader)
+    for image_id in ids:
+        noted.note(image_id)
+    known = noted.of(ids)
+    assert list(known) == ids
+    assert Origins(reader).changed(known) is None
+    for path in tmp_path.rglob("*.*"):
+        os.utime(path)
+    assert Origins(reader).changed(known) is None, "times alone are no change"
+    for path in reader.files_of(ids[-1]):
+        data, stat = path.read_bytes(), path.stat()
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        sharing = [i for i in ids if path in reader.files_of(i)]
+        assert Origins(reader).changed(known) == sharing[0]
+        assert noted.changed(known) == sharing[0], "though it has seen the image before"
+        path.write_bytes(data)
+        assert Origins(reader).changed(known) is None
 
 
 def test_an_unknown_id_is_a_clear_error(kind, tmp_path):

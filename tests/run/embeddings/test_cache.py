@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ import numpy as np
 import pytest
 from kept_sam import write_weights
 from PIL import Image
-from whole_runs import comparable, configure, execute
+from safetensors.torch import load, save
+from whole_runs import Silent, comparable, configure, execute
 
 from bench.cli import main
 from bench.config.composing import RunConfig
 from bench.models.sam_segmenter import SamSegmenter
+from bench.run.driver import run
 from bench.run.embeddings.cache import cache_size
+from bench.run.embeddings.files import _checksum
 from bench.run.plan import make_plan
 from bench.types import BenchError, ImageArray
 
@@ -323,3 +327,38 @@ def test_the_command_tells_the_size(folder: Path, capsys: pytest.CaptureFixture[
 def test_settings_that_cannot_be_meant_are_refused(folder: Path, word: str, says: str) -> None:
     with pytest.raises(BenchError, match=says):
         configure(folder, word)
+
+
+def test_an_embedding_that_is_no_number_is_neither_kept_nor_taken(
+    folder: Path, embedded: list[ImageArray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = kept(folder, results="first")
+    execute(config)
+    for path in files_in(folder)[:2]:  # as an earlier release may have kept them
+        tensors, said = load(path.read_bytes()), parse_json_header(path)
+        tensors = {name: tensor.clone() for name, tensor in tensors.items()}
+        tensors["features"].view(-1)[3] = float("nan")
+        said["checksum"] = _checksum(tensors, said["strides"])
+        path.write_bytes(save(tensors, said))
+    sound = comparable(execute(kept(folder, results="first")))
+    assert comparable(execute(kept(folder, results="second"))) == sound
+    assert len(embedded) == 5 + 2
+    straight = SamSegmenter.embed
+
+    def broken(self: SamSegmenter, images: Sequence[ImageArray]) -> Any:
+        made = straight(self, images)
+        return [replace(one, features=one.features * float("nan")) for one in made]
+
+    monkeypatch.setattr(SamSegmenter, "embed", broken)
+    plan = make_plan(kept(folder, results="third", cache="empty"))
+    errors = run(plan, Silent())
+    assert len(errors) == 5
+    assert all("NaN or infinite" in error.reason for error in errors)
+    assert list((folder.parent / "empty").rglob("*.safetensors")) == []
+
+
+def parse_json_header(path: Path) -> dict[str, str]:
+    data = path.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    said: dict[str, str] = json.loads(data[8 : 8 + size])["__metadata__"]
+    return said
