@@ -63,7 +63,7 @@ class Protocol:
         chosen(SELECT, self.select, "select")
         chosen({"skip": None, "include": None}, self.crowd, "crowd")
         chosen({"skip": None}, self.empty_target, "empty target")
-        chosen({"mask_dataset": None}, self.average, "average")
+        chosen(AVERAGE, self.average, "average")
         chosen(BOX, self.box, "box")
         chosen(AREA, self.area, "area")
         chosen(NO_ERROR, self.no_error, "no error")
@@ -172,6 +172,8 @@ NO_ERROR: Mapping[str, tuple[tuple[float, float], int] | None] = {
     "corner": ((0.0, 0.0), 0),
 }
 FEEDBACK: Mapping[str, bool] = {"logits": True, "none": False}
+AVERAGE: Mapping[str, bool] = {"mask_dataset": False, "image": True}
+"""Whether each image's own mean counts once in the mean of a dataset, or each of its masks."""
 MULTIMASK: Mapping[str, Callable[[Prompt], bool]] = {
     rule.__name__: rule for rule in (first_click_only, always, never)
 }

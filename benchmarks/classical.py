@@ -23,6 +23,7 @@ import result_files
 from pictures import coco_files
 
 from bench import evaluate
+from bench.analysis.stats.intervals import FEWEST
 from bench.types import BenchError
 
 MODELS = ("demo", "grabcut", "random_walker")
@@ -72,8 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", default="results", help="folder of runs")
     parser.add_argument("--name", default="classical", help="of the file in benchmarks/results")
     chosen = parser.parse_args(arguments)
-    if chosen.pictures < 2:
-        parser.error(f"--pictures: an interval needs 2 pictures, found {chosen.pictures}")
+    if chosen.pictures < FEWEST:
+        parser.error(f"--pictures: an interval needs {FEWEST} pictures, found {chosen.pictures}")
     there = sets(chosen.data)
     if unknown := set(chosen.sets or ()) - set(there):
         parser.error(f"no set {', '.join(sorted(unknown))}; there are {', '.join(there)}")

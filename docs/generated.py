@@ -80,10 +80,15 @@ def choices() -> str:
         "first_grid": grids.GRIDS,
         "next_grid": grids.GRIDS,
     }
+    offered: Mapping[str, Mapping[str, Any]] = {
+        **named,
+        "feedback": rules.FEEDBACK,
+        "average": rules.AVERAGE,
+    }
     found = _protocols()
     parts = []
     for choice in found["sam"]["args"]:
-        values: dict[Any, list[str]] = {name: [] for name in named.get(choice, {})}
+        values: dict[Any, list[str]] = {name: [] for name in offered.get(choice, {})}
         for name, each in found.items():
             value = each["args"][choice]
             values[value] = [*values.get(value, []), f"[`{name}`](#protocol-{_slug(name)})"]
@@ -118,7 +123,7 @@ DECIDES: Mapping[str, str] = {
     "empty_target": "What happens to an empty target. `skip` leaves it out and counts it.",
     "min_area": "The smallest target that counts, in pixels.",
     "average": "How the mean is taken. `mask_dataset`: over the masks of a dataset, then over "
-    "datasets.",
+    "datasets. `image`: over the masks of each image, over its images, then over datasets.",
     "box": "Whose box a box prompt is, before any noise.",
     "area": "Whose area the smallest area is compared with.",
     "first_grid": "On which pixels the first click is placed.",

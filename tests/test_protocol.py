@@ -98,6 +98,11 @@ def test_a_choice_that_came_later_is_what_was_done_before() -> None:
         assert all_choices(told) == args
 
 
+def test_the_mean_may_be_over_images() -> None:
+    assert Protocol(average="image").average == "image"
+    assert Protocol().average == "mask_dataset"
+
+
 @pytest.mark.parametrize(
     "choice",
     ["feedback", "multimask", "select", "crowd", "empty_target", "average", "box", "area",

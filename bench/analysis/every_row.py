@@ -7,6 +7,7 @@ parts anew for each would be most of a report's time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -14,6 +15,11 @@ import pyarrow.compute as pc
 
 from bench.store.row_table import KEY
 from bench.store.runs import RunStore, read_rows
+
+
+def clusters(rows: pd.DataFrame) -> pd.Series[Any]:
+    """What each row's image belongs to; itself where the rows name nothing, as older ones do."""
+    return rows["cluster"].fillna(rows["image_id"])
 
 
 class EveryRow:

@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bench.analysis.every_row import clusters
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection
-from bench.analysis.stats import clustered_interval
-from bench.analysis.table import dataset_seed
-from bench.analysis.words import points, with_bounds
+from bench.analysis.stats import averages
+from bench.analysis.stats.intervals import Interval
+from bench.analysis.table import bounds
+from bench.analysis.words import FEW_NOTE, INTERVAL, MARK, counted, points, with_bounds
 
 THRESHOLDS = (0.80, 0.85, 0.90)
 LEAST_CLICKS = 10
@@ -52,11 +54,12 @@ def areas_under(ious: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return areas
 
 
-def noc_section(selection: Selection, *, samples: int = 10_000, seed: int = 0) -> Iterator[Section]:
+def noc_section(selection: Selection) -> Iterator[Section]:
     """The table of the runs with at least ten clicks; nothing where there is none.
 
-    Its lines: ``run, dataset, model, protocol, clicks`` (K), ``masks, images``, then per threshold
-    ``noc_80, noc_80_low, noc_80_high`` (mean clicks with a 95 % interval over images), ``never_80``
+    Its lines: ``run, dataset, model, protocol, clicks`` (K), ``masks, images, clusters, effective,
+    largest, few`` (as in ``bench.analysis.table.Table``), then per threshold ``noc_80, noc_80_low,
+    noc_80_high`` (mean clicks, from 1 to K, with a 95 % interval), ``never_80``
     (masks that never get there), ``solved_80`` (the share of masks that do, 1 - never / masks) and
     ``at_limit_80`` (masks whose NoC is K, what RITM's script prints as failures: it holds those
     that get there with the last click); at last ``auc, auc_low, auc_high``, the mean of
@@ -65,7 +68,7 @@ def noc_section(selection: Selection, *, samples: int = 10_000, seed: int = 0) -
     if not selection.of_masks:
         return
     lines = [
-        _line(name, selection, samples, seed)
+        _line(name, selection)
         for name, header in sorted(selection.headers.items())
         if max((int(step) for step in header.get("report_steps") or ()), default=0) >= LEAST_CLICKS
     ]
@@ -75,7 +78,7 @@ def noc_section(selection: Selection, *, samples: int = 10_000, seed: int = 0) -
     titles, models = selection.titles("dataset"), selection.titles("model")
     several = frame["protocol"].nunique() > 1
     marks = [round(100 * threshold) for threshold in THRESHOLDS]
-    heads = ["dataset", "model", *(["protocol"] if several else []), "clicks", "masks"]
+    heads = ["dataset", "model", *(["protocol"] if several else []), "clicks", "masks", "images"]
     heads += [f"NoC@{mark}" for mark in marks] + [f"never {mark}" for mark in marks]
     heads += [*(f"solved {mark}" for mark in marks), "AUC"]
     rows = []
@@ -85,24 +88,33 @@ def noc_section(selection: Selection, *, samples: int = 10_000, seed: int = 0) -
         nocs = [_shown(line, f"noc_{mark}") for mark in marks]
         never = [f"{line[f'never_{mark}']:,}" for mark in marks]
         solved = [points(line[f"solved_{mark}"]) for mark in marks]
-        bounds = points(line["auc_low"]), points(line["auc_high"])
-        auc = with_bounds(points(line["auc"]), *bounds)
-        counts = str(line["clicks"]), f"{line['masks']:,}"
+        ends = points(line["auc_low"]), points(line["auc_high"])
+        auc = with_bounds(points(line["auc"]), *ends, line["few"])
+        sizes = (line[name] for name in ("images", "clusters", "effective", "largest"))
+        counts = str(line["clicks"]), f"{line['masks']:,}", counted(*sizes)
         rows.append((*names, *counts, *nocs, *never, *solved, auc))
     note = (
         "NoC@t: the mean number of clicks until a mask's IoU first reaches t, the limit where it "
-        "never does, with a 95 % interval over images. Never: how many masks don't get there. "
+        f"never does, with a {INTERVAL}. Never: how many masks don't get there. "
         "Solved: how many do, in per cent. AUC: the area under the curve of mIoU over the clicks, "
-        "100 for a perfect mask from the first click on, with its interval."
+        f"100 for a perfect mask from the first click on, with its interval. {MARK} {FEW_NOTE}"
     )
     yield Section("noc", "Clicks needed", note, tuple(heads), tuple(rows), frame, names=2 + several)
 
 
-def _line(run: str, selection: Selection, samples: int, seed: int) -> dict[str, Any]:
-    rows = selection.every.of(run, ["dataset", "model", "protocol", "iou"])
-    curves = rows.pivot(index=["image_id", "mask_id"], columns="step", values="iou")
+def _line(run: str, selection: Selection) -> dict[str, Any]:
+    rows = selection.every.of(run, ["dataset", "model", "protocol", "iou", "cluster"])
+    rows["cluster"] = clusters(rows)
+    curves = rows.pivot(index=["image_id", "cluster", "mask_id"], columns="step", values="iou")
     ious = curves.sort_index(axis=1).ffill(axis=1).to_numpy(np.float64)
-    images = curves.index.get_level_values("image_id")
+    images, owners = (list(curves.index.get_level_values(n)) for n in ("image_id", "cluster"))
+    over_images = selection.over_images(rows)
+
+    def interval(values: npt.ArrayLike, reach: tuple[float, float]) -> Interval:
+        return averages(values, images, owners, reach=reach).of(over_images)
+
+    areas = averages(areas_under(ious), images, owners)
+    sizes, area = areas.masks, areas.of(over_images)
     first = rows.iloc[0]
     line: dict[str, Any] = {
         "run": run,
@@ -111,25 +123,24 @@ def _line(run: str, selection: Selection, samples: int, seed: int) -> dict[str, 
         "protocol": str(first["protocol"]),
         "clicks": ious.shape[1],
         "masks": len(ious),
-        "images": images.nunique(),
+        "images": len(set(images)),
+        "clusters": sizes.clusters,
+        "effective": sizes.effective,
+        "largest": sizes.largest,
+        "few": area.few,
     }
-    chance = dataset_seed(seed, line["dataset"])
     for threshold in THRESHOLDS:
         mark = round(100 * threshold)
         needed = clicks_needed(ious, threshold)
-        found = clustered_interval(needed, list(images), samples=samples, seed=chance)
-        line[f"noc_{mark}"], line[f"noc_{mark}_low"] = found.mean, found.low
-        line[f"noc_{mark}_high"] = found.high
+        line |= bounds(f"noc_{mark}", interval(needed, (1.0, float(ious.shape[1]))))
         line[f"never_{mark}"] = int((ious < threshold).all(axis=1).sum())
         line[f"solved_{mark}"] = 1 - line[f"never_{mark}"] / len(ious)
         line[f"at_limit_{mark}"] = int((needed == ious.shape[1]).sum())
-    found = clustered_interval(areas_under(ious), list(images), samples=samples, seed=chance)
-    line |= {"auc": found.mean, "auc_low": found.low, "auc_high": found.high}
-    return line
+    return line | bounds("auc", area)
 
 
 def _shown(line: dict[str, Any], name: str) -> str:
     low, high = line[f"{name}_low"], line[f"{name}_high"]
     if low is None or high is None:
         return f"{line[name]:.2f}"
-    return f"{line[name]:.2f} ({low:.2f}–{high:.2f})"
+    return with_bounds(f"{line[name]:.2f}", f"{low:.2f}", f"{high:.2f}", line["few"])

@@ -11,12 +11,16 @@ import pandas as pd
 from bench.analysis.reference import published
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection
+from bench.analysis.stats.intervals import VERDICT
 from bench.analysis.words import DASH
 from bench.config.composing import load_component
 from bench.protocol import all_choices
 
 NEAR = 1.0
 """How far from a published number, in points, one still counts as near it."""
+
+CLOSE = 2.0
+"""How far from a published number, in points, all of our interval lies where it is reproduced."""
 
 PRINTED = 0.05
 """Half a unit of the last digit that papers print, in points."""
@@ -35,14 +39,16 @@ class Measure:
     """How a published metric and a table's column are set side by side.
 
     ``column`` holds ours; times ``scale`` it is in the published ``unit``. ``near`` is how far
-    from a published number one still counts as near it, ``printed`` half a unit of the last digit
-    that papers print, ``digits`` how many are shown, all in that unit.
+    from a published number one still counts as near it, ``close`` how far from it our whole
+    interval may reach where it is reproduced, ``printed`` half a unit of the last digit that papers
+    print, ``digits`` how many are shown, all in that unit.
     """
 
     column: str
     unit: str = "points"
     scale: float = 100.0
     near: float = NEAR
+    close: float = CLOSE
     printed: float = PRINTED
     digits: int = 1
 
@@ -52,7 +58,9 @@ MEASURES: Mapping[str, Measure] = {
     "miou_at_k": Measure("miou"),
     "mboundary_iou": Measure("boundary_iou"),
     **{
-        f"noc{mark}": Measure(f"noc_{mark}", "clicks", 1.0, near=0.1, printed=0.005, digits=2)
+        f"noc{mark}": Measure(
+            f"noc_{mark}", "clicks", 1.0, near=0.1, close=0.2, printed=0.005, digits=2
+        )
         for mark in (80, 85, 90)
     },
 }
@@ -76,7 +84,8 @@ def published_lines(
     * ``dataset, model, protocol, prompt, run``: the line's own;
     * ``metric``: the published one, a key of ``MEASURES``; ``ours, low, high`` (the 95 %
       interval), ``published`` and ``difference`` (ours less theirs), in points or clicks;
-    * ``verdict``: see ``verdict``; null where nothing was published or no interval is known;
+    * ``verdict``: see ``verdict``; null where nothing was published, no interval is known, or
+      there are fewer than 6 images;
     * ``same_protocol``: whether theirs is the line's; ``published_protocol``, "" for none of ours;
     * ``source, locator, how_read, note``: as ``bench.analysis.reference`` explains;
     * ``choices``: what could explain a difference, a tuple of sentences, empty where nothing is
@@ -108,21 +117,26 @@ def verdict(
     theirs: float,
     *,
     near: float = NEAR,
+    close: float = CLOSE,
     printed: float = PRINTED,
 ) -> str | None:
     """How a published number stands to ours; all in points, or all in clicks.
 
-    ``reproduced``: it lies in our 95 % interval, or within ``printed`` of it, since what is
-    printed is rounded. ``near``: it does not, but is at most ``near`` from our mean. ``off``:
-    farther. Null without an interval, which a single image hasn't.
+    Where it lies in our 95 % interval, or within ``printed`` of it, since what is printed is
+    rounded: ``reproduced`` if the whole interval lies within ``close`` of it, else ``undecided``,
+    since many other numbers lie in it too. Elsewhere: ``near``, at most ``near`` from our mean, or
+    ``off``, farther. Null without an interval.
 
     >>> [verdict(61.0, 60.2, 61.8, theirs) for theirs in (61.84, 61.9, 62.1)]
     ['reproduced', 'near', 'off']
+    >>> verdict(63.7, 7.6, 95.2, 63.7)
+    'undecided'
     """
     if low is None or high is None:
         return None
     if low - printed <= theirs <= high + printed:
-        return "reproduced"
+        farthest = max(abs(theirs - low), abs(theirs - high))
+        return "reproduced" if round(farthest - printed, 9) <= close else "undecided"
     return "near" if round(abs(ours - theirs), 9) <= near else "off"
 
 
@@ -132,8 +146,10 @@ NAMES = 5
 
 CAPTION = (
     f"Verdicts: reproduced, the published number lies in our 95 % interval (± {PRINTED:g} for "
-    f"rounding); near, at most {NEAR:g} point (or a tenth of a click) from our mean; off, "
-    "farther. A number of another protocol is expected to differ."
+    f"rounding), all of which is at most {CLOSE:g} points (or a fifth of a click) from it; "
+    "undecided, it lies in the interval, but so do numbers farther away: more images would tell; "
+    f"near, at most {NEAR:g} point (or a tenth of a click) from our mean; off, farther; none below "
+    f"{VERDICT} images. A number of another protocol is expected to differ."
 )
 
 
@@ -221,8 +237,16 @@ def _row(
         "published": theirs,
         "difference": None if ours is None else ours - theirs,
         "verdict": None
-        if ours is None
-        else verdict(ours, low, high, theirs, near=measure.near, printed=measure.printed),
+        if ours is None or line["clusters"] < VERDICT
+        else verdict(
+            ours,
+            low,
+            high,
+            theirs,
+            near=measure.near,
+            close=measure.close,
+            printed=measure.printed,
+        ),
         "same_protocol": number["protocol"] == line["protocol"],
         "published_protocol": number["protocol"],
         "choices": tuple(_explained(line, header, number["protocol"], protocols)),

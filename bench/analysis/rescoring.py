@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.selection import KEY, measures_of, select
-from bench.analysis.stats import clustered_interval
-from bench.analysis.table import dataset_seed
+from bench.analysis.stats import averages
 from bench.scoring.metrics import Metric, chosen, metric
 from bench.scoring.metrics.iou import iou
 from bench.store.added_metrics import write_added
@@ -90,19 +89,20 @@ def metric_means(
     metrics: Sequence[str],
     *,
     allow_partial: bool = False,
-    samples: int = 10_000,
 ) -> pd.DataFrame:
     """The means of metrics that are in each run's rows, at its reported steps.
 
     A row per run, reported step and metric: ``run, dataset, model, protocol, prompt`` (the label),
     ``metric, masks, images, mean, low, high``, in the metric's plain unit, over the masks that it
-    applies to; the 95 % interval is a bootstrap over images, null for a single one. Raises
+    applies to, or over their images where the protocol says so; the 95 % interval is null for fewer
+    than three images. Raises
     ``BenchError`` as a report does.
     """
     lines: list[dict[str, Any]] = []
     for store in stores:
         selection = select([store], allow_partial=allow_partial)
         rows = selection.rows
+        measures = {measure.name: measure for measure in (selection.leads, *selection.further)}
         for label in selection.labels:
             group = rows[rows["label"] == label]
             first = group.iloc[0]
@@ -114,13 +114,14 @@ def metric_means(
                     nothing = {"mean": None, "low": None, "high": None}
                     lines.append(said | {"masks": 0, "images": 0} | nothing)
                     continue
-                found = clustered_interval(
+                both = averages(
                     applies[name],
                     applies["image_id"],
-                    samples=samples,
-                    seed=dataset_seed(0, names["dataset"]),
+                    applies["cluster"],
+                    reach=measures[name].reach,
                 )
-                numbers = {"masks": found.n, "images": found.clusters, "mean": found.mean}
+                found = both.of(selection.over_images(applies))
+                numbers = {"masks": both.masks.n, "images": both.images.n, "mean": found.mean}
                 bounds = {"low": found.low, "high": found.high}
                 lines.append(said | numbers | bounds)
     means: pd.DataFrame = pd.DataFrame(lines)

@@ -19,6 +19,7 @@ from bench.analysis.every_row import EveryRow
 from bench.analysis.notes import part as part
 from bench.config.composing import conf_dir
 from bench.config.labels import distinct, shown_label
+from bench.protocol import AVERAGE
 from bench.scoring.metrics import boundary_iou
 from bench.store.added_metrics import added_measure, added_names
 from bench.store.row_table import KEY as _KEY
@@ -27,10 +28,10 @@ from bench.store.runs import RunStore, read_rows
 from bench.store.schema import COLUMNS
 from bench.types import IOU, ORACLE, BenchError, Measure, Step
 
-_CORE = ["dataset", "model", "prompt", "protocol"]
+_CORE = ["dataset", "model", "prompt", "protocol", "cluster"]
 _OF_MASKS = ["n_points", "box", "iou_oracle", "predicted_ious", "selected", "multimask"]
 
-_NAMES = frozenset({"run", "dataset", "model", "prompt", "protocol", "label"})
+_NAMES = frozenset({"run", "dataset", "model", "prompt", "protocol", "label", "cluster"})
 """Columns that say the same in many rows: as texts they would take most of the memory."""
 
 
@@ -40,12 +41,13 @@ class Selection:
 
     ``rows`` has the columns ``run, dataset, model, protocol, prompt`` (the strategy), ``label``
     (the reported step, such as "3 points"; with the prompt's name where two prompts share it),
-    ``n_points, has_box, image_id, mask_id``, what ``leads`` (``iou``), ``iou_oracle, multimask,
-    predicted_iou, carried``, and the ``further`` measures' columns, NaN where one doesn't apply or
-    was never computed. ``measured`` names, by run, those that were computed of all its rows: they
-    have a mean. Rows to which what leads doesn't apply are left out, as a note says. IoUs are in
-    [0, 1]. A mask that needed no further prompt keeps the row of its last step, ``carried``. Names
-    that many rows share (``run`` to ``label``) are categories, sorted. ``labels`` are in reading
+    ``n_points, has_box, image_id, mask_id``, the ``cluster`` that the image belongs to, itself
+    where the rows name none, what ``leads`` (``iou``), ``iou_oracle, multimask, predicted_iou,
+    carried``, and the ``further`` measures' columns, NaN where one doesn't apply or was never
+    computed. ``measured`` names, by run, those that were computed of all its rows: they have a
+    mean. Rows to which what leads doesn't apply are left out, as a note says. IoUs are in [0, 1]. A
+    mask that needed no further prompt keeps the row of its last step, ``carried``. Names that many
+    rows share (``run`` to ``label``, ``cluster``) are categories, sorted. ``labels`` are in reading
     order: points by
     number, then what holds a box; ``steps`` says what each is. ``of_masks`` says whether the rows
     are masks', with prompts and candidates. ``stores`` and ``headers`` go by the run's folder name;
@@ -63,6 +65,12 @@ class Selection:
     headers: Mapping[str, Mapping[str, Any]]
     notes: tuple[str, ...]
     every: EveryRow
+
+    def over_images(self, rows: pd.DataFrame) -> bool:
+        """Whether the protocol of a run's rows counts each image once (``average: image``)."""
+        header = self.headers[str(rows["run"].iloc[0])]
+        said = (part(header, "protocol").get("args") or {}).get("average")
+        return AVERAGE.get(str(said), False)
 
     def titles(self, kind: str) -> dict[str, str]:
         """Name → label of every ``dataset`` or ``model``, see ``shown_titles``."""
@@ -357,6 +365,9 @@ def _plain(rows: pa.Table, of_masks: bool) -> pa.Table:
         for name, value in nothing.items():
             kind = COLUMNS[name]
             rows = rows.append_column(name, pa.array([value] * len(rows), kind))
+    place = rows.column_names.index("cluster")
+    known = pc.coalesce(rows["cluster"], rows["image_id"].cast(pa.string()))
+    rows = rows.set_column(place, "cluster", known)
     has_box = pc.is_valid(rows["box"])
     predicted = _chosen(rows["predicted_ious"], rows["selected"])
     rows = rows.drop_columns(["box", "predicted_ious", "selected"])

@@ -14,9 +14,9 @@ import pandas as pd
 
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection
-from bench.analysis.stats import clustered_interval
-from bench.analysis.table import dataset_seed
-from bench.analysis.words import DASH, points, with_bounds
+from bench.analysis.stats import averages
+from bench.analysis.table import numbers
+from bench.analysis.words import DASH, FEW_NOTE, INTERVAL, MARK, counted, points, with_bounds
 from bench.store.runs import RunStore
 from bench.types import BenchError, Mask, Sample
 
@@ -29,22 +29,16 @@ UNKNOWN = "not given"
 """The group of the masks that lack what is asked for."""
 
 
-def slice_section(
-    selection: Selection,
-    by: str,
-    read_sample: ReadSample | None,
-    *,
-    samples: int = 10_000,
-    seed: int = 0,
-) -> Section:
+def slice_section(selection: Selection, by: str, read_sample: ReadSample | None) -> Section:
     """The mIoU table by group of ``by``.
 
     ``by`` is ``area`` (COCO's small, medium and large: below 32², below 96² pixels, above),
     ``size`` (thirds of each dataset's areas), ``category``, ``attribute:NAME``, ``boundary``
     (thirds of each dataset's perimeter² / area of the target) or ``parts`` (its connected
     components, 8-connected: 1, 2, 3 or more); the last two read the targets with ``read_sample``.
-    The lines: ``dataset, group, model, protocol, prompt, masks, images, miou, miou_low,
-    miou_high``, IoUs in [0, 1]. Raises ``BenchError`` for a key or an attribute that isn't there.
+    The lines: ``dataset, group, model, protocol, prompt``, and from ``masks`` to ``over_images``
+    what ``bench.analysis.table.Table`` has, IoUs in [0, 1]. Raises ``BenchError`` for a key or an
+    attribute that isn't there.
     """
     groups = _groups(selection, by, read_sample)
     rows = selection.rows.merge(groups, on=_KEY, validate="many_to_one")
@@ -52,16 +46,13 @@ def slice_section(
     lines: list[dict[str, Any]] = []
     for key, found in rows.groupby(["dataset", "group", "label", "model", "protocol"]):
         dataset, group, label, model, protocol = (str(part) for part in key)
-        chance = dataset_seed(seed, dataset)
-        interval = clustered_interval(
-            found[selection.leads.name], found["image_id"], samples=samples, seed=chance
-        )
+        both = averages(found["iou"], found["image_id"], found["cluster"])
         lines.append(
             {
                 "dataset": dataset, "group": group, "model": model, "protocol": protocol,
-                "prompt": label, "masks": interval.n, "images": interval.clusters,
-                "miou": interval.mean, "miou_low": interval.low, "miou_high": interval.high,
+                "prompt": label,
             }
+            | numbers(both, selection.leads, selection.over_images(found))
         )  # fmt: skip
     rank = _rank(groups["group"])
     lines.sort(key=lambda line: (line["dataset"], rank[line["group"]], order[line["prompt"]],
@@ -74,16 +65,17 @@ def slice_section(
         bounds = [DASH if line[b] is None else points(line[b]) for b in ("miou_low", "miou_high")]
         names = [titles[line["dataset"]], line["group"], line["prompt"], models[line["model"]]]
         names += [line["protocol"]] if several else []
-        numbers = [f"{line['masks']:,}", f"{line['images']:,}"]
-        shown.append((*names, with_bounds(points(line["miou"]), *bounds), *numbers))
+        sizes = (line[name] for name in ("images", "clusters", "effective", "largest"))
+        said = with_bounds(points(line["miou"]), bounds[0], bounds[1], line["few"])
+        shown.append((*names, said, f"{line['masks']:,}", counted(*sizes)))
     heads = ["dataset", by.removeprefix("attribute:"), "prompt", "model"]
     heads += [*(["protocol"] if several else []), "mIoU", "masks", "images"]
     slug = "".join(c if c.isalnum() else "_" for c in by)
     return Section(
         f"slices_{slug}",
         f"By {by.removeprefix('attribute:')}",
-        "mIoU in points with its 95 % interval over images. Groups share images, so their "
-        "intervals are not independent.",
+        f"mIoU in points with its {INTERVAL}. Groups share images, so their intervals are not "
+        f"independent. {MARK} {FEW_NOTE}",
         tuple(heads),
         tuple(shown),
         frame,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -10,14 +9,9 @@ from typing import Any, cast
 import pandas as pd
 
 from bench.analysis.selection import BOUNDARY, Selection
-from bench.analysis.stats import (
-    Float64Array,
-    Interval,
-    clustered_draws,
-    draws_interval,
-    mean_interval,
-)
-from bench.analysis.words import definitions
+from bench.analysis.stats import Averages, averages, mean_averages
+from bench.analysis.stats.intervals import Interval
+from bench.analysis.words import FEW_NOTE, INTERVAL, MARK, SIZES, definitions
 from bench.types import ORACLE, BenchError, Measure
 
 SERIES = ["model", "protocol"]
@@ -30,13 +24,17 @@ class Table:
 
     ``lines`` has one row per line: ``dataset`` (null for a mean over datasets), ``model,
     protocol, prompt`` (the label), ``n_points, datasets`` (how many are averaged)``, masks,
-    images``, the mean of what ``leads`` with its bounds (``miou, miou_low, miou_high``), the means
-    of the ``further`` measures (``miou_oracle, boundary_iou``) with the number of masks that each
-    metric applies to (``boundary_iou_masks``), and ``run``. IoUs are in [0, 1]; null where they
-    don't apply: no interval for a single image, no oracle where the model gave one mask, no mean of
-    a metric that was not computed of every mask, or applies to none. ``datasets`` and ``models``
-    map a name to the title that is shown; ``items`` is what ``masks`` counts, where rows are no
-    masks.
+    images``, how many ``clusters`` the images belong to (themselves, or videos), how many of one
+    size would carry as much (``effective``) and the share of the masks in the ``largest``; then the
+    mean of what ``leads`` with its bounds (``miou, miou_low, miou_high``), taken as the protocol
+    says, whether its interval is marked (``few``), the same as a mean over images
+    (``miou_images, miou_images_low, miou_images_high``) and whether that is what to look at first
+    (``over_images``); the means of the ``further`` measures (``miou_oracle, boundary_iou``) with
+    the number of masks that each metric applies to (``boundary_iou_masks``), and ``run``. IoUs are
+    in [0, 1]; null where they don't apply: no interval for fewer than three clusters, no oracle
+    where the model gave one mask, no mean of a metric that was not computed of every mask, or
+    applies to none. ``datasets`` and ``models`` map a name to the title that is shown; ``items`` is
+    what ``masks`` counts, where rows are no masks.
     """
 
     lines: pd.DataFrame
@@ -59,14 +57,13 @@ class Table:
         return title if self.lines["protocol"].nunique() == 1 else f"{title}, {protocol}"
 
 
-def miou_table(
-    selection: Selection, *, allow_partial: bool = False, samples: int = 10_000, seed: int = 0
-) -> Table:
+def miou_table(selection: Selection, *, allow_partial: bool = False) -> Table:
     """The table of a selection; every number is a group-by over its rows.
 
-    mIoU is the mean over masks, its 95 % interval a bootstrap over images; a mean over datasets
-    weighs each dataset the same. Raises ``BenchError`` where the series cover different sets of
-    datasets, which would make their means incomparable, unless ``allow_partial``.
+    mIoU is the mean over masks, or over images where the protocol says so, with its 95 % interval
+    (``bench.analysis.stats.intervals``); a mean over datasets weighs each dataset the same. Raises
+    ``BenchError`` where the series cover different sets of datasets, which would make their means
+    incomparable, unless ``allow_partial``.
     """
     rows = selection.rows
     lines: list[dict[str, Any]] = []
@@ -75,8 +72,7 @@ def miou_table(
     order = {label: i for i, label in enumerate(selection.labels)}
     for (label, model, protocol), group in _groups(rows):
         scored = [
-            _scored(str(dataset), part, selection, samples, seed)
-            for dataset, part in group.groupby("dataset")
+            _scored(str(dataset), part, selection) for dataset, part in group.groupby("dataset")
         ]
         identity = {
             "model": model,
@@ -84,19 +80,21 @@ def miou_table(
             "prompt": label,
             "n_points": int(group["n_points"].max()),
         }
-        lines += [identity | line for line, _, _ in scored]
+        lines += [identity | line for line, _ in scored]
         if len(scored) > 1:
-            means.append(identity | _mean(scored, selection))
+            over_images = selection.over_images(group)
+            means.append(identity | _mean(scored, selection, over_images))
     further = ((ORACLE,) if selection.of_masks else ()) + selection.further
     mean = selection.leads.mean
+    both = [f"{mean}{which}{end}" for which in ("", "_images") for end in ("", "_low", "_high")]
     counts = [measure.count for measure in selection.further]
-    columns = [*_NAMES, mean, f"{mean}_low", f"{mean}_high", *(m.mean for m in further), *counts]
-    frame = pd.DataFrame(lines + means, columns=[*columns, "run"])
+    columns = [*_NAMES, *both, "few", "over_images", *(m.mean for m in further), *counts, "run"]
+    frame = pd.DataFrame(lines + means, columns=columns)
     frame = frame.astype(dict.fromkeys(counts, "Int64"))
     frame["order"] = frame["prompt"].map(order)
     keys = ["dataset", "order", "model", "protocol"]
     frame = frame.sort_values(keys, na_position="last", ignore_index=True).drop(columns="order")
-    said = _caption(frame, selection, further, samples)
+    said = _caption(frame, selection, further)
     titles = selection.titles("dataset"), selection.titles("model")
     partly = [m.title for m in selection.further if (frame[m.count] < frame["masks"]).any()]
     if partly:
@@ -109,41 +107,44 @@ def miou_table(
     return Table(frame, caption, selection.leads, further, *titles, items)
 
 
-_NAMES = ("dataset", "model", "protocol", "prompt", "n_points", "datasets", "masks", "images")
+_NAMES = ("dataset", "model", "protocol", "prompt", "n_points", "datasets", "masks", "images",
+          "clusters", "effective", "largest")  # fmt: skip
 
-Scored = tuple[dict[str, Any], Interval, Float64Array]
+Scored = tuple[dict[str, Any], Averages]
 
 
-def _scored(
-    dataset: str, rows: pd.DataFrame, selection: Selection, samples: int, seed: int
-) -> Scored:
-    """One line of the table, with the interval and the draws behind it."""
-    values = rows[selection.leads.name]
-    draws = clustered_draws(
-        values, rows["image_id"], samples=samples, seed=dataset_seed(seed, dataset)
-    )
-    interval = draws_interval(values, rows["image_id"], draws)
+def _scored(dataset: str, rows: pd.DataFrame, selection: Selection) -> Scored:
+    """One line of the table, with the averages behind it."""
+    leads, over_images = selection.leads, selection.over_images(rows)
+    found = averages(rows[leads.name], rows["image_id"], rows["cluster"], reach=leads.reach)
     run = str(rows["run"].iloc[0])
     means: dict[str, Any] = {}
     for measure in selection.further:
         known = measure.name in selection.measured[run]
-        applies = rows[measure.name].dropna()
-        means[measure.mean] = float(applies.mean()) if known and len(applies) else None
+        applies = rows.dropna(subset=[measure.name])
+        mean = mean_of(applies, measure.name, over_images) if known and len(applies) else None
+        means[measure.mean] = mean
         means[measure.count] = len(applies) if known else None
-    line = _numbers(interval, selection.leads) | means
+    line = numbers(found, leads, over_images) | means
     if selection.of_masks:
-        line[ORACLE.mean] = oracle(rows)
+        line[ORACLE.mean] = oracle(rows, over_images)
     line |= {"dataset": dataset, "datasets": 1, "run": run}
-    return line, interval, draws
+    return line, found
 
 
-def oracle(rows: pd.DataFrame) -> float | None:
+def mean_of(rows: pd.DataFrame, column: str, over_images: bool) -> float:
+    """The mean of a column over the rows, or over the images' own means."""
+    values = rows.groupby("image_id")[column].mean() if over_images else rows[column]
+    return float(values.mean())
+
+
+def oracle(rows: pd.DataFrame, over_images: bool) -> float | None:
     """The mean IoU of each mask's best candidate; none unless several were given for every mask.
 
     Rows carried over from an earlier step don't decide it: nothing was predicted for them.
     """
     predicted = rows[~rows["carried"]]
-    return float(rows["iou_oracle"].mean()) if predicted["multimask"].all() else None
+    return mean_of(rows, "iou_oracle", over_images) if predicted["multimask"].all() else None
 
 
 def overall(lines: pd.DataFrame) -> pd.Series[Any]:
@@ -154,32 +155,37 @@ def overall(lines: pd.DataFrame) -> pd.Series[Any]:
     return line
 
 
-def dataset_seed(seed: int, dataset: str) -> int:
-    """A seed of the dataset's own, so that datasets are resampled independently."""
-    return zlib.crc32(f"{seed} {dataset}".encode())
-
-
-def _mean(scored: list[Scored], selection: Selection) -> dict[str, Any]:
-    interval = mean_interval([i for _, i, _ in scored], [draws for _, _, draws in scored])
-    numbers = _numbers(interval, selection.leads)
+def _mean(scored: list[Scored], selection: Selection, over_images: bool) -> dict[str, Any]:
+    line = numbers(mean_averages([found for _, found in scored]), selection.leads, over_images)
     counts = {measure.count for measure in selection.further}
-    averages = {}
-    for column in scored[0][0].keys() - numbers.keys() - {"dataset", "datasets", "run"}:
-        values = [line[column] for line, _, _ in scored]
+    means = {}
+    for column in scored[0][0].keys() - line.keys() - {"dataset", "datasets", "run"}:
+        values = [line[column] for line, _ in scored]
         known = all(value is not None for value in values)
         parts = 1 if column in counts else len(values)
-        averages[column] = sum(values) / parts if known else None
-    return numbers | averages | {"dataset": None, "datasets": len(scored), "run": None}
+        means[column] = sum(values) / parts if known else None
+    return line | means | {"dataset": None, "datasets": len(scored), "run": None}
 
 
-def _numbers(interval: Interval, leads: Measure) -> dict[str, Any]:
+def numbers(found: Averages, leads: Measure, over_images: bool) -> dict[str, Any]:
+    """What a line says of a measure's averages, ``over_images`` where the protocol takes those."""
+    masks, images, chosen = found.masks, found.images, found.of(over_images)
     return {
-        "masks": interval.n,
-        "images": interval.clusters,
-        leads.mean: interval.mean,
-        f"{leads.mean}_low": interval.low,
-        f"{leads.mean}_high": interval.high,
+        "masks": masks.n,
+        "images": images.n,
+        "clusters": masks.clusters,
+        "effective": masks.effective,
+        "largest": masks.largest,
+        **bounds(leads.mean, chosen),
+        **bounds(f"{leads.mean}_images", images),
+        "few": chosen.few,
+        "over_images": over_images or (found.unequal and images.low is not None),
     }
+
+
+def bounds(name: str, found: Interval) -> dict[str, float | None]:
+    """A mean and its bounds, under a name."""
+    return {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
 def _groups(rows: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
@@ -204,17 +210,21 @@ def _missing_datasets(rows: pd.DataFrame, allowed: bool) -> list[str]:
     return [f"Means are over different sets of datasets: {'; '.join(notes)}."] if notes else []
 
 
-def _caption(
-    lines: pd.DataFrame, selection: Selection, further: Sequence[Measure], samples: int
-) -> str:
+def _caption(lines: pd.DataFrame, selection: Selection, further: Sequence[Measure]) -> str:
     leads = selection.leads
     protocols = sorted(lines["protocol"].unique())
-    interval = f"a 95 % interval from {samples:,} bootstrap samples over images"
+    over = [selection.over_images(rows) for _, rows in selection.rows.groupby("run", observed=True)]
+    average = "over masks" if not any(over) else "over images' means" if all(over) else (
+        "over masks, or over images' means where the protocol says so"
+    )  # fmt: skip
     if leads.is_iou:
-        sentences = [f"mIoU: mean IoU over masks, in points (×100), with {interval}."]
+        sentences = [f"mIoU: mean IoU {average}, in points (×100), with a {INTERVAL}."]
     else:
         what = f" {leads.definition}" if leads.definition else ""
-        sentences = [f"{leads.title}:{what} Means with {interval}."]
+        sentences = [f"{leads.title}:{what} Means {average} with a {INTERVAL}."]
+    if lines["few"].any():
+        sentences.append(f"{MARK} {FEW_NOTE}")
+    sentences += [SIZES, "Over images: the mean of the images' own means."]
     if lines["dataset"].isna().any():
         sentences.append("The mean over datasets weighs each dataset the same.")
     if selection.of_masks:

@@ -12,6 +12,23 @@ DASH = "–"
 """What a cell shows where a number does not apply."""
 
 
+MARK = "*"
+"""What stands behind an interval that may hold the truth less often than it says."""
+
+INTERVAL = "95 % interval over images (jackknife, Student's t)"
+
+FEW_NOTE = (
+    "Fewer than 30 images (or fewer than 100 of very unequal size): the interval may hold the "
+    "truth less often than 95 %."
+)
+
+SIZES = (
+    "Behind the number of images, in brackets: how many of one size would carry as much, and the "
+    "largest one's share of the masks; where images belong together, as frames of a video, that of "
+    "what they belong to."
+)
+
+
 def points(value: float | None) -> str:
     """An IoU of [0, 1] in points with one decimal; a dash for none.
 
@@ -31,13 +48,13 @@ def signed(value: float) -> str:
     return "0.0" if shown in ("+0.0", "−0.0") else shown
 
 
-def with_bounds(value: str, low: str, high: str) -> str:
-    """A number and its interval in one cell; the number alone where there is no interval.
+def with_bounds(value: str, low: str, high: str, few: bool = False) -> str:
+    """A number and its interval in one cell, marked; the number alone where there is no interval.
 
-    >>> with_bounds("61.3", "58.0", "64.1"), with_bounds("61.3", "–", "–")
-    ('61.3 (58.0–64.1)', '61.3')
+    >>> with_bounds("61.3", "58.0", "64.1", True), with_bounds("61.3", "–", "–", True)
+    ('61.3 (58.0–64.1)*', '61.3')
     """
-    return value if DASH in (low, high) else f"{value} ({low}–{high})"
+    return value if DASH in (low, high) else f"{value} ({low}–{high}){MARK * few}"
 
 
 def definitions(measures: Iterable[Measure]) -> list[str]:
@@ -53,3 +70,15 @@ def definitions(measures: Iterable[Measure]) -> list[str]:
         if measure.definition:
             titles.setdefault(measure.definition, []).append(measure.title)
     return [f"{', '.join(called)}: {definition}" for definition, called in titles.items()]
+
+
+def counted(images: int, clusters: int, effective: float | None, largest: float | None) -> str:
+    """How many images there are, and how much of the masks the largest one holds.
+
+    >>> counted(12, 12, 6.02, 0.3), counted(900, 30, 21.3, 0.08), counted(3_000, 3_000, None, None)
+    ('12 (6.0, 30 %)', '900 in 30 (21.3, 8 %)', '3,000')
+    """
+    number = f"{images:,}" if clusters == images else f"{images:,} in {clusters:,}"
+    if effective is None or largest is None or pd.isna(effective) or pd.isna(largest):
+        return number
+    return f"{number} ({effective:,.1f}, {100 * largest:.0f} %)"

@@ -23,7 +23,7 @@ State = Literal["ready", "missing", "broken"]
 
 EXTRAS = {
     "demo": ("scikit-image",),
-    "datasets": ("h5py", "scipy"),
+    "datasets": ("h5py",),
     "ray": ("ray",),
     "s3": ("s3fs",),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,19 +22,25 @@ class Request:
 
     ``read_sample`` gives the image and the targets of (run, image id) for pictures and for groups
     by shape; it may raise ``BenchError``. ``allow_partial`` lets unfinished runs and different sets
-    of datasets through, and the captions say so. ``samples`` is the number of bootstrap samples
-    behind each interval, ``by`` the slices that get a table of their own, see
-    ``bench.analysis.slices``, and ``figure`` a figure or table of the SAM paper to draw from these
-    runs, such as ``fig9c``, or a user's module of figures, of those in ``allow_modules``.
+    of datasets through, and the captions say so. ``by`` are the slices that get a table of their
+    own, see ``bench.analysis.slices``, and ``figure`` a figure or table of the SAM paper to draw
+    from these runs, such as ``fig9c``, or a user's module of figures, of those in
+    ``allow_modules``. ``samples``, which intervals needed in earlier releases, does nothing.
     """
 
     stores: tuple[RunStore, ...]
     read_sample: Callable[[RunStore, str], Sample] | None = None
     allow_partial: bool = False
-    samples: int = 10_000
     by: tuple[str, ...] = ()
     figure: str | None = None
     allow_modules: tuple[str, ...] = ()
+    samples: InitVar[object] = None
+
+    def __post_init__(self, samples: object) -> None:
+        if samples is not None:
+            from bench.analysis.stats.intervals import warn_of_draws  # with pandas and scipy
+
+            warn_of_draws(samples)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ SCHEMA_VERSION = 4
 2: a part may stand for several earlier ones (``bench.replaces``), and the name of a part holds the
 hash of its bytes. 3: rows of other tasks than masks, a column per metric, cues of other kinds, and
 in a part's account what its task counted. 4: the account says whose part it is, and what its images
-were read from. What an earlier version calls by a name, the later ones call so too.
+were read from; a row what its image belongs to (``cluster``), without which intervals would take
+the frames of a video for independent. What an earlier version calls by a name, the later ones call
+so too.
 """
 
 READABLE = (1, 2, 3, 4)

@@ -83,6 +83,13 @@ class Measure:
         return _SCALES.get(self.unit, 1.0)
 
     @property
+    def reach(self) -> tuple[float, float]:
+        """The least and the most that a value can be; infinite where it has no end."""
+        return {"points": (0.0, 1.0), "share": (0.0, 1.0), "pixels": (0.0, np.inf)}.get(
+            self.unit, (-np.inf, np.inf)
+        )
+
+    @property
     def word(self) -> str:
         """What stands behind a difference: "points", "pixels", or nothing."""
         return {"points": "points", "share": "points", "pixels": "pixels"}.get(self.unit, "")

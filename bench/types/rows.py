@@ -25,8 +25,9 @@ class Row:
     """The result for one item after one step; what every task has.
 
     ``mask_id`` names the item in its image; where the items are whole images it is the image's id.
-    ``prompt`` is the strategy's name, ``step`` counts from 1. ``metrics`` are numbers by the name
-    of their column; null where one doesn't apply, never -1 or 0.
+    ``prompt`` is the strategy's name, ``step`` counts from 1. ``cluster`` is what the image belongs
+    to (``Sample.cluster``), null where it stands alone. ``metrics`` are numbers by the name of
+    their column; null where one doesn't apply, never -1 or 0.
     """
 
     dataset: str
@@ -36,6 +37,7 @@ class Row:
     prompt: str
     protocol: str
     step: Int16
+    cluster: str | None = None
     metrics: Mapping[str, float | None] = field(default_factory=dict)
 
 
@@ -73,6 +75,7 @@ class MaskRow(Row):
         """The row of a target of an image; ``others`` are the fields that neither of them says."""
         return cls(
             image_id=sample.image_id,
+            cluster=sample.cluster,
             mask_id=target.mask_id,
             category=target.category,
             attributes=target.attributes,

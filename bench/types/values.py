@@ -65,13 +65,17 @@ class Sample:
     """One image and the targets in it.
 
     ``image`` is (H, W, 3) uint8 RGB. ``ignore``, (H, W) bool, marks pixels that count in no
-    score and take no click. Raises ``ValueError`` where a size differs from the image's.
+    score and take no click. ``cluster`` is what the image belongs to with others that are like it,
+    the video of a frame or the slide of a tile, unique in the dataset; none where it stands alone.
+    Intervals take clusters for independent, never the images of one. Raises ``ValueError`` where a
+    size differs from the image's.
     """
 
     image_id: str
     image: ImageArray
     targets: Sequence[Target]
     ignore: BoolArray | None = None
+    cluster: str | None = None
 
     def __post_init__(self) -> None:
         if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:

@@ -1,4 +1,4 @@
-"""What a choice is worth: whole runs, and the interval against a plain bootstrap."""
+"""What a choice is worth: whole runs, and the interval against leaving images out by hand."""
 
 from dataclasses import replace
 from functools import cache
@@ -49,17 +49,16 @@ def test_the_only_difference_is_the_other_protocol_itself():
 
 def frame(images, iou, first=0):
     masks = range(first, first + len(iou))
-    return pd.DataFrame(
-        {"image_id": list(images), "mask_id": [f"m{m}" for m in masks], "iou": list(iou)}
-    )
+    names = {"image_id": list(images), "cluster": list(images)}
+    return pd.DataFrame(names | {"mask_id": [f"m{m}" for m in masks], "iou": list(iou)})
 
 
 def test_the_same_masks_are_paired_in_any_order():
     rng = np.random.default_rng(0)
     images = [f"i{k % 11}" for k in range(40)]
     a, b = frame(images, rng.random(40)), frame(images, rng.random(40))
-    plain = paired_interval(b["iou"], a["iou"], images, samples=500)
-    found = worth(a, b.sample(frac=1, random_state=1), samples=500)
+    plain = paired_interval(b["iou"], a["iou"], images)
+    found = worth(a, b.sample(frac=1, random_state=1))
     assert found.n == 40
     for one, other in zip(
         (found.mean, found.low, found.high), (plain.mean, plain.low, plain.high), strict=True
@@ -75,20 +74,26 @@ def test_other_masks_are_compared_by_means_over_the_same_images():
     crowds = [f"i{k:02}" for k in range(0, 66, 3)]  # two images hold nothing but crowds
     extra = frame(crowds, rng.uniform(0.1, 0.3, len(crowds)), first=300)
     b = pd.concat([a, extra], ignore_index=True)
-    found = worth(a, b, samples=4000)
+    found = worth(a, b)
     assert found.mean == pytest.approx(b["iou"].mean() - a["iou"].mean())
     assert found.low < found.mean < found.high < 0
-    groups = sorted(set(b["image_id"]))
-    of_a = [a.loc[a["image_id"] == g, "iou"].to_numpy() for g in groups]
-    of_b = [b.loc[b["image_id"] == g, "iou"].to_numpy() for g in groups]
-    plain = []
-    for _ in range(1500):
-        drawn = rng.integers(len(groups), size=len(groups))
-        left, right = (np.concatenate([side[k] for k in drawn]) for side in (of_a, of_b))
-        plain.append(right.mean() - left.mean())
-    low, high = np.quantile(plain, [0.025, 0.975])
-    assert found.low == pytest.approx(low, abs=0.2 * (high - low))
-    assert found.high == pytest.approx(high, abs=0.2 * (high - low))
+    assert (found.n, found.clusters) == (322, 62)
+    away = [
+        b["iou"][b["image_id"] != name].mean() - a["iou"][a["image_id"] != name].mean() - found.mean
+        for name in set(b["image_id"])
+    ]
+    assert found.error == pytest.approx(np.sqrt(61 / 62 * np.sum(np.square(away))))
+
+
+def test_the_choice_of_the_average_is_worth_the_gap_between_the_two():
+    rng = np.random.default_rng(2)
+    rows = frame([f"i{k % 7 if k < 60 else 9}" for k in range(80)], rng.random(80))
+    rows.loc[60:, "iou"] /= 4
+    found = worth(rows, rows.sample(frac=1, random_state=0), (False, True))
+    by_image = rows.groupby("image_id")["iou"].mean().mean()
+    assert found.mean == pytest.approx(by_image - rows["iou"].mean())
+    assert found.mean > 0.05
+    assert worth(rows, rows, (True, True)).mean == 0
 
 
 OVERRIDES = [
@@ -111,9 +116,7 @@ def test_the_command_runs_each_swap_once_and_prints_what_it_is_worth(tmp_path, c
     assert len(stores) == 8
     found = swaps(protocol("sam"), protocol("segment_anything_fast"))
     swapped = {s.choice: (s, runs[s.protocol.name, "point_1"]) for s in found}
-    (section,) = ablation(
-        runs["sam", "point_1"], runs["segment_anything_fast", "point_1"], swapped, samples=200
-    )
+    (section,) = ablation(runs["sam", "point_1"], runs["segment_anything_fast", "point_1"], swapped)
     lines = section.lines.set_index("choice")
     assert lines.loc["crowd", "delta"] == 0  # there are no crowds
     assert lines.loc["first_click", "delta"] != 0

@@ -2,17 +2,19 @@
 
 import json
 import re
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from bench.analysis.comparing.comparison import compare
-from bench.analysis.comparing.differences import answer, differences
+from bench.analysis.comparing.differences import Side, answer, difference, differences
 from bench.analysis.comparing.gate import Gate, judged
 from bench.analysis.selection import select
-from bench.analysis.stats import clustered_draws
-from bench.analysis.table import dataset_seed, miou_table
+from bench.analysis.stats import paired_averages
+from bench.analysis.table import miou_table
 from bench.report.pages.comparison import (
     differing,
     further_section,
@@ -22,12 +24,11 @@ from bench.report.pages.comparison import (
 from bench.store.runs import read_runs
 from bench.types import BenchError, Measure
 
-SAMPLES = 400
-
 
 @pytest.fixture
 def sides(bench):
     """A better model and a worse one on two datasets, curves of nine clicks and a box."""
+    bench.run = partial(bench.run, images=12)
     a, b = [], []
     for dataset in ("shapes", "leaves"):
         for prompt in ("points", "box"):
@@ -37,7 +38,7 @@ def sides(bench):
 
 
 def test_the_numbers_are_those_of_the_rows(sides):
-    found = compare(*sides, samples=SAMPLES)
+    found = compare(*sides)
     assert (found.a, found.b) == ("Good", "Poor")
     assert set(found.table["prompt"]) == {
         "1 point", "2 points", "3 points", "5 points", "9 points", "box"
@@ -50,10 +51,10 @@ def test_the_numbers_are_those_of_the_rows(sides):
         (line,) = lines.to_dict("records")
         assert line["delta"] == pytest.approx(delta.mean())
         assert line["win_rate"] == pytest.approx((delta > 0).mean() + (delta == 0).mean() / 2)
-        draws = clustered_draws(
-            masks["iou_a"], masks["image_id"], samples=SAMPLES, seed=dataset_seed(0, dataset)
-        )
-        assert len(draws) == SAMPLES
+        plain = paired_averages(masks["iou_a"], masks["iou_b"], masks["image_id"])
+        ours = [line[name] for name in ("low", "high", "delta_images", "p")]
+        theirs = [plain.masks.low, plain.masks.high, plain.images.mean, plain.p]
+        assert ours == pytest.approx(theirs)
         assert line["low"] < line["delta"] < line["high"]
         assert (line["masks"], line["left_out"]) == (len(masks), 0)
         assert line["p_holm"] >= line["p"]
@@ -64,30 +65,79 @@ def test_the_numbers_are_those_of_the_rows(sides):
 
 
 def test_the_other_way_round_is_the_mirror_image(sides):
-    one = compare(*sides, samples=SAMPLES).table
-    other = compare(*sides[::-1], samples=SAMPLES).table
+    one = compare(*sides).table
+    other = compare(*sides[::-1]).table
     assert other["delta"].tolist() == pytest.approx((-one["delta"]).tolist())
     assert other["win_rate"].tolist() == pytest.approx((1 - one["win_rate"]).tolist())
+    for low, high, whole in (("low", "high", 0), ("win_low", "win_high", 1)):
+        assert other[low].tolist() == pytest.approx((whole - one[high]).tolist())
+    assert other["p"].tolist() == pytest.approx(one["p"].tolist())
+
+
+def test_report_and_compare_say_the_same_of_one_difference(sides):
+    found = compare(*sides)
+    selection = select([*sides[0], *sides[1]])
+    table = miou_table(selection)
+    for label in found.sides[0].labels:
+        reported = difference(selection, Side(("good", "sam"), label), Side(("poor", "sam"), label))
+        lines = found.table[(found.table["prompt"] == label) & found.table["dataset"].notna()]
+        for name in ("delta", "low", "high", "delta_images", "delta_images_low", "p"):
+            assert lines[name].tolist() == reported.datasets[name].tolist(), name
+        assert reported.mean == found.found[label, ""].delta
+    lead = answer(selection, table, differences(selection, table))[1]
+    of_compare = next(s for s in found.answer if s.startswith("1 point:"))
+    said = re.search(r"by (\d+\.\d points \([\d.]+ to [\d.]+\))", of_compare)
+    assert said[1] in lead
+
+
+def test_every_p_and_verdict_is_that_of_the_tables(sides):
+    found = compare(*sides)
+    for (label, dataset), pair in found.found.items():
+        mine = found.table["dataset"].isna() if not dataset else found.table["dataset"] == dataset
+        (line,) = found.table[(found.table["prompt"] == label) & mine].to_dict("records")
+        assert line["p"] == pair.delta.p
+        both = pair.delta.masks, pair.delta.images
+        outside = [each.low > 0 or each.high < 0 for each in both]
+        assert (line["p"] < 0.05) == (all(outside) and both[0].mean * both[1].mean > 0)
+
+
+def test_a_side_of_an_earlier_release_takes_the_videos_of_the_other(bench, row):
+    videos = [
+        row(
+            image_id=f"v{k}/{n}",
+            mask_id=f"v{k}/{n}",
+            iou=0.4 + 0.05 * k,
+            cluster=f"v{k}",
+            model="a",
+        )
+        for k in range(8)
+        for n in range(5)
+    ]
+    older = [replace(r, cluster=None, model="b", iou=r.iou - 0.1) for r in videos]
+    a, b = (bench.run(model=m, prompt="point_1", rows=r) for m, r in (("a", videos), ("b", older)))
+    for sides in (([a], [b]), ([b], [a])):
+        (line,) = compare(*sides).table.to_dict("records")
+        assert (line["images"], line["clusters"]) == (40, 8)
 
 
 def test_a_paired_interval_is_narrower_than_two_apart(bench):
     a, b = (bench.run(model=m, prompt="box", images=40, skill=s) for m, s in (("x", 1), ("y", 1.1)))
-    line = compare([a], [b], samples=SAMPLES).table.iloc[0]
+    line = compare([a], [b]).table.iloc[0]
     apart = [read_runs([s])["iou"].std() / np.sqrt(len(read_runs([s]))) for s in (a, b)]
     assert line["high"] - line["low"] < 2 * 1.96 * np.hypot(*apart)
 
 
 def test_the_answer_names_the_winner_or_says_what_it_takes(bench, sides):
-    found = compare(*sides, samples=SAMPLES)
+    found = compare(*sides)
     box = next(s for s in found.answer if s.startswith("box"))
     assert re.search(r"Good leads Poor over 2 datasets by \d+\.\d points \(\d", box)
-    turned = next(s for s in compare(*sides[::-1], samples=SAMPLES).answer if s.startswith("box"))
+    turned = next(s for s in compare(*sides[::-1]).answer if s.startswith("box"))
     assert turned.split(";")[0] == box.split(";")[0], "who leads does not depend on the order"
     twin = bench.run("shapes", "twin", "box", skill=1.0, seed=0, title="Twin")
     poor = bench.run("shapes", "poor2", "box", skill=1.02, seed=0, title="Poor 2")
-    (unclear,) = compare([twin], [poor], samples=SAMPLES).answer
-    assert "can't be told apart" in unclear
-    assert re.search(r"needs about [\d,]+ images|would have been seen", unclear)
+    (unclear,) = compare([twin], [poor]).answer
+    assert "Twin and Poor 2 are not shown to differ on shapes: " in unclear
+    assert re.search(r"needs about [\d,]+ images|would probably have been seen", unclear)
 
 
 @pytest.mark.parametrize(
@@ -104,24 +154,24 @@ def test_what_was_measured_differently_is_refused_or_marked(bench, header, says)
     b = bench.run(model="b", prompt="box", facts={"dtype": "float32"})
     b.write_header(b.header() | header)
     with pytest.raises(BenchError, match=says) as caught:
-        compare([a], [b], samples=SAMPLES)
+        compare([a], [b])
     assert "--allow-mixed" in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert says in compare([a], [b], samples=SAMPLES, allow_mixed=True).caption
+    assert says in compare([a], [b], allow_mixed=True).caption
 
 
 def test_sides_that_make_no_comparison_are_refused(bench):
     a = bench.run(model="a", prompt="box")
     b = bench.run("leaves", model="b", prompt="box")
     with pytest.raises(BenchError, match="no mask with the same prompt in common"):
-        compare([a], [b], samples=SAMPLES)
+        compare([a], [b])
     c = bench.run(model="c", prompt="box")
     with pytest.raises(BenchError, match=r"one side of a comparison holds a .*c"):
-        compare([a, c], [b], samples=SAMPLES)
+        compare([a, c], [b])
     half = bench.run(model="d", prompt="box", status="running", images_done=3)
     with pytest.raises(BenchError, match="unfinished"):
-        compare([a], [half], samples=SAMPLES)
-    assert "partial" in compare([a], [half], samples=SAMPLES, allow_partial=True).caption
+        compare([a], [half])
+    assert "partial" in compare([a], [half], allow_partial=True).caption
 
 
 def given(row, **said):
@@ -140,7 +190,7 @@ def test_given_masks_stand_against_every_prompt_of_a_model(bench, row, turned):
                  for m, i in marks])
              for prompt, iou, cue in (("point_1", 0.75, {}), ("box", 0.25, box))]  # fmt: skip
     sides = ([tool], asked)
-    found = compare(*(sides[::-1] if turned else sides), samples=SAMPLES)
+    found = compare(*(sides[::-1] if turned else sides))
     assert found.table["prompt"].tolist() == ["1 point", "box"]
     sign = -1 if turned else 1
     assert found.table["delta"].tolist() == [-0.25 * sign, 0.25 * sign]
@@ -156,21 +206,21 @@ def test_equal_numbers_are_called_equal(bench, row):
     rows = {m: [row(mask_id=f"m{i}", image_id=f"i{i % 3}", iou=0.1 * i, model=m) for i in range(9)]
             for m in ("a", "b")}  # fmt: skip
     stores = [bench.run(model=m, prompt="point_1", rows=rows[m]) for m in rows]
-    (sentence,) = compare(stores[:1], stores[1:], samples=SAMPLES).answer
+    (sentence,) = compare(stores[:1], stores[1:]).answer
     assert sentence == "1 point: a and b give the same numbers on shapes."
     selection = select(stores)
-    table = miou_table(selection, samples=SAMPLES)
-    said = answer(selection, table, differences(selection, table, samples=SAMPLES))
+    table = miou_table(selection)
+    said = answer(selection, table, differences(selection, table))
     assert said[1] == "On the same masks a and b give the same numbers."
 
 
 def test_equal_numbers_of_one_image_have_no_leader(bench, row):
     stores = [bench.run(model=m, prompt="point_1", rows=[row(model=m)]) for m in ("a", "b")]
-    (sentence,) = compare(stores[:1], stores[1:], samples=SAMPLES).answer
+    (sentence,) = compare(stores[:1], stores[1:]).answer
     assert sentence == "1 point: a and b give the same numbers on shapes."
     selection = select(stores)
-    table = miou_table(selection, samples=SAMPLES)
-    said = answer(selection, table, differences(selection, table, samples=SAMPLES))
+    table = miou_table(selection)
+    said = answer(selection, table, differences(selection, table))
     assert said[1] == "On the same masks a and b give the same numbers."
 
 
@@ -180,7 +230,6 @@ def test_masks_that_only_one_side_has_are_left_out_and_counted(bench, row):
     found = compare(
         [bench.run(model="a", prompt="point_1", rows=rows)],
         [bench.run(model="b", prompt="point_1", rows=fewer)],
-        samples=SAMPLES,
     )
     (line,) = found.table.to_dict("records")
     assert (line["masks"], line["left_out"]) == (6, 3)
@@ -192,7 +241,7 @@ def test_one_image_gives_no_interval(bench, row):
         [bench.run(model=m, prompt="point_1", rows=[row(model=m, iou=v)])]
         for m, v in (("a", 0.9), ("b", 0.4))
     ]
-    found = compare(*sides, samples=SAMPLES)
+    found = compare(*sides)
     assert found.table[["low", "high", "p", "images_needed"]].isna().all(axis=None)
     assert "too few images" in found.answer[0]
     assert section(found, 0).rows[0][4] == "+50.0"
@@ -213,7 +262,7 @@ def measured(bench, row, model, values, **said):
 def test_a_measure_is_compared_on_the_masks_that_it_applies_to(bench, row):
     a = measured(bench, row, "a", [4.0, None, 2.0, 1.0])
     b = measured(bench, row, "b", [1.0, 2.0, None, 3.0])
-    found = compare([a], [b], samples=SAMPLES)
+    found = compare([a], [b])
     ((measure, table),) = found.further
     (line,) = table.to_dict("records")
     assert (measure.name, line["masks"], line["images"], line["left_out"]) == ("off", 2, 2, 0)
@@ -226,12 +275,12 @@ def test_a_measure_is_compared_on_the_masks_that_it_applies_to(bench, row):
 
 def test_a_measure_without_a_common_mask_is_left_out(bench, row):
     a, b = (measured(bench, row, *pair) for pair in (("a", [None, 1.0]), ("b", [1.0, None])))
-    assert compare([a], [b], samples=SAMPLES).further == ()
+    assert compare([a], [b]).further == ()
 
 
 def test_images_needed_are_told_of_points_alone(bench, row):
     a, b = (measured(bench, row, m, v) for m, v in (("a", [4.0, 9.0]), ("b", [1.0, 2.0])))
-    found = compare([a], [b], samples=SAMPLES)
+    found = compare([a], [b])
     ((_, table),) = found.further
     assert table["images_needed"].isna().all()
     assert found.table["images_needed"].notna().all()
@@ -240,7 +289,7 @@ def test_images_needed_are_told_of_points_alone(bench, row):
 def test_two_metrics_of_one_column_are_not_subtracted(bench, row):
     a, b = (measured(bench, row, m, [1.0, 2.0], address=f"{m}.OFF") for m in "ab")
     with pytest.raises(BenchError, match=r"in the column off one holds a\.OFF, the other b\.OFF"):
-        compare([a], [b], samples=SAMPLES)
+        compare([a], [b])
 
 
 @pytest.mark.parametrize(
@@ -259,7 +308,30 @@ def test_two_metrics_of_one_column_are_not_subtracted(bench, row):
     ],
 )
 def test_a_gate_holds_when_the_whole_interval_does(text, low, high, outcome):
-    assert Gate.parse(text).judge(low, high) == outcome
+    assert Gate.parse(text).holds(low, high) == outcome
+
+
+def judge(gate, a, b, images):
+    return Gate.parse(gate).judge(paired_averages(a, b, images))
+
+
+def test_a_gate_takes_both_averages_and_six_images():
+    rng = np.random.default_rng(0)
+    images = np.repeat(np.arange(8), 5)
+    a = rng.uniform(0.4, 0.6, 40)
+    b = a - 0.1 + rng.normal(0, 0.01, 40)
+    assert judge("delta_miou>5", a, b, images) == "holds"
+    assert judge("delta_miou>15", a, b, images) == "fails"
+    assert judge("delta_miou>5", a[:25], b[:25], images[:25]) == "undecided", "five images"
+    assert judge("delta_miou>5", a[:10], b[:10], images[:10]) == "undecided", "two images"
+    same = judge("delta_miou>-0.2", a, a, images), judge("delta_miou>0", a, a, images)
+    assert same == ("holds", "fails"), "the same masks: nothing is left to be uncertain of"
+    assert judge("delta_miou>-0.2", a[:25], a[:25], images[:25]) == "undecided"
+    sizes = np.r_[np.full(24, 4), np.ones(40, int)]  # most masks say one thing, most images another
+    images = np.repeat(np.arange(64), sizes)
+    delta = np.where(images < 24, 0.1, -0.07) + np.repeat(rng.normal(0, 0.02, 64), sizes)
+    assert paired_averages(0.5 + delta, np.full(136, 0.5), images).masks.low > 0
+    assert judge("delta_miou>0", 0.5 + delta, np.full(136, 0.5), images) == "undecided"
 
 
 @pytest.mark.parametrize(
@@ -274,7 +346,7 @@ def test_a_malformed_gate_is_one_line(text):
 def test_an_undecided_gate_says_how_many_images_would_settle_it(bench):
     a = bench.run(model="a", prompt="box", skill=1.0)
     b = bench.run(model="b", prompt="box", skill=1.02)
-    found = compare([a], [b], samples=SAMPLES)
+    found = compare([a], [b])
     line = found.table.iloc[0]
     gate = Gate("delta_miou", ">", round(100 * float(line["low"]) + 0.1, 3))
     ((outcome, sentence),) = judged(found, gate)
@@ -283,7 +355,7 @@ def test_an_undecided_gate_says_how_many_images_would_settle_it(bench):
 
 
 def test_the_gallery_shows_the_largest_gaps_of_both_sides(bench, sides):
-    found = compare(*sides, samples=SAMPLES)
+    found = compare(*sides)
     groups = list(differing(found, bench.read_sample, count=3))
     assert [g.title for g in groups[:2]] == ["Good is ahead of Poor", "Poor is ahead of Good"]
     first = groups[0]
@@ -296,7 +368,7 @@ def test_the_gallery_shows_the_largest_gaps_of_both_sides(bench, sides):
 
 
 def test_the_folder_is_complete(bench, sides, tmp_path):
-    found = compare(*sides, samples=SAMPLES)
+    found = compare(*sides)
     files = write_comparison([found], tmp_path / "one", read_sample=bench.read_sample)
     names = {path.relative_to(tmp_path / "one").as_posix() for path in files}
     kinds = ("pdf", "svg", "png")
@@ -314,7 +386,7 @@ def test_the_folder_is_complete(bench, sides, tmp_path):
 
 @pytest.mark.long
 def test_the_folder_is_the_same_every_time(bench, sides, tmp_path):
-    found = compare(*sides, samples=SAMPLES)
+    found = compare(*sides)
     one, two = (
         write_comparison([found], tmp_path / name, read_sample=bench.read_sample)
         for name in ("one", "two")
@@ -329,13 +401,13 @@ def test_names_from_data_are_escaped(bench, tmp_path):
     evil = "<img src=x onerror=alert(1)>"
     a = bench.run(model="a", prompt="box", title=evil)
     b = bench.run(model="b", prompt="box")
-    write_comparison([compare([a], [b], samples=SAMPLES)], tmp_path / "out")
+    write_comparison([compare([a], [b])], tmp_path / "out")
     assert evil not in (tmp_path / "out" / "index.html").read_text()
 
 
 def test_nothing_half_written_stays_behind(bench, tmp_path):
     a, b = (bench.run(model=m, prompt="box") for m in "ab")
-    found = compare([a], [b], samples=SAMPLES)
+    found = compare([a], [b])
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(BenchError, match="can't be written"):
         write_comparison([found], tmp_path / "file" / "out")

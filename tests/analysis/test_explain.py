@@ -47,6 +47,20 @@ def test_the_default_is_the_number_of_a_report_with_its_interval(store: RunStore
     )
 
 
+def test_the_default_is_the_mean_that_the_protocol_takes(store: RunStore) -> None:
+    header = store.header()
+    header["protocol"]["args"]["average"] = "image"
+    store.write_header(header)
+    line = miou_table(select([store])).lines.iloc[0]
+    found = explain(store, Goal.read("50"))
+    assert found.defaults["average"] == "images"
+    assert found.default.mean == pytest.approx(line["miou"])
+    assert found.combinations.query("changed == 0")["miou"].tolist() == pytest.approx(
+        [100 * line["miou"]]
+    )
+    assert found.default.mean != pytest.approx(read_runs([store])["iou"].mean())
+
+
 def test_each_choice_alone_equals_its_plain_definition(store: RunStore) -> None:
     rows, table = read_runs([store]), numbers(store)
     ious = np.stack(rows["ious"].tolist())

@@ -8,6 +8,7 @@ import pytest
 
 from bench.analysis.noc import areas_under, clicks_needed, noc_section
 from bench.analysis.selection import select
+from bench.analysis.stats.intervals import clustered_interval
 from bench.analysis.table import miou_table
 from bench.report import Request
 from bench.report.pages.write import write
@@ -79,7 +80,7 @@ def long_run(bench, row):
 
 def test_the_table_is_that_of_the_rows(long_run):
     run, curves = long_run
-    (section,) = noc_section(select([run]), samples=300)
+    (section,) = noc_section(select([run]))
     line, (shown,) = section.lines.iloc[0], section.rows
     for mark in (80, 85, 90):
         plain = [published_rule(curve, mark / 100, 20) for curve in curves]
@@ -96,14 +97,23 @@ def test_the_table_is_that_of_the_rows(long_run):
     assert line["auc_low"] < line["auc"] < line["auc_high"]
     bounds = [f"{100 * line[name]:.1f}" for name in ("auc", "auc_low", "auc_high")]
     assert section.heads[-1] == "AUC"
-    assert shown[-1] == "{} ({}–{})".format(*bounds)
+    assert shown[-1] == "{} ({}–{})*".format(*bounds)
+    reach = {"noc_80": (1, 20), "auc": (0, 1)}
+    values = {
+        "noc_80": [published_rule(curve, 0.8, 20) for curve in curves],
+        "auc": [published_area(curve) for curve in curves],
+    }
+    images = sorted((f"i{mask % 10}", f"m{mask}") for mask in range(30))
+    for name, ends in reach.items():
+        plain = clustered_interval(values[name], [image for image, _ in images], reach=ends)
+        assert (line[f"{name}_low"], line[f"{name}_high"]) == pytest.approx((plain.low, plain.high))
     assert line["at_limit_90"] > line["never_90"] > 0
     assert (line["clicks"], line["masks"], line["images"]) == (20, 30, 10)
 
 
 def test_miou_after_k_clicks_is_the_reports_own(long_run):
     run, curves = long_run
-    table = miou_table(select([run]), samples=300)
+    table = miou_table(select([run]))
     shown = dict(zip(table.lines["n_points"], table.lines["miou"], strict=True))
     for clicks in (1, 3, 5, 20):
         assert shown[clicks] == pytest.approx(curves[:, clicks - 1].mean())
@@ -111,11 +121,11 @@ def test_miou_after_k_clicks_is_the_reports_own(long_run):
 
 def test_the_report_shows_it_and_short_curves_have_none(long_run, bench, tmp_path):
     run, _ = long_run
-    report = write(Request((run,), samples=200), tmp_path / "out")
+    report = write(Request((run,)), tmp_path / "out")
     assert "Clicks needed" in report.page.read_text()
     frame = pd.read_csv(tmp_path / "out" / "noc.csv")
     assert frame["noc_90"].iloc[0] == pytest.approx(report.sections[0].lines["noc_90"].iloc[0])
     assert "NoC@90" in (tmp_path / "out" / "noc.md").read_text()
     short = bench.run(prompt="points", model="other")
     assert len(read_runs([short])) > 0
-    assert not list(noc_section(select([short]), samples=200))
+    assert not list(noc_section(select([short])))

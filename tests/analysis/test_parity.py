@@ -57,7 +57,7 @@ def judged(tmp_path: Path, truth: Mask, before: list[Mask], after: list[Mask | N
         run_of(tmp_path, side, dict(zip(names, masks, strict=True)), truth)
         for side, masks in (("a", before), ("b", after))
     ]
-    return parity(sides[:1], sides[1:], "m with dtype=x", samples=500)
+    return parity(sides[:1], sides[1:], "m with dtype=x")
 
 
 def test_equal_masks_are_safe(tmp_path: Path, truth: Mask) -> None:

@@ -14,6 +14,7 @@ from pycocotools import mask as coco_mask
 import bench
 from bench.analysis.rescoring import metric_means, rescore
 from bench.analysis.selection import select
+from bench.analysis.stats.intervals import clustered_interval
 from bench.analysis.table import miou_table
 from bench.cli import main
 from bench.data.opening import samples_of_runs
@@ -60,6 +61,8 @@ def test_the_metric_joins_the_rows_and_the_rows_stay_as_they_are(folder: Path) -
     last = rows[rows["step"] == 3]
     assert means["mean"].tolist() == [pytest.approx(last["dice"].mean())]
     assert (means["masks"].item(), means["images"].item()) == (6, 3)
+    plain = clustered_interval(last["dice"], last["image_id"])
+    assert (means["low"].item(), means["high"].item()) == pytest.approx((plain.low, plain.high))
 
 
 def test_a_metric_of_another_run_is_not_taken_for_this_ones(folder: Path) -> None:
@@ -86,7 +89,7 @@ def test_a_metric_older_than_rows_is_noticed(folder: Path) -> None:
     rows = read_runs([RunStore(store.folder)])
     assert rows["dice"].notna().tolist() == [True] * 4 + [False] * 2
     assert RunStore(store.folder).unmeasured("dice") == {rows["image_id"].iloc[-1]}
-    table = miou_table(select([RunStore(store.folder)]), samples=50)
+    table = miou_table(select([RunStore(store.folder)]))
     assert table.lines["dice"].isna().all()
     assert f"Dice is known of 4 of 6 rows; `sam-bench rescore {store.folder}" in table.caption
 
@@ -195,7 +198,7 @@ def test_a_users_own_metric_is_null_where_it_does_not_apply(
     assert pd.isna(means["mean"]["never_there"])
     shown = f"{known['found_area'].mean():,.2f}"
     assert shown in out
-    caption = miou_table(select([store]), samples=50).caption
+    caption = miou_table(select([store])).caption
     assert "rescore" not in caption, "it is known of every mask that it applies to"
     results = folder.parent / "results"
     assert main(["report", str(store.folder), "--name", "r", "--results", str(results)]) == 0

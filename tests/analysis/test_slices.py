@@ -16,7 +16,7 @@ def chosen(bench):
 
 @pytest.mark.parametrize("by", ["area", "size", "category", "boundary", "parts"])
 def test_every_mask_is_in_one_group_and_the_means_add_up(bench, chosen, by):
-    section = slice_section(chosen, by, bench.read_sample, samples=200)
+    section = slice_section(chosen, by, bench.read_sample)
     for label, lines in section.lines.groupby("prompt"):
         rows = chosen.rows[chosen.rows["label"] == label]
         assert lines["masks"].sum() == len(rows)
@@ -43,7 +43,7 @@ def test_thirds_are_each_datasets_own(bench):
         bench.run("shapes", "m", "box", images=9),
         bench.run("leaves", "m", "box", images=9),
     ]
-    lines = slice_section(select(runs), "size", None, samples=200).lines
+    lines = slice_section(select(runs), "size", None).lines
     for _, found in lines.groupby("dataset"):
         assert len(found) == 3
         assert found["masks"].max() - found["masks"].min() <= 2
@@ -60,7 +60,7 @@ def test_an_attribute_makes_the_papers_table(bench, row):
         for i in range(30)
     ]  # fmt: skip
     chosen = select([bench.run(prompt="point_1", rows=rows)])
-    section = slice_section(chosen, "attribute:age", None, samples=200)
+    section = slice_section(chosen, "attribute:age", None)
     found = {line["group"]: line for line in section.lines.to_dict("records")}
     assert set(found) == {"young", "older", "middle", "not given"}
     assert found["older"]["miou"] == pytest.approx(0.5)

@@ -19,11 +19,11 @@ def test_classical_tells_the_mean_of_the_rows(
 ) -> None:
     monkeypatch.setattr(result_files, "RESULTS", tmp_path / "figures")
     runs = str(tmp_path / "runs")
-    words = ["--sets", "photos", "--models", "demo", "--pictures", "2", "--results", runs]
+    words = ["--sets", "photos", "--models", "demo", "--pictures", "3", "--results", runs]
     assert classical.main(words) == 0
     text = capsys.readouterr().out
     assert (tmp_path / "figures" / "classical.md").read_text() == text
-    line = next(line for line in text.splitlines() if line.startswith("| photos | demo | 2 |"))
+    line = next(line for line in text.splitlines() if line.startswith("| photos | demo | 3 |"))
     rows = bench.read_runs(results=runs)
     for cell, prompt, step in zip(
         line.split("|")[5:9], ("points", "points", "points", "box"), (1, 3, 9, 1), strict=True
@@ -32,10 +32,10 @@ def test_classical_tells_the_mean_of_the_rows(
         assert cell.split()[0] == f"{100 * mean:.1f}"
 
 
-def test_one_picture_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_pictures_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        classical.main(["--pictures", "1"])
-    assert "an interval needs 2 pictures, found 1" in capsys.readouterr().err
+        classical.main(["--pictures", "2"])
+    assert "an interval needs 3 pictures, found 2" in capsys.readouterr().err
 
 
 @pytest.mark.long

@@ -82,6 +82,7 @@ class Count:
                     prompt="look",
                     protocol=config.protocol.name,
                     step=1,
+                    cluster=case.sample.cluster,
                     truth=truth,
                     guess=guess,
                     off=abs(guess - truth),

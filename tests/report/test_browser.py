@@ -53,7 +53,7 @@ def runs(bench_of_two):
 @pytest.fixture(scope="module")
 def page(bench_of_two, runs):
     out = bench_of_two.results.parent / "report"
-    return write_report(runs, out, read_sample=bench_of_two.read_sample, samples=100).page
+    return write_report(runs, out, read_sample=bench_of_two.read_sample).page
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_every_mask_that_is_opened_is_that_of_its_row(chromium, new_bench, tmp_p
         for prompt, key in (("point_3", f"{model[0]}1"), ("point_1", f"{model[0]}9"),
                             ("box", f"{model[0]}5"))
     ]  # fmt: skip
-    page = write_report(stores, tmp_path / "report", read_sample=bench.read_sample, samples=50).page
+    page = write_report(stores, tmp_path / "report", read_sample=bench.read_sample).page
     chromium.get(page.as_uri())
     found = chromium.execute_script(EVERY_MASK)
     names = {"A model": "zeta", "The other": "alpha"}

@@ -27,7 +27,7 @@ def table(bench, row):
         ]
         title = ROUGH if model == "a" else "B"
         stores.append(bench.run(model=model, prompt="point_1", rows=rows, title=title))
-    return miou_table(select(stores), samples=100)
+    return miou_table(select(stores))
 
 
 def test_csv_has_full_precision_and_reads_back(table):
@@ -38,6 +38,15 @@ def test_csv_has_full_precision_and_reads_back(table):
     assert to_csv(table) == to_csv(table)
 
 
+def test_the_number_of_images_and_the_mark_stand_beside(table):
+    """Four images of a mask each: an interval, marked, and a quarter of the masks in each image."""
+    first = to_markdown(table).splitlines()[2]
+    low, high = (100 * table.lines[f"miou_{end}"].iloc[0] for end in ("low", "high"))
+    assert f" | 4 (4.0, 25 %) | 29.0 ({low:.1f}–{high:.1f})\\* | 29.0 (" in first
+    assert rf",\,{high:.1f}]}}$*" in to_latex(table)
+    assert "Fewer than 30 images" in table.caption
+
+
 def test_best_model_of_a_dataset_is_bold(table):
     first, second = to_markdown(table).splitlines()[2:4]
     assert "**" not in first
@@ -46,20 +55,20 @@ def test_best_model_of_a_dataset_is_bold(table):
 
 
 def test_alone_nothing_is_best(bench, row):
-    table = miou_table(select([bench.run(prompt="point_1", rows=[row()])]), samples=50)
+    table = miou_table(select([bench.run(prompt="point_1", rows=[row()])]))
     assert "**" not in to_markdown(table)
     assert "| 50.0 | – | 30.0 |" in to_markdown(table)
 
 
 def test_equal_models_are_both_best(bench, row):
     stores = [bench.run(model=m, prompt="point_1", rows=[row(model=m)]) for m in ("a", "b")]
-    assert to_markdown(miou_table(select(stores), samples=50)).count("**50.0**") == 2
+    assert to_markdown(miou_table(select(stores))).count("**50.0**") == 2
 
 
 def test_markdown_escapes_what_would_break_a_row(table):
     line = to_markdown(table).splitlines()[2]
     assert r"A&amp;B\_50%\|&lt;b>#1 $x^2~{y}\\\[red\]\*" in line
-    assert line.replace(r"\|", "").count("|") == 9
+    assert line.replace(r"\|", "").count("|") == 10
 
 
 def test_latex_escapes_every_special_character(table):
@@ -108,8 +117,8 @@ def test_protocol_is_a_column_only_where_there_are_several(bench, row):
     stores = [
         bench.run(prompt="point_1", protocol=p, rows=[row(protocol=p)]) for p in ("sam", "sam2")
     ]
-    assert "protocol" not in to_markdown(miou_table(select(stores[:1]), samples=50)).splitlines()[0]
-    table = miou_table(select(stores), samples=50)
+    assert "protocol" not in to_markdown(miou_table(select(stores[:1]))).splitlines()[0]
+    table = miou_table(select(stores))
     assert "| protocol |" in to_markdown(table).splitlines()[0]
     assert table.series("sam_b", "sam2") == "sam_b, sam2"
     assert not pd.isna(table.lines["dataset"]).any()

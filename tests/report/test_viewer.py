@@ -24,7 +24,7 @@ NO_PROMPT = Prompt(np.zeros((0, 2), np.float32), np.zeros(0, np.int64), None)
 
 def viewed(bench, stores, **kind):
     selection = select(stores)
-    return viewer(selection, miou_table(selection, samples=50), bench.read_sample, **kind)
+    return viewer(selection, miou_table(selection), bench.read_sample, **kind)
 
 
 def test_every_mask_of_every_view_is_there_once(bench):
@@ -160,7 +160,7 @@ def test_what_cannot_be_read_is_said_and_the_rest_is_drawn(bench):
         return bench.read_sample(store, image_id)
 
     selection = select([store])
-    found = viewer(selection, miou_table(selection, samples=50), read)
+    found = viewer(selection, miou_table(selection), read)
     assert found["notes"] == ["Some pictures are not available: shapes_001: gone"]
     images = {found["datasets"][0]["image"][int(k.split(":")[1])] for k in found["pictures"]}
     assert images == {0, 2}

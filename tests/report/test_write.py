@@ -26,9 +26,7 @@ def written(tmp_path_factory, new_bench):
         for d, seed in (("shapes", 0), ("nuclei", 40))
         for m, skill in (("sam_b", 1.6), ("grabcut", 0.7))
     ]  # fmt: skip
-    report = write_report(
-        stores, folder / "reports" / "all", read_sample=bench.read_sample, samples=200
-    )
+    report = write_report(stores, folder / "reports" / "all", read_sample=bench.read_sample)
     return bench, stores, report
 
 
@@ -56,7 +54,7 @@ def test_writes_every_file_and_no_other(written):
 def test_the_same_runs_give_the_same_bytes(written):
     bench, stores, report = written
     again = report.folder.with_name("again")
-    write_report(stores[::-1], again, read_sample=bench.read_sample, samples=200)
+    write_report(stores[::-1], again, read_sample=bench.read_sample)
     for path in report.files:
         assert path.read_bytes() == (again / path.relative_to(report.folder)).read_bytes(), path
 
@@ -123,7 +121,7 @@ def test_an_error_leaves_the_earlier_report_as_it_was(written, monkeypatch):
 
     monkeypatch.setattr(style, "save", full_disk)
     with pytest.raises(BenchError, match="no space left"):
-        write_report(stores, report.folder, samples=50)
+        write_report(stores, report.folder)
     assert {path: path.read_bytes() for path in report.files} == before
     assert not list(report.folder.parent.glob(".*"))
 
@@ -132,7 +130,7 @@ def test_a_later_report_removes_only_what_an_earlier_one_wrote(bench, row, tmp_p
     monkeypatch.setattr(writing, "figures", lambda *_: [])
     out = tmp_path / "report"
     store = bench.run(prompt="point_1", rows=[row()])
-    write_report([store], out, samples=50)
+    write_report([store], out)
     (out / "notes.txt").write_text("mine")
     (tmp_path / "outside.txt").write_text("mine")
     stale = out / "figures" / "old.pdf"
@@ -140,7 +138,7 @@ def test_a_later_report_removes_only_what_an_earlier_one_wrote(bench, row, tmp_p
     header = json.loads((out / "report.json").read_text())
     header["files"] += ["figures/old.pdf", "../outside.txt"]
     (out / "report.json").write_text(json.dumps(header))
-    write_report([store], out, samples=50)
+    write_report([store], out)
     assert not stale.exists()
     assert (out / "notes.txt").read_text() == "mine"
     assert (tmp_path / "outside.txt").exists()
@@ -158,13 +156,13 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(bench, row, tmp_path, mon
     (tmp_path / "file").write_text("")
     store = bench.run(prompt="point_1", rows=[row()])
     with pytest.raises(BenchError, match="can't be written"):
-        write_report([store], tmp_path / "file" / "report", samples=50)
+        write_report([store], tmp_path / "file" / "report")
 
 
 def test_report_of_one_mask_without_anything_to_draw(bench, row, tmp_path):
     store = bench.run(prompt="point_1", rows=[row(predicted_ious=[])], partial=True)
     store.write_header({"status": "complete"})
-    report = write_report([store], tmp_path / "report", samples=50)
+    report = write_report([store], tmp_path / "report")
     page = report.page.read_text(encoding="utf-8")
     assert "With point_1, sam_b reaches 50.0 mIoU on shapes." in page
     assert 'id="gallery"' not in page

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.analysis.selection import select
 from bench.cli import main
 from bench.config.component import Component, load_class
 from bench.config.composing import load_configs
@@ -46,6 +47,11 @@ def test_a_fresh_run_has_their_rows_to_the_last_bit(results: Path, tmp_path: Pat
     plain = [frame[columns].astype(str).to_dict("records") for frame in (earlier, fresh)]
     assert plain[0] == plain[1]
     assert len(plain[0]) == 96
+
+
+def test_their_images_stand_alone(results: Path) -> None:
+    rows = select(find_runs(results, ["shapes-*"])).rows
+    assert rows["cluster"].astype(str).tolist() == rows["image_id"].tolist()
 
 
 def test_their_data_is_opened_from_the_address_in_the_header(results: Path) -> None:

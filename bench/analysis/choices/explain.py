@@ -10,9 +10,10 @@ from decimal import Decimal, InvalidOperation
 import pandas as pd
 
 from bench.analysis.choices import what_if as choices
+from bench.analysis.every_row import clusters
 from bench.analysis.selection import label_of, select
-from bench.analysis.stats import Interval, clustered_interval
-from bench.analysis.table import dataset_seed
+from bench.analysis.stats import averages
+from bench.analysis.stats.intervals import Interval
 from bench.store.runs import RunStore, read_runs
 from bench.types import BenchError
 
@@ -76,17 +77,17 @@ def explain(store: RunStore, goal: Goal, *, allow_partial: bool = False) -> Expl
     selection = select([store], allow_partial=allow_partial)
     if not selection.of_masks:
         raise BenchError(f"{store.folder}: no mask is scored in this run")
-    rows = read_runs([store], ["dataset", *choices.COLUMNS])
+    rows = read_runs([store], ["cluster", *choices.COLUMNS])
     areas = choices.predicted_areas(rows)
     rows = rows if areas is None else rows.assign(predicted_area=areas)
-    labels = _labels(store, rows)
+    labels, over_images = _labels(store, rows), selection.over_images(selection.rows)
     usual = max(labels)
     steps = [usual, *sorted(set(rows["step"]) - {usual})]
     numbers = pd.DataFrame(
         [
             {"step": labels.get(step, f"step {step}"), **dataclasses.asdict(choice), "miou": mean}
             for step in steps
-            for choice, mean in choices.numbers(_latest(rows, step))
+            for choice, mean in choices.numbers(_latest(rows, step), over_images)
         ]
     )
     numbers["miou"] *= 100
@@ -100,11 +101,10 @@ def explain(store: RunStore, goal: Goal, *, allow_partial: bool = False) -> Expl
     keys = numbers[order[:3]].assign(**{name: changes[name] for name in CHOICES})
     nearest = numbers.loc[keys.sort_values(order, kind="stable").index].reset_index(drop=True)
     default = _latest(rows, usual)
+    found = averages(default["iou"], default["image_id"], clusters(default))
     return Explanation(
         run=store.folder.name,
-        default=clustered_interval(
-            default["iou"], default["image_id"], seed=dataset_seed(0, rows["dataset"].iloc[0])
-        ),
+        default=found.of(over_images),
         defaults=defaults,
         singles=_singles(numbers, changes),
         combinations=nearest[[*CHOICES, "miou", "distance", "changed"]],

@@ -32,16 +32,17 @@ class Choice:
     min_area: str
 
 
-def numbers(rows: pd.DataFrame) -> Iterator[tuple[Choice, float]]:
+def numbers(rows: pd.DataFrame, over_images: bool = False) -> Iterator[tuple[Choice, float]]:
     """Every combination with its mean in [0, 1], the default first.
 
     ``rows`` has one row per mask with `COLUMNS`, ``image_id`` and the ``predicted_area`` of
-    ``predicted_areas``. A smallest area that leaves out no mask, or all, is no choice.
+    ``predicted_areas``. By default the mean is over masks, or ``over_images`` if the protocol says
+    so. A smallest area that leaves out no mask, or all, is no choice.
     """
     areas = rows["area"].to_numpy(dtype=np.float64)
     weights = {
         (average, label): _weights(rows, average, areas >= least)
-        for average in _averages(rows)
+        for average in _averages(rows, over_images)
         for label, least in _least_areas(areas)
     }
     for candidate, ious in _candidates(rows):
@@ -102,11 +103,12 @@ def _metrics(rows: pd.DataFrame, candidate: str, ious: Values) -> Iterator[tuple
         yield "boundary_iou", rows["boundary_iou"].to_numpy(dtype=np.float64)
 
 
-def _averages(rows: pd.DataFrame) -> Iterator[str]:
+def _averages(rows: pd.DataFrame, over_images: bool) -> Iterator[str]:
     """Over masks; over each image's or category's mean; weighted by area; pixels in one pool."""
-    yield "masks"
     if rows["image_id"].nunique() > 1:
-        yield "images"
+        yield from ("images", "masks") if over_images else ("masks", "images")
+    else:
+        yield "masks"
     if rows["category"].notna().all() and rows["category"].nunique() > 1:
         yield "categories"
     yield "area"

@@ -10,18 +10,20 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import notes
+from bench.analysis.comparing.pairing import MASK, differences_of, paired_rows
+from bench.analysis.comparing.wording import P_NOTE, apart
 from bench.analysis.selection import Selection, part, select, shown_titles
 from bench.analysis.stats import (
-    Float64Array,
-    clustered_draws_together,
+    Averages,
+    averages,
+    clusters_needed,
     holm,
-    images_needed,
-    p_value,
-    percentile_bounds,
+    mean_averages,
     win_rate,
 )
-from bench.analysis.table import SERIES, dataset_seed, overall
-from bench.analysis.words import points
+from bench.analysis.stats.intervals import warn_of_draws
+from bench.analysis.table import SERIES, bounds, mean_of, overall
+from bench.analysis.words import FEW_NOTE, INTERVAL, MARK, SIZES, points
 from bench.config.labels import distinct
 from bench.protocol import all_choices
 from bench.store.runs import RunStore
@@ -32,20 +34,33 @@ EFFECT = 0.005
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """A difference, and the share of masks on which the first side is better."""
+
+    delta: Averages
+    wins: Averages
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """``a`` minus ``b``, per prompt label and dataset, on the same masks.
 
     ``table`` has a row per prompt label and dataset, and one per label over all datasets where
     there are several (``dataset`` null, each dataset weighs the same): ``prompt, dataset, masks,
-    images, miou_a, miou_b, delta, low, high, p, p_holm, win_rate, win_low, win_high,
-    images_needed, left_out``. IoUs and differences are in [0, 1], bounds are 95 %, ``p_holm`` is
-    corrected over the datasets of a label, ``images_needed`` is for a difference of half a point;
-    null where one image tells nothing, and for a measure that is not shown in points. ``pairs`` has
-    a row per label and common mask: ``label, dataset, image_id, mask_id, iou_a, iou_b, step_a,
-    step_b, run_a, run_b``. Where another measure than the IoU ``leads``, its names stand for
-    ``iou`` and ``miou``. ``further`` has such a table for each further measure that was computed of
-    all masks of both sides, over the common ones that it applies to on both. ``datasets`` maps a
-    dataset's name to the title that is shown.
+    images, clusters, effective, largest`` (as in ``Table``), ``miou_a, miou_b, delta, low, high``,
+    the difference over images (``delta_images, delta_images_low, delta_images_high``), ``few``,
+    ``p`` (``Averages.p``), ``p_holm, win_rate, win_low, win_high, images_needed, left_out``. IoUs
+    and differences are in [0, 1], bounds are 95 %, ``p_holm`` is corrected over the datasets of a
+    label, ``images_needed`` (clusters, where images belong together) is for a difference of half a
+    point; null where nothing can be told, and for a measure that is not shown in points. ``pairs``
+    has a row per label and common mask: ``label, dataset, image_id, mask_id, cluster, iou_a, iou_b,
+    step_a, step_b, run_a, run_b``. ``datasets`` maps a dataset's name to the title that is shown.
+    ``found`` has what the lines are made of, by (label, dataset), the mean's under the dataset "":
+    the differences and the wins, see ``Averages``. ``over_images`` says whether both protocols take
+    the mean over images; then ``miou`` and ``delta`` are such means. Where another measure than the
+    IoU ``leads``, its names stand for ``iou`` and ``miou``. ``further`` has such a table for each
+    further measure that was computed of all masks of both sides, over the common ones that it
+    applies to on both.
     """
 
     a: str
@@ -56,6 +71,8 @@ class Comparison:
     caption: str
     sides: tuple[Selection, Selection]
     datasets: Mapping[str, str]
+    found: Mapping[tuple[str, str], Pair]
+    over_images: bool = False
     leads: Measure = IOU
     further: tuple[tuple[Measure, pd.DataFrame], ...] = ()
 
@@ -66,8 +83,8 @@ def compare(
     *,
     allow_mixed: bool = False,
     allow_partial: bool = False,
-    samples: int = 10_000,
-    seed: int = 0,
+    samples: object = None,
+    seed: object = None,
 ) -> Comparison:
     """The paired comparison of two sides, each the runs of one model under one protocol.
 
@@ -76,20 +93,15 @@ def compare(
     Raises ``BenchError`` for a side that holds several models or protocols, for what ``select``
     refuses, where no mask is common, and, unless ``allow_mixed``, where the sides saw other data,
     followed another protocol or computed in another precision; the caption then says so.
+    ``samples`` and ``seed``, which intervals needed in earlier releases, are taken and do nothing.
     """
-    (found,) = compare_all(
-        [a, b], allow_mixed=allow_mixed, allow_partial=allow_partial, samples=samples, seed=seed
-    )
+    warn_of_draws(samples, seed)
+    (found,) = compare_all([a, b], allow_mixed=allow_mixed, allow_partial=allow_partial)
     return found
 
 
 def compare_all(
-    sides: Sequence[Sequence[RunStore]],
-    *,
-    allow_mixed: bool = False,
-    allow_partial: bool = False,
-    samples: int = 10_000,
-    seed: int = 0,
+    sides: Sequence[Sequence[RunStore]], *, allow_mixed: bool = False, allow_partial: bool = False
 ) -> list[Comparison]:
     """The first side against each of the others; a side has one name in all of them.
 
@@ -98,7 +110,7 @@ def compare_all(
     selections = [select(side, allow_partial=allow_partial) for side in sides]
     names, titles = _names(selections), shown_titles(selections, "dataset")
     return [
-        _compared((selections[0], other), (names[0], name), titles, allow_mixed, samples, seed)
+        _compared((selections[0], other), (names[0], name), titles, allow_mixed)
         for other, name in zip(selections[1:], names[1:], strict=True)
     ]
 
@@ -108,8 +120,6 @@ def _compared(
     names: tuple[str, str],
     titles: Mapping[str, str],
     allow_mixed: bool,
-    samples: int,
-    seed: int,
 ) -> Comparison:
     sides, unasked = _facing(sides, names)
     mixed = list(_mixed(*sides))
@@ -117,24 +127,19 @@ def _compared(
         raise BenchError(f"{names[0]} and {names[1]} can't be compared: {mixed[0]}; --allow-mixed")
     pairs = _pairs(*sides)
     leads, further = sides[0].leads, _common_measures(sides, pairs)
-
-    def table_of(measure: Measure) -> pd.DataFrame:
-        of = [f"{measure.name}_a", f"{measure.name}_b"]
-        blocks = [
-            _block(label, pairs[pairs["label"] == label], sides, measure, samples, seed)
-            for label in sides[0].labels
-            if pairs.loc[pairs["label"] == label, of].notna().all(axis=1).any()
-        ]
-        return pd.concat(blocks, ignore_index=True)
-
-    table = table_of(leads)
+    over_images = all(side.over_images(side.rows) for side in sides)
+    table, found = _table(pairs, sides, leads, over_images)
     notes = [*unasked, *(f"Mixed: {reason}." for reason in mixed)]
-    caption = " ".join([_caption(leads, samples), *notes, *dict.fromkeys(_side_notes(sides))])
+    caption = " ".join(
+        [_caption(leads, table, over_images), *notes, *dict.fromkeys(_side_notes(sides))]
+    )
     gaps = (pairs[f"{leads.name}_a"] - pairs[f"{leads.name}_b"]).groupby(pairs["label"])
     same = {str(label) for label, gap in gaps if not gap.any()}
-    answer = tuple(_answer(table, *names, leads, titles, same))
-    others = tuple((measure, table_of(measure)) for measure in further)
-    return Comparison(*names, table, pairs, answer, caption, sides, titles, leads, others)
+    answer = tuple(_answer(table, found, *names, leads, over_images, titles, same))
+    others = tuple((each, _table(pairs, sides, each, over_images)[0]) for each in further)
+    return Comparison(
+        *names, table, pairs, answer, caption, sides, titles, found, over_images, leads, others
+    )
 
 
 def _facing(
@@ -263,7 +268,7 @@ def _facts(side: Selection, fact: str) -> set[str]:
     return {str(facts[fact]) for facts in found if fact in facts}
 
 
-_KEY = ["label", "dataset", "image_id", "mask_id"]
+_KEY = ["label", *MASK]
 
 
 def _pairs(a: Selection, b: Selection) -> pd.DataFrame:
@@ -273,13 +278,29 @@ def _pairs(a: Selection, b: Selection) -> pd.DataFrame:
             "different tasks"
         )
     both = {m.name for m in a.further} & {m.name for m in b.further}
-    columns = [*_KEY, a.leads.name, "step", "run", *sorted(both)]
-    pairs: pd.DataFrame = a.rows[columns].merge(
-        b.rows[columns], on=_KEY, suffixes=("_a", "_b"), validate="one_to_one"
-    )
+    columns = [*_KEY, "cluster", a.leads.name, "step", "run", *sorted(both)]
+    pairs = paired_rows(a.rows[columns], b.rows[columns], _KEY)
     if pairs.empty:
         raise BenchError("the two sides have no mask with the same prompt in common")
     return pairs
+
+
+def _table(
+    pairs: pd.DataFrame,
+    sides: tuple[Selection, Selection],
+    measure: Measure,
+    over_images: bool,
+) -> tuple[pd.DataFrame, dict[tuple[str, str], Pair]]:
+    """The lines of every prompt label, and what they are made of."""
+    blocks: list[pd.DataFrame] = []
+    found: dict[tuple[str, str], Pair] = {}
+    for label in sides[0].labels:
+        of_label = pairs[pairs["label"] == label]
+        if of_label[[f"{measure.name}_a", f"{measure.name}_b"]].notna().all(axis=1).any():
+            block, made = _block(label, of_label, sides, measure, over_images)
+            blocks.append(block)
+            found |= {(label, dataset): pair for dataset, pair in made.items()}
+    return pd.concat(blocks, ignore_index=True), found
 
 
 def _block(
@@ -287,90 +308,92 @@ def _block(
     pairs: pd.DataFrame,
     sides: tuple[Selection, Selection],
     measure: Measure,
-    samples: int,
-    seed: int,
-) -> pd.DataFrame:
+    over_images: bool,
+) -> tuple[pd.DataFrame, dict[str, Pair]]:
     """The lines of one prompt label: a line per dataset and, of several, their mean."""
     name, mean = measure.name, measure.mean
     sign = 1 if measure.better == "higher" else -1
+    deltas = differences_of(pairs, measure)
     lines: list[dict[str, Any]] = []
-    draws: list[Float64Array] = []
-    for dataset, common in pairs.groupby("dataset"):
+    made: dict[str, Pair] = {}
+    for dataset, common in pairs.groupby("dataset", observed=True):
         found = common.dropna(subset=[f"{name}_a", f"{name}_b"])
         if found.empty:
             continue
-        a, b = found[f"{name}_a"], found[f"{name}_b"]
-        wins = win_rate(sign * a, sign * b)
-        columns = np.stack([a, b, wins], axis=1)
-        drawn = clustered_draws_together(
-            columns, found["image_id"], samples=samples, seed=dataset_seed(seed, str(dataset))
-        )
-        drawn[:, 1] = drawn[:, 0] - drawn[:, 1]
-        draws.append(drawn[:, 1:])
-        delta = a - b
+        wins = win_rate(sign * found[f"{name}_a"], sign * found[f"{name}_b"])
+        won = averages(wins, found["image_id"], found["cluster"])
+        pair = made[str(dataset)] = Pair(deltas[str(dataset)], won)
         sizes = [int(((s.rows["label"] == label) & (s.rows["dataset"] == dataset)).sum())
                  for s in sides]  # fmt: skip
-        means = columns.mean(axis=0)
         lines.append(
             {
                 "dataset": str(dataset),
-                "masks": len(found),
-                "images": found["image_id"].nunique(),
-                f"{mean}_a": means[0],
-                f"{mean}_b": means[1],
-                "win_rate": means[2],
-                "images_needed": images_needed(delta, found["image_id"], EFFECT)
-                if measure.is_share
-                else None,
+                **{f"{mean}_{s}": mean_of(found, f"{name}_{s}", over_images) for s in "ab"},
+                "images_needed": clusters_needed(pair.delta, EFFECT) if measure.is_share else None,
                 "left_out": sum(sizes) - 2 * len(common),
             }
-            | _intervals(draws[-1])
+            | _numbers(pair, over_images)
         )
     for line, corrected in zip(lines, holm([line["p"] for line in lines]), strict=True):
         line["p_holm"] = corrected
     if len(lines) > 1:
-        lines.append(_mean(lines, draws, mean))
+        made[""] = Pair(
+            mean_averages([each.delta for each in made.values()]),
+            mean_averages([each.wins for each in made.values()]),
+        )
+        sums = {side: float(np.mean([line[f"{mean}_{side}"] for line in lines])) for side in "ab"}
+        lines.append(
+            {
+                "dataset": None,
+                **{f"{mean}_{side}": value for side, value in sums.items()},
+                "images_needed": None,
+                "left_out": sum(line["left_out"] for line in lines),
+            }
+            | _numbers(made[""], over_images)
+        )
     frame = pd.DataFrame(lines).assign(prompt=label)
-    frame["delta"] = frame[f"{mean}_a"] - frame[f"{mean}_b"]
     types = dict.fromkeys(_BOUNDS, "Float64") | {"images_needed": "Int64"}
     shown = [*_BEFORE, f"{mean}_a", f"{mean}_b", *_BEHIND]
-    block: pd.DataFrame = frame[shown].astype(types)
-    return block
+    block: pd.DataFrame = frame.reindex(columns=shown).astype(types)
+    return block, made
 
 
-_BEFORE = ("prompt", "dataset", "masks", "images")
-_BEHIND = ("delta", "low", "high", "p", "p_holm", "win_rate", "win_low", "win_high",
-           "images_needed", "left_out")  # fmt: skip
-_BOUNDS = ("low", "high", "p", "p_holm", "win_low", "win_high")
+_BEFORE = ("prompt", "dataset", "masks", "images", "clusters", "effective", "largest")
+_BEHIND = ("delta", "low", "high", "delta_images", "delta_images_low", "delta_images_high", "few",
+           "p", "p_holm", "win_rate", "win_low", "win_high", "images_needed",
+           "left_out")  # fmt: skip
+_BOUNDS = ("effective", "largest", "low", "high", "delta_images_low", "delta_images_high", "p",
+           "p_holm", "win_low", "win_high")  # fmt: skip
 
 
-def _intervals(draws: Float64Array) -> dict[str, float | None]:
-    """Of the draws (samples, 2) of the difference and of the win rate."""
-    low, high = percentile_bounds(draws[:, 0])
-    win_low, win_high = percentile_bounds(draws[:, 1])
-    p = p_value(draws[:, 0])
-    return {"low": low, "high": high, "p": p, "win_low": win_low, "win_high": win_high}
-
-
-def _mean(
-    lines: Sequence[Mapping[str, Any]], draws: Sequence[Float64Array], mean: str
-) -> dict[str, Any]:
-    """The line over datasets: the i-th draws of independent datasets make a draw of the mean."""
-    known = all(len(each) for each in draws)
-    drawn = np.mean(draws, axis=0) if known else np.empty((0, 2))
-    averages = {
-        name: float(np.mean([line[name] for line in lines]))
-        for name in (f"{mean}_a", f"{mean}_b", "win_rate")
+def _numbers(pair: Pair, over_images: bool) -> dict[str, Any]:
+    """What a line says of a difference and of the wins."""
+    masks, delta, wins = pair.delta.masks, pair.delta.of(over_images), pair.wins.of(over_images)
+    return {
+        "masks": masks.n,
+        "images": pair.delta.images.n,
+        "clusters": masks.clusters,
+        "effective": masks.effective,
+        "largest": masks.largest,
+        "delta": delta.mean,
+        "low": delta.low,
+        "high": delta.high,
+        **bounds("delta_images", pair.delta.images),
+        "few": delta.few,
+        "p": pair.delta.p,
+        "win_rate": wins.mean,
+        "win_low": wins.low,
+        "win_high": wins.high,
     }
-    sums = {name: sum(line[name] for line in lines) for name in ("masks", "images", "left_out")}
-    return averages | sums | _intervals(drawn) | {"dataset": None, "images_needed": None}
 
 
 def _answer(
     table: pd.DataFrame,
+    found: Mapping[tuple[str, str], Pair],
     a: str,
     b: str,
     leads: Measure,
+    over_images: bool,
     titles: Mapping[str, str],
     same: Collection[str],
 ) -> Iterator[str]:
@@ -378,33 +401,21 @@ def _answer(
 
     Under the labels ``same`` no mask has another number.
     """
-    signed, shown = leads.signed, leads.shown
-    word = f" {leads.word}" if leads.word else ""
     for label, lines in table.groupby("prompt", sort=False):
-        line = overall(lines)
-        span = "" if pd.isna(line["low"]) else f" ({signed(line['low'])} to {signed(line['high'])})"
-        own = lines["dataset"].dropna()
+        line, own = overall(lines), lines["dataset"].dropna()
         where = f"over {len(own)} datasets" if len(own) > 1 else f"on {titles[own.item()]}"
+        delta = found[str(label), "" if len(own) > 1 else str(own.item())].delta
+        said = apart(delta, leads, over_images, f" {where}")
         if label in same:
             yield f"{label}: {a} and {b} give the same numbers {where}."
-        elif pd.isna(line["low"]):
-            yield (
-                f"{label}: {a} minus {b} is {signed(line['delta'])}{word} {where}, "
-                "from too few images for an interval."
-            )
-        elif line["low"] <= 0 <= line["high"]:
+        elif said.verdict is None:
             hint = _hint(lines, titles) if leads.is_iou else ""
-            yield (
-                f"{label}: {a} and {b} can't be told apart {where}: "
-                f"{signed(line['delta'])}{word}{span}.{hint}"
-            )
+            yield f"{label}: {a} and {b} {said.unclear}.{hint}"
         else:
-            ahead, behind = (a, b) if leads.is_ahead(line["delta"]) else (b, a)
-            bounds = sorted((abs(line["low"]), abs(line["high"])))
-            span = f" ({shown(bounds[0])} to {shown(bounds[1])})"
+            ahead, behind = (a, b) if said.verdict == "ahead" else (b, a)
             yield (
-                f"{label}: {ahead} leads {behind} {where} by {shown(abs(line['delta']))}"
-                f"{word}{span}; {a} is better on {points(line['win_rate'])} % of the masks."
+                f"{label}: {ahead} leads {behind} {where} by {said.by}; {a} is better on "
+                f"{points(line['win_rate'])} % of the masks."
             )
 
 
@@ -414,19 +425,21 @@ def _hint(lines: pd.DataFrame, titles: Mapping[str, str]) -> str:
     if known.empty:
         return ""
     most = known.loc[known["images_needed"].astype(int).idxmax()]
-    if most["images_needed"] <= most["images"]:
-        return " Half a point would have been seen."
+    if most["images_needed"] <= most["clusters"]:
+        return " Half a point would probably have been seen."
     needed = int(most["images_needed"])
-    return f" To see half a point, {titles[most['dataset']]} needs about {needed:,} images."
+    what = "images" if most["clusters"] == most["images"] else "clusters of images"
+    return f" To see half a point, {titles[most['dataset']]} needs about {needed:,} {what}."
 
 
-def _caption(leads: Measure, samples: int) -> str:
+def _caption(leads: Measure, table: pd.DataFrame, over_images: bool) -> str:
     unit = f", in {leads.word}," if leads.word else ""
+    average = ", over images' means," if over_images else ""
+    few = f" {MARK} {FEW_NOTE}" if table["few"].any() else ""
     return (
-        f"{leads.title} and its difference{unit} on the masks that both sides have; 95 % intervals "
-        f"from {samples:,} bootstrap samples over images, the same images for both sides. p: "
-        "two-sided, corrected over datasets (Holm). Wins: the share of masks on which A is "
-        "better, ties count half."
+        f"{leads.title} and its difference{unit}{average} on the masks that both sides have, with "
+        f"a {INTERVAL}.{few} {P_NOTE} It is corrected over datasets (Holm). Wins: the share of "
+        f"masks on which A is better, ties count half. {SIZES}"
     )
 
 

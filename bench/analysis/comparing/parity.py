@@ -8,12 +8,14 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analysis.comparing.pairing import differences_of, paired_rows
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection, select
-from bench.analysis.stats import paired_interval
-from bench.analysis.words import signed
+from bench.analysis.stats.intervals import VERDICT
+from bench.analysis.table import bounds
+from bench.analysis.words import INTERVAL, signed
 from bench.store.runs import RunStore, read_runs
-from bench.types import BenchError
+from bench.types import IOU, BenchError
 from bench.types.rle import read_counts
 
 MARGIN = 0.002
@@ -47,29 +49,25 @@ def parity(
     named: str,
     *,
     allow_partial: bool = False,
-    samples: int = 10_000,
 ) -> Parity:
     """The runs of some models in two modes, under the same prompts on the same images.
 
-    A line has ``dataset, model, protocol, prompt, masks, images, miou_reference, miou_mode, delta,
-    low, high`` (ΔmIoU, 95 % over images), ``changed`` (the share of masks that differ in a pixel
-    or more), ``moved`` (the mean size of a mask's change in IoU) and ``emptied`` (masks that the
-    mode leaves empty and the reference doesn't). Raises
-    ``BenchError`` where no mask is in both, or the runs kept no masks.
+    A line has ``dataset, model, protocol, prompt, masks, images, clusters, miou_reference,
+    miou_mode, delta, low, high`` (ΔmIoU with its 95 % interval), the same over images
+    (``delta_images, delta_images_low, delta_images_high``), ``changed`` (the share of masks that
+    differ in a pixel or more), ``moved`` (the mean size of a mask's change in IoU) and ``emptied``
+    (masks that the mode leaves empty and the reference doesn't). Raises ``BenchError`` where no
+    mask is in both, or the runs kept no masks.
     """
     usual = select(reference, allow_partial=allow_partial)
-    rows = _rows(usual, reference).merge(
-        _rows(select(mode, allow_partial=allow_partial), mode),
-        on=_KEY,
-        suffixes=("", "_mode"),
-        validate="one_to_one",
-    )
+    other = select(mode, allow_partial=allow_partial)
+    rows = paired_rows(_rows(other, mode), _rows(usual, reference), _KEY)
     if rows.empty:
         raise BenchError("the two modes have no mask in common")
-    if rows[["mask_rle", "mask_rle_mode"]].isna().any(axis=None):
+    if rows[["mask_rle_a", "mask_rle_b"]].isna().any(axis=None):
         raise BenchError("parity compares masks, and these runs kept none (runtime.keep_masks)")
     lines = [
-        {**dict(zip(_SERIES, map(str, key), strict=True)), **_line(part, samples)}
+        {**dict(zip(_SERIES, map(str, key), strict=True)), **_line(str(key[0]), part)}
         for key, part in rows.groupby(_SERIES, sort=False, observed=True)
     ]
     titles = {kind: usual.titles(kind) for kind in ("dataset", "model")}
@@ -80,8 +78,9 @@ def parity(
     section = Section(
         "parity",
         f"Parity of {named}",
-        f"ΔmIoU is the mode minus the reference, in points, with a 95 % interval over images; safe "
-        f"where all of it lies within ±{100 * MARGIN:g}. Changed: masks that differ in a pixel or "
+        f"ΔmIoU is the mode minus the reference, in points, with a {INTERVAL}; safe where all of "
+        f"it, and of that of the mean over images, lies within ±{100 * MARGIN:g}, and there are "
+        f"{VERDICT} images. Changed: masks that differ in a pixel or "
         "more. Emptied: masks that only the mode leaves empty.",
         ("dataset", *several, "prompt", "reference", "mode", "ΔmIoU", "changed", "mean |ΔIoU|",
          "emptied", "masks", "images"),
@@ -96,28 +95,29 @@ def _rows(selection: Selection, stores: Sequence[RunStore]) -> pd.DataFrame:
     """The reported steps with their masks."""
     masks = read_runs(stores, ["mask_rle"])
     joined = selection.rows.merge(masks, on=["run", "image_id", "mask_id", "step"])
-    kept: pd.DataFrame = joined[[*_KEY, "iou", "mask_rle"]]
+    kept: pd.DataFrame = joined[[*_KEY, "cluster", "iou", "mask_rle"]]
     return kept
 
 
-def _line(rows: pd.DataFrame, samples: int) -> dict[str, Any]:
-    images = rows["image_id"].tolist()
-    found = paired_interval(rows["iou_mode"], rows["iou"], images, samples=samples)
-    changed = rows[rows["mask_rle"] != rows["mask_rle_mode"]]
+def _line(dataset: str, rows: pd.DataFrame) -> dict[str, Any]:
+    found = differences_of(rows, IOU)[dataset]
+    changed = rows[rows["mask_rle_a"] != rows["mask_rle_b"]]
     return {
-        "miou_reference": float(rows["iou"].mean()),
-        "miou_mode": float(rows["iou_mode"].mean()),
-        "delta": found.mean,
-        "low": found.low,
-        "high": found.high,
+        "miou_reference": float(rows["iou_b"].mean()),
+        "miou_mode": float(rows["iou_a"].mean()),
+        "delta": found.masks.mean,
+        "low": found.masks.low,
+        "high": found.masks.high,
         "changed": len(changed) / len(rows),
-        "moved": float((rows["iou_mode"] - rows["iou"]).abs().mean()),
+        "moved": float((rows["iou_a"] - rows["iou_b"]).abs().mean()),
         "emptied": sum(
             _is_empty(after) and not _is_empty(before)
-            for before, after in zip(changed["mask_rle"], changed["mask_rle_mode"], strict=True)
+            for before, after in zip(changed["mask_rle_b"], changed["mask_rle_a"], strict=True)
         ),
-        "masks": found.n,
-        "images": found.clusters,
+        "masks": found.masks.n,
+        "images": found.images.n,
+        "clusters": found.masks.clusters,
+        **bounds("delta_images", found.images),
     }
 
 
@@ -133,9 +133,15 @@ def _verdict(lines: Sequence[dict[str, Any]]) -> str:
         return "safe"
     if any(abs(line["delta"]) > MARGIN for line in lines):
         return "unsafe"
-    bounds = [line[side] for line in lines for side in ("low", "high")]
-    shown = all(bound is not None and abs(bound) <= MARGIN for bound in bounds)
-    return "safe" if shown else "not shown"
+    moved = [line for line in lines if line["changed"]]
+    shown = all(
+        line[end] is not None and abs(line[end]) <= MARGIN for line in moved for end in _ENDS
+    )
+    enough = all(line["clusters"] >= VERDICT for line in lines)
+    return "safe" if shown and enough else "not shown"
+
+
+_ENDS = ("low", "high", "delta_images_low", "delta_images_high")
 
 
 def _sentences(named: str, verdict: str, lines: Sequence[dict[str, Any]]) -> list[str]:
@@ -147,8 +153,8 @@ def _sentences(named: str, verdict: str, lines: Sequence[dict[str, Any]]) -> lis
     said = {
         "safe": f"{named} is safe here: the largest change of mIoU is {where}.",
         "unsafe": f"{named} is not safe: mIoU changes by {where}.",
-        "not shown": f"{named} is not shown to be safe: {where}, and the interval reaches beyond "
-        f"±{100 * MARGIN:g}; take more images.",
+        "not shown": f"{named} is not shown to be safe: {where}, and too few images keep the "
+        f"interval within ±{100 * MARGIN:g}; take more.",
     }
     return [said[verdict]]
 

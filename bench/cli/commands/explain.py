@@ -94,7 +94,7 @@ def _sentences(found: Explanation, goal: Goal) -> list[str]:
     gap = goal.points / 100 - own
     said = f"This run: {points(own)}"
     if low is None or high is None:
-        said += " (one image: no interval)"
+        said += " (too few images for an interval)"
     else:
         said += f" ({points(low)}–{points(high)})"
     said += f". Target: {goal.points:g}, {signed(gap)} from it"

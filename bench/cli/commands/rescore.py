@@ -86,8 +86,10 @@ def _table(
     from rich.markup import escape
     from rich.table import Table
 
+    from bench.analysis.words import INTERVAL, with_bounds
+
     table = Table(box=None, header_style="bold")
-    table.caption = "Means over masks, shares ×100, with 95 % intervals over images."
+    table.caption = f"Means over masks, shares ×100, with a {INTERVAL}."
     table.caption_justify = "left"
     several = ["protocol"] if means["protocol"].nunique() > 1 else []
     names = ["dataset", "prompt", "model", *several, "metric"]
@@ -97,8 +99,7 @@ def _table(
         table.add_column(name, justify="right")
     for line in means.to_dict("records"):
         shown = measures[str(line["metric"])].shown
-        interval = f" ({shown(line['low'])}–{shown(line['high'])})"
-        mean = shown(line["mean"]) + (interval if line["images"] > 1 else "")
+        mean = with_bounds(shown(line["mean"]), shown(line["low"]), shown(line["high"]))
         said = [titles.get(name, {}).get(line[name], str(line[name])) for name in names]
         table.add_row(*map(escape, said), f"{line['masks']:,}", f"{line['images']:,}", mean)
     return table

@@ -6,12 +6,10 @@ import math
 import struct
 import zlib
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from bench.data.formats.files import need_package
 from bench.data.formats.pictures import LabelArray
 from bench.types import BenchError
 
@@ -30,19 +28,16 @@ _BROKEN = (
 )  # fmt: skip
 
 
-def need_matlab(what: str) -> ModuleType:
-    """``scipy.io``; ``BenchError`` where scipy isn't installed."""
-    return need_package("scipy.io", what)
-
-
-def load_variable(io: ModuleType, file: Path, name: str, shape: tuple[int, ...]) -> Any:
+def load_variable(file: Path, name: str, shape: tuple[int, ...]) -> Any:
     """A variable of a ``.mat`` file, structs as objects; ``BenchError`` naming the file.
 
     ``shape`` is the picture's: a file that unfolds into far more than its labels is not decoded.
     """
+    from scipy.io import loadmat  # takes a tenth of a second to import
+
     try:
         _refuse_packed(file, SMALL + BYTES_PER_PIXEL * math.prod(shape))
-        content = io.loadmat(file, struct_as_record=False, squeeze_me=False)
+        content = loadmat(file, struct_as_record=False, squeeze_me=False)
     except FileNotFoundError:
         raise BenchError(f"{file}: no such file") from None
     # What scipy raises on broken files; it documents none of it.

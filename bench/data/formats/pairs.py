@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.data.formats.files import hash_files, locate_folder
-from bench.data.formats.patterns import check_patterns, find_chosen, find_partners, strays
+from bench.data.formats.patterns import (
+    check_patterns,
+    cluster_of,
+    find_chosen,
+    find_partners,
+    strays,
+)
 from bench.data.oddities import Tally
 from bench.types import BenchError, Site
 
@@ -52,6 +58,10 @@ class Pairs:
         if image_id not in self.files:
             raise BenchError(f"{self.folder}: there is no image with the id {image_id!r}")
         return self.pictures[image_id], self.files[image_id]
+
+    def cluster(self, image_id: str) -> str | None:
+        """What the image belongs to by the words of the pattern."""
+        return cluster_of(self._patterns[0], image_id)
 
     def fingerprint(self, image_ids: Sequence[str] | None = None, also: Sequence[Path] = ()) -> str:
         """A hash of the names and sizes in bytes of the pairs, and of further files."""

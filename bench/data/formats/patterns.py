@@ -3,7 +3,8 @@
 ``{id}``, and any other word in braces, stands for a name without "/", the same wherever it is
 repeated; ``*``, ``?`` and ``**/`` are those of a shell. An image's id is what the words stand for,
 in the order in which they first appear, with "/" between: ``{city}/{id}_rgb.png`` finds
-``bochum/001_rgb.png`` as the image ``bochum/001``.
+``bochum/001_rgb.png`` as the image ``bochum/001``. The words ``{video}``, ``{scene}`` and
+``{slide}`` also say what an image belongs to (``Sample.cluster``).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bench.data.formats.files import check_inside, id_order, locate_file
 from bench.types import BenchError, Site
 
 _WORD = re.compile(r"\{([a-z_]+)\}")
+_BELONGS_TO = frozenset({"video", "scene", "slide"})
 
 
 def check_pattern(name: str, pattern: str) -> None:
@@ -151,6 +153,17 @@ def fill_pattern(text: str, pattern: str, image_id: str) -> str:
     """
     values = _values(pattern, image_id)
     return _WORD.sub(lambda match: values[match[1]], text)
+
+
+def cluster_of(pattern: str, image_id: str) -> str | None:
+    """What the image belongs to by the words of the pattern; none where it stands alone.
+
+    >>> cluster_of("JPEGImages/{video}/{id}.jpg", "goat/00000"), cluster_of("{id}.jpg", "1")
+    ('goat', None)
+    """
+    values = _values(pattern, image_id)
+    found = [value for word, value in values.items() if word in _BELONGS_TO]
+    return "/".join(found) or None
 
 
 def listed_ids(listed: str, folder: Path, pattern: str, site: Site) -> list[str]:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.data.formats.files import check_sizes
-from bench.data.formats.matlab import labels_of, load_variable, need_matlab
+from bench.data.formats.matlab import labels_of, load_variable
 from bench.data.formats.pairs import Pairs
 from bench.data.formats.pictures import read_picture
 from bench.data.oddities import Oddity
@@ -34,7 +34,7 @@ class Bsds:
     patterns inside it (``bench.data.formats.patterns``). ``attributes`` tell the ``annotator``,
     from "1" in the file's order; the numbers of different pictures are not the same people.
 
-    Needs scipy. Raises ``BenchError`` without it, and as ``Pairs`` does.
+    Raises ``BenchError`` as ``Pairs`` does.
     """
 
     def __init__(
@@ -45,7 +45,6 @@ class Bsds:
         *,
         site: Site,
     ) -> None:
-        self._io = need_matlab("BSDS500")
         self._most = site.max_pixels
         self._pairs = Pairs(folder, images, annotations, site=site)
 
@@ -61,7 +60,7 @@ class Bsds:
         """
         picture, file = self._pairs.of(image_id)
         image = read_picture(picture, pixel_limit=self._most)
-        people = np.ravel(load_variable(self._io, file, "groundTruth", image.shape[:2]))
+        people = np.ravel(load_variable(file, "groundTruth", image.shape[:2]))
         if people.size == 0:
             raise BenchError(f"{file}: 'groundTruth' is empty, nobody segmented the picture")
         targets = []

@@ -65,6 +65,7 @@ class Hypersim:
     def read(self, image_id: str) -> Sample:
         """The rendering and its instances by number; ``mask_id`` is "<image_id>/<number>".
 
+        Its ``cluster`` is the scene.
         Raises ``BenchError`` naming the file that can't be read or isn't of the picture's size.
         """
         if image_id not in self._known:
@@ -77,7 +78,7 @@ class Hypersim:
             Target(f"{image_id}/{number}", mask)
             for number, mask in masks_of_values(labels, skip=[-1])
         ]
-        return Sample(image_id, image, targets)
+        return Sample(image_id, image, targets, cluster=self._pairs.cluster(image_id))
 
     def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
         """A hash of the names and sizes in bytes of the pictures and HDF5 files."""

@@ -18,7 +18,13 @@ import cv2
 import numpy as np
 
 from bench.data.formats.files import hash_files, locate_folder
-from bench.data.formats.patterns import check_patterns, find_chosen, find_partners, strays
+from bench.data.formats.patterns import (
+    check_patterns,
+    cluster_of,
+    find_chosen,
+    find_partners,
+    strays,
+)
 from bench.data.formats.pictures import Exif, LabelArray, read_labels, read_picture
 from bench.data.oddities import Oddity, Tally
 from bench.types import BenchError, Mask, Sample, Site, Target
@@ -118,7 +124,8 @@ class LabelImage:
             else:
                 targets.append(Target(f"{image_id}/{value}", mask, category))
         ignore = np.isin(labels, ignored) if ignored else None
-        return Sample(image_id, image, targets, ignore)
+        cluster = cluster_of(self._patterns[0], image_id)
+        return Sample(image_id, image, targets, ignore, cluster)
 
     def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
         """A hash of the names and sizes in bytes of the pictures and label images."""

@@ -20,6 +20,7 @@ import numpy as np
 from bench.data.formats.files import hash_files, locate_folder
 from bench.data.formats.patterns import (
     check_patterns,
+    cluster_of,
     fill_pattern,
     find_chosen,
     find_of_ids,
@@ -111,7 +112,8 @@ class MaskFolder:
             mask = Mask.from_dense((levels > self._threshold) & ~unknown)
             targets[mask_id] = Target(mask_id, mask)
         ignore = ignored if self._ignore else None
-        return Sample(image_id, image, list(targets.values()), ignore)
+        cluster = cluster_of(self._patterns[0], image_id)
+        return Sample(image_id, image, list(targets.values()), ignore, cluster)
 
     def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
         """A hash of the names and sizes in bytes of the pictures and their masks."""

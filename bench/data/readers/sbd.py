@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from bench.data.formats.files import check_sizes
-from bench.data.formats.matlab import labels_of, load_variable, need_matlab
+from bench.data.formats.matlab import labels_of, load_variable
 from bench.data.formats.pairs import Pairs
 from bench.data.formats.pictures import read_picture
 from bench.data.oddities import Oddity
@@ -42,8 +42,7 @@ class Sbd:
     ``folder`` is relative to ``site.datasets`` unless absolute; ``images`` and ``annotations`` are
     patterns inside it (``bench.data.formats.patterns``), ``listed`` is the split's list of ids.
 
-    Needs scipy. Raises ``BenchError`` without it, as ``Pairs`` does, and where a listed file is
-    missing.
+    Raises ``BenchError`` as ``Pairs`` does, and where a listed file is missing.
     """
 
     def __init__(
@@ -55,7 +54,6 @@ class Sbd:
         site: Site,
         listed: str | None = "val.txt",
     ) -> None:
-        self._io = need_matlab("SBD")
         self._most = site.max_pixels
         self._pairs = Pairs(folder, images, annotations, site=site, listed=listed)
 
@@ -70,7 +68,7 @@ class Sbd:
         """
         picture, file = self._pairs.of(image_id)
         image = read_picture(picture, pixel_limit=self._most)
-        truth = np.ravel(load_variable(self._io, file, "GTinst", image.shape[:2]))[0]
+        truth = np.ravel(load_variable(file, "GTinst", image.shape[:2]))[0]
         labels = labels_of(file, truth, "Segmentation")
         check_sizes(image, picture, (labels.shape[0], labels.shape[1]), file)
         classes = _classes(file, truth)

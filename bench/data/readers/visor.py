@@ -79,7 +79,7 @@ class Visor:
         return list(self._ids)
 
     def read(self, image_id: str) -> Sample:
-        """The frame and its annotations in the file's order.
+        """The frame and its annotations in the file's order; its ``cluster`` is the video.
 
         ``mask_id`` is "<image_id>/<n>", n the annotation's place from 0. Raises ``BenchError``
         naming the file that can't be read.
@@ -105,7 +105,7 @@ class Visor:
             name = annotation.get("name")
             category = None if name is None else str(name)
             targets.append(Target(f"{image_id}/{number}", mask, category, attributes=attributes))
-        return Sample(image_id, image, targets)
+        return Sample(image_id, image, targets, cluster=frame.video)
 
     def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
         """A hash of the JSON files' names and sizes and of the frames'."""
@@ -156,7 +156,7 @@ class Visor:
                 raise BenchError(f"{file}: the frame {image_id!r} is listed twice")
             path = _WORD.sub(lambda match: words[match[1]], pattern)
             check_inside(path, f"{file}: the frame")
-            self._frames[image_id] = _Frame(number, place, path)
+            self._frames[image_id] = _Frame(number, place, path, video)
 
         try:
             text = decode_json(file.read_bytes())
@@ -186,8 +186,9 @@ def _is_annotation(written: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """Which file lists a frame, at which place of its text, and where the picture lies."""
+    """Which file lists a frame, at which place of its text, where it lies, and its video."""
 
     file: int
     place: int
     path: str
+    video: str

@@ -72,7 +72,7 @@ class YoutubeVis:
         return list(self._ids)
 
     def read(self, image_id: str) -> Sample:
-        """The frame and the objects in it, in the file's order.
+        """The frame and the objects in it, in the file's order; its ``cluster`` is the video's id.
 
         ``mask_id`` is "<image_id>/<the annotation's id>". Raises ``BenchError`` naming the file
         where the frame can't be read, its size isn't the video's, or a mask can't be decoded.
@@ -110,7 +110,7 @@ class YoutubeVis:
                     file_area=area_of(_of_frame(annotation.get("areas"), frame.number)),
                 )
             )
-        return Sample(image_id, image, targets)
+        return Sample(image_id, image, targets, cluster=frame.video)
 
     def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
         """A hash of the JSON's content and of the frames' names and sizes in bytes."""

@@ -16,7 +16,7 @@ from bench.report.figures.figures import Drawing, curve_columns, own_figure, ser
 from bench.report.tables.paper_tables import TABLES
 from bench.types import BenchError, Step
 
-Draw: TypeAlias = Callable[[Selection, Table, int], Iterator[Drawing]]
+Draw: TypeAlias = Callable[[Selection, Table], Iterator[Drawing]]
 
 _ONE = str(Step(1))
 
@@ -35,9 +35,7 @@ def check_figure(name: str | None, allow_modules: Sequence[str] = ()) -> None:
     )
 
 
-def paper_figure(
-    name: str | None, selection: Selection, table: Table, samples: int
-) -> list[Drawing]:
+def paper_figure(name: str | None, selection: Selection, table: Table) -> list[Drawing]:
     """The paper's figure of that name; none for a table or no name.
 
     Raises ``BenchError`` where the runs lack what the figure shows.
@@ -48,10 +46,10 @@ def paper_figure(
     if not selection.leads.is_iou:
         raise BenchError(f"{name} is drawn of IoUs, these runs measure {selection.leads.title}")
     with style.figure_style():
-        return list(FIGURES[name](selection, table, samples))
+        return list(FIGURES[name](selection, table))
 
 
-def _fig9a(selection: Selection, table: Table, samples: int) -> Iterator[Drawing]:
+def _fig9a(selection: Selection, table: Table) -> Iterator[Drawing]:
     """The best model against each other one, per dataset, at one point."""
     series = ranking(table, _ONE) if _ONE in selection.labels else []
     if len(series) < 2:
@@ -60,7 +58,7 @@ def _fig9a(selection: Selection, table: Table, samples: int) -> Iterator[Drawing
     best = table.series(*series[0])
     gain = looks[best].colour
     for number, other in enumerate(series[1:], start=1):
-        found = difference(selection, Side(series[0], _ONE), Side(other, _ONE), samples=samples)
+        found = difference(selection, Side(series[0], _ONE), Side(other, _ONE))
         frame = found.datasets.assign(dataset=found.datasets["dataset"].map(dict(table.datasets)))
         behind = table.series(*other)
         bars = "; ".join(
@@ -82,7 +80,7 @@ def _fig9a(selection: Selection, table: Table, samples: int) -> Iterator[Drawing
 
 
 def _over_points(letter: str, first: str) -> Draw:
-    def draw(selection: Selection, table: Table, samples: int) -> Iterator[Drawing]:
+    def draw(selection: Selection, table: Table) -> Iterator[Drawing]:
         lines = _whole(table)
         lines = lines[[selection.steps[str(label)].only_clicks for label in lines["prompt"]]]
         if lines["n_points"].nunique() < 2:
@@ -99,7 +97,7 @@ def _over_points(letter: str, first: str) -> Draw:
     return draw
 
 
-def _fig13_encoders(selection: Selection, table: Table, samples: int) -> Iterator[Drawing]:
+def _fig13_encoders(selection: Selection, table: Table) -> Iterator[Drawing]:
     lines = _scaled(selection, table, "encoder_parameters")
     ticks = [
         f"{name}\n{millions(size)}" for name, size in zip(lines["series"], lines["x"], strict=True)
@@ -113,7 +111,7 @@ def _fig13_encoders(selection: Selection, table: Table, samples: int) -> Iterato
     )
 
 
-def _fig13_data(selection: Selection, table: Table, samples: int) -> Iterator[Drawing]:
+def _fig13_data(selection: Selection, table: Table) -> Iterator[Drawing]:
     lines = _scaled(selection, table, "data_share")
     yield Drawing(
         "paper_fig13_data",

@@ -13,7 +13,7 @@ import pandas as pd
 import bench
 from bench.analysis.comparing.comparison import Comparison
 from bench.analysis.section import Section
-from bench.analysis.words import DASH, definitions, points
+from bench.analysis.words import DASH, MARK, counted, definitions, points
 from bench.report.figures import plots, plots_compare, style
 from bench.report.figures.figures import Drawing, listed
 from bench.report.pages.folder import PAGE, records, report_folder
@@ -56,10 +56,12 @@ class PairGroup:
     notes: tuple[str, ...]
 
 
+_HEADS = ("difference", "over images", "p", "wins of the first", "masks", "images")
+
+
 def section(found: Comparison, number: int) -> Section:
     """The table of a comparison as it is shown."""
-    heads = ("prompt", "dataset", found.a, found.b, "difference", "p", "wins of the first",
-             "masks", "images")  # fmt: skip
+    heads = ("prompt", "dataset", found.a, found.b, *_HEADS)
     lines = found.table.to_dict("records")
     rows = tuple(_cells(line, found.leads, found.datasets) for line in lines)
     name = "comparison" if number == 0 else f"comparison_{number + 1}"
@@ -70,8 +72,7 @@ def section(found: Comparison, number: int) -> Section:
 
 def further_section(found: Comparison, number: int) -> Iterator[Section]:
     """The table of the further measures that both sides have, where there are any."""
-    heads = ("measure", "prompt", "dataset", found.a, found.b, "difference", "p",
-             "wins of the first", "masks", "images")  # fmt: skip
+    heads = ("measure", "prompt", "dataset", found.a, found.b, *_HEADS)
     rows = [
         (measure.title, *_cells(line, measure, found.datasets))
         for measure, table in found.further
@@ -101,17 +102,25 @@ def _cells(line: Mapping[Any, Any], measure: Measure, titles: Mapping[str, str])
         "mean over datasets" if pd.isna(line["dataset"]) else titles[line["dataset"]],
         measure.shown(line[f"{measure.mean}_a"]),
         measure.shown(line[f"{measure.mean}_b"]),
-        _bounded(measure.signed, line["delta"], line["low"], line["high"]),
+        _bounded(measure.signed, line, "delta", "low", "high") + MARK * _marked(line),
+        _bounded(measure.signed, line, *(f"delta_images{end}" for end in ("", "_low", "_high"))),
         DASH if pd.isna(corrected) else f"{corrected:.{4 if corrected < 0.01 else 2}f}",
-        _bounded(points, line["win_rate"], line["win_low"], line["win_high"]),
+        _bounded(points, line, "win_rate", "win_low", "win_high"),
         f"{line['masks']:,}",
-        f"{line['images']:,}",
+        counted(*(line[name] for name in ("images", "clusters", "effective", "largest"))),
     )
 
 
-def _bounded(show: Callable[[float], str], value: float, low: float, high: float) -> str:
+def _bounded(
+    show: Callable[[float], str], line: Mapping[Any, Any], name: str, low: str, high: str
+) -> str:
     """A number with its interval, where there is one; "to" stays clear beside a minus."""
-    return show(value) if pd.isna(low) else f"{show(value)} ({show(low)} to {show(high)})"
+    value, ends = show(line[name]), (line[low], line[high])
+    return value if pd.isna(ends[0]) else f"{value} ({show(ends[0])} to {show(ends[1])})"
+
+
+def _marked(line: Mapping[Any, Any]) -> bool:
+    return bool(line["few"]) and not pd.isna(line["low"])
 
 
 def write_comparison(

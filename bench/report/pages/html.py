@@ -16,7 +16,7 @@ from markupsafe import Markup
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection, part
 from bench.analysis.table import Table
-from bench.analysis.words import points
+from bench.analysis.words import MARK, points
 from bench.report.figures import style
 from bench.report.pictures import overlay
 from bench.report.pictures.gallery import RANKS, Group
@@ -58,6 +58,7 @@ def render(
         caption=_unbroken([table.caption, *_identity(selection)]),
         lines=[_Line(line, values) for line, values in _lines(table)],
         track=_track(table),
+        mark=MARK,
         leads=table.leads,
         items=table.items,
         further_measures=table.further,

@@ -28,19 +28,19 @@ REPORT_VERSION = 1
 
 def write(request: Request, out: Path) -> Report:
     """What ``bench.report.write_report`` promises."""
-    read_sample, samples = request.read_sample, request.samples
+    read_sample = request.read_sample
     check_figure(request.figure, request.allow_modules)
     selection = select(request.stores, allow_partial=request.allow_partial)
-    table = miou_table(selection, allow_partial=request.allow_partial, samples=samples)
+    table = miou_table(selection, allow_partial=request.allow_partial)
     sections = tuple(further_tables(selection, table, request))
-    compared = differences(selection, table, samples=samples)
-    sentences = answer(selection, table, compared, samples=samples)
+    compared = differences(selection, table)
+    sentences = answer(selection, table, compared)
     pictured = read_sample if selection.of_masks else None
     groups = None if pictured is None else gallery(selection, pictured)
     named = request.figure or ""
     own = [own_figure(named, request.allow_modules)] if "." in named else []
     taken: set[str] = set()
-    papers = partial(paper_figure, request.figure, selection, table, samples)
+    papers = partial(paper_figure, request.figure, selection, table)
     drawings = [
         *drawn(named, papers, taken),
         *figures(selection, table, compared, own, taken),

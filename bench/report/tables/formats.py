@@ -12,7 +12,7 @@ import rich.markup
 import rich.table
 
 from bench.analysis.table import Table
-from bench.analysis.words import DASH
+from bench.analysis.words import DASH, MARK, counted, with_bounds
 from bench.types import Measure
 
 
@@ -20,10 +20,11 @@ from bench.types import Measure
 class Cells:
     """One line of a table as it is shown: IoUs ×100 with one decimal.
 
-    ``value`` is the mean of what leads, with its bounds; ``further`` the table's other measures, in
-    its order, with the number that one applies to where that isn't all. ``best`` marks the best
-    value of a dataset and prompt among several series; ``first`` the first line of its dataset;
-    ``mean`` a mean over datasets.
+    ``value`` is the mean of what leads, with its bounds, ``few`` marks them; ``over_images`` is the
+    mean over images with its own; ``further`` the table's other measures, in its order, with the
+    number that one applies to where that isn't all. ``best`` marks the best value of a dataset and
+    prompt among several series; ``first`` the first line of its dataset; ``mean`` a mean over
+    datasets.
     """
 
     dataset: str
@@ -35,6 +36,8 @@ class Cells:
     value: str
     low: str
     high: str
+    few: bool
+    over_images: str
     further: tuple[str, ...]
     best: bool
     first: bool
@@ -44,7 +47,7 @@ class Cells:
 def cells(table: Table) -> Iterator[Cells]:
     """The lines of a table as they are shown, in its order."""
     leads = table.leads
-    best = _best(table.lines, leads)
+    best, images = _best(table.lines, leads), f"{leads.mean}_images"
     previous: str | None = None
     for line, is_best in zip(table.lines.to_dict("records"), best, strict=True):
         mean = pd.isna(line["dataset"])
@@ -55,10 +58,16 @@ def cells(table: Table) -> Iterator[Cells]:
             model=table.models[line["model"]],
             protocol=line["protocol"],
             masks=f"{line['masks']:,}",
-            images=f"{line['images']:,}",
+            images=counted(*(line[name] for name in _SIZES)),
             value=leads.shown(line[leads.mean]),
             low=leads.shown(line[f"{leads.mean}_low"]),
             high=leads.shown(line[f"{leads.mean}_high"]),
+            few=bool(line["few"]),
+            over_images=with_bounds(
+                leads.shown(line[images]),
+                leads.shown(line[f"{images}_low"]),
+                leads.shown(line[f"{images}_high"]),
+            ),
             further=tuple(_with_count(measure, line) for measure in table.further),
             best=bool(is_best),
             first=title != previous,
@@ -72,6 +81,9 @@ def _with_count(measure: Measure, line: Mapping[Any, Any]) -> str:
     shown, count = measure.shown(line[measure.mean]), line.get(measure.count)
     whole = count is None or pd.isna(count) or count == line["masks"]
     return shown if whole else f"{shown} ({count:,})"
+
+
+_SIZES = ("images", "clusters", "effective", "largest")
 
 
 def _best(lines: pd.DataFrame, leads: Measure) -> pd.Series[bool]:
@@ -92,7 +104,7 @@ def to_markdown(table: Table) -> str:
 
     No character of a name can break out of its cell or start markup.
     """
-    heads, rows = _grid(table, escape_markdown, _interval, lambda text: f"**{text}**")
+    heads, rows = _grid(table, escape_markdown, _starred, lambda text: f"**{text}**")
     left = 3 + _several_protocols(table)
     rule = ["---" if i < left else "--:" for i in range(len(heads))]
     lines = [f"| {' | '.join(row)} |" for row in (heads, rule, *rows)]
@@ -166,13 +178,14 @@ def _grid(
     """The heads and the escaped cells, the same columns for every format."""
     several = _several_protocols(table)
     heads = ["dataset", "prompt", "model", *(["protocol"] if several else [])]
-    heads += [table.items, "images", table.leads.title, *(m.title for m in table.further)]
+    heads += [table.items, "images", table.leads.title, "over images"]
+    heads += [measure.title for measure in table.further]
     rows = []
     for line in cells(table):
         names = [line.dataset, line.prompt, line.model, *([line.protocol] if several else [])]
         counts = [escape(text) for text in (*names, line.masks, line.images)]
         value = show(line, bold(line.value) if line.best else line.value)
-        rows.append([*counts, value, *map(escape, line.further)])
+        rows.append([*counts, value, *map(escape, (line.over_images, *line.further))])
     return [escape(head) for head in heads], rows
 
 
@@ -181,11 +194,18 @@ def _several_protocols(table: Table) -> bool:
 
 
 def _interval(line: Cells, value: str) -> str:
-    return value if line.low == DASH else f"{value} ({line.low}–{line.high})"
+    return with_bounds(value, line.low, line.high, line.few)
+
+
+def _starred(line: Cells, value: str) -> str:
+    """As ``_interval``, the mark escaped for Markdown, in which a bare star starts markup."""
+    plain = with_bounds(value, line.low, line.high)
+    return plain + escape_markdown(MARK) * (line.few and plain != value)
 
 
 def _subscript(line: Cells, value: str) -> str:
-    return value if line.low == DASH else rf"{value}$_{{[{line.low},\,{line.high}]}}$"
+    bounds = rf"$_{{[{line.low},\,{line.high}]}}${MARK * line.few}"
+    return value if line.low == DASH else value + bounds
 
 
 _LATEX: dict[str, str | int | None] = {

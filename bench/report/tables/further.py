@@ -18,15 +18,15 @@ from bench.report.tables.paper_tables import paper_table
 
 def further_tables(selection: Selection, table: Table, request: Request) -> Iterator[Section]:
     """Every table that the rows allow, in the order in which a report shows them."""
-    read_sample, samples = request.read_sample, request.samples
-    yield from paper_table(request.figure, selection, request.by, read_sample, samples=samples)
+    read_sample = request.read_sample
+    yield from paper_table(request.figure, selection, request.by, read_sample)
     if not selection.leads.is_iou:
         return
-    clicks = list(noc_section(selection, samples=samples))
+    clicks = list(noc_section(selection))
     yield from clicks
     yield from _published(selection, [table.lines, *(section.lines for section in clicks)])
     for key in dict.fromkeys(request.by):
-        yield slice_section(selection, key, read_sample, samples=samples)
+        yield slice_section(selection, key, read_sample)
 
 
 def _published(selection: Selection, tables: Sequence[pd.DataFrame]) -> Iterator[Section]:

@@ -10,7 +10,7 @@ import pandas as pd
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection
 from bench.analysis.slices import UNKNOWN, slice_section
-from bench.analysis.words import DASH, points
+from bench.analysis.words import DASH, FEW_NOTE, MARK, points
 from bench.store.runs import RunStore
 from bench.types import BenchError, Sample
 
@@ -25,8 +25,6 @@ def paper_table(
     selection: Selection,
     by: Sequence[str],
     read_sample: ReadSample | None,
-    *,
-    samples: int = 10_000,
 ) -> Iterator[Section]:
     """The table of that name; nothing for another name.
 
@@ -39,7 +37,7 @@ def paper_table(
     keys = [*dict.fromkeys(by)] or [f"attribute:{name}" for name in _attributes(selection)]
     found = pd.concat(
         [
-            slice_section(selection, key, read_sample, samples=samples).lines.assign(
+            slice_section(selection, key, read_sample).lines.assign(
                 attribute=key.removeprefix("attribute:")
             )
             for key in keys
@@ -60,7 +58,8 @@ def paper_table(
         rows.append((*said, *shown, f"{masks:,}"))
     left_out = int(found.loc[found["group"] == UNKNOWN, "masks"].sum())
     note = (
-        "mIoU in points ± half of the 95 % interval over images; the table's file has both bounds."
+        "mIoU in points ± half of the 95 % interval over images; the table's file has both bounds. "
+        f"{MARK} {FEW_NOTE}"
     )
     if left_out:
         note += f" {left_out:,} scores of masks without the attribute are left out."
@@ -89,4 +88,4 @@ def _plus_minus(line: dict[str, Any]) -> str:
     if pd.isna(line["miou_low"]):
         return points(line["miou"])
     half = (line["miou_high"] - line["miou_low"]) / 2
-    return f"{points(line['miou'])} ± {points(half)}"
+    return f"{points(line['miou'])} ± {points(half)}{MARK * bool(line['few'])}"

@@ -51,6 +51,22 @@ def name(request):
     return request.param
 
 
+CLUSTERS = {
+    "ovis": {"af48b2f9/img_0000001": "1", "af48b2f9/img_0000002": "1"},
+    "visor": dict.fromkeys(["P01_107_frame_0000000007", "P01_107_frame_0000000049"], "P01_107"),
+    "davis_2016": {"blackswan/00000": "blackswan"},
+    "hypersim": {"ai_001_010/cam_00/0003": "ai_001_010", "ai_055_001/cam_00/0003": "ai_055_001"},
+}
+"""What images belong to, where the layout tells: videos and scenes. Others stand alone."""
+
+
+def test_frames_belong_to_their_video(name, tmp_path):
+    truth = OFFICIAL[name](tmp_path)
+    reader = opened(name, tmp_path)
+    found = {image_id: reader.read(image_id).cluster for image_id in truth}
+    assert found == CLUSTERS.get(name, dict.fromkeys(truth))
+
+
 def test_masks_are_the_truth_pixel_by_pixel(name, tmp_path):
     truth = OFFICIAL[name](tmp_path)
     reader = opened(name, tmp_path)
