@@ -176,6 +176,24 @@ def table(lines: Sequence[Line], a: str, b: str) -> str:
     return "\n".join(text) + "\n"
 
 
+def page(found: Mapping[str, Sequence[Line]], model: str) -> str:
+    """All lines as Markdown."""
+    return "\n".join(
+        [
+            f"# Protocols against their sources, {date.today().isoformat()}", "",
+            f"`python benchmarks/protocol_fidelity.py`, model `{model}`; IoUs in points.",
+            "", "Our runs beside each source written anew as a plain loop, but for what the "
+            "protocol leaves:", "", table(found["rules"], "ours", "plain loop"),
+            "What protocols leave: the plain loop with the source's line beside the one without:",
+            "", table(found["left"], "with it", "without"),
+            "At most 64 annotations an image, the mean that is expected (\"equal masks\": of "
+            "images with no more than 64):", "", table(found["drawn"], "64 drawn", "all"),
+            "Protocols whose version rose, beside their version 1:",
+            "", table(found["moved"], "version 2", "version 1"),
+        ]
+    )  # fmt: skip
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """The command; see the module."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -194,20 +212,7 @@ def main(words: Sequence[str] | None = None) -> int:
         found["moved"] += moved(*asked)
         if name == "photos":
             found["rules"] += fidelity(*asked)
-    text = "\n".join(
-        [
-            f"# Protocols against their sources, {date.today().isoformat()}", "",
-            f"`python benchmarks/protocol_fidelity.py`, model `{options.model}`; IoUs in points.",
-            "", "Our runs beside each source written anew as a plain loop, but for what the "
-            "protocol leaves:", "", table(found["rules"], "ours", "plain loop"),
-            "What protocols leave: the plain loop with the source's line beside the one without:",
-            "", table(found["left"], "with it", "without"),
-            "At most 64 annotations an image, the mean that is expected (\"equal masks\": of "
-            "images with no more than 64):", "", table(found["drawn"], "64 drawn", "all"),
-            "Protocols whose version rose, beside their version 1:",
-            "", table(found["moved"], "version 2", "version 1"),
-        ]
-    )  # fmt: skip
+    text = page(found, options.model)
     result_files.write(options.name, text, **{k: [asdict(x) for x in v] for k, v in found.items()})
     sys.stdout.write(text)
     return 0

@@ -84,7 +84,11 @@ class Clicker:
         off = grid.of_ignore(ignore)
         click = None
         if self.min_error == 1 or _errors(wanted, found, off) >= self.min_error:
-            before = clicked if grid.target is None else np.rint(clicked / np.float32(grid.step))
+            before = (
+                clicked
+                if grid.target is None
+                else np.rint(clicked / np.array(grid.step, np.float32))
+            )
             click = self.place_next(wanted, found, off, before, rng)
         return self.without_error if click is None else (_in_the_image(grid, click[0]), click[1])
 

@@ -90,6 +90,21 @@ def test_every_picture_has_words(written):
     assert page.count('role="img"') == len(drawn(written[2]))
 
 
+def test_every_line_of_the_page_has_its_numbers_over_images(written):
+    report = written[2]
+    page = report.page.read_text(encoding="utf-8")
+    shown = re.findall(r'data-label="over images" data-sort="([^"]+)">([^<]+)<', page)
+    lines = report.table.lines
+    assert sorted(float(value) for value, _ in shown) == sorted(lines["miou_images"])
+    cells = {float(value): text for value, text in shown}
+    for line in lines.to_dict("records"):
+        ends = [f"{100 * line[f'miou_images{end}']:.1f}" for end in ("", "_low", "_high")]
+        plain = "{} ({}–{})".format(*ends) if line["miou_images_low"] > 0 else ends[0]
+        assert cells[line["miou_images"]] == plain
+    marks = page.count("*</span>")
+    assert marks == int((lines["few"] & lines["miou_low"].notna()).sum()) > 0
+
+
 def test_caption_says_what_is_missing(written):
     report = written[2]
     for name in ("table.md", "table.tex", "index.html"):
