@@ -233,3 +233,12 @@ def test_chessboard_max_equals_the_convolutions_of_kornia() -> None:
         assert found == plain_chessboard(dense)
         elsewhere += found != placement.distance_max(Mask.from_dense(dense), RNG)
     assert elsewhere > 20
+
+
+def test_depths_past_1024_pixels_are_exact_whole_numbers() -> None:
+    region = np.zeros((2121, 2190), bool)
+    region[7:2108, 5:2182] = True  # 2101 × 2177: its middle row lies 1051 from both long sides
+    assert placement.deepest(region) == placement.Depth(5 + 1050, 7 + 1050, 1051**2)
+    middle = np.array([[5 + x, 7 + 1050] for x in range(1050, 1127)], dtype=np.float32)
+    beside = placement.deepest(region, middle)
+    assert beside == placement.Depth(5 + 1049, 7 + 1049, 1050**2)

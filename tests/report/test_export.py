@@ -8,16 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_runs import Bench
 from finished import disk_run, one_line
 from pycocotools import mask as coco_mask
 
 from bench.cli import main
 from bench.data.opening import samples_of_runs
 from bench.models.disk import Disk
+from bench.report.export import export_coco
 from bench.scoring.metrics.iou import iou
 from bench.scoring.score import upscale
 from bench.store.runs import read_runs
-from bench.types import Mask, Prompt, Site
+from bench.types import Mask, MaskRow, Prompt, Site
 
 
 @pytest.fixture
@@ -120,3 +122,21 @@ def test_one_run_with_masks_is_needed(folder: Path, capsys: pytest.CaptureFixtur
         assert main(["export", pattern, "--coco", str(path), "--results", results]) == 2
         assert says in one_line(capsys.readouterr().err)
     assert not path.exists()
+
+
+def test_a_mask_without_a_predicted_iou_has_no_score(
+    bench: Bench, row: Callable[..., MaskRow], tmp_path: Path
+) -> None:
+    given = [
+        ([0.25, 0.5], 0, 0.25), ([0.25, 0.5], 1, 0.5), ([0.25, 0.5], 2, None), ([], 0, None),
+        ([], None, None), ([0.25], None, None),
+    ]  # fmt: skip
+    rle = Mask.from_dense(np.eye(6, 8, dtype=bool)).to_rle()
+    rows = [
+        row(mask_id=f"{n}", predicted_ious=scores, selected=chosen, mask_rle=rle)
+        for n, (scores, chosen, _) in enumerate(given)
+    ]
+    path = tmp_path / "ours.json"
+    assert export_coco(bench.run(prompt="point_1", rows=rows), path) == len(given)
+    found = {entry["mask_id"]: entry["score"] for entry in json.loads(path.read_text())}
+    assert found == {n: score for n, (_, _, score) in enumerate(given)}

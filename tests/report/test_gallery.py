@@ -9,7 +9,7 @@ from bench.analysis.selection import select
 from bench.report.pictures import overlay
 from bench.report.pictures.gallery import gallery, pick
 from bench.report.pictures.overlay import draw, encode, is_small, overview, window
-from bench.types import Mask, Prompt
+from bench.types import Mask, Prompt, Sample, Target
 
 
 def dense(shape, *boxes):
@@ -196,3 +196,20 @@ def test_gallery_notices_other_data(bench):
     assert group[0].notes == (
         "Some pictures are not available: the data has changed since the run.",
     )
+
+
+def test_a_picture_has_the_predicted_iou_of_the_selected_mask_or_none(bench, row):
+    given = {
+        "several": ([0.25, 0.5, 0.75], 1, 0.5), "one": ([0.25], 0, 0.25), "none": ([], None, None),
+        "unsaid": ([float("nan")], 0, None),
+    }  # fmt: skip
+    mask = Mask.from_dense(dense((6, 8), (1, 1, 4, 3)))
+    sample = Sample("i", GREY[:6, :8], [Target(name, mask) for name in given])
+    rows = [
+        row(mask_id=name, predicted_ious=scores, selected=chosen, mask_rle=mask.to_rle())
+        for name, (scores, chosen, _) in given.items()
+    ]
+    selection = select([bench.run(prompt="point_1", rows=rows)])
+    (group,) = gallery(selection, lambda _store, _image: sample)
+    found = {p.mask_id: p.predicted_iou for shown in group.pictures.values() for p in shown}
+    assert found == {name: predicted for name, (_, _, predicted) in given.items()}

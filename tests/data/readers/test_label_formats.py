@@ -53,6 +53,32 @@ def test_what_cityscapes_ignores_is_no_target(tmp_path):
     assert open_official("cityscapes", tmp_path).read(f"lindau/{stem}").targets == []
 
 
+def test_every_class_of_cityscapes_has_its_published_name(tmp_path):
+    """Those of ``cityscapesscripts/helpers/labels.py`` that are not ``ignoreInEval``."""
+    OFFICIAL["cityscapes"](tmp_path)
+    stem = "lindau_000000_000019"
+    file = tmp_path / f"cityscapes/gtFine/val/lindau/{stem}_gtFine_instanceIds.png"
+    labels = np.zeros((HEIGHT, WIDTH), np.uint16)
+    labels.flat[:34] = range(34)
+    labels.flat[34:68] = [1000 * number + 7 for number in range(34)]
+    save(file, labels)
+    published = [
+        "unlabeled", "ego vehicle", "rectification border", "out of roi", "static", "dynamic",
+        "ground", "road", "sidewalk", "parking", "rail track", "building", "wall", "fence",
+        "guard rail", "bridge", "tunnel", "pole", "polegroup", "traffic light", "traffic sign",
+        "vegetation", "terrain", "sky", "person", "rider", "car", "truck", "bus", "caravan",
+        "trailer", "train", "motorcycle", "bicycle",
+    ]  # fmt: skip
+    ignored = {0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30}
+    counted = [number for number in range(34) if number not in ignored]
+    sample = open_official("cityscapes", tmp_path).read(f"lindau/{stem}")
+    assert {target.mask_id: target.category for target in sample.targets} == {
+        f"{sample.image_id}/{value}": published[number]
+        for number in counted
+        for value in (number, 1000 * number + 7)
+    }
+
+
 ADE = "ADE20K_2021_17_01/images/ADE/validation/urban/street/ADE_val_00000001"
 
 

@@ -91,6 +91,12 @@ def test_wrong_arguments_are_refused_when_opened(options):
         Shapes(site=SITE, **options)
 
 
+def test_the_ends_of_the_ranges_are_allowed():
+    for count in (1, 100_000):
+        reader = Shapes(count=count, seed=0, objects=1, sizes=[[32, 32]], site=SITE)
+        assert len(reader.ids()) == count
+
+
 def test_at_most_so_many_objects_of_a_scene_count():
     whole, few = Shapes(6, objects=1000, site=Site()), Shapes(6, objects=3, site=Site())
     numbers = []

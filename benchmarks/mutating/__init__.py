@@ -1,0 +1,1 @@
+"""What ``benchmarks/mutations.py`` is made of."""
