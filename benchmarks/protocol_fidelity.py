@@ -181,7 +181,8 @@ def page(found: Mapping[str, Sequence[Line]], model: str) -> str:
     return "\n".join(
         [
             f"# Protocols against their sources, {date.today().isoformat()}", "",
-            f"`python benchmarks/protocol_fidelity.py`, model `{model}`; IoUs in points.",
+            f"`python benchmarks/protocol_fidelity.py --data FOLDER`, model `{model}`; "
+            "IoUs in points.",
             "", "Our runs beside each source written anew as a plain loop, but for what the "
             "protocol leaves:", "", table(found["rules"], "ours", "plain loop"),
             "What protocols leave: the plain loop with the source's line beside the one without:",

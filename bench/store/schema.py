@@ -88,8 +88,9 @@ COLUMNS: Mapping[str, pa.DataType] = {field.name: field.type for field in SCHEMA
 
 SHOWN = frozenset({
     "run", "label", "carried", "has_box", "predicted_iou", "group", "measure", "order",
-    "datasets", "masks", "images", "delta", "low", "high", "p", "p_holm", "win_rate", "win_low",
-    "win_high", "images_needed", "left_out",
+    "datasets", "masks", "images", "clusters", "effective", "largest", "few", "over_images",
+    "delta", "low", "high", "delta_images", "delta_images_low", "delta_images_high", "p", "p_holm",
+    "win_rate", "win_low", "win_high", "images_needed", "left_out",
 })  # fmt: skip
 """Columns that reports and comparisons put beside those of rows."""
 
@@ -99,5 +100,6 @@ def taken_columns(row: type[Row], measures: Iterable[Measure]) -> frozenset[str]
 
     ``measures`` are those that the rows have whatever metrics are asked for.
     """
-    own = [name for m in measures for name in (m.name, m.mean, f"{m.mean}_low", f"{m.mean}_high")]
-    return SHOWN.union(schema_of(row).names, own)
+    means = [f"{m.mean}{over}" for m in measures for over in ("", "_images")]
+    own = [f"{mean}{end}" for mean in means for end in ("", "_low", "_high")]
+    return SHOWN.union(schema_of(row).names, (m.name for m in measures), own)

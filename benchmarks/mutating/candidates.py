@@ -57,9 +57,7 @@ _LOOKS = {
 """Keywords of drawing: how a figure looks, not what it says."""
 _LOGGERS = ("log", "logger", "logging", "warnings")
 _TYPES = re.compile(r"(?:\w+\.)*(?:[A-Z]\w*|int|str|float|bool|bytes|None|type|list|tuple|dict)\b")
-_NO_NUMBER = re.compile(
-    r"""^[rbf]*["'\[(]|folder|path|root|parent|directory|["']$|\.join\(""", re.I
-)
+_PATHS = re.compile(r"folder|path|root|parent|directory", re.IGNORECASE)
 
 
 def name_of(*words: str) -> str:
@@ -184,17 +182,30 @@ class _Meaning:
         gaps = (n for n in self._binary if _end(n.left) <= start < _start(n.right))
         if (node := next(gaps, None)) is None:
             return False
-        sides = (ast.unparse(node.left), ast.unparse(node.right))
         if isinstance(node.op, ast.BitOr):
-            return not all(_TYPES.match(side) for side in sides)
+            return not all(_TYPES.match(ast.unparse(side)) for side in (node.left, node.right))
         if isinstance(node.op, ast.Add | ast.Mult | ast.Div | ast.Mod):
-            return not any(_NO_NUMBER.search(side) for side in sides)
+            return not _is_no_number(node)
         return True
 
     def place(self, line: int) -> str:
         """The innermost function or class that holds a line."""
         around = [name for name, node in self._named if node.lineno <= line <= node.end_lineno]
         return max(around, key=len, default="")
+
+
+def _is_no_number(node: ast.AST) -> bool:
+    """Whether an operand is seen to be a text, a list, a path or the like."""
+    match node:
+        case ast.BinOp():
+            return _is_no_number(node.left) or _is_no_number(node.right)
+        case ast.Constant(value=str() | bytes()):
+            return True
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return _PATHS.search(name) is not None
+        case ast.Call(func=ast.Attribute(attr="join" | "format")):
+            return True
+    return isinstance(node, ast.JoinedStr | ast.List | ast.Tuple | ast.ListComp)
 
 
 def _named(node: ast.AST, outer: str) -> Iterator[tuple[str, Any]]:

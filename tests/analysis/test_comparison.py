@@ -253,7 +253,13 @@ def measured(bench, row, model, values, **said):
     """A run whose mask ``i``, in an image of its own, has ``values[i]`` pixels of ``off``."""
     measure = Measure("off", "off", "off by", "pixels", "lower", digits=2, **said)
     rows = [
-        row(model=model, image_id=str(i), mask_id=str(i), iou=0.1 * i, metrics={"off": value})
+        row(
+            model=model,
+            image_id=str(i),
+            mask_id=str(i),
+            iou=(0.1 if model == "a" else 0.07) * i,
+            metrics={"off": value},
+        )
         for i, value in enumerate(values)
     ]
     return bench.run(model=model, prompt="point_1", rows=rows, metrics={"off": measure.plain()})
@@ -270,7 +276,7 @@ def test_a_measure_is_compared_on_the_masks_that_it_applies_to(bench, row):
     assert line["win_rate"] == 0.5
     (shown,) = further_section(found, 0)
     assert shown.rows[0][3:5] == ("2.50", "2.00")
-    assert shown.rows[0][-2:] == ("2", "2")
+    assert shown.rows[0][-2:] == ("2", "2 (2.0, 50 %)")
 
 
 def test_a_measure_without_a_common_mask_is_left_out(bench, row):
@@ -279,7 +285,7 @@ def test_a_measure_without_a_common_mask_is_left_out(bench, row):
 
 
 def test_images_needed_are_told_of_points_alone(bench, row):
-    a, b = (measured(bench, row, m, v) for m, v in (("a", [4.0, 9.0]), ("b", [1.0, 2.0])))
+    a, b = (measured(bench, row, m, v) for m, v in (("a", [4.0, 9.0, 5.0]), ("b", [1.0, 2.0, 4.0])))
     found = compare([a], [b])
     ((_, table),) = found.further
     assert table["images_needed"].isna().all()

@@ -94,7 +94,7 @@ def test_prompts_that_share_a_step_are_told_apart(bench):
     assert of["3 points"] == ["point_3"]
     assert of["1 point (points)"] == of["3 points (points)"] == ["points"]
     assert selection.steps["1 point"] == Step(1)
-    lines = miou_table(selection, samples=50).lines
+    lines = miou_table(selection).lines
     assert lines["prompt"].tolist() == list(selection.labels)
     assert select(stores[:1]).labels == ("1 point", "2 points", "3 points", "5 points", "9 points")
 
@@ -252,7 +252,7 @@ def test_a_tasks_measure_may_be_a_whole_number_and_not_apply(tmp_path):
     assert selection.notes == (
         "tins-eye-look-000000000000: 1 of 4 rows are left out, to which beans doesn't apply.",
     )
-    table = miou_table(selection, samples=50)
+    table = miou_table(selection)
     (line,) = table.lines.to_dict("records")
     assert (line["mean_beans"], line["masks"], line["images"]) == (4.0, 3, 3)
     assert selection.notes[0] in table.caption
@@ -267,7 +267,7 @@ def test_a_measure_that_applies_to_nothing_is_one_line(tmp_path):
 
 def test_a_tasks_own_iou_is_not_told_as_that_of_masks(tmp_path):
     measure = Measure("iou", "mean_iou", "box IoU", definition="Of boxes.")
-    table = miou_table(select([own_run(tmp_path, [0.25, 0.5], Boxed, measure)]), samples=50)
+    table = miou_table(select([own_run(tmp_path, [0.25, 0.5], Boxed, measure)]))
     assert table.caption.startswith("box IoU: Of boxes.")
     assert "mIoU" not in table.caption
     assert table.lines["mean_iou"].tolist() == [0.375]

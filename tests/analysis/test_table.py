@@ -100,7 +100,7 @@ def test_few_are_marked_and_few_and_unequal_ones_lead_with_their_images(
 
 
 def test_a_protocol_may_take_the_mean_over_images(bench, row):
-    store = of_images(bench, row, [1, 2, 3, 10], boundary_iou=0.3)
+    store = of_images(bench, row, [1, 2, 3, 10], boundary_iou=0.3, protocol="mine")
     part = {"name": "mine", "version": 1, "args": {"average": "image"}}
     store.write_header(store.header() | {"protocol": part})
     table = miou_table(select([store]))

@@ -40,10 +40,10 @@ def clicked(bench, row):
 
 def test_every_table_of_a_report_has_the_titles(clicked):
     selection = select([clicked])
-    (noc,) = noc_section(selection, samples=50)
+    (noc,) = noc_section(selection)
     assert noc.rows[0][:2] == ("Our data", "Mine, tuned")
     assert (noc.lines["dataset"][0], noc.lines["model"][0]) == ("shapes", "sam_b")
-    sliced = slice_section(selection, "attribute:age", None, samples=50)
+    sliced = slice_section(selection, "attribute:age", None)
     assert {(row[0], row[3]) for row in sliced.rows} == {("Our data", "Mine, tuned")}
 
 
@@ -56,7 +56,7 @@ def test_a_published_number_stands_beside_the_title(bench, row):
     store = bench.run("coco_val2017", "sam_vit_h", "point_1", protocol="efficient_sam", rows=rows,
                       **MINE)  # fmt: skip
     selection = select([store])
-    found = published_lines(miou_table(selection, samples=50).lines, selection)
+    found = published_lines(miou_table(selection).lines, selection)
     shown = section(found, {kind: selection.titles(kind) for kind in ("dataset", "model")})
     assert {(row[0], row[2]) for row in shown.rows} == {("Our data", "Mine, tuned")}
     assert set(shown.lines["model"]) == {"sam_vit_h"}
@@ -74,7 +74,7 @@ def test_the_papers_tables_show_titles_beside_their_numbers(bench, row):
         stores.append(
             bench.run(dataset, model, "point_1", rows=rows, title=title, dataset_title=name)
         )
-    (table,) = paper_table("table2", select(stores), (), None, samples=50)
+    (table,) = paper_table("table2", select(stores), (), None)
     assert table.heads[:2] == ("dataset", "model")
     seen = set()
     for dataset, model, _, group, value, _ in table.rows:
@@ -88,9 +88,9 @@ def test_the_papers_tables_show_titles_beside_their_numbers(bench, row):
 def test_an_ablation_and_a_check_of_parity_show_titles(bench):
     a = bench.run("shapes", "m", "point_1", images=3, **MINE)
     b = bench.run("shapes", "m", "point_1", images=3, protocol="other", skill=2.0, **MINE)
-    (found,) = ablation(a, b, {}, samples=50)
+    (found,) = ablation(a, b, {})
     assert found.title.startswith("Mine, tuned on Our data, 1 point: A sam ")
-    same = parity([a], [a], "m", samples=50)
+    same = parity([a], [a], "m")
     assert same.section.rows[0][:2] == ("Our data", "1 point")
 
 
@@ -98,7 +98,7 @@ def test_the_parity_of_several_models_compares_each_with_itself(bench, new_bench
     stores = in_no_order(bench)
     other = new_bench(tmp_path / "other")
     same = in_no_order(other)
-    found = parity(stores, same, "three models", samples=50)
+    found = parity(stores, same, "three models")
     assert found.verdict == "safe"
     assert (found.section.lines["changed"] == 0).all()
     assert found.section.heads[:3] == ("dataset", "model", "prompt")
@@ -136,7 +136,7 @@ def test_a_comparison_says_titles_everywhere(bench):
                   dataset_title="Our data")
         for model, title, skill in (("z", "Mine, tuned", 2.0), ("a", None, 0.5))
     ]  # fmt: skip
-    (found,) = compare_all([[run] for run in runs], samples=50)
+    (found,) = compare_all([[run] for run in runs])
     assert (found.a, found.b) == ("Mine, tuned", "a")
     assert found.datasets == {"shapes": "Our data"}
     assert all("on Our data" in sentence for sentence in found.answer)
@@ -193,7 +193,12 @@ def test_a_swept_dataset_is_read_by_its_own_reader(tmp_path, monkeypatch):
     from bench.cli import console
 
     seen = []
-    monkeypatch.setattr(console, "show_runs", lambda request, out: seen.append(request))
+
+    def show_runs(request, out):
+        seen.append(request)
+        return 0
+
+    monkeypatch.setattr(console, "show_runs", show_runs)
     words = ["run", "model=disk", "dataset=shapes", "dataset.args.count=2", "prompt=[point_1]",
              "dataset.args.seed=1,2", f"runtime.results={tmp_path}"]  # fmt: skip
     assert main(words) == 0

@@ -47,7 +47,7 @@ def muddle(tmp_path_factory, new_bench):
     bench = new_bench(tmp_path_factory.mktemp("muddle"))
     stores = in_no_order(bench, images=5)
     selection = select(stores)
-    return bench, stores, selection, miou_table(selection, samples=50), truths(stores)
+    return bench, stores, selection, miou_table(selection), truths(stores)
 
 
 def squeezed(text):
@@ -60,10 +60,10 @@ def titled(axis):
 
 
 def shown(truth):
-    """What the cells of a line are: mIoU, boundary, masks, images."""
-    images = truth.index.get_level_values("image_id").nunique()
-    means = [f"{100 * truth[name].mean():.1f}" for name in ("iou", "boundary_iou")]
-    return [*means, f"{len(truth):,}", f"{images:,}"]
+    """What the cells of a line are: mIoU, over images, boundary, masks, images."""
+    of_images = truth.groupby("image_id")["iou"].mean()
+    means = [truth["iou"].mean(), of_images.mean(), truth["boundary_iou"].mean()]
+    return [*(f"{100 * mean:.1f}" for mean in means), f"{len(truth):,}", f"{len(of_images):,}"]
 
 
 def cells_of(name, table, page):
@@ -89,7 +89,7 @@ def cells_of(name, table, page):
 def page(muddle, tmp_path_factory):
     bench, stores, *_ = muddle
     report = write_report(
-        stores, tmp_path_factory.mktemp("page") / "r", read_sample=bench.read_sample, samples=50
+        stores, tmp_path_factory.mktemp("page") / "r", read_sample=bench.read_sample
     )
     return report.page.read_text()
 
@@ -106,18 +106,18 @@ def test_every_cell_of_the_table_is_its_rows(muddle, page, name):
             continue
         key = (dataset, line[1], line[2])
         if name == "page":
-            told = [line[3], line[6], line[7], line[8]]
+            told = [line[3], line[5], line[7], line[8], line[9]]
         else:
-            told = [line[5].split(" (")[0], line[7], line[3], line[4]]
-        assert told == shown(truth[key]), key
+            told = [line[5], line[6], line[8], line[3], line[4]]
+        assert [cell.split(" (")[0] for cell in told] == shown(truth[key]), key
         seen.add(key)
     assert seen == set(truth)
 
 
 def test_every_curve_bar_and_panel_of_a_report_is_its_rows(muddle):
     _, _, selection, table, truth = muddle
-    compared = differences(selection, table, samples=50)
-    drawings = {d.name: d for d in report_figures.figures(selection, table, compared, [])}
+    compared = differences(selection, table)
+    drawings = {d.name: d for d in report_figures.figures(selection, table, compared, [], set())}
     series = {squeezed(label): label for label in LABELS.values()}
     looks = plots.looks(LABELS.values())
 
@@ -187,9 +187,9 @@ def check_bars(figure, truth, a, b, label):
 
 def test_every_bar_of_a_difference_is_its_rows(muddle):
     _, _, selection, table, truth = muddle
-    compared = differences(selection, table, samples=50)
-    drawings = report_figures.figures(selection, table, compared, [])
-    drawings += paper_figure("fig9a", selection, table, 50)
+    compared = differences(selection, table)
+    drawings = report_figures.figures(selection, table, compared, [], set())
+    drawings += paper_figure("fig9a", selection, table)
     bars = [d for d in drawings if "difference" in d.name or "fig9a" in d.name]
     assert len(bars) >= 2
     for drawing in bars:
@@ -202,7 +202,7 @@ def test_every_bar_of_a_difference_is_its_rows(muddle):
 
 def test_a_figure_of_the_paper_has_the_colours_of_the_others(muddle):
     _, _, selection, table, _ = muddle
-    (drawing,) = paper_figure("fig9c", selection, table, 50)
+    (drawing,) = paper_figure("fig9c", selection, table)
     looks = plots.looks(LABELS.values())
     (axis,) = drawing.figure.axes
     assert {line.get_label(): line.get_color() for line in axis.lines} == {
@@ -229,7 +229,7 @@ def sides(muddle):
     _, stores, *_ = muddle
     names = ["mid", "zeta", "alpha"]
     found = [[s for s in stores if s.header()["model"]["name"] == name] for name in names]
-    return compare_all(found, samples=50)
+    return compare_all(found)
 
 
 def test_every_cell_of_a_comparison_is_its_rows(muddle, sides):
@@ -250,9 +250,12 @@ def test_every_cell_of_a_comparison_is_its_rows(muddle, sides):
             a, b = (truth[row[1], row[0], name] for name in (found.a, found.b))
             assert row[2:4] == (f"{100 * a['iou'].mean():.1f}", f"{100 * b['iou'].mean():.1f}")
             assert row[4].split(" (")[0] == IOU.signed((a["iou"] - b["iou"]).mean())
+            over_images = (a["iou"] - b["iou"]).groupby("image_id").mean()
+            assert row[5].split(" (")[0] == IOU.signed(over_images.mean())
             wins = win_rate(a["iou"], b["iou"].reindex(a.index)).mean()
-            assert row[6].split(" (")[0] == f"{100 * wins:.1f}"
-            assert row[7] == f"{len(a):,}"
+            assert row[7].split(" (")[0] == f"{100 * wins:.1f}"
+            assert row[8] == f"{len(a):,}"
+            assert row[9].split(" (")[0] == f"{len(over_images):,}"
             seen.add(row[:2])
         both = {k[:2] for k in truth if k[2] == found.a} & {k[:2] for k in truth if k[2] == found.b}
         assert seen == {(label, dataset) for dataset, label in both}
@@ -318,7 +321,7 @@ def test_one_name_for_a_side_in_all_comparisons(bench):
         for name, title, skill in (("b", "Same", 1.0), ("c", "Same", 2.0), ("a", "Same", 0.5),
                                    ("z", "b", 1.5))
     ]  # fmt: skip
-    found = compare_all([[run] for run in runs], samples=50)
+    found = compare_all([[run] for run in runs])
     assert [(each.a, each.b) for each in found] == [("b", "c"), ("b", "a"), ("b", "z")]
     assert len(select(runs).titles("model").values()) == len(
         set(select(runs).titles("model").values())
@@ -329,7 +332,7 @@ def test_a_first_side_with_several_common_sets_has_a_figure_for_each(bench):
     a = bench.run("shapes", "a", "points", images=6)
     b = bench.run("shapes", "b", "points", images=6, skill=2.0)
     c = bench.run("shapes", "c", "points", images=3, skill=0.5)
-    found = compare_all([[a], [b], [c]], samples=50)
+    found = compare_all([[a], [b], [c]])
     drawings = [d for d in comparison_page._drawings(found) if d.name.startswith("points")]
     assert [d.name for d in drawings] == ["points", "points_2"]
     for drawing, each in zip(drawings, found, strict=True):
@@ -348,7 +351,7 @@ def test_runs_of_one_name_in_two_folders_keep_their_pictures(new_bench, tmp_path
         for bench, skill in zip(benches, (2.0, 0.5), strict=True)
     ]
     assert runs[0].folder.name == runs[1].folder.name
-    (found,) = compare_all([[run] for run in runs], samples=50)
+    (found,) = compare_all([[run] for run in runs])
     assert (found.a, found.b) == ("m (A)", "m (B)")
     rows = [read_runs([run]).set_index("mask_id")["iou"] for run in runs]
     groups = list(comparison_page.differing(found, benches[0].read_sample))
@@ -386,7 +389,7 @@ def test_a_phase_has_one_colour_in_all_runs(bench):
         bench.run("shapes", model, "point_1", images=2, seconds=each)
         for model, each in zip("ab", seconds, strict=True)
     ]
-    page = write_report(runs, bench.results / "r", samples=50).page.read_text()
+    page = write_report(runs, bench.results / "r").page.read_text()
     style = dict(re.findall(r"\.(phase-\w+) \{ background: (#\w+); \}", page))
     assert len(set(style.values())) == len(style) == 8
     told = re.findall(r'<i class="dot (phase-\w+)"></i>(\w+) ', page)

@@ -76,7 +76,7 @@ def test_a_figure_that_fails_is_named_and_the_report_is_written(own, store, tmp_
     text, says, drawn = FAILING[case]
     name = own(text)
     out = tmp_path / "out"
-    report = write_report([store], out, samples=50, figure=f"{name}.figure", allow_modules=[name])
+    report = write_report([store], out, figure=f"{name}.figure", allow_modules=[name])
     (sentence,) = report.failed
     assert re.search(says, sentence)
     assert "\n" not in sentence
@@ -101,7 +101,7 @@ def test_the_command_says_so_at_its_end(own, store, tmp_path, capsys):
 
 
 def test_a_figure_of_the_paper_that_the_runs_lack_costs_no_report(store, tmp_path):
-    report = write_report([store], tmp_path / "out", samples=50, figure="fig9c")
+    report = write_report([store], tmp_path / "out", figure="fig9c")
     (sentence,) = report.failed
     assert sentence.startswith("figure fig9c failed: fig9c needs several numbers of points")
     assert report.page.is_file()

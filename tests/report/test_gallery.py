@@ -201,7 +201,7 @@ def test_gallery_notices_other_data(bench):
 def test_a_picture_has_the_predicted_iou_of_the_selected_mask_or_none(bench, row):
     given = {
         "several": ([0.25, 0.5, 0.75], 1, 0.5), "one": ([0.25], 0, 0.25), "none": ([], None, None),
-        "unsaid": ([float("nan")], 0, None),
+        "unchosen": ([0.25], None, None), "chosen of none": ([], 0, None),
     }  # fmt: skip
     mask = Mask.from_dense(dense((6, 8), (1, 1, 4, 3)))
     sample = Sample("i", GREY[:6, :8], [Target(name, mask) for name in given])

@@ -108,11 +108,12 @@ def test_rank_correlation_is_spearmans():
 
 def test_calibration_line_joins_the_means_of_bins():
     rows = pd.DataFrame(
-        {"series": "a", "label": "box", "predicted_iou": [0.51] * 6 + [0.92] * 6 + [0.3],
-         "iou": [0.4, 0.6] * 3 + [0.7, 0.9] * 3 + [0.0]}
+        {"series": "a", "label": "box",
+         "predicted_iou": [0.51] * 6 + [0.56] * 6 + [0.92] * 6 + [0.3],
+         "iou": [0.4, 0.6] * 3 + [0.2, 0.3] * 3 + [0.7, 0.9] * 3 + [0.0]}
     )  # fmt: skip
     line = plots.predicted_iou(rows, ["box"]).axes[0].lines[1]
-    np.testing.assert_allclose(line.get_xydata(), [[51, 50], [92, 80]])
+    np.testing.assert_allclose(line.get_xydata(), [[51, 50], [56, 25], [92, 80]])
 
 
 @pytest.mark.parametrize("name", DRAW)

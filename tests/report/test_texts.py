@@ -54,16 +54,16 @@ def test_every_figure_of_the_shelf_shows_its_texts_whole(long_runs, monkeypatch)
     selection = select(stores)
     seen = set()
     for each in (selection, replace(selection, leads=BOUNDARY, further=())):
-        table = miou_table(each, samples=50)
-        compared = differences(each, table, samples=50)
-        for drawing in figures_module.figures(each, table, compared, []):
+        table = miou_table(each)
+        compared = differences(each, table)
+        for drawing in figures_module.figures(each, table, compared, [], set()):
             assert faults(drawing.figure, monkeypatch) == [], drawing.name
             seen.add(drawing.name.rstrip("_0123456789"))
     assert seen == {module.name for module in pkgutil.iter_modules(shelf.__path__)}
 
 
 def test_every_figure_of_a_comparison_shows_its_texts_whole(long_runs, monkeypatch):
-    found = compare_all(long_runs, samples=50)
+    found = compare_all(long_runs)
     seen = set()
     for drawing in comparison_page._drawings(found):
         assert faults(drawing.figure, monkeypatch) == [], drawing.name

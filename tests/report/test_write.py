@@ -59,6 +59,13 @@ def test_the_same_runs_give_the_same_bytes(written):
         assert path.read_bytes() == (again / path.relative_to(report.folder)).read_bytes(), path
 
 
+def test_the_table_of_the_page_names_no_protocol_where_there_is_one(written):
+    page = written[2].page.read_text(encoding="utf-8")
+    head = page[page.index("<thead>") : page.index("</thead>")]
+    assert "95 % interval" in head
+    assert "protocol" not in head
+
+
 def test_page_stands_alone_and_escapes_what_it_shows(written):
     page = written[2].page.read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")

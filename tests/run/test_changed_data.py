@@ -108,7 +108,7 @@ def test_runs_on_different_content_stand_in_no_table_together(masks: Path) -> No
         with pytest.raises(BenchError, match=said):
             attempt()
     assert any(said in note for note in select([box, points], allow_partial=True).notes)
-    assert said in compare([box], [other], allow_mixed=True, samples=50).caption
+    assert said in compare([box], [other], allow_mixed=True).caption
     assert select([points, other]).notes == ()
 
 

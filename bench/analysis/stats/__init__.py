@@ -177,7 +177,8 @@ def clusters_needed(
     n clusters like those of the try its error is √(their number / n) as large, and its degrees of
     freedom grow with n. What is needed is the larger number of the two tests; never below 6. Where
     clusters are unequal it is too few: so many show the difference in 60 to 70 of 100 cases
-    (``benchmarks/interval_coverage.py``). None where the try has no interval. Raises ``ValueError`` for an effect that isn't above 0.
+    (``benchmarks/interval_coverage.py``). None where the try has no interval. Raises ``ValueError``
+    for an effect that isn't above 0.
 
     >>> rng = np.random.default_rng(0)
     >>> images = np.arange(1_000) // 2
