@@ -24,7 +24,7 @@ KNOWS: dict[str, set[str]] = {
     "data": {"types", "files", "demo", "config"},
     "prompts": {"types", "protocol"},
     "models": {"types", "files", "demo", "config"},
-    "scoring": {"types", "protocol"},
+    "scoring": {"types", "config", "protocol"},
     "tasks": {"types", "files", "config", "protocol", "data", "prompts", "models", "scoring"},
     "store": {"types", "files", "config"},
     "run": {

@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from bench.analysis import notes
 from bench.analysis.every_row import EveryRow
 from bench.analysis.notes import part as part
-from bench.config.composing import conf_dir
-from bench.config.labels import distinct, shown_label
+from bench.analysis.titles import titles_of
+from bench.config.labels import distinct
 from bench.protocol import AVERAGE
 from bench.scoring.metrics import boundary_iou
 from bench.store.added_metrics import added_measure, added_names
@@ -78,33 +78,13 @@ class Selection:
 
 
 def shown_titles(selections: Iterable[Selection], kind: str) -> dict[str, str]:
-    """Name → label of every ``dataset`` or ``model`` of the selections, sorted, no two alike.
-
-    The label is the title; the name where another one has that title, or where runs of one name
-    have several.
-    """
-    said: dict[str, set[str]] = {}
-    marks: dict[str, set[str]] = {}
-    for selection in selections:
-        for run, name in selection.rows[["run", kind]].drop_duplicates().itertuples(index=False):
-            header = selection.headers[str(run)]
-            about = part(header, kind).get("about") or {}
-            title = shown_label(str(name), about, [conf_dir() / kind])
-            said.setdefault(str(name), set()).add(title)
-            marks.setdefault(str(name), set()).add(badge(header, kind))
-    choices = []
-    for name in sorted(said):
-        mark = _one_badge(marks[name])
-        titles = said[name] if len(said[name]) == 1 else ()
-        choices.append([f"{label}{mark}" for label in (*titles, name)])
-    return dict(zip(sorted(said), distinct(choices), strict=True))
-
-
-def _one_badge(badges: set[str]) -> str:
-    """The badge of runs of one name; where they compute in several ways, all of them."""
-    if len(badges) == 1:
-        return min(badges)
-    return f" [{'; '.join(sorted(each.strip(' []') or 'float32' for each in badges))}]"
+    """Name → label of every ``dataset`` or ``model`` of the selections, sorted, no two alike."""
+    named = [
+        (str(name), selection.headers[str(run)])
+        for selection in selections
+        for run, name in selection.rows[["run", kind]].drop_duplicates().itertuples(index=False)
+    ]
+    return titles_of(named, kind)
 
 
 KEY = list(_KEY)
@@ -112,20 +92,6 @@ KEY = list(_KEY)
 
 BOUNDARY = boundary_iou.METRIC.measure
 """What runs of releases before metrics had headers of their own hold beside the IoU."""
-
-
-def badge(header: Mapping[str, Any], kind: str) -> str:
-    """What is put behind a model's title where it computes otherwise than the reference.
-
-    >>> badge({"model": {"args": {"dtype": "bfloat16", "compiled": True}}}, "model")
-    ' [bfloat16, compiled]'
-    >>> badge({"model": {"args": {}}}, "model")
-    ''
-    """
-    args = part(header, kind).get("args") or {}
-    dtype = args.get("dtype", "float32")
-    marks = [str(dtype)] * (dtype != "float32") + ["compiled"] * bool(args.get("compiled"))
-    return f" [{', '.join(marks)}]" if kind == "model" and marks else ""
 
 
 def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Selection:

@@ -60,13 +60,14 @@ def _check_way(name: str, way: Way) -> None:
 def check_rows(task: Task, steps: Mapping[str, int], question: Question, image: Scored) -> None:
     """Raises ``BenchError`` for rows that aren't the runs' own: other names, steps or columns.
 
-    ``steps`` are those of the runs that lack the image, by name.
+    ``steps`` are those of the runs that lack the image, by name. A run that the task has a fault to
+    tell of has no rows.
     """
     name = question.task.name
-    if set(image.rows) != set(steps):
+    if set(image.rows) != (owed := set(steps) - set(image.faults)):
         raise BenchError(
-            f"{name}: image {image.image_id} lacks rows of {', '.join(steps)}, the task gives "
-            f"some of {', '.join(image.rows) or 'no run'}"
+            f"{name}: image {image.image_id} lacks rows of {', '.join(sorted(owed)) or 'no run'}, "
+            f"the task gives some of {', '.join(image.rows) or 'no run'}"
         )
     leads = task.measures[0].name
     for prompt, rows in image.rows.items():

@@ -217,7 +217,10 @@ def test_a_users_module_that_fails_is_one_line(
     ("word", "says"),
     [
         ("task.args.foo=1", "unknown argument foo; bench.tasks.prompted_masks.PromptedMasks takes"),
-        ("protocol.args.foo=1", "unknown argument foo; bench.protocol.Protocol takes average, box"),
+        (
+            "protocol.args.foo=1",
+            "unknown argument foo; .*Protocol takes area, average, box",
+        ),
         ("prompts.point_1.args.foo=1", "point_1: unknown argument foo; .* takes clicks, first"),
     ],
 )
@@ -341,8 +344,8 @@ def test_what_must_be_a_list_says_so_in_the_benchs_words(word: str, says: str) -
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("raise RuntimeError('two\\nlines')", r"RuntimeError: two lines, .*stops\.py line 1"),
-        ("import sys; sys.exit(4)", r"SystemExit: 4, .*stops\.py line 1"),
+        ("raise RuntimeError('two\\nlines')", r"RuntimeError: two lines \(stops\.py, line 1\)"),
+        ("import sys; sys.exit(4)", r"SystemExit: 4 \(stops\.py, line 1\)"),
         ("def", r"SyntaxError: "),
     ],
 )
