@@ -106,7 +106,7 @@ def test_scored_masks_are_compared_with_a_models_run(folder: Path) -> None:
     assert line["miou_b"] == pytest.approx(ious.mean())
     assert "theirs was given, not asked for" in found.caption
     pictured = next(differing(found, samples_of_runs(Path("datasets"))))
-    assert pictured.title == "theirs is ahead"
+    assert pictured.title == "theirs is ahead of Disk"
     assert pictured.pairs[0].b.iou == ious.min()
 
 
