@@ -373,6 +373,7 @@ def test_the_gallery_shows_the_largest_gaps_of_both_sides(bench, sides):
     assert len({pair.a.image_id for pair in first.pairs}) == 3
 
 
+@pytest.mark.long
 def test_the_folder_is_complete(bench, sides, tmp_path):
     found = compare(*sides)
     files = write_comparison([found], tmp_path / "one", read_sample=bench.read_sample)

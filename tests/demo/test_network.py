@@ -193,6 +193,7 @@ def test_a_card_belongs_to_the_checkpoint_beside_it(name: str) -> None:
     assert (conf_dir() / "canary" / f"{digest}.json").is_file()
 
 
+@pytest.mark.long
 def test_the_checkpoint_has_learnt() -> None:
     """Bars far below the card's figures, on other scenes; the orderings are what must hold."""
     model = load_demo_sam(CHECKPOINTS / "demo_m.safetensors")

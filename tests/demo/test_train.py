@@ -267,6 +267,7 @@ def _steps(state: State, number: int) -> list[float]:
     return losses
 
 
+@pytest.mark.long
 def test_repeating_one_batch_lowers_its_loss() -> None:
     torch.set_num_threads(1)
     state = new_state(TINY)
@@ -278,6 +279,7 @@ def test_repeating_one_batch_lowers_its_loss() -> None:
     assert np.isfinite(losses).all()
 
 
+@pytest.mark.long
 def test_a_resumed_run_equals_one_in_one_go(tmp_path: Path) -> None:
     plan = Plan(out=tmp_path / "whole", steps=4, holdout_scenes=1, ahead=0)
     half = replace(plan, out=tmp_path / "halves")

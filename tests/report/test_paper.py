@@ -63,6 +63,7 @@ def test_each_figure_is_drawn_by_its_experiment(conf, tmp_path, figure):
     assert f"Fig. {figure[3:].partition('_')[0]}" in (folder / "index.html").read_text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "table",
     [

@@ -379,7 +379,13 @@ def cramped_config(folder: Path, images: int, prompts: int, results: str) -> Run
     return config
 
 
-@pytest.mark.parametrize(("images", "prompts"), [(1, 1), (2, 3), (3, 100)])
+LONG = pytest.mark.long
+
+
+@pytest.mark.parametrize(
+    ("images", "prompts"),
+    [pytest.param(1, 1, marks=LONG), (2, 3), pytest.param(3, 100, marks=LONG)],
+)
 def test_a_device_short_of_memory_gives_the_same_rows(
     shared: Path,
     tmp_path: Path,

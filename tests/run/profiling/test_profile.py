@@ -91,6 +91,7 @@ def assert_seconds_are_the_headers(
     assert sum(shares) == pytest.approx(100, abs=0.5)
 
 
+@pytest.mark.long
 def test_a_command_writes_a_trace_and_a_page_and_the_same_rows(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
