@@ -93,10 +93,9 @@ def metric_means(
     """The means of metrics that are in each run's rows, at its reported steps.
 
     A row per run, reported step and metric: ``run, dataset, model, protocol, prompt`` (the label),
-    ``metric, masks, images, mean, low, high``, in the metric's plain unit, over the masks that it
-    applies to, or over their images where the protocol says so; the 95 % interval is null for fewer
-    than three images. Raises
-    ``BenchError`` as a report does.
+    ``metric, masks, images, mean, low, high, few``, in the metric's plain unit, over the masks that
+    it applies to, or over their images where the protocol says so; the 95 % interval is null for
+    fewer than three images, ``few`` marks it below thirty. Raises ``BenchError`` as a report does.
     """
     lines: list[dict[str, Any]] = []
     for store in stores:
@@ -111,7 +110,7 @@ def metric_means(
                 said = names | {"prompt": label, "metric": name}
                 applies = group[group[name].notna()]
                 if applies.empty:
-                    nothing = {"mean": None, "low": None, "high": None}
+                    nothing = {"mean": None, "low": None, "high": None, "few": True}
                     lines.append(said | {"masks": 0, "images": 0} | nothing)
                     continue
                 both = averages(
@@ -122,7 +121,7 @@ def metric_means(
                 )
                 found = both.of(selection.over_images(applies))
                 numbers = {"masks": both.masks.n, "images": both.images.n, "mean": found.mean}
-                bounds = {"low": found.low, "high": found.high}
+                bounds = {"low": found.low, "high": found.high, "few": found.few}
                 lines.append(said | numbers | bounds)
     means: pd.DataFrame = pd.DataFrame(lines)
     return means
@@ -150,7 +149,6 @@ def _image(
             shape = [int(row["height"]), int(row["width"])]
             try:
                 mask = Mask.from_rle({"size": shape, "counts": row["mask_rle"]})
-                earlier[question] = {each.name: each.of(mask, target) for each in wanted}
                 now = iou(mask, target)
             except ValueError as error:
                 raise BenchError(f"{where}, step {row['step']}: {error}; {again}") from error

@@ -158,6 +158,8 @@ class Measured:
 def measures_of(store: RunStore, header: Mapping[str, Any]) -> Measured:
     """What a run measured, by its header; runs of earlier releases measured IoUs."""
     columns = store.columns()
+    if not columns:
+        raise BenchError(f"{store.folder}: no mask is scored in this run")
     of_masks = "mask_rle" in columns or "measures" not in header
     said = header.get("measures") or [IOU.plain()]
     plain = header.get("metrics", {"boundary_iou": BOUNDARY.plain()})

@@ -28,13 +28,13 @@ class Table:
     size would carry as much (``effective``) and the share of the masks in the ``largest``; then the
     mean of what ``leads`` with its bounds (``miou, miou_low, miou_high``), taken as the protocol
     says, whether its interval is marked (``few``), the same as a mean over images
-    (``miou_images, miou_images_low, miou_images_high``) and whether that is what to look at first
-    (``over_images``); the means of the ``further`` measures (``miou_oracle, boundary_iou``) with
-    the number of masks that each metric applies to (``boundary_iou_masks``), and ``run``. IoUs are
-    in [0, 1]; null where they don't apply: no interval for fewer than three clusters, no oracle
-    where the model gave one mask, no mean of a metric that was not computed of every mask, or
-    applies to none. ``datasets`` and ``models`` map a name to the title that is shown; ``items`` is
-    what ``masks`` counts, where rows are no masks.
+    (``miou_images, miou_images_low, miou_images_high, few_images``) and whether that is what to
+    look at first (``over_images``); the means of the ``further`` measures (``miou_oracle,
+    boundary_iou``) with the number of masks that each metric applies to (``boundary_iou_masks``),
+    and ``run``. IoUs are in [0, 1]; null where they don't apply: no interval for fewer than three
+    clusters, no oracle where the model gave one mask, no mean of a metric that was not computed of
+    every mask, or applies to none. ``datasets`` and ``models`` map a name to the title that is
+    shown; ``items`` is what ``masks`` counts, where rows are no masks.
     """
 
     lines: pd.DataFrame
@@ -88,7 +88,16 @@ def miou_table(selection: Selection, *, allow_partial: bool = False) -> Table:
     mean = selection.leads.mean
     both = [f"{mean}{which}{end}" for which in ("", "_images") for end in ("", "_low", "_high")]
     counts = [measure.count for measure in selection.further]
-    columns = [*_NAMES, *both, "few", "over_images", *(m.mean for m in further), *counts, "run"]
+    columns = [
+        *_NAMES,
+        *both,
+        "few",
+        "few_images",
+        "over_images",
+        *(m.mean for m in further),
+        *counts,
+        "run",
+    ]
     frame = pd.DataFrame(lines + means, columns=columns)
     frame = frame.astype(dict.fromkeys(counts, "Int64"))
     frame["order"] = frame["prompt"].map(order)
@@ -179,6 +188,7 @@ def numbers(found: Averages, leads: Measure, over_images: bool) -> dict[str, Any
         **bounds(leads.mean, chosen),
         **bounds(f"{leads.mean}_images", images),
         "few": chosen.few,
+        "few_images": images.few,
         "over_images": over_images or (found.unequal and images.low is not None),
     }
 
@@ -222,7 +232,7 @@ def _caption(lines: pd.DataFrame, selection: Selection, further: Sequence[Measur
     else:
         what = f" {leads.definition}" if leads.definition else ""
         sentences = [f"{leads.title}:{what} Means {average} with a {INTERVAL}."]
-    if lines["few"].any():
+    if lines[["few", "few_images"]].any(axis=None):
         sentences.append(f"{MARK} {FEW_NOTE}")
     sentences += [SIZES, "Over images: the mean of the images' own means."]
     if lines["dataset"].isna().any():

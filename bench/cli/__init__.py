@@ -21,6 +21,7 @@ from bench import __version__
 from bench.cli import commands, console
 from bench.cli.arguments import Parser
 from bench.types import BenchError
+from bench.types.errors import fault_of_theirs
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,6 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command(options)
     except BenchError as error:
         sys.stderr.write(f"sam-bench: {error}\n")
+        return 2
+    except Exception as error:
+        said = fault_of_theirs(error)
+        if said is None or sys.flags.dev_mode:
+            raise
+        sys.stderr.write(f"sam-bench: {said}; python -X dev -m bench … shows the whole way there\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("sam-bench: stopped; the same command again goes on where it stopped\n")

@@ -81,9 +81,11 @@ def load_module(name: str, missing: str) -> ModuleType:
     Raises ``BenchError``: ``missing`` and why where it isn't there, what went wrong where it fails
     or ends the program as it is imported.
     """
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise BenchError(f"{missing} ({name!r} is no module's name)")
     try:
         return importlib.import_module(name)
-    except (ImportError, ValueError) as error:
+    except ImportError as error:
         raise BenchError(f"{missing} ({' '.join(str(error).split())})") from error
     except (Exception, SystemExit) as error:
         raise BenchError(f"module {name!r} fails as it is imported: {told(error)}") from error

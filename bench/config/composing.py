@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -257,12 +258,24 @@ def _unknown_key(key: str) -> str:
 
 
 def _refuse_nameless(config: RunConfig) -> None:
-    """Refuses components whose name, which stands in rows, tables and folders, says nothing."""
+    """Refuses components whose name, which stands in rows, tables and folders, says nothing.
+
+    And arguments that are no number: no header can hold them.
+    """
     groups = {group: getattr(config, group) for group in ("task", "model", "dataset", "protocol")}
     groups |= {f"prompts.{name}": prompt for name, prompt in config.prompts.items()}
     for group, component in groups.items():
         if not component.name.strip():
             raise BenchError(f"{group}.name is empty: give {group}.name=… a word, or leave it out")
+        for name, value in component.args.items():
+            if not _finite(value):
+                raise BenchError(f"{group}.args.{name}: expected finite numbers, found {value!r}")
+
+
+def _finite(value: object) -> bool:
+    if isinstance(value, dict | list | tuple):
+        return all(map(_finite, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _refuse_additions(node: object, path: str = "") -> None:

@@ -88,9 +88,9 @@ COLUMNS: Mapping[str, pa.DataType] = {field.name: field.type for field in SCHEMA
 
 SHOWN = frozenset({
     "run", "label", "carried", "has_box", "predicted_iou", "group", "measure", "order",
-    "datasets", "masks", "images", "clusters", "effective", "largest", "few", "over_images",
-    "delta", "low", "high", "delta_images", "delta_images_low", "delta_images_high", "p", "p_holm",
-    "win_rate", "win_low", "win_high", "images_needed", "left_out",
+    "datasets", "masks", "images", "clusters", "effective", "largest", "few", "few_images",
+    "over_images", "delta", "low", "high", "delta_images", "delta_images_low", "delta_images_high",
+    "p", "p_holm", "win_rate", "win_low", "win_high", "images_needed", "left_out",
 })  # fmt: skip
 """Columns that reports and comparisons put beside those of rows."""
 

@@ -291,6 +291,8 @@ def _checked(prompt: Prompt | None, name: str, strategy: PromptStrategy) -> Prom
     if not isinstance(prompt, Prompt):
         first = " as the first prompt" if prompt is None else ""
         raise BenchError(f"prompt {name}: next gives {prompt!r:.60}{first}, expected a Prompt")
+    if not prompt.cues:
+        raise BenchError(f"prompt {name}: next gives a Prompt without a cue, which asks nothing")
     if beyond := prompt.kinds - strategy.prompt_kinds - {"mask_logits"}:
         raise BenchError(
             f"prompt {name}: next gives {', '.join(sorted(beyond))}, and prompt_kinds says "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from pathlib import Path
 
@@ -25,3 +26,14 @@ def told(error: BaseException, file: str | None = None) -> str:
     if isinstance(error, SyntaxError) or not frames or frames[-1].filename.startswith(_BENCH):
         return words
     return f"{words} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
+
+
+def fault_of_theirs(error: BaseException) -> str | None:
+    """What went wrong in code that is neither the bench's nor a library's, as ``told`` has it.
+
+    The place is the last line of that code that was passed through; none where there was none.
+    """
+    ours = (_BENCH, sys.prefix, sys.base_prefix, "<")
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    theirs = [file for file in files if not file.startswith(ours)]
+    return told(error, theirs[-1]) if theirs else None

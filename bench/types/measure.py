@@ -120,7 +120,7 @@ class Measure:
         """A value as tables show it; a dash for none."""
         if value is None or np.isnan(value):
             return "–"
-        return f"{self.scale * value:,.{self.digits}f}"
+        return f"{self.scale * value:,.{self.digits}f}".replace("-", "−")
 
     def signed(self, value: float) -> str:
         """A difference with its sign; a real minus, and none for what rounds to nothing."""

@@ -232,6 +232,12 @@ def test_an_argument_that_a_class_does_not_take_is_answered_with_those_it_takes(
         open_task(config).ways(config)
 
 
+@pytest.mark.parametrize("found", ["nan", "inf", "[1.0,-inf]"])
+def test_an_argument_that_is_no_number_is_refused(found: str) -> None:
+    with pytest.raises(BenchError, match=r"protocol\.args\.threshold: expected finite numbers"):
+        one(f"protocol.args.threshold={found}")
+
+
 @pytest.mark.parametrize("word", ["model.name=", "dataset.name=' '", "prompts.box.name="])
 def test_a_component_without_a_name_is_refused(word: str) -> None:
     with pytest.raises(BenchError, match=r"name is empty: give .*name=… a word"):

@@ -14,6 +14,7 @@ from finished import dataset_words, one_line
 from whole_runs import configure, execute, rows_of
 
 from bench.analysis.comparing.comparison import compare
+from bench.analysis.rescoring import rescore
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
 from bench.cli import main
@@ -196,6 +197,25 @@ def test_what_a_metric_raises_in_the_middle_of_a_run_is_one_line(
     assert re.search(
         r"metric run_sizes\.LATE version 1: ZeroDivisionError: .*\.py, line 11\)$", said
     )
+
+
+def test_what_a_metric_raises_when_it_is_added_later_is_said_of_the_metric(
+    folder: Path, own: str
+) -> None:
+    store = execute(configure(folder, "prompt=[box]")).work.runs["box"].store
+    with pytest.raises(BenchError, match=r"^metric run_sizes\.LATE version 1: Zero.*line 11\)$"):
+        rescore(store, [f"{own}.LATE"], samples_of_runs(Path("datasets")), allow_modules=[own])
+
+
+@pytest.mark.parametrize("title", ["Masks", "over images", "Model"])
+def test_no_metric_is_called_as_another_column_is(
+    folder: Path, own: str, title: str, tmp_path: Path
+) -> None:
+    (tmp_path / "run_sizes.py").write_text(
+        OWN.replace('"late", "late", "late"', f'"l", "l", "{title}"')
+    )
+    with pytest.raises(BenchError, match=f"has the title '{title.lower()}', which is another's"):
+        make_plan(with_own(folder, own, "LATE"))
 
 
 def test_a_run_without_masks_is_not_sent_to_rescore(

@@ -265,6 +265,7 @@ class Odd(Saying):
     [
         (None, "prompt mine: next gives None as the first prompt, expected a Prompt"),
         ("cat", "prompt mine: next gives 'cat', expected a Prompt"),
+        (Prompt(), "prompt mine: next gives a Prompt without a cue, which asks nothing"),
         (Prompt(box=np.array([0, 0, 3, 2], np.float32)), "next gives box, and prompt_kinds says"),
     ],
 )

@@ -46,7 +46,8 @@ class Comparison:
     ``table`` has a row per prompt label and dataset, and one per label over all datasets where
     there are several (``dataset`` null, each dataset weighs the same): ``prompt, dataset, masks,
     images, clusters, effective, largest`` (as in ``Table``), ``miou_a, miou_b, delta, low, high``,
-    the difference over images (``delta_images, delta_images_low, delta_images_high``), ``few``,
+    the difference over images (``delta_images, delta_images_low, delta_images_high``), whether
+    these intervals are marked (``few, few_images``),
     ``p`` (``Averages.p``), ``p_holm, win_rate, win_low, win_high, images_needed, left_out``. IoUs
     and differences are in [0, 1], bounds are 95 %, ``p_holm`` is corrected over the datasets of a
     label, ``images_needed`` (clusters, where images belong together) is for a difference of half a
@@ -246,7 +247,7 @@ def _block(
 
 _BEFORE = ("prompt", "dataset", "masks", "images", "clusters", "effective", "largest")
 _BEHIND = ("delta", "low", "high", "delta_images", "delta_images_low", "delta_images_high", "few",
-           "p", "p_holm", "win_rate", "win_low", "win_high", "images_needed",
+           "few_images", "p", "p_holm", "win_rate", "win_low", "win_high", "images_needed",
            "left_out")  # fmt: skip
 _BOUNDS = ("effective", "largest", "low", "high", "delta_images_low", "delta_images_high", "p",
            "p_holm", "win_low", "win_high")  # fmt: skip
@@ -266,6 +267,7 @@ def _numbers(pair: Pair, over_images: bool) -> dict[str, Any]:
         "high": delta.high,
         **bounds("delta_images", pair.delta.images),
         "few": delta.few,
+        "few_images": pair.delta.images.few,
         "p": pair.delta.p,
         "win_rate": wins.mean,
         "win_low": wins.low,
@@ -325,7 +327,7 @@ def _caption(leads: Measure, table: pd.DataFrame, over_images: bool) -> str:
     return (
         f"{leads.title} and its difference{unit}{average} on the masks that both sides have, with "
         f"a {INTERVAL}.{few} {P_NOTE} It is corrected over datasets (Holm). Wins: the share of "
-        f"masks on which A is better, ties count half. {SIZES}"
+        f"masks on which the first is better, ties count half. {SIZES}"
     )
 
 

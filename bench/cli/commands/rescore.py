@@ -86,10 +86,11 @@ def _table(
     from rich.markup import escape
     from rich.table import Table
 
-    from bench.analysis.words import INTERVAL, with_bounds
+    from bench.analysis.words import FEW_NOTE, INTERVAL, MARK, with_bounds
 
     table = Table(box=None, header_style="bold")
-    table.caption = f"Means over masks, shares ×100, with a {INTERVAL}."
+    few = f" {MARK} {FEW_NOTE}" if (means["few"] & means["low"].notna()).any() else ""
+    table.caption = f"Means over masks, shares ×100, with a {INTERVAL}.{few}"
     table.caption_justify = "left"
     several = ["protocol"] if means["protocol"].nunique() > 1 else []
     names = ["dataset", "prompt", "model", *several, "metric"]
@@ -99,7 +100,8 @@ def _table(
         table.add_column(name, justify="right")
     for line in means.to_dict("records"):
         shown = measures[str(line["metric"])].shown
-        mean = with_bounds(shown(line["mean"]), shown(line["low"]), shown(line["high"]))
+        ends = shown(line["low"]), shown(line["high"])
+        mean = with_bounds(shown(line["mean"]), *ends, line["few"])
         said = [titles.get(name, {}).get(line[name], str(line[name])) for name in names]
         table.add_row(*map(escape, said), f"{line['masks']:,}", f"{line['images']:,}", mean)
     return table

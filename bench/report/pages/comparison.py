@@ -56,6 +56,7 @@ class PairGroup:
     notes: tuple[str, ...]
 
 
+_OVER_IMAGES = ("delta_images", "delta_images_low", "delta_images_high", "few_images")
 _HEADS = ("difference", "over images", "p", "wins of the first", "masks", "images")
 
 
@@ -102,25 +103,34 @@ def _cells(line: Mapping[Any, Any], measure: Measure, titles: Mapping[str, str])
         "mean over datasets" if pd.isna(line["dataset"]) else titles[line["dataset"]],
         measure.shown(line[f"{measure.mean}_a"]),
         measure.shown(line[f"{measure.mean}_b"]),
-        _bounded(measure.signed, line, "delta", "low", "high") + MARK * _marked(line),
-        _bounded(measure.signed, line, *(f"delta_images{end}" for end in ("", "_low", "_high"))),
-        DASH if pd.isna(corrected) else f"{corrected:.{4 if corrected < 0.01 else 2}f}",
+        _bounded(measure.signed, line, "delta", "low", "high"),
+        _bounded(measure.signed, line, *_OVER_IMAGES),
+        DASH if pd.isna(corrected) else _p(corrected),
         _bounded(points, line, "win_rate", "win_low", "win_high"),
         f"{line['masks']:,}",
         counted(*(line[name] for name in ("images", "clusters", "effective", "largest"))),
     )
 
 
+def _p(value: float) -> str:
+    if value < 0.0001:
+        return "<0.0001"
+    return f"{value:.{4 if value < 0.01 else 2}f}"
+
+
 def _bounded(
-    show: Callable[[float], str], line: Mapping[Any, Any], name: str, low: str, high: str
+    show: Callable[[float], str],
+    line: Mapping[Any, Any],
+    name: str,
+    low: str,
+    high: str,
+    few: str = "few",
 ) -> str:
-    """A number with its interval, where there is one; "to" stays clear beside a minus."""
+    """A number with its interval, where there is one, marked; "to" stays clear beside a minus."""
     value, ends = show(line[name]), (line[low], line[high])
-    return value if pd.isna(ends[0]) else f"{value} ({show(ends[0])} to {show(ends[1])})"
-
-
-def _marked(line: Mapping[Any, Any]) -> bool:
-    return bool(line["few"]) and not pd.isna(line["low"])
+    if pd.isna(ends[0]):
+        return value
+    return f"{value} ({show(ends[0])} to {show(ends[1])}){MARK * bool(line[few])}"
 
 
 def write_comparison(

@@ -67,6 +67,7 @@ def cells(table: Table) -> Iterator[Cells]:
                 leads.shown(line[images]),
                 leads.shown(line[f"{images}_low"]),
                 leads.shown(line[f"{images}_high"]),
+                bool(line["few_images"]),
             ),
             further=tuple(_with_count(measure, line) for measure in table.further),
             best=bool(is_best),

@@ -162,7 +162,8 @@ def chosen(
         others = [*beside, *(other.measure for other in found.values())]
         for what, called in _CALLED.items():
             theirs = {word for other in others for word in called(other)}
-            if shared := called(each.measure) & (theirs if what == "title" else theirs | {*taken}):
+            heads = {word.replace("_", " ") for word in taken} if what == "title" else {*taken}
+            if shared := called(each.measure) & (theirs | heads):
                 raise BenchError(
                     f"metric {name!r} has the {what} {min(shared)!r}, which is another's already; "
                     "give its measure another"
