@@ -172,6 +172,7 @@ def test_a_report_and_a_comparison_later(task: str, results: Path) -> None:
         assert "area ratio" in (folder / "index.html").read_text()
 
 
+@pytest.mark.long
 def test_a_metric_is_added_later_and_stands_in_the_next_report(task: str, results: Path) -> None:
     words = ["--results", str(results), "--allow-module", "outside"]
     done = command("rescore", "beans-pen-*", "--metric", "outside.metrics.WIDTH_OFF", *words)

@@ -59,6 +59,7 @@ def test_it_says_which_commands(capsys: pytest.CaptureFixture[str]) -> None:
         gpu.main(["nonsense"])
 
 
+@pytest.mark.long
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the GPU itself is asked")
 def test_the_decoder_s_kernels_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -37,6 +37,7 @@ def test_a_default_run_works_and_what_is_missing_is_told(
     assert not (tmp_path / "new").exists(), "it only looks"
 
 
+@pytest.mark.long
 def test_a_folder_that_cannot_be_written_ends_in_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -47,6 +48,7 @@ def test_a_folder_that_cannot_be_written_ends_in_1(
     assert "not yet: results:" in out
 
 
+@pytest.mark.long
 def test_a_wrong_checkpoint_is_broken_and_not_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

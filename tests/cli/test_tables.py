@@ -153,6 +153,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_every_command_shows_its_numbers_whole(words, terminal, tmp_path):
     where = [f"runtime.results={tmp_path}"] if words[0] in ("run", "check") else []

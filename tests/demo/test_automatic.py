@@ -42,6 +42,7 @@ def test_the_grid_finds_objects_where_sams_own_thresholds_find_none() -> None:
     assert len(strict.generate(scene.image)) < len(masks)
 
 
+@pytest.mark.long
 def test_the_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     automatic.main([str(CHECKPOINT), "--scenes", "1"])
     rows = capsys.readouterr().out.strip().splitlines()[2:]

@@ -99,6 +99,7 @@ def test_a_checkpoint_of_another_architecture_is_recognised(site, tmp_path):
     assert "unexpected: image_encoder.blocks.12." in text
 
 
+@pytest.mark.long
 def test_loads_vit_b(site, tmp_path):
     path = tmp_path / "tuned.pth"
     with torch.random.fork_rng(devices=[]):

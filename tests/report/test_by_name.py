@@ -94,9 +94,12 @@ def page(muddle, tmp_path_factory):
     return report.page.read_text()
 
 
-@pytest.mark.parametrize("name", ["markdown", "latex", "terminal", "page"])
-def test_every_cell_of_the_table_is_its_rows(muddle, page, name):
+@pytest.mark.parametrize(
+    "name", ["markdown", "latex", "terminal", pytest.param("page", marks=pytest.mark.long)]
+)
+def test_every_cell_of_the_table_is_its_rows(muddle, request, name):
     *_, table, truth = muddle
+    page = request.getfixturevalue("page") if name == "page" else ""
     seen, dataset = set(), ""
     for line in cells_of(name, table, page):
         if len(line) < 8:
@@ -211,6 +214,7 @@ def test_a_figure_of_the_paper_has_the_colours_of_the_others(muddle):
     assert len(axis.lines) == 3
 
 
+@pytest.mark.long
 def test_every_picture_of_the_gallery_is_its_rows(muddle):
     bench, _, selection, _, truth = muddle
     groups = gallery(selection, bench.read_sample)
@@ -363,6 +367,7 @@ def test_runs_of_one_name_in_two_folders_keep_their_pictures(new_bench, tmp_path
         assert pair.a.mask_id == pair.b.mask_id
 
 
+@pytest.mark.long
 def test_both_sides_of_a_mask_are_cut_out_alike(muddle, sides):
     bench, _, _, _, truth = muddle
     compared = 0

@@ -62,6 +62,7 @@ def test_every_figure_of_the_shelf_shows_its_texts_whole(long_runs, monkeypatch)
     assert seen == {module.name for module in pkgutil.iter_modules(shelf.__path__)}
 
 
+@pytest.mark.long
 def test_every_figure_of_a_comparison_shows_its_texts_whole(long_runs, monkeypatch):
     found = compare_all(long_runs)
     seen = set()

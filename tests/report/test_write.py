@@ -14,6 +14,9 @@ from bench.types import BenchError
 NASTY = "<script>alert('x')</script> & \"co\" {{ 7*7 }}"
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory, new_bench):
     """A report of two models and two datasets, whose names try to break out of the page."""

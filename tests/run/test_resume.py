@@ -180,6 +180,7 @@ sweep:
 """
 
 
+@pytest.mark.long
 def test_an_experiment_killed_in_the_middle_goes_on_by_itself(tmp_path: Path) -> None:
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "grid.yaml").write_text(EXPERIMENT)

@@ -403,7 +403,9 @@ def test_a_device_short_of_memory_gives_the_same_rows(
     assert len(said) == len(set(said)), "each halving is said once"
 
 
-@pytest.mark.parametrize(("images", "prompts", "name"), [(0, 9, "image"), (9, 0, "prompt")])
+@pytest.mark.parametrize(
+    ("images", "prompts", "name"), [(0, 9, "image"), pytest.param(9, 0, "prompt", marks=LONG)]
+)
 def test_no_memory_for_a_single_one_is_one_line(
     folder: Path, images: int, prompts: int, name: str
 ) -> None:

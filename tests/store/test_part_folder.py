@@ -165,6 +165,7 @@ def test_a_damaged_compacted_part_leaves_what_it_would_have_replaced(store: RunS
     assert images_read(store) == names
 
 
+@pytest.mark.long
 def test_a_reader_never_sees_a_row_missing_or_twice_while_parts_are_compacted(
     store: RunStore,
 ) -> None:

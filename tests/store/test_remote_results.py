@@ -76,6 +76,7 @@ def write(store: RunStore, *images: str) -> None:
     store.write_part([replace(ROW, image_id=i) for i in images], images, fingerprint="f")
 
 
+@pytest.mark.long
 def test_rows_headers_and_errors_are_those_of_a_local_run(folder: Path, results: str) -> None:
     (folder / "images" / "004.png").write_bytes(b"")
     local = execute(configure(folder, PROMPTS))
