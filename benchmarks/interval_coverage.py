@@ -399,7 +399,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     several = chosen.populations, chosen.experiments, chosen.seed
     parts = [
-        f"{date.today()}, `python benchmarks/interval_coverage.py --experiments "
+        f"# Intervals\n\n{date.today()}, `python benchmarks/interval_coverage.py --experiments "
         f"{chosen.experiments} --seed {chosen.seed}`",
         by_images(*several),
         by_evenness(*several),

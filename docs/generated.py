@@ -159,7 +159,7 @@ def sources() -> str:
         about = each["about"]
         source = about.get("source")
         said = f"[`{source['repository']}`]({_repository(source)})" if source else about["cite"]
-        lines = [f"### Source of `{name}`", "", f"{said}.", ""]
+        lines = [f"## Source of `{name}`", "", f"{said}.", ""]
         lines += ["| source | our choice | value |", "|---|---|---|"]
         for choice, value in each["args"].items():
             where = _where(about["where"][choice], source)

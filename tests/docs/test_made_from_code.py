@@ -93,7 +93,7 @@ def test_every_choice_stands_beside_the_lines_of_its_source() -> None:
     linked = 0
     for path in (conf_dir() / "protocol").glob("*.yaml"):
         component = load_component("protocol", path.stem)
-        section = page.split(f"### Source of `{path.stem}`")[1].split("\n### ")[0]
+        section = page.split(f"## Source of `{path.stem}`")[1].split("\n## ")[0]
         lines = [line.split(" | ") for line in section.splitlines()]
         source = component.about.get("source")
         for choice, value in component.args.items():

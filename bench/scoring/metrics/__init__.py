@@ -162,8 +162,8 @@ def chosen(
         others = [*beside, *(other.measure for other in found.values())]
         for what, called in _CALLED.items():
             theirs = {word for other in others for word in called(other)}
-            heads = {word.replace("_", " ") for word in taken} if what == "title" else {*taken}
-            if shared := called(each.measure) & (theirs | heads):
+            theirs |= _HEADS if what == "title" else {*taken}
+            if shared := called(each.measure) & theirs:
                 raise BenchError(
                     f"metric {name!r} has the {what} {min(shared)!r}, which is another's already; "
                     "give its measure another"
@@ -171,6 +171,12 @@ def chosen(
         found[each.name] = each
     return tuple(found.values())
 
+
+_HEADS = frozenset({
+    "dataset", "prompt", "model", "protocol", "metric", "masks", "images", "over images", "iou",
+    "difference", "p",
+})  # fmt: skip
+"""What tables call columns of their own."""
 
 _CALLED: Mapping[str, Callable[[Measure], set[str]]] = {
     "column": lambda measure: {measure.name},
