@@ -119,7 +119,7 @@ def test_the_parity_of_several_models_compares_each_with_itself(bench, new_bench
 def test_rescored_means_bear_the_titles():
     line = {"run": "r", "dataset": "d", "model": "m", "protocol": "sam", "prompt": "1 point",
             "metric": "dice", "masks": 3, "images": 2, "mean": 0.5, "low": 0.4,
-            "high": 0.6}  # fmt: skip
+            "high": 0.6, "few": False}  # fmt: skip
     means = pd.DataFrame([line, line | {"protocol": "sam2", "mean": 0.7}])
     titles = {"dataset": {"d": "Our data"}, "model": {"m": "Mine, tuned"}}
     table = _table(means, {"dice": Measure("dice", "dice", "Dice")}, titles)
@@ -128,6 +128,8 @@ def test_rescored_means_bear_the_titles():
     assert columns["model"] == ["Mine, tuned"] * 2
     assert columns["protocol"] == ["sam", "sam2"]
     assert columns["mean"] == ["50.0 (40.0–60.0)", "70.0 (40.0–60.0)"]
+    marked = _table(means.assign(few=True), {"dice": Measure("dice", "dice", "Dice")}, titles)
+    assert list(marked.columns[-1].cells) == ["50.0 (40.0–60.0)*", "70.0 (40.0–60.0)*"]
 
 
 def test_a_comparison_says_titles_everywhere(bench):
