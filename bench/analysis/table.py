@@ -232,7 +232,7 @@ def _caption(lines: pd.DataFrame, selection: Selection, further: Sequence[Measur
     else:
         what = f" {leads.definition}" if leads.definition else ""
         sentences = [f"{leads.title}:{what} Means {average} with a {INTERVAL}."]
-    if lines[["few", "few_images"]].any(axis=None):
+    if lines["few"].any():  # and with it whatever is marked over images
         sentences.append(f"{MARK} {FEW_NOTE}")
     sentences += [SIZES, "Over images: the mean of the images' own means."]
     if lines["dataset"].isna().any():

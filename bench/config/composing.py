@@ -166,7 +166,7 @@ def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, s
     _refuse_additions(config)
     if nested := [each for each in config.metrics if not isinstance(each, str)]:
         raise BenchError(f"configuration: {_no_list('metrics', nested[0])} in it")
-    _refuse_nameless(config)
+    _check_components(config)
     given = {word.partition("=")[0].lstrip("+") for word in fixed} | set(swept)
     if config.runtime.allow_modules and "runtime.allow_modules" not in given:
         raise BenchError(
@@ -257,11 +257,8 @@ def _unknown_key(key: str) -> str:
     return f"nothing is called {key!r}; {hint}"
 
 
-def _refuse_nameless(config: RunConfig) -> None:
-    """Refuses components whose name, which stands in rows, tables and folders, says nothing.
-
-    And arguments that are no number: no header can hold them.
-    """
+def _check_components(config: RunConfig) -> None:
+    """Refuses names that say nothing, and arguments with NaN or infinity, which no header holds."""
     groups = {group: getattr(config, group) for group in ("task", "model", "dataset", "protocol")}
     groups |= {f"prompts.{name}": prompt for name, prompt in config.prompts.items()}
     for group, component in groups.items():

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.scoring.finite import all_finite
 from bench.tasks.contract import Scored
 from bench.types import BenchError, ImageArray, MaskRow, Sample
 from bench.types.rle import tells_nothing
@@ -63,7 +64,7 @@ class Health:
             if tensors:
                 self._embedded += 1
                 self._embeddings.add(_digest(tensors))
-                self._broken += not all(bool(torch.isfinite(t).all()) for t in tensors)
+                self._broken += not all(map(all_finite, tensors))
             self._faulty += bool(scored.faults and not rows)
             self._scored += bool(rows)
             self._rows += len(empty)

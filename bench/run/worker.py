@@ -215,9 +215,9 @@ class Worker:
         self._watch.turn_to(job.image_id)
         with self._watch("read"):
             sample = self._plan.reader.read(job.image_id)
+            self._plan.origins.note(job.image_id)
         if sample.image_id != job.image_id:
             raise BenchError(f"asked for {job.image_id!r}, the reader gives {sample.image_id!r}")
-        self._plan.origins.note(job.image_id)
         return sample
 
     def _fail(self, error: ImageError) -> None:

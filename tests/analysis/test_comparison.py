@@ -202,26 +202,26 @@ def test_given_masks_stand_against_every_prompt_of_a_model(bench, row, turned):
     assert pairs[f"iou_{side}"].unique().map(list).to_dict() == {"1 point": [0.5], "box": [0.5]}
 
 
+def check_said_to_be_equal(stores):
+    """That comparison and report say of two runs, a and b, that no mask has another number."""
+    (sentence,) = compare(stores[:1], stores[1:]).answer
+    assert sentence == "1 point: a and b give the same numbers on shapes."
+    selection = select(stores)
+    table = miou_table(selection)
+    said = answer(selection, table, differences(selection, table))
+    assert said[1] == "On the same masks a and b give the same numbers."
+
+
 def test_equal_numbers_are_called_equal(bench, row):
     rows = {m: [row(mask_id=f"m{i}", image_id=f"i{i % 3}", iou=0.1 * i, model=m) for i in range(9)]
             for m in ("a", "b")}  # fmt: skip
-    stores = [bench.run(model=m, prompt="point_1", rows=rows[m]) for m in rows]
-    (sentence,) = compare(stores[:1], stores[1:]).answer
-    assert sentence == "1 point: a and b give the same numbers on shapes."
-    selection = select(stores)
-    table = miou_table(selection)
-    said = answer(selection, table, differences(selection, table))
-    assert said[1] == "On the same masks a and b give the same numbers."
+    check_said_to_be_equal([bench.run(model=m, prompt="point_1", rows=rows[m]) for m in rows])
 
 
 def test_equal_numbers_of_one_image_have_no_leader(bench, row):
-    stores = [bench.run(model=m, prompt="point_1", rows=[row(model=m)]) for m in ("a", "b")]
-    (sentence,) = compare(stores[:1], stores[1:]).answer
-    assert sentence == "1 point: a and b give the same numbers on shapes."
-    selection = select(stores)
-    table = miou_table(selection)
-    said = answer(selection, table, differences(selection, table))
-    assert said[1] == "On the same masks a and b give the same numbers."
+    check_said_to_be_equal(
+        [bench.run(model=m, prompt="point_1", rows=[row(model=m)]) for m in ("a", "b")]
+    )
 
 
 def test_masks_that_only_one_side_has_are_left_out_and_counted(bench, row):

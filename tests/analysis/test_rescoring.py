@@ -166,11 +166,8 @@ OTHER = Metric(Measure("other", "boundary", "other"), wider)
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    (tmp_path / "rescored_areas.py").write_text(OWN)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "rescored_areas", raising=False)
-    return "rescored_areas"
+def own(own_module: Callable[[str, str], str]) -> str:
+    return own_module("rescored_areas", OWN)
 
 
 def test_a_users_own_metric_is_null_where_it_does_not_apply(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import shutil
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
@@ -203,11 +204,9 @@ def test_what_is_no_class_of_ours_is_refused(part: Component, room: ModuleType, 
     ],
 )
 def test_a_users_module_that_fails_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, says: str
+    own_module: Callable[[str, str], str], text: str, says: str
 ) -> None:
-    name = f"own_{abs(hash(text))}"
-    (tmp_path / f"{name}.py").write_text(text)
-    monkeypatch.syspath_prepend(tmp_path)
+    name = own_module("own_thing", text)
     with pytest.raises(BenchError, match=says) as caught:
         load_class(Component("x", "1", f"{name}.Thing"), readers, [name], Reader)
     assert "\n" not in str(caught.value)
@@ -356,10 +355,9 @@ def test_what_must_be_a_list_says_so_in_the_benchs_words(word: str, says: str) -
     ],
 )
 def test_a_module_that_cannot_be_imported_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, says: str
+    own_module: Callable[[str, str], str], text: str, says: str
 ) -> None:
-    (tmp_path / "stops.py").write_text(text)
-    monkeypatch.syspath_prepend(tmp_path)
+    own_module("stops", text)
     component = Component("x", "1", "stops.Thing")
     for load in (
         lambda: load_class(component, models, ["stops"]),

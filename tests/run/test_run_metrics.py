@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,11 +132,8 @@ MIOU, MEAN = made(1.0, "miou_low"), made(1.0, "further")
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    (tmp_path / "run_sizes.py").write_text(OWN)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "run_sizes", raising=False)
-    return "run_sizes"
+def own(own_module: Callable[[str, str], str]) -> str:
+    return own_module("run_sizes", OWN)
 
 
 def with_own(folder: Path, own: str, name: str, *words: str) -> RunConfig:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,11 +22,8 @@ class Lazy(Disk):
 
 
 @pytest.fixture
-def eyes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    (tmp_path / "own_eyes.py").write_text(EYES)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "own_eyes", raising=False)
-    return "own_eyes"
+def eyes(own_module: Callable[[str, str], str]) -> str:
+    return own_module("own_eyes", EYES)
 
 
 def test_what_a_model_of_ones_own_raises_is_one_line(
