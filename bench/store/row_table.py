@@ -30,6 +30,7 @@ def read_parts(paths: Sequence[Place], columns: Sequence[str] | None, run: str) 
     """The rows of the parts, sorted by their key; the key's columns and those asked for, or all.
 
     Where a part lacks a column, since it is older or of other metrics, its rows have null there.
+    All columns are those of ``Row`` in its order, then the metrics by name, whatever the parts'.
     Raises ``BenchError`` for a damaged part, and for a key that stands twice, which is then said of
     the ``run``; raises ``FileNotFoundError`` for a part that is gone.
     """
@@ -46,7 +47,8 @@ def read_parts(paths: Sequence[Place], columns: Sequence[str] | None, run: str) 
     table = _numbers_for_nothing(pa.concat_tables(tables, promote_options="default"))
     if wanted is None:
         known = [name for name in COLUMNS if name in table.column_names]
-        table = table.select([*known, *(n for n in table.column_names if n not in COLUMNS)])
+        metrics = sorted(set(table.column_names) - set(COLUMNS))  # parts may differ in theirs
+        table = table.select([*known, *metrics])
     table = _sorted(_roomy(table))
     twice = same_as_next(table, KEY)
     if twice.any():
