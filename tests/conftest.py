@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,14 @@ import torch
 from drawn_runs import bench as bench
 from drawn_runs import new_bench as new_bench
 from drawn_runs import row as row
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult, ConfigSource
 from oddities import random_blob
 from PIL import Image
 from pycocotools import mask as coco_mask
+
+from bench.config.composing import conf_dir
 
 
 @pytest.fixture
@@ -84,3 +90,29 @@ def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
 def one_thread() -> None:
     """Models this small lose time to threads."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def yamls_parsed_once() -> Iterator[None]:
+    """Parses each YAML of ``conf/`` and of Hydra once: tests compose a thousand configurations."""
+    Plugins.instance()  # finds the sources
+    with pytest.MonkeyPatch.context() as patch:
+        for scheme in ("file", "pkg"):
+            _parse_once(SourcesRegistry.instance().resolve(scheme), patch)
+        yield
+
+
+def _parse_once(source: type[ConfigSource], patch: pytest.MonkeyPatch) -> None:
+    load = source.load_config
+    kept: dict[tuple[str, str], ConfigResult] = {}
+    ours = str(conf_dir())
+
+    def once(self: ConfigSource, config_path: str) -> ConfigResult:
+        if self.scheme() == "file" and self.path != ours:  # a test's own, which may change
+            return load(self, config_path)
+        key = (self.path, config_path)
+        if key not in kept:
+            kept[key] = load(self, config_path)
+        return copy.deepcopy(kept[key])
+
+    patch.setattr(source, "load_config", once)

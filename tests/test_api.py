@@ -63,6 +63,7 @@ def test_compare_is_paired(tmp_path: Path) -> None:
     assert pd.isna(line["p"]), "three images"
 
 
+@pytest.mark.long
 def test_a_report_of_an_evaluation_has_pictures(tmp_path: Path) -> None:
     found = bench.evaluate(*FEW, model="disk", prompt="point_1", results=tmp_path)
     report = found.report(tmp_path / "report")

@@ -47,7 +47,7 @@ def plain(results: Path) -> list[dict[str, object]]:
     return rows.drop(columns="run").map(str).to_dict("records")
 
 
-@pytest.fixture(scope="module", params=TASKS)
+@pytest.fixture(scope="module", params=[pytest.param("masks", marks=pytest.mark.long), "counts"])
 def task(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -201,6 +201,7 @@ def test_modules_that_nobody_allowed_are_refused(tmp_path: Path, task: str) -> N
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.long
 def test_metrics_of_rows_that_are_no_masks_are_refused(tmp_path: Path) -> None:
     words = [*OWN, *COUNTS, f"runtime.results={tmp_path / 'results'}"]
     done = command("run", *CONF, *words, "metrics=[dice]")

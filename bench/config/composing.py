@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, s
         overrides.append(f"hydra.searchpath=[file://{extra_dir.resolve()}]")
     # Arguments need not stand in the YAML of their component: its class says what there is.
     overrides = [f"++{word}" if _ARGUMENT.match(word) else word for word in overrides]
-    ConfigStore.instance().store(name="run_schema", node=RunConfig)
+    _store_schema()
     GlobalHydra.instance().clear()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
         composed = compose("run", overrides=overrides)
@@ -180,6 +181,12 @@ def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, s
                 component.name, component.about, group_folders(group, extra_dir)
             )
     return config
+
+
+@cache
+def _store_schema() -> None:
+    """Tells Hydra what ``run.yaml`` is held against; each time takes a tenth of composing it."""
+    ConfigStore.instance().store(name="run_schema", node=RunConfig)
 
 
 def _split_sweeps(overrides: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:

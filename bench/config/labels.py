@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from bench.files.yaml_files import LOADER
+
 
 def shown_label(name: str, about: Mapping[str, Any], folders: Sequence[Path]) -> str:
     """The title, but the name where there is none or where the title is another component's.
@@ -57,7 +59,7 @@ def _named(folder: Path, title: str) -> list[str]:
     for path in sorted(folder.glob("*.yaml")):
         try:
             text = path.read_text(encoding="utf-8")
-            plain = yaml.safe_load(text) if title in text else None
+            plain = yaml.load(text, Loader=LOADER) if title in text else None
         except (OSError, ValueError, yaml.YAMLError, RecursionError):
             continue  # whoever composes it says what is wrong with it
         about = plain.get("about") if isinstance(plain, dict) else None

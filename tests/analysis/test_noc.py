@@ -119,6 +119,7 @@ def test_miou_after_k_clicks_is_the_reports_own(long_run):
         assert shown[clicks] == pytest.approx(curves[:, clicks - 1].mean())
 
 
+@pytest.mark.long
 def test_the_report_shows_it_and_short_curves_have_none(long_run, bench, tmp_path):
     run, _ = long_run
     report = write(Request((run,)), tmp_path / "out")

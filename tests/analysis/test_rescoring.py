@@ -237,6 +237,7 @@ def test_a_damaged_file_of_a_metric_is_named(folder: Path) -> None:
     assert len(read_runs([RunStore(store.folder)], ["iou"])) == 6
 
 
+@pytest.mark.long
 def test_no_torch_is_loaded(folder: Path) -> None:
     store = disk_run(folder, "point_1")
     program = (

@@ -59,14 +59,14 @@ def test_refuses_a_label_that_no_row_reached(bench, row):
 
 def test_refuses_an_unfinished_run_unless_allowed(bench, row):
     rows = [row(image_id=f"i{number}") for number in range(12)]
-    store = bench.run(prompt="point_1", rows=rows, status="partial", images=200)
-    with pytest.raises(BenchError, match=r"unfinished run \(12 of 200 images\)"):
+    store = bench.run(prompt="point_1", rows=rows, status="partial", images=20)
+    with pytest.raises(BenchError, match=r"unfinished run \(12 of 20 images\)"):
         select([store])
     selection = select([store], allow_partial=True)
-    assert "shapes · sam_b · point_1 is partial: 12 of 200 images." in selection.notes
-    again = bench.run(prompt="box", status="running", images=200, images_done=12)
+    assert "shapes · sam_b · point_1 is partial: 12 of 20 images." in selection.notes
+    again = bench.run(prompt="box", status="running", images=20, images_done=12)
     several = select([store, again], allow_partial=True)
-    said = "shapes · sam_b · box, point_1 are partial: 12 of 200 images."
+    said = "shapes · sam_b · box, point_1 are partial: 12 of 20 images."
     assert [note for note in several.notes if "partial" in note] == [said]
 
 

@@ -94,6 +94,7 @@ def test_an_ablation_and_a_check_of_parity_show_titles(bench):
     assert same.section.rows[0][:2] == ("Our data", "1 point")
 
 
+@pytest.mark.long
 def test_the_parity_of_several_models_compares_each_with_itself(bench, new_bench, tmp_path):
     stores = in_no_order(bench)
     other = new_bench(tmp_path / "other")

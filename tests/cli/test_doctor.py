@@ -19,6 +19,7 @@ def examined(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict
     return code, {f"{one['section']} {one['what']}": one for one in said["findings"]}
 
 
+@pytest.mark.long
 def test_a_default_run_works_and_what_is_missing_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -162,6 +162,7 @@ def test_every_command_shows_its_numbers_whole(words, terminal, tmp_path):
         assert numbers(terminal(width, lambda: main([*words, *where]))) == own, width
 
 
+@pytest.mark.long
 def test_a_reports_tables_in_a_terminal_are_those_of_its_files(bench):
     stores = [
         bench.run(d, m, "points", images=4, skill=s, title=f"Model {m}, fine-tuned")

@@ -146,6 +146,10 @@ LAYOUTS: dict[str, tuple[Callable[[Path], None], str, str, str, int]] = {
 }  # fmt: skip
 
 
+RUN = ("bbbc", "rgb")
+"""Of each kind of reader one; what the others wrote is read by `check`."""
+
+
 @pytest.mark.parametrize("layout", sorted(LAYOUTS))
 def test_a_layout_is_recognised_written_checked_and_run(
     layout: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -164,6 +168,8 @@ def test_a_layout_is_recognised_written_checked_and_run(
     words = ["--config-dir", str(conf), "dataset=mine", f"runtime.results={tmp_path}/results"]
     assert main(["check", *words]) == 0
     assert f"mine: {number} masks in 4 of 4 images" in capsys.readouterr().out
+    if layout not in RUN:
+        return
     run = ["run", *words, "model=disk", "prompt=point_1", "runtime.device=cpu"]
     assert main(run) == 0
     assert "mine" in capsys.readouterr().out

@@ -145,6 +145,7 @@ def test_neighbours_do_not_overlap(file_name, one, other):
     assert not (masks[one] & masks[other]).any()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("file_name", file_names())
 def test_seeds_give_the_same_masks_again(file_name):
     drawn = draw_masks(
@@ -157,6 +158,7 @@ def test_seeds_give_the_same_masks_again(file_name):
         assert (mask & kept[name]).sum() >= 0.99 * (mask | kept[name]).sum(), name
 
 
+@pytest.mark.long
 def test_the_whole_file_is_written_again(tmp_path):
     content = build_annotations(read_seeds(), pictures())
     write_json(content, tmp_path / "annotations.json")

@@ -41,6 +41,7 @@ def _same(first: Scene, second: Scene) -> bool:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("bank", BANKS)
 def test_same_arguments_give_the_same_bytes(bank: BankName) -> None:
     for seed in range(6):
@@ -190,6 +191,7 @@ def test_banks_share_neither_shapes_nor_textures() -> None:
     assert distance.min() > 10
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("bank", "families"), [("train", TRAIN_FAMILIES), ("test", TEST_FAMILIES)])
 def test_scenes_use_only_the_shapes_of_their_bank(
     bank: BankName, families: dict[str, object]

@@ -30,6 +30,7 @@ from bench.store.schema import SCHEMA
 from bench.types import Site
 
 
+@pytest.mark.long
 def test_the_loop_of_the_docs_gives_the_scores_of_a_run(tmp_path: Path) -> None:
     found = bench.evaluate(
         "dataset.args.count=1", model="demo_s", prompt="point_3", results=tmp_path

@@ -58,6 +58,7 @@ def test_pieces_of_files_that_a_page_shows_are_there(page: Path) -> None:
         assert (page.parent / path).resolve().is_file(), f"{name(page)} shows {path}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_quoted_command_is_understood(line: str) -> None:
     words = shlex.split(line, comments=True)[1:]
@@ -75,6 +76,7 @@ def test_a_quoted_command_is_understood(line: str) -> None:
                     assert component_file(group, chosen, extra).is_file()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=name)
 def test_the_python_of_a_page_runs(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -71,7 +71,13 @@ FAILING = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", FAILING)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=() if case in ("raises", "drawn") else pytest.mark.long)
+        for case in FAILING
+    ],
+)
 def test_a_figure_that_fails_is_named_and_the_report_is_written(own, store, tmp_path, case):
     text, says, drawn = FAILING[case]
     name = own(text)

@@ -116,7 +116,10 @@ def test_calibration_line_joins_the_means_of_bins():
     np.testing.assert_allclose(line.get_xydata(), [[51, 50], [56, 25], [92, 80]])
 
 
-@pytest.mark.parametrize("name", DRAW)
+@pytest.mark.parametrize(
+    "name",
+    ["points", *(pytest.param(name, marks=pytest.mark.long) for name in DRAW if name != "points")],
+)
 def test_the_same_figure_gives_the_same_bytes(name, tmp_path):
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()

@@ -49,6 +49,7 @@ def long_runs(tmp_path_factory, new_bench):
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_every_figure_of_the_shelf_shows_its_texts_whole(long_runs, monkeypatch):
     stores = [store for side in long_runs for store in side]
     selection = select(stores)
@@ -136,7 +137,9 @@ MANY = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("count", [4])
+@pytest.mark.parametrize(
+    "count", [pytest.param(1, marks=pytest.mark.long), 4, pytest.param(12, marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize("name", MANY)
 def test_long_names_and_many_panels(name, count, monkeypatch):
     figure = MANY[name](count)

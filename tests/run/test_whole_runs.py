@@ -185,12 +185,17 @@ def test_a_full_size_vit_b_of_random_weights_equals_the_official_predictor(
 @pytest.mark.parametrize(
     "runtime",
     [
-        ["runtime.workers=1", "runtime.image_batch=3", "runtime.prompt_batch=2"],
         ["runtime.workers=4", "runtime.image_batch=2", "runtime.prompt_batch=5"],
-        ["runtime.part_images=1", "runtime.prompt_batch=1"],
+        pytest.param(
+            ["runtime.workers=1", "runtime.image_batch=3", "runtime.prompt_batch=2"],
+            marks=pytest.mark.long,
+        ),
+        pytest.param(["runtime.part_images=1", "runtime.prompt_batch=1"], marks=pytest.mark.long),
     ],
 )
-@pytest.mark.parametrize("make", [configure, grabcut_config, small_sam_config])
+@pytest.mark.parametrize(
+    "make", [configure, pytest.param(grabcut_config, marks=pytest.mark.long), small_sam_config]
+)
 def test_rows_do_not_depend_on_batches_and_workers(
     shared: Path,
     tmp_path: Path,
@@ -384,7 +389,11 @@ LONG = pytest.mark.long
 
 @pytest.mark.parametrize(
     ("images", "prompts"),
-    [pytest.param(1, 1, marks=LONG), (2, 3), pytest.param(3, 100, marks=LONG)],
+    [
+        pytest.param(1, 1, marks=LONG),
+        pytest.param(2, 3, marks=LONG),
+        pytest.param(3, 100, marks=LONG),
+    ],
 )
 def test_a_device_short_of_memory_gives_the_same_rows(
     shared: Path,
@@ -404,7 +413,8 @@ def test_a_device_short_of_memory_gives_the_same_rows(
 
 
 @pytest.mark.parametrize(
-    ("images", "prompts", "name"), [(0, 9, "image"), pytest.param(9, 0, "prompt", marks=LONG)]
+    ("images", "prompts", "name"),
+    [pytest.param(0, 9, "image", marks=LONG), pytest.param(9, 0, "prompt", marks=LONG)],
 )
 def test_no_memory_for_a_single_one_is_one_line(
     folder: Path, images: int, prompts: int, name: str

@@ -29,7 +29,9 @@ def blob(seed: int, grid: int, roughness: float, size: float) -> torch.Tensor:
     return torch.from_numpy((slope + noise).astype(np.float32))
 
 
-SIZES = [(150, 225), (256, 171), (64, 50), (600, 800), (777, 301), (1500, 2250)]
+LONG = pytest.mark.long
+LARGE = (1500, 2250)
+SIZES = [(150, 225), (256, 171), (64, 50), (600, 800), (777, 301), pytest.param(LARGE, marks=LONG)]
 
 
 def whole(logits: torch.Tensor, frame: Frame, together: int = 1) -> BoolArray:
@@ -39,7 +41,9 @@ def whole(logits: torch.Tensor, frame: Frame, together: int = 1) -> BoolArray:
     return mask
 
 
-@pytest.mark.parametrize("together", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    "together", [1, pytest.param(2, marks=LONG), 3, pytest.param(4, marks=LONG)]
+)
 @pytest.mark.parametrize(("grid", "canvas"), [(128, 256), (256, 1024), (32, 128), (64, 64)])
 @pytest.mark.parametrize("size", SIZES)
 def test_equals_the_mask_of_the_whole_picture(

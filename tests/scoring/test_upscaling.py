@@ -23,7 +23,10 @@ def of(side: tuple[int, int, int, int], axis: int, beside: int, together: int) -
 
 
 @pytest.mark.parametrize("beside", [3, 120])
-@pytest.mark.parametrize("together", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    "together",
+    [1, pytest.param(2, marks=pytest.mark.long), 3, pytest.param(4, marks=pytest.mark.long)],
+)
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("side", SIDES)
 def test_mixes_are_what_the_kernel_mixes(
@@ -60,7 +63,10 @@ def test_a_cell_reaches_the_pixels_that_mix_it(side: tuple[int, int, int, int]) 
             assert hit[start:end].all()
 
 
-@pytest.mark.parametrize("together", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    "together",
+    [1, pytest.param(2, marks=pytest.mark.long), 3, pytest.param(4, marks=pytest.mark.long)],
+)
 @pytest.mark.parametrize(
     ("grid", "frame"),
     [

@@ -295,7 +295,11 @@ def test_commands_read_from_there(
     ("change", "says"),
     [
         ({"bucket": "wrong"}, "there is no s3://wrong"),
-        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "Could not connect to the endpoint"),
+        pytest.param(
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+            "Could not connect to the endpoint",
+            marks=pytest.mark.long,
+        ),
         ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "Unable to locate credentials"),
         ({"bucket": ""}, "names no folder"),
         ({"scheme": "blah"}, "Protocol not known: blah"),

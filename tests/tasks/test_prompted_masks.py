@@ -97,10 +97,11 @@ MODELS: Mapping[str, Callable[[], Segmenter]] = {
     "pixel_disk": lambda: Disk(site=Site()),
     "grabcut": lambda: GrabCut(site=Site()),
 }
+SLOWEST_LAST = [*list(MODELS)[:-1], pytest.param("grabcut", marks=pytest.mark.long)]
 
 
-@pytest.mark.parametrize("threshold", [0.0, -0.04])
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("threshold", [0.0, pytest.param(-0.04, marks=pytest.mark.long)])
+@pytest.mark.parametrize("model", SLOWEST_LAST)
 def test_rows_do_not_depend_on_how_images_are_grouped(model: str, threshold: float) -> None:
     protocol = Protocol(threshold=threshold)
     expected = rows_by_group(task_of(MODELS[model](), protocol), 1)
@@ -124,7 +125,7 @@ def test_rows_do_not_depend_on_threads_of_the_host() -> None:
         assert rows_by_group(threaded, 5) == expected
 
 
-@pytest.mark.parametrize("model", ["small_sam", "grabcut"])
+@pytest.mark.parametrize("model", ["small_sam", pytest.param("grabcut", marks=pytest.mark.long)])
 @pytest.mark.parametrize("wave_targets", [1, 2, 4])
 def test_rows_do_not_depend_on_who_helps(model: str, wave_targets: int) -> None:
     expected = rows_by_group(task_of(MODELS[model](), Protocol()), 5)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.analysis.comparing.pairing import MASK, differences_of, paired_rows
 from bench.analysis.comparing.sides import called, facing, unlike
-from bench.analysis.comparing.wording import P_NOTE, apart
+from bench.analysis.comparing.wording import P_NOTE, apart, same_numbers
 from bench.analysis.selection import Selection, select, shown_titles
 from bench.analysis.stats import (
     Averages,
@@ -132,8 +132,8 @@ def _compared(
     caption = " ".join(
         [_caption(leads, table, over_images), *notes, *dict.fromkeys(_side_notes(sides))]
     )
-    gaps = (pairs[f"{leads.name}_a"] - pairs[f"{leads.name}_b"]).groupby(pairs["label"])
-    same = {str(label) for label, gap in gaps if not gap.any()}
+    labels = pairs.groupby("label", observed=True)
+    same = {str(label) for label, own in labels if same_numbers(own, leads)}
     answer = tuple(_answer(table, found, *names, leads, over_images, titles, same))
     others = tuple((each, _table(pairs, sides, each, over_images)[0]) for each in further)
     return Comparison(
@@ -293,11 +293,9 @@ def _answer(
         line, own = overall(lines), lines["dataset"].dropna()
         where = f"over {len(own)} datasets" if len(own) > 1 else f"on {titles[own.item()]}"
         delta = found[str(label), "" if len(own) > 1 else str(own.item())].delta
-        said = apart(delta, leads, over_images, f" {where}")
-        if label in same:
-            yield f"{label}: {a} and {b} give the same numbers {where}."
-        elif said.verdict is None:
-            hint = _hint(lines, titles) if leads.is_iou else ""
+        said = apart(delta, leads, over_images, f" {where}", label in same)
+        if said.verdict is None:
+            hint = _hint(lines, titles) if leads.is_iou and label not in same else ""
             yield f"{label}: {a} and {b} {said.unclear}.{hint}"
         else:
             ahead, behind = (a, b) if said.verdict == "ahead" else (b, a)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.comparing.pairing import MASK, differences_of, paired_rows
-from bench.analysis.comparing.wording import apart
+from bench.analysis.comparing.wording import apart, same_numbers
 from bench.analysis.selection import Selection
 from bench.analysis.stats import Averages, mean_averages
 from bench.analysis.table import SERIES, Table, bounds, mean_of, oracle, overall
@@ -81,7 +81,7 @@ def difference(selection: Selection, a: Side, b: Side) -> Difference:
     frame = pd.DataFrame(lines)
     numbers = frame.columns.difference(["dataset", "masks", "images"])
     frame[numbers] = frame[numbers].astype(float)
-    same = bool((both[f"{selection.leads.name}_a"] == both[f"{selection.leads.name}_b"]).all())
+    same = same_numbers(both, selection.leads)
     left_out = sum(sizes) - 2 * len(both)
     mean = mean_averages(list(found.values())) if len(found) > 1 else next(iter(found.values()))
     return Difference(a, b, frame, mean, over_images, left_out, same)
@@ -170,7 +170,7 @@ def _reached(line: pd.Series[Any], leads: Measure) -> str:
     over = f"{leads.mean}_images" if line["over_images"] else leads.mean
     said = f"{leads.shown(line[over])} {leads.title}"
     inside = _bounds(line, over, leads)
-    few = ", of few images" if line["few"] else ""
+    few = ", of few images" if line["few_images" if line["over_images"] else "few"] else ""
     span = f" (95 % interval {inside}{few})" if inside else ""
     if over == leads.mean or line[over] == line[leads.mean]:
         return said + span
@@ -192,9 +192,7 @@ def _where(table: Table, datasets: Sequence[str]) -> str:
 
 def _lead(found: Difference, table: Table) -> str:
     a, b = table.series(*found.a.series), table.series(*found.b.series)
-    said = apart(found.mean, table.leads, found.over_images)
-    if found.same:
-        return f"On the same masks {a} and {b} give the same numbers."
+    said = apart(found.mean, table.leads, found.over_images, same=found.same)
     if said.verdict is None:
         return f"On the same masks {a} and {b} {said.unclear}."
     ahead, behind = (a, b) if said.verdict == "ahead" else (b, a)
@@ -203,10 +201,8 @@ def _lead(found: Difference, table: Table) -> str:
 
 def _gain(found: Difference, name: str, step: Step, leads: Measure) -> str:
     more, less = found.a.label, found.b.label
-    said = apart(found.mean, leads, found.over_images, f" with {name}")
-    if found.same:
-        sentence = f"{less} and {more} give the same numbers with {name}."
-    elif said.verdict is None:
+    said = apart(found.mean, leads, found.over_images, f" with {name}", found.same)
+    if said.verdict is None:
         sentence = f"{less} and {more} {said.unclear}."
     elif said.verdict == "behind":
         worse = "less" if leads.better == "higher" else "more"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import pandas as pd
+
 from bench.analysis.stats import Averages
 from bench.analysis.stats.intervals import IN_A_MEAN, Interval
 from bench.types import Measure
@@ -27,11 +29,19 @@ class Said:
     unclear: str
 
 
-def apart(found: Averages, leads: Measure, over_images: bool, where: str = "") -> Said:
+def same_numbers(pairs: pd.DataFrame, leads: Measure) -> bool:
+    """Whether both sides (``<column>_a, <column>_b``) have one number for every mask, or none."""
+    a, b = pairs[f"{leads.name}_a"], pairs[f"{leads.name}_b"]
+    return bool(((a == b) | (a.isna() & b.isna())).all())
+
+
+def apart(
+    found: Averages, leads: Measure, over_images: bool, where: str = "", same: bool = False
+) -> Said:
     """The words for a difference; ``over_images`` where the protocols take the mean over images.
 
     They are said of the mean over images also where clusters are few and unequal. ``where`` stands
-    behind the verb where no difference is shown.
+    behind the verb where no difference is shown; ``same`` says that no mask has another number.
 
     >>> from bench.analysis.stats import paired_averages
     >>> from bench.types import IOU
@@ -41,6 +51,8 @@ def apart(found: Averages, leads: Measure, over_images: bool, where: str = "") -
     """
     over_images = over_images or (found.unequal and found.images.low is not None)
     chosen, other = found.of(over_images), found.of(not over_images)
+    if same:
+        return Said(None, "", f"give the same numbers{where}")
     p, word = found.p, f" {leads.word}" if leads.word else ""
     named = _OVER[over_images] if over_images else ""
     if p is not None and p < SHOWN:

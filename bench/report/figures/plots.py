@@ -250,7 +250,7 @@ def predicted_iou(rows: pd.DataFrame, order: Sequence[str]) -> Figure:
         + f"{label}, ρ {rank_correlation(part['predicted_iou'], part['iou'])}"
         for (series, label), part in groups
     ]
-    figure, axes = grid_of_panels(titles, width=2.3, height=2.3, sharey=True)
+    figure, axes = grid_of_panels(titles, width=2.3, height=2.3, sharey=True, square=True)
     edges = np.linspace(0, 1, _BINS + 1)
     shade = LogNorm(1, max(2.0, len(rows) / len(groups) / 20))
     density = None
@@ -274,13 +274,18 @@ def predicted_iou(rows: pd.DataFrame, order: Sequence[str]) -> Figure:
     texts.label_below(figure, "predicted IoU")
     texts.label_beside(figure, "true IoU")
     if density is not None:
-        bar = figure.colorbar(density, ax=axes, shrink=0.7, aspect=30, pad=0.01)
+        shrink = min(0.7, _BAR / figure.get_size_inches()[1])
+        bar = figure.colorbar(density, ax=axes, shrink=shrink, aspect=30, pad=0.01)
         bar.set_label("masks")
         bar.locator = LogLocator(subs=(1, 3))
         bar.formatter = StrMethodFormatter("{x:g}")
         bar.minorticks_off()
         bar.outline.set_visible(False)
     return figure
+
+
+_BAR = 6.0
+"""Inches that the bar of a density's colours is high at most."""
 
 
 def value_histogram(rows: pd.DataFrame, looks: Looks, title: str, scale: float) -> Figure:
@@ -333,9 +338,9 @@ def looks(series: Iterable[str]) -> Looks:
 
 
 def grid_of_panels(
-    titles: Sequence[str], *, width: float, height: float, sharey: bool
+    titles: Sequence[str], *, width: float, height: float, sharey: bool, square: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """A grid of panels under their titles, ``width`` × ``height`` inches each.
+    """A grid of panels under their titles, ``width`` × ``height`` inches each, or ``square``.
 
     Titles stand in as many lines as they need, for which the figure is higher; the unused panels
     are removed.
@@ -347,7 +352,8 @@ def grid_of_panels(
     bold = texts.SIZE + 0.5
     lines = [texts.wrapped(title, width - 0.4, bold, bold=True) for title in titles]
     more = max(text.count("\n") for text in lines) * texts.line_height(bold)
-    figure = Figure(figsize=(across, (height + more) * rows + 0.2), layout="constrained")
+    layout = "compressed" if square else "constrained"
+    figure = Figure(figsize=(across, (height + more) * rows + 0.2), layout=layout)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=sharey).ravel()
     for axis in grid[count:]:
         axis.remove()

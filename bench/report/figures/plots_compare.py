@@ -20,7 +20,7 @@ def iou_against_iou(pairs: pd.DataFrame, labels: Sequence[str], a: str, b: str) 
 
     ``pairs`` has ``label, iou_a, iou_b``, IoUs in [0, 1]. Above the diagonal ``a`` is better.
     """
-    figure, axes = grid_of_panels(labels, width=2.4, height=2.5, sharey=True)
+    figure, axes = grid_of_panels(labels, width=2.4, height=2.5, sharey=True, square=True)
     norm = LogNorm(1, max(2.0, len(pairs) / len(labels) / 20))
     for axis, label in zip(axes, labels, strict=True):
         found = pairs[pairs["label"] == label]

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable
 
 import numpy as np
+import pytest
 from oddities import odd_masks, random_blob
 from PIL import Image
 
@@ -35,6 +36,7 @@ def offered(some: Iterable[Sample]) -> Lots:
     return lots
 
 
+@pytest.mark.long
 def test_the_order_of_reading_changes_nothing() -> None:
     some = samples(40)
     forwards, backwards = offered(some).examples(), offered(reversed(some)).examples()

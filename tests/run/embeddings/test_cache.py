@@ -86,6 +86,7 @@ def test_rows_are_those_without_a_cache_and_a_second_run_skips_the_encoder(
     assert all(seconds["cache"] > 0 for seconds in told)
 
 
+@pytest.mark.long
 def test_the_demo_model_another_prompt_and_other_batches_skip_the_encoder(
     folder: Path, embedded: list[ImageArray]
 ) -> None:

@@ -29,6 +29,7 @@ def folder(coco_folder: Callable[..., Path]) -> Path:
     return coco_folder(images=7, masks=2)
 
 
+@pytest.mark.long
 def test_two_processes_give_the_rows_of_one(folder: Path) -> None:
     reference = comparable(execute(small_sam_config(folder, PROMPTS)))
     plan = execute(small_sam_config(folder, *TWO, results="other"))
