@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -352,7 +352,7 @@ def grid_of_panels(
     bold = texts.SIZE + 0.5
     lines = [texts.wrapped(title, width - 0.4, bold, bold=True) for title in titles]
     more = max(text.count("\n") for text in lines) * texts.line_height(bold)
-    layout = "compressed" if square else "constrained"
+    layout: Literal["compressed", "constrained"] = "compressed" if square else "constrained"
     figure = Figure(figsize=(across, (height + more) * rows + 0.2), layout=layout)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=sharey).ravel()
     for axis in grid[count:]:
