@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -23,3 +24,15 @@ class Section:
     rows: tuple[tuple[str, ...], ...]
     lines: pd.DataFrame
     names: int = 2
+
+
+def named_apart(sections: Iterable[Section]) -> Iterator[Section]:
+    """The sections, no two of one name, whatever the case: later ones of a name bear a number."""
+    taken: set[str] = set()
+    for section in sections:
+        name, number = section.name, 1
+        while name.lower() in taken:
+            number += 1
+            name = f"{section.name}_{number}"
+        taken.add(name.lower())
+        yield replace(section, name=name)

@@ -1,10 +1,14 @@
 """Tables by group: the groups hold every mask once, and the numbers are those of the rows."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from bench.analysis.section import Section, named_apart
 from bench.analysis.selection import select
 from bench.analysis.slices import complexity, parts, slice_section
+from bench.report import Request
+from bench.report.pages.write import write
 from bench.store.runs import read_runs
 from bench.types import BenchError, Mask
 
@@ -96,3 +100,26 @@ def test_the_measures_of_a_target():
     holed = square.dense().copy()
     holed[15:20, 15:20] = False
     assert complexity(Mask.from_dense(holed)) > complexity(square)
+
+
+def test_two_attributes_of_like_names_have_a_file_each(bench, row, tmp_path):
+    rows = [
+        row(image_id=f"i{i}", mask_id=f"m{i}",
+            attributes={"skin tone": f"a{i % 2}", "skin-tone": f"b{i % 3}"})
+        for i in range(12)
+    ]  # fmt: skip
+    keys = ("attribute:skin tone", "attribute:skin-tone")
+    report = write(Request([bench.run(prompt="point_1", rows=rows)], by=keys), tmp_path / "out")
+    groups = {name: set(pd.read_csv(report.folder / f"{name}.csv")["group"]) for name in NAMES}
+    assert groups == {NAMES[0]: {"a0", "a1"}, NAMES[1]: {"b0", "b1", "b2"}}
+
+
+NAMES = ("slices_attribute_skin_tone", "slices_attribute_skin_tone_2")
+
+
+def test_a_number_that_is_a_name_already_is_no_second_name():
+    def section(name):
+        return Section(name, name, "", (), (), pd.DataFrame())
+
+    found = [each.name for each in named_apart(map(section, ["a", "a_2", "A", "a"]))]
+    assert found == ["a", "a_2", "A_3", "a_4"]

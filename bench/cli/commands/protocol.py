@@ -100,6 +100,7 @@ def diff_protocols(options: argparse.Namespace) -> int:
 def ablate_protocols(options: argparse.Namespace) -> int:
     """``sam-bench protocol ablate``: runs every single swap and prints what it is worth."""
     from bench.analysis.choices.ablate import ablation, swaps
+    from bench.analysis.section import named_apart
     from bench.config.composing import load_configs
     from bench.run.forecast.disk_space import check_disk_space
     from bench.run.plan import make_plan
@@ -134,6 +135,7 @@ def ablate_protocols(options: argparse.Namespace) -> int:
             swapped = {swap.choice: (swap, stores[swap.choice]) for swap in found}
             limited = config.runtime.limit is not None
             sections += ablation(stores["A"], stores["B"], swapped, allow_partial=limited)
+    sections = list(named_apart(sections))
     for section in sections:
         console.show(console.table_of(section), console.output())
     if options.report:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.analysis import published
 from bench.analysis.noc import noc_section
-from bench.analysis.section import Section
+from bench.analysis.section import Section, named_apart
 from bench.analysis.selection import Selection
 from bench.analysis.slices import slice_section
 from bench.analysis.table import Table
@@ -18,6 +18,10 @@ from bench.report.tables.paper_tables import paper_table
 
 def further_tables(selection: Selection, table: Table, request: Request) -> Iterator[Section]:
     """Every table that the rows allow, in the order in which a report shows them."""
+    yield from named_apart(_tables(selection, table, request))
+
+
+def _tables(selection: Selection, table: Table, request: Request) -> Iterator[Section]:
     read_sample = request.read_sample
     yield from paper_table(request.figure, selection, request.by, read_sample)
     if not selection.leads.is_iou:
