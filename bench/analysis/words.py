@@ -17,6 +17,8 @@ MARK = "*"
 
 INTERVAL = "95 % interval over images (jackknife, Student's t)"
 
+NO_INTERVAL = "without an interval, which takes 3 images"
+
 FEW_NOTE = (
     "Fewer than 30 images (or fewer than 100 of very unequal size): the interval may hold the "
     "truth less often than 95 %."

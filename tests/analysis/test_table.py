@@ -23,6 +23,14 @@ def stores(bench):
     ]
 
 
+@pytest.mark.parametrize(("images", "interval"), [(2, False), (3, True)])
+def test_a_caption_explains_intervals_where_there_is_one(bench, images, interval):
+    caption = miou_table(select([bench.run("shapes", "m", images=images)])).caption
+    assert ("a 95 % interval over images" in caption) is interval
+    assert ("without an interval, which takes 3 images" in caption) is not interval
+    assert ("Fewer than 30 images" in caption) is interval
+
+
 def test_numbers_are_a_plain_group_by(stores):
     table = miou_table(select(stores))
     rows = read_runs(stores)
