@@ -23,7 +23,7 @@ from bench.types import BenchError
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
 MOST_BYTES = 150_000
-IMAGES = 8
+IMAGES = 30
 """Of each dataset: what is shown is the page, the numbers are no results."""
 
 
