@@ -67,6 +67,7 @@ def gather(
     kept = {
         "root": str(copy),
         "tests": ran,
+        "whole": not tests,
         "texts": {
             str(file.relative_to(copy)): file.read_text()
             for room in (*rooms, "tests", "bench")
@@ -90,6 +91,8 @@ class Lines:
             test: said["seconds"] for test, said in kept["tests"].items() if said["passed"]
         }
         self._ran = {test.partition("::")[0] for test in kept["tests"]}
+        if kept.get("whole"):  # files all of whose tests are long too
+            self._ran |= {file for file in self._texts if file.startswith("tests/")}
         self._sharing = defaultdict(set)
         for test in self._seconds:
             for fixture in kept["tests"][test]["shares"]:

@@ -219,7 +219,21 @@ def test_a_command():
 def test_that_always_fails():
     assert not toy.last(1)
 """,
-    "pyproject.toml": "[tool.pytest.ini_options]\ntestpaths = ['tests']\n",
+    "tests/prompts/test_toy_long.py": """\
+import pytest
+from bench.prompts import toy
+
+
+@pytest.mark.long
+def test_never():
+    assert toy.never(1) == 0
+""",
+    "pyproject.toml": """\
+[tool.pytest.ini_options]
+testpaths = ['tests']
+addopts = "-m 'not long'"
+markers = ["long: not tried"]
+""",
 }
 
 
