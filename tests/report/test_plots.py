@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from bench.report.figures import plots, style
+from bench.report.figures import plots, plots_compare, style
 from bench.report.figures.figures import Drawing
 from bench.types import BenchError
 
@@ -114,6 +114,22 @@ def test_calibration_line_joins_the_means_of_bins():
     )  # fmt: skip
     line = plots.predicted_iou(rows, ["box"]).axes[0].lines[1]
     np.testing.assert_allclose(line.get_xydata(), [[51, 50], [56, 25], [92, 80]])
+
+
+def test_the_colours_of_a_density_reach_the_fullest_cell_of_all_panels():
+    """27 masks in one place, 5 in another panel's: one scale, from 1 to 27."""
+    rows = pd.DataFrame(
+        {"series": "a", "label": ["box"] * 28 + ["1 point"] * 5,
+         "predicted_iou": [0.9] * 27 + [0.1] + [0.5] * 5, "iou": [0.9] * 27 + [0.2] + [0.5] * 5}
+    )  # fmt: skip
+    pairs = rows.assign(iou_a=rows["iou"], iou_b=rows["predicted_iou"])
+    order = ["box", "1 point"]
+    for figure in (
+        plots.predicted_iou(rows, order), plots_compare.iou_against_iou(pairs, order, "a", "b")
+    ):  # fmt: skip
+        cells = [axis.collections[0] for axis in figure.axes[:2]]
+        assert [int(each.get_array().max()) for each in cells] == [27, 5]
+        assert {(each.norm.vmin, each.norm.vmax) for each in cells} == {(1, 27)}
 
 
 @pytest.mark.parametrize(

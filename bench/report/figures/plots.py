@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import (
@@ -252,14 +253,11 @@ def predicted_iou(rows: pd.DataFrame, order: Sequence[str]) -> Figure:
     ]
     figure, axes = grid_of_panels(titles, width=2.3, height=2.3, sharey=True, square=True)
     edges = np.linspace(0, 1, _BINS + 1)
-    shade = LogNorm(1, max(2.0, len(rows) / len(groups) / 20))
+    shade = LogNorm(1, 2)
     density = None
     for axis, (_, part) in zip(axes, groups, strict=True):
         x, y = part["predicted_iou"].clip(0, 1).to_numpy(), part["iou"].to_numpy()
-        density = axis.hexbin(
-            100 * x, 100 * y, gridsize=24, extent=(0, 100, 0, 100), mincnt=1, norm=shade,
-            cmap=SHADES, linewidths=0.1,
-        )  # fmt: skip
+        density = add_density(axis, 100 * x, 100 * y, shade)
         axis.plot([0, 100], [0, 100], color=style.MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
         bins = np.clip(np.digitize(x, edges) - 1, 0, _BINS - 1)
         binned = pd.DataFrame({"x": x, "y": y}).groupby(bins).agg(["mean", "size"])
@@ -335,6 +333,23 @@ def looks(series: Iterable[str]) -> Looks:
         marker = markers[(place + turn) % len(markers)]
         found[name] = Look(colours[place], marker, lines[turn % len(lines)])
     return found
+
+
+def add_density(
+    axis: Axes, x: npt.ArrayLike, y: npt.ArrayLike, shade: LogNorm
+) -> PolyCollection:
+    """Points in [0, 100] as cells, coloured by how many lie in each; ``shade`` grows to the most.
+
+    Panels that share a ``shade`` have one scale.
+    """
+    cells = axis.hexbin(
+        x, y, gridsize=24, extent=(0, 100, 0, 100), mincnt=1, norm=shade, cmap=SHADES,
+        linewidths=0.1,
+    )  # fmt: skip
+    counts = cells.get_array()
+    most = float(counts.max()) if counts is not None and len(counts) else 0.0
+    shade.vmax = max(shade.vmax or 2.0, most)
+    return cells
 
 
 def grid_of_panels(

@@ -10,7 +10,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from bench.report.figures import style, texts
-from bench.report.figures.plots import SHADES, grid_of_panels
+from bench.report.figures.plots import add_density, grid_of_panels
 
 _BINS = 41
 
@@ -21,13 +21,10 @@ def iou_against_iou(pairs: pd.DataFrame, labels: Sequence[str], a: str, b: str) 
     ``pairs`` has ``label, iou_a, iou_b``, IoUs in [0, 1]. Above the diagonal ``a`` is better.
     """
     figure, axes = grid_of_panels(labels, width=2.4, height=2.5, sharey=True, square=True)
-    norm = LogNorm(1, max(2.0, len(pairs) / len(labels) / 20))
+    shade = LogNorm(1, 2)
     for axis, label in zip(axes, labels, strict=True):
         found = pairs[pairs["label"] == label]
-        axis.hexbin(
-            100 * found["iou_b"], 100 * found["iou_a"], gridsize=24, extent=(0, 100, 0, 100),
-            mincnt=1, norm=norm, cmap=SHADES, linewidths=0.1,
-        )  # fmt: skip
+        add_density(axis, 100 * found["iou_b"], 100 * found["iou_a"], shade)
         axis.plot([0, 100], [0, 100], color=style.MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
         axis.grid(visible=False)
         axis.set_facecolor(style.PLATE)
