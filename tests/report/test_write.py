@@ -14,9 +14,6 @@ from bench.types import BenchError
 NASTY = "<script>alert('x')</script> & \"co\" {{ 7*7 }}"
 
 
-pytestmark = pytest.mark.long
-
-
 @pytest.fixture(scope="module")
 def written(tmp_path_factory, new_bench):
     """A report of two models and two datasets, whose names try to break out of the page."""
@@ -217,6 +214,7 @@ def test_importing_the_package_is_light():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.long
 def test_no_module_of_the_report_needs_torch():
     code = (
         "import sys, bench.report.pages.write, bench.analysis.stats; print('torch' in sys.modules)"

@@ -42,6 +42,9 @@ def draw_outlines(outlines: Sequence[npt.NDArray[np.float64]], height: int, widt
     >>> square = np.array([[1, 1], [3, 1], [3, 2.9], [1, 2.9]])
     >>> draw_outlines([square], 4, 6).box
     (1, 1, 3, 2)
+    >>> beyond = draw_outlines([np.array([[4, 1], [9, 1], [9, 2], [4, 2]])], 4, 6)
+    >>> beyond.box, beyond.area
+    ((4, 1, 5, 2), 4)
     """
     kept = [outline for outline in outlines if len(outline) >= 3]
     if not all(np.all(np.abs(outline) <= COORDINATE_LIMIT) for outline in kept):  # NaN neither

@@ -99,7 +99,7 @@ class Cityscapes:
         check_sizes(image, picture, (labels.shape[0], labels.shape[1]), file)
         targets = []
         for value, mask in masks_of_values(labels, skip=sorted(IGNORED)):
-            kind, number = (value // 1000, value % 1000) if value >= 1000 else (value, None)
+            kind = value // 1000 if value >= 1000 else value
             if kind in IGNORED:
                 continue
             if kind not in THINGS and kind not in STUFF:
@@ -111,7 +111,7 @@ class Cityscapes:
                     f"{image_id}/{value}",
                     mask,
                     category={**STUFF, **THINGS}[kind],
-                    crowd=kind in THINGS and number is None,
+                    crowd=kind in THINGS and value < 1000,
                     attributes={"kind": "thing" if kind in THINGS else "stuff"},
                 )
             )

@@ -335,9 +335,7 @@ def looks(series: Iterable[str]) -> Looks:
     return found
 
 
-def add_density(
-    axis: Axes, x: npt.ArrayLike, y: npt.ArrayLike, shade: LogNorm
-) -> PolyCollection:
+def add_density(axis: Axes, x: npt.ArrayLike, y: npt.ArrayLike, shade: LogNorm) -> PolyCollection:
     """Points in [0, 100] as cells, coloured by how many lie in each; ``shade`` grows to the most.
 
     Panels that share a ``shade`` have one scale.

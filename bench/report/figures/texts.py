@@ -130,7 +130,11 @@ def thinned(places: Sequence[float], widths: Sequence[float]) -> list[int]:
 
 
 def spread(places: Sequence[float], gap: float, room: float) -> list[float]:
-    """Ascending places moved as little as leaves ``gap`` between them, within [0, room]."""
+    """Ascending places moved as little as leaves ``gap`` between them, within [0, room].
+
+    >>> spread([1.0, 1.5, 4.0], 1.0, 5.0), spread([3.0, 4.5, 4.75], 1.0, 5.0)
+    ([1.0, 2.0, 4.0], [3.0, 4.0, 5.0])
+    """
     moved = list(places)
     for index in range(1, len(moved)):
         moved[index] = max(moved[index], moved[index - 1] + gap)

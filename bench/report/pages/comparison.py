@@ -113,6 +113,11 @@ def _cells(line: Mapping[Any, Any], measure: Measure, titles: Mapping[str, str])
 
 
 def _p(value: float) -> str:
+    """A p in a cell, with more decimals where it is small.
+
+    >>> [_p(value) for value in (0.00009, 0.0001, 0.00123, 0.01, 0.5)]
+    ['<0.0001', '0.0001', '0.0012', '0.01', '0.50']
+    """
     if value < 0.0001:
         return "<0.0001"
     return f"{value:.{4 if value < 0.01 else 2}f}"

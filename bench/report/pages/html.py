@@ -258,6 +258,13 @@ _SOURCES = ("source", "licence", "license", "citation", "cite")
 
 
 def _progress(header: Mapping[str, Any]) -> str | None:
+    """How many images a run has, none where it doesn't say.
+
+    >>> _progress({"images": 3, "images_done": 2, "images_failed": 1}), _progress({"images": 3})
+    ('2 of 3, 1 failed', '3 of 3')
+    >>> _progress({}), _progress({"images": float("nan")})
+    (None, None)
+    """
     images = header.get("images")
     if images is None or pd.isna(images):
         return None
