@@ -205,7 +205,12 @@ def center_of_mass(target: Mask, rng: np.random.Generator) -> Place:
 
 
 def box_center(target: Mask, rng: np.random.Generator) -> Place:
-    """The middle of the tight box, rounded down; it may lie outside the target."""
+    """The middle of the tight box, rounded down; it may lie outside the target.
+
+    >>> wide = Mask(20, 30, y0=10, x0=5, bits=np.ones((3, 8), dtype=bool))
+    >>> box_center(wide, np.random.default_rng(0))
+    (8, 11)
+    """
     h, w = target.bits.shape
     return target.x0 + (w - 1) // 2, target.y0 + (h - 1) // 2
 

@@ -152,3 +152,15 @@ def test_nothing_to_swap_is_said_in_one_line(tmp_path, capsys, words, code, says
     assert says in said
     assert len(said.strip().splitlines()) == 1
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_table_names_both_protocols_with_their_means(bench, row):
+    def run(protocol, *ious):
+        rows = [
+            row(protocol=protocol, image_id=f"i{n}", mask_id=f"m{n}", iou=iou)
+            for n, iou in enumerate(ious)
+        ]
+        return bench.run(prompt="point_1", protocol=protocol, rows=rows)
+
+    (section,) = ablation(run("sam", 0.5, 0.75, 0.25), run("mine", 0.5, 0.5, 0.125), {})
+    assert section.title.endswith(", 1 point: A sam 50.00, B mine 37.50")

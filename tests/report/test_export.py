@@ -15,7 +15,7 @@ from pycocotools import mask as coco_mask
 from bench.cli import main
 from bench.data.opening import samples_of_runs
 from bench.models.disk import Disk
-from bench.report.export import export_coco
+from bench.report.export import export_coco, export_prompts
 from bench.scoring.metrics.iou import iou
 from bench.scoring.score import upscale
 from bench.store.runs import read_runs
@@ -140,3 +140,18 @@ def test_a_mask_without_a_predicted_iou_has_no_score(
     assert export_coco(bench.run(prompt="point_1", rows=rows), path) == len(given)
     found = {entry["mask_id"]: entry["score"] for entry in json.loads(path.read_text())}
     assert found == {n: score for n, (_, _, score) in enumerate(given)}
+
+
+def test_the_protocol_says_what_is_fed_back(bench: Bench, tmp_path: Path) -> None:
+    store = bench.run(prompt="points", images=2)
+    for args, later in (({}, "logits"), ({"feedback": "none"}, "none")):
+        protocol = {"name": "sam", "version": 1, "args": args}
+        store.write_header({**store.header(), "protocol": protocol})
+        export_prompts(store, tmp_path / "prompts.csv")
+        found = {(int(row["step"]) > 1, row["feedback"]) for row in read_csv(tmp_path)}
+        assert found == {(False, "none"), (True, later)}
+
+
+def read_csv(folder: Path) -> list[dict[str, str]]:
+    with (folder / "prompts.csv").open(newline="") as file:
+        return list(csv.DictReader(file))

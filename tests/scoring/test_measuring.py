@@ -168,3 +168,15 @@ def test_chunks_of_any_size_give_the_same(pixels: int, monkeypatch: pytest.Monke
     targets = [Mask.from_dense(np.ones(frame.image, bool))] * 12
     check(prediction, targets, [None] * 12, 0.0)
     assert max(most) <= max(pixels, 60 * 104)
+
+
+def test_near_the_threshold_the_last_bits_are_those_of_the_whole_picture() -> None:
+    """Columns of levels a rounding apart: the order of the sums decides a sign, or doesn't."""
+    frame = Frame((64, 64), (48, 64), (96, 128))
+    levels = np.float32([0.1, -0.3, 0.1 + 1e-7, -0.3 - 1e-7, 0.2, -0.7])
+    target = Mask.from_dense(np.ones(frame.image, dtype=bool))
+    for seed in range(60):
+        cells = np.full((1, 3, 64, 64), -1, np.float32)
+        cells[..., 9:15, 20:23] = np.random.default_rng(seed).choice(levels, (1, 3, 1, 3))
+        prediction = Prediction(torch.from_numpy(cells), torch.rand(1, 3), [frame])
+        check(prediction, [target], [None], 0.0)

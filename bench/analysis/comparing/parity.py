@@ -176,6 +176,10 @@ def _cells(line: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _fine(value: float) -> str:
-    """In points with two decimals: modes differ by hundredths."""
+    """In points with two decimals: modes differ by hundredths.
+
+    >>> _fine(0.00123), _fine(-0.00129), _fine(0.00004)
+    ('+0.12', '−0.13', '0.00')
+    """
     rounded = round(100 * value, 2)
     return f"{rounded:+.2f}".replace("-", "−") if rounded else "0.00"

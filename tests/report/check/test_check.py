@@ -178,6 +178,11 @@ def test_tables_without_a_line_are_left_out(odd: Check, tmp_path: Path) -> None:
                      "orientations"]  # fmt: skip
 
 
+def test_the_table_of_orientations_has_those_that_turn(odd: Check) -> None:
+    (found,) = (section for section in sections(odd) if section.name == "orientations")
+    assert [tuple(row) for row in found.rows] == [("6, to be turned clockwise by 90°", "1")]
+
+
 class Tags(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
