@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import t as student_t
 
 from bench.analysis.stats import (
     averages,
@@ -126,6 +127,22 @@ def test_power_is_what_simulation_finds(effect):
     assert 0.72 <= seen / 300 <= 0.90, needed
     fewer = [paired_averages(*drawn(rng, needed // 2 + 1, effect)).p for _ in range(100)]
     assert np.mean([p is not None and p < 0.05 for p in fewer]) < 0.72
+
+
+@pytest.mark.parametrize("effect", [0.03, 0.05, 0.08])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_images_needed_are_the_fewest_whose_t_test_has_the_power(seed, effect):
+    values = np.random.default_rng(seed).normal(0, 0.1, 20)
+    tried = averages(values, np.arange(20) // 2, lean=False).masks  # pairs of one size: 10 images
+    assert tried.freedom == pytest.approx(9)
+
+    def shows(images):
+        asked = student_t.ppf(0.975, images - 1) + student_t.ppf(0.8, images - 1)
+        return effect >= asked * tried.error * np.sqrt(10 / images)
+
+    fewest = next(images for images in range(2, 1_000) if shows(images))
+    found = averages(values, np.arange(20) // 2, lean=False)
+    assert clusters_needed(found, effect) == max(6, fewest)
 
 
 def test_a_smaller_effect_needs_more_images_and_never_fewer_than_a_verdict():

@@ -77,3 +77,9 @@ def test_outlines_of_large_masks_are_thicker():
 
     assert across(12) < across(13)
     assert across(13) == across(60)
+
+
+def test_a_picture_has_the_best_quality_that_fits():
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    sizes = [len(overlay.encode(noise, most)) for most in (1 << 20, 25_000, 20_000, 1)]
+    assert sizes[0] > 25_000 >= sizes[1] > 20_000 >= sizes[2] == sizes[3]

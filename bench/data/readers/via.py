@@ -222,7 +222,11 @@ def _outline(region: Mapping[str, Any]) -> list[float]:
 
 
 def _ellipse(cx: float, cy: float, rx: float, ry: float, turn: float) -> list[float]:
-    """The outline of an ellipse turned by ``turn`` radians, in 360 corners."""
+    """The outline of an ellipse turned by ``turn`` radians, in 360 corners.
+
+    >>> [round(side, 2) for side in _ellipse(10, 20, 4, 2, math.pi / 6)[:2]]
+    [13.46, 22.0]
+    """
     points = []
     for degree in range(360):
         angle = math.radians(degree)

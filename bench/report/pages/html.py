@@ -219,7 +219,7 @@ class _Run:
 def _run(name: str, header: Mapping[str, Any]) -> _Run:
     seconds = {str(k): float(v) for k, v in (header.get("seconds") or {}).items()}
     known = [(p, seconds[p]) for p in _PHASES if seconds.get(p)]
-    busy = sum(value for _, value in known) or 1.0
+    busy = sum(value for _, value in known)
     return _Run(
         name=name,
         facts={k: str(v) for k, v in _facts(header).items() if v not in (None, "", {})},
