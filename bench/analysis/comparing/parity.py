@@ -126,7 +126,14 @@ def _is_empty(counts: str) -> bool:
 
 
 def _verdict(lines: Sequence[dict[str, Any]]) -> str:
-    """The worst of the lines'."""
+    """The worst of the lines'.
+
+    >>> line = {"emptied": 0, "changed": 3, "delta": 0.0, "clusters": VERDICT}
+    >>> [_verdict([line | dict.fromkeys(_ENDS, MARGIN * by)]) for by in (1, 1.01)]
+    ['safe', 'not shown']
+    >>> _verdict([line | dict.fromkeys(_ENDS)]), _verdict([line | {"emptied": 1}])
+    ('not shown', 'unsafe')
+    """
     if any(line["emptied"] for line in lines):
         return "unsafe"
     if all(line["changed"] == 0 for line in lines):
