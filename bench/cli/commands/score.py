@@ -39,6 +39,13 @@ def add(commands: Commands) -> None:
         help="by id; index (the v-th target for value v of a label map); or best, the mask of "
         "highest IoU for each target, which captions mark as oracle matching",
     )
+    score.add_argument(
+        "--threshold",
+        type=int,
+        metavar="LEVEL",
+        help="of masks with levels between nothing and all: in the mask is what is above it, 127 "
+        "for half of 8 bits; without it they are refused",
+    )
     score.add_argument("--report", metavar="NAME", help="also write results/reports/NAME/")
     # What it was called before it was called as that of `run` is.
     score.add_argument("--name", dest="report", help=argparse.SUPPRESS)
@@ -69,8 +76,12 @@ def main(options: argparse.Namespace) -> int:
         "model": options.model_name or options.predictions.stem,
         "match": options.match,
         **({"format": options.format} if options.format else {}),
+        **({} if options.threshold is None else {"threshold": options.threshold}),
     }
-    asked = [f"task.args.{name}={quoted(value)}" for name, value in task.items()]
+    asked = [
+        f"task.args.{name}={value if isinstance(value, int) else quoted(value)}"
+        for name, value in task.items()
+    ]
     words = ["task=given_masks", *asked, *options.overrides]
     configs = load_configs(words, options.config_dir)
     if len(configs) > 1:

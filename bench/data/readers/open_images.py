@@ -48,7 +48,8 @@ class OpenImages:
     ``annotations`` and ``miap`` are the CSV files, ``images`` the folder of pictures and ``masks``
     that of the mask files, searched through; all relative to ``site.datasets`` unless absolute.
     ``labels`` are the labels that count, all of them where it is empty. A mask of another size
-    than its picture, which the archives have, is brought to it by nearest neighbour.
+    than its picture, which the archives have, is brought to it by nearest neighbour; in it is what
+    is brighter than ``threshold``.
 
     With ``miap`` only masks whose own box matches a box of MIAP are targets: each side differs by
     at most ``margin`` of the MIAP box's width or height; of several the nearest counts. It gives
@@ -68,7 +69,9 @@ class OpenImages:
         labels: Sequence[str] = PERSON,
         miap: str | None = None,
         margin: float = 0.01,
+        threshold: int = 0,
     ) -> None:
+        self.threshold, self.ignore = threshold, ()
         self._most = site.max_pixels
         self._file = locate_file(annotations, site)
         self._miap = None if miap is None else locate_file(miap, site)
@@ -113,7 +116,7 @@ class OpenImages:
         for row in self._rows[image_id]:
             if row.path not in self._files:
                 raise BenchError(f"{self._mask_folder / row.path}: no such mask file")
-            mask = _mask(self._files[row.path], image, self._most)
+            mask = _mask(self._files[row.path], image, self._most, self.threshold)
             stem = Path(row.path).stem
             targets.append(Target(stem, mask, row.label, attributes=dict(row.attributes)))
         return Sample(image_id, image, targets)
@@ -239,9 +242,9 @@ def _box(
     return x0, y0, x1, y1
 
 
-def _mask(file: Path, image: ImageArray, most: int) -> Mask:
+def _mask(file: Path, image: ImageArray, most: int, threshold: int) -> Mask:
     """The mask at its picture's size."""
-    levels: Any = (read_levels(file, pixel_limit=most) > 0).astype(np.uint8)
+    levels: Any = (read_levels(file, pixel_limit=most) > threshold).astype(np.uint8)
     height, width = image.shape[:2]
     if levels.shape != (height, width):
         aspect = levels.shape[1] / levels.shape[0] / (width / height)

@@ -54,7 +54,8 @@ class GivenMasks:
 
     ``model`` is what the model is called, by default as the file is; ``format`` is the files'
     (``bench.tasks.given_masks.predictions``), ``match`` the rule by which predictions find their
-    targets (``bench.tasks.given_masks.matching``). A target without a prediction has IoU 0, and
+    targets (``bench.tasks.given_masks.matching``). Above ``threshold`` a mask of levels is in the
+    mask; without one, masks that need it are refused. A target without a prediction has IoU 0, and
     the notes say how many there are. Raises ``BenchError`` for a rule that isn't there.
     """
 
@@ -68,8 +69,12 @@ class GivenMasks:
         model: str | None = None,
         format: str | None = None,  # noqa: A002 - the word that users know
         match: str = "id",
+        threshold: int | None = None,
     ) -> None:
         chosen(RULES, match, "matching")
+        if isinstance(threshold, bool) or not isinstance(threshold, int | None):
+            raise BenchError(f"task.args.threshold is a whole number, found {threshold!r}")
+        self.threshold = threshold
         self.path, self.kind, self.rule = Path(predictions), format, match
         self.model = model or self.path.stem
 
@@ -81,7 +86,9 @@ class GivenMasks:
 
     def settle(self, config: RunConfig, site: Site) -> Question:
         """The masks stand in the place of a model: a hash of their files enters the key."""
-        args = {"predictions": self._hash, "match": self.rule}
+        args: dict[str, object] = {"predictions": self._hash, "match": self.rule}
+        if self.threshold is not None:
+            args["threshold"] = self.threshold
         about = {"title": self.model, "what": f"masks given in {self.path.name}"}
         return Question(
             task=Component("given_masks", "1", config.task.target, about=config.task.about),
@@ -116,7 +123,7 @@ class GivenMasks:
             protocol_name=config.protocol.name,
             protocol=open_protocol(config),
             rule=self.rule,
-            given=read_predictions(self.path, self.kind, reader.ids()),
+            given=read_predictions(self.path, self.kind, reader.ids(), self.threshold),
             lent=lent,
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from finished import dataset_words, disk_run, one_line
@@ -176,6 +177,85 @@ def png_folder(folder: Path, names: str) -> Path:
 def test_a_folder_of_masks(folder: Path, names: str) -> None:
     assert score(folder, png_folder(folder, names), "--format", "masks") == 0
     assert read_runs([given_run(folder)])["iou"].tolist() == [1.0] * 6
+
+
+def soft_folder(folder: Path, top: int = 230, bottom: int = 12) -> Path:
+    """The truth as maps of probabilities: nothing is ``bottom``, and edges are smooth."""
+    made = png_folder(folder, "{id}")
+    for path in made.iterdir():
+        mask = np.asarray(Image.open(path)) / 255
+        smooth = cv2.GaussianBlur(mask, (0, 0), 0.8)
+        levels = np.where(mask > 0, np.maximum(smooth, 0.55), np.minimum(smooth, 0.45))
+        Image.fromarray((bottom + levels * (top - bottom)).astype(np.uint8)).save(path)
+    return made
+
+
+def test_soft_masks_ask_for_a_threshold(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = soft_folder(folder)
+    assert score(folder, made, "--format", "masks") == 2
+    said = one_line(capsys.readouterr().err)
+    assert "1.png: it has " in said
+    assert "levels from 12 to " in said
+    assert "--threshold 127 " in said
+    assert not list(folder.parent.glob("results/runs/*"))
+    assert score(folder, made, "--format", "masks", "--threshold", "127") == 0
+    assert read_runs([given_run(folder)])["iou"].tolist() == [1.0] * 6
+    assert score(folder, made, "--format", "masks", "--threshold", "0") == 0
+    whole, half = sorted(
+        find_runs(folder.parent / "results", ["*-given-*"]),
+        key=lambda store: store.header()["model"]["args"]["threshold"],
+    )
+    assert read_runs([half])["iou"].mean() == 1
+    assert read_runs([whole])["iou"].max() < 1
+
+
+def test_a_threshold_enters_the_key_only_where_it_is_given(folder: Path) -> None:
+    made = png_folder(folder, "{id}")
+    assert score(folder, made, "--format", "masks") == 0
+    assert set(given_run(folder).header()["model"]["args"]) == {"predictions", "match"}
+
+
+def test_a_file_of_several_colours_is_not_taken_for_one_mask(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = png_folder(folder, "{id}")
+    for path in made.iterdir():
+        mask = np.asarray(Image.open(path))
+        colours = np.stack([mask, mask * 0, mask * 0], axis=2)
+        colours[:24] = colours[:24, :, [1, 0, 2]]
+        Image.fromarray(colours).save(path)
+    assert score(folder, made, "--format", "masks") == 2
+    assert "it has 3 colours" in one_line(capsys.readouterr().err)
+    assert score(folder, made, "--format", "masks", "--threshold", "0") == 0
+    assert read_runs([given_run(folder)])["iou"].tolist() == [1.0] * 6
+
+
+def test_soft_masks_are_no_label_maps(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = folder.parent / "maps"
+    made.mkdir()
+    rows, columns = np.mgrid[:48, :64]
+    disc = ((rows - 20) ** 2 + (columns - 30) ** 2 < 150).astype(np.float32) * 255
+    Image.fromarray(cv2.GaussianBlur(disc, (0, 0), 2).astype(np.uint8)).save(made / "0.png")
+    assert score(folder, made, "--format", "labels", "--match", "best") == 2
+    assert "--format masks --threshold 127" in one_line(capsys.readouterr().err)
+
+
+def test_a_threshold_is_for_masks_of_levels(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, _ = label_maps(folder, lambda place, id_: id_)
+    assert score(folder, made, "--format", "labels", "--threshold", "3") == 2
+    assert "have no levels" in one_line(capsys.readouterr().err)
+
+
+def test_a_label_below_zero_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made, _ = label_maps(folder, lambda place, id_: id_)
+    labels = np.asarray(Image.open(made / "0.png")).astype(np.int32)
+    (made / "0.png").unlink()
+    labels[0] = -1
+    Image.fromarray(labels).save(made / "0.png", format="TIFF")
+    assert score(folder, made, "--format", "labels") == 2
+    assert "the value -1 is below 0" in one_line(capsys.readouterr().err)
 
 
 def label_maps(folder: Path, value: Callable[[int, int], int]) -> tuple[Path, dict[int, float]]:

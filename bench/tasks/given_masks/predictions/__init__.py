@@ -1,7 +1,7 @@
 """Masks that another tool predicted, read from its files: one module per format.
 
-A module has ``read(path, image_ids) -> Mapping[str, Sequence[Given]]``: what was given for each
-image. To add a format is to add a module.
+A module has ``read(path, image_ids, threshold) -> Mapping[str, Sequence[Given]]``: what was given
+for each image. To add a format is to add a module.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from bench.types import BenchError, Mask
 
-__all__ = ["Given", "Predictions", "formats", "read_predictions"]
+__all__ = ["Given", "Predictions", "formats", "read_predictions", "refuse_threshold"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,13 @@ def formats() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
-def read_predictions(path: Path, kind: str | None, image_ids: Iterable[str]) -> Predictions:
+def read_predictions(
+    path: Path, kind: str | None, image_ids: Iterable[str], threshold: int | None = None
+) -> Predictions:
     """What a file or folder holds for each image; the format of a ``.json`` file is ``coco``.
+
+    ``threshold`` is for masks of levels: what is above it is in the mask. Without one, a file with
+    levels between nothing and all is refused when it is decoded.
 
     Raises ``BenchError`` for a path that isn't there, a folder without a format, an unknown image
     id and a damaged file.
@@ -55,5 +60,15 @@ def read_predictions(path: Path, kind: str | None, image_ids: Iterable[str]) -> 
         kind = "coco"
     if kind is None:
         raise BenchError(f"{path}: say what it holds with --format {'|'.join(formats())}")
-    found: Predictions = importlib.import_module(f"{__name__}.{kind}").read(path, list(image_ids))
+    read = importlib.import_module(f"{__name__}.{kind}").read
+    found: Predictions = read(path, list(image_ids), threshold)
     return found
+
+
+def refuse_threshold(threshold: int | None, kind: str) -> None:
+    """Raises ``BenchError`` for a threshold in a format whose masks have no levels."""
+    if threshold is not None:
+        raise BenchError(
+            f"masks of the format {kind} have no levels: leave --threshold (task.args.threshold) "
+            "out, it is for --format masks"
+        )

@@ -13,12 +13,13 @@ from typing import Any
 
 from bench.data.formats.segmentation import decode_segmentation
 from bench.files.documents import parse_json
-from bench.tasks.given_masks.predictions import Given, Predictions
+from bench.tasks.given_masks.predictions import Given, Predictions, refuse_threshold
 from bench.types import BenchError
 
 
-def read(path: Path, image_ids: Sequence[str]) -> Predictions:
+def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> Predictions:
     """The results of each image; an image without a result is left out."""
+    refuse_threshold(threshold, "coco")
     try:
         content = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:

@@ -12,13 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.data.formats.pictures import LabelArray, read_labels
-from bench.tasks.given_masks.predictions import Given, Predictions
+from bench.data.formats.levels import levels_of
+from bench.data.formats.pictures import LabelArray, read_labels, read_levels
+from bench.tasks.given_masks.predictions import Given, Predictions, refuse_threshold
 from bench.types import BenchError, Mask
 
 
-def read(path: Path, image_ids: Sequence[str]) -> Predictions:
-    """Each value of each image's label map; an image without a file is left out."""
+def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> Predictions:
+    """Each value of each image's label map; an image without a file is left out.
+
+    Raises ``BenchError`` for values below 0, and where they nest as the levels of a soft mask do.
+    """
+    refuse_threshold(threshold, "labels")
     if not path.is_dir():
         raise BenchError(f"{path}: label maps are a folder of <image_id>.png")
     known, found = set(image_ids), dict[str, list[Given]]()
@@ -27,6 +32,7 @@ def read(path: Path, image_ids: Sequence[str]) -> Predictions:
         image_id = file.relative_to(path).with_suffix("").as_posix()
         if image_id not in known:
             raise BenchError(f"{file}: no image {image_id!r} in the dataset")
+        _refuse_no_labels(latest(file), file)
         found[image_id] = [
             Given(
                 where=f"{file}, value {value}",
@@ -40,6 +46,20 @@ def read(path: Path, image_ids: Sequence[str]) -> Predictions:
     if not found:
         raise BenchError(f"{path}: no PNG file of predictions")
     return found
+
+
+def _refuse_no_labels(labels: LabelArray, file: Path) -> None:
+    if labels.min() < 0:
+        raise BenchError(
+            f"{file}: the value {labels.min()} is below 0; a label map has 0 for nothing and a "
+            "value above it for each mask"
+        )
+    levels = levels_of(read_levels(file))
+    if levels.nested:
+        raise BenchError(
+            f"{file}: its {levels.words} nest as the edge of one soft mask does, they are no label "
+            f"map; score it with --format masks --threshold {levels.half}"
+        )
 
 
 def _mask(

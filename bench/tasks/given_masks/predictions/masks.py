@@ -1,6 +1,7 @@
 """A PNG per mask: ``<mask_id>.png`` or ``<image_id>/<mask_id>.png``; what isn't 0 is foreground.
 
-Where an image's id is the name of a folder, the files in it are that image's.
+Files with levels in between want a threshold. Where an image's id is the name of a folder, the
+files in it are that image's.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from bench.data.formats.pictures import read_levels
+from bench.data.formats.levels import levels_of
+from bench.data.formats.pictures import LabelArray, count_colours, read_levels
 from bench.tasks.given_masks.predictions import Given, Predictions
 from bench.types import BenchError, Mask
 
 
-def read(path: Path, image_ids: Sequence[str]) -> Predictions:
+def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> Predictions:
     """The files of each image; those in no image's folder may be any image's, under ``""``."""
     if not path.is_dir():
         raise BenchError(f"{path}: masks are a folder of <mask_id>.png or <image_id>/<mask_id>.png")
@@ -25,18 +27,35 @@ def read(path: Path, image_ids: Sequence[str]) -> Predictions:
         owners = ["/".join(parts[:n]) for n in range(len(parts) - 1, 0, -1)]
         image_id = next((owner for owner in owners if owner in known), "")
         names = (name, name.removeprefix(f"{image_id}/")) if image_id else (name,)
-        given = Given(where=str(file), mask=partial(_mask, file), names=names)
+        given = Given(where=str(file), mask=partial(_mask, file, threshold), names=names)
         found.setdefault(image_id, []).append(given)
     if not found:
         raise BenchError(f"{path}: no PNG file of predictions")
     return found
 
 
-def _mask(file: Path, height: int, width: int) -> Mask:
+def _mask(file: Path, threshold: int | None, height: int, width: int) -> Mask:
     levels = read_levels(file)
     if levels.shape != (height, width):
         raise ValueError(
             f"the mask is of {levels.shape[0]}×{levels.shape[1]}, the image of "
             f"{height}×{width} (H×W)"
         )
-    return Mask.from_dense(levels > 0)
+    if threshold is None:
+        _refuse_unsure(levels, file)
+    return Mask.from_dense(levels > (threshold or 0))
+
+
+def _refuse_unsure(levels: LabelArray, file: Path) -> None:
+    """Raises ``ValueError`` for a file that can be read in several ways."""
+    found = levels_of(levels)
+    if not found.exact:
+        raise ValueError(
+            f"it has {found.words}, so say what is in the mask: --threshold {found.half} for what "
+            f"is above half, --threshold 0 for all that isn't black (task.args.threshold)"
+        )
+    if (colours := count_colours(file)) > 2:
+        raise ValueError(
+            f"it has {colours} colours, so it may hold several masks: --threshold 0 takes all that "
+            f"isn't black as one, --format labels each colour as a mask of its own"
+        )
