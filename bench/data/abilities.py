@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from bench.data.formats.pictures import Exif
+
 
 @runtime_checkable
 class CountsMasks(Protocol):
@@ -36,3 +38,29 @@ class NamesFiles(Protocol):
 
         Those whose content is in the fingerprint may be left out.
         """
+
+
+@runtime_checkable
+class TurnsPictures(Protocol):
+    """A reader that can turn pictures by their EXIF orientation (the argument ``exif``)."""
+
+    exif: Exif
+
+
+@runtime_checkable
+class CutsLevels(Protocol):
+    """A reader whose mask files hold brightness: in the mask is what is above ``threshold``.
+
+    Pixels of a brightness in ``ignore`` are no part of any mask.
+    """
+
+    threshold: int
+    ignore: Sequence[int]
+
+
+@runtime_checkable
+class TakesLabels(Protocol):
+    """A reader of label images that knows which values are objects."""
+
+    def takes(self, value: int) -> bool:
+        """Whether a pixel of the value belongs to an object."""

@@ -117,12 +117,21 @@ class Stored:
     """How a picture file stores its pixels.
 
     ``kind`` is Pillow's format and mode, such as "JPEG RGB" or "PNG I;16"; ``orientation`` that of
-    EXIF, 1 to 8, and 1 (upright) where the file says none; ``shape`` is (H, W) as stored.
+    EXIF, 1 to 8, and 1 (upright) where the file says none; ``shape`` is (H, W) as stored. ``more``
+    says that there are further pages or frames, of which only the first is read; a phone's second
+    picture behind its JPEG is none. ``alpha`` says that there may be transparent pixels.
     """
 
     kind: str
     orientation: int
     shape: tuple[int, int]
+    more: bool = False
+    alpha: bool = False
+
+    @property
+    def turned(self) -> bool:
+        """Whether the picture as it is shown has its height for its width."""
+        return self.orientation >= 5
 
 
 def look_at(path: Path) -> Stored:
@@ -130,8 +139,58 @@ def look_at(path: Path) -> Stored:
     with _opened(path, 2 * PIXEL_LIMIT, decoded=False) as image:
         orientation = image.getexif().get(_ORIENTATION, 1)
         known = isinstance(orientation, int) and 1 <= orientation <= 8
-        shape = image.height, image.width
-        return Stored(f"{image.format} {image.mode}", orientation if known else 1, shape)
+        return Stored(
+            kind=f"{image.format} {image.mode}",
+            orientation=orientation if known else 1,
+            shape=(image.height, image.width),
+            alpha=_may_be_transparent(image),
+            more=image.format != "MPO" and _has_second_page(image),
+        )
+
+
+def is_opaque(path: Path, *, pixel_limit: int = PIXEL_LIMIT) -> bool:
+    """Whether no pixel is transparent, be it by an alpha channel, a palette or one colour.
+
+    Raises ``BenchError`` as ``read_picture`` does.
+    """
+    with _opened(path, pixel_limit) as image:
+        if not _may_be_transparent(image):
+            return True
+        return bool(np.asarray(image.convert("RGBA").getchannel("A")).min() == 255)
+
+
+def count_colours(path: Path, *, pixel_limit: int = PIXEL_LIMIT) -> int:
+    """How many colours a picture has, grey ones among them, alpha aside.
+
+    Raises ``BenchError`` as ``read_picture`` does.
+    """
+    image = read_picture(path, pixel_limit=pixel_limit).astype(np.uint32)
+    return int(np.unique(image[..., 0] << 16 | image[..., 1] << 8 | image[..., 2]).size)
+
+
+def first_colour(path: Path) -> tuple[int, int, int] | None:
+    """The colour that a palette has for the value 0; none without a palette.
+
+    Raises ``BenchError`` as ``read_picture`` does.
+    """
+    with _opened(path, 2 * PIXEL_LIMIT, decoded=False) as image:
+        palette = image.getpalette("RGB") if image.mode in ("P", "PA") else None
+        return None if not palette else (palette[0], palette[1], palette[2])
+
+
+def turn_remedy(path: Path, found: tuple[int, ...], said: tuple[object, ...], exif: Exif) -> str:
+    """What mends sizes (H, W) that differ by a turn, as the end of an error; else nothing.
+
+    ``found`` is the picture's as it was read with ``exif``, ``said`` that of its masks. Empty where
+    the picture has no EXIF orientation that turns it by a quarter.
+    """
+    if tuple(said) != tuple(found[1::-1]) or found[0] == found[1]:
+        return ""
+    orientation = look_at(path).orientation
+    if orientation < 5:
+        return ""
+    other = "apply" if exif == "ignore" else "ignore"
+    return f"; the picture has the EXIF orientation {orientation}: set dataset.args.exif={other}"
 
 
 @contextmanager
@@ -173,6 +232,19 @@ def _rgb(image: Image.Image) -> ImageArray:
     if image.mode in ("P", "PA", "RGBa", "La"):  # with the alpha first, so that it can be dropped
         image = image.convert("LA" if image.mode == "La" else "RGBA")
     return np.array(image.convert("RGB"))
+
+
+def _may_be_transparent(image: Image.Image) -> bool:
+    return "transparency" in image.info or not {"A", "a"}.isdisjoint(image.getbands())
+
+
+def _has_second_page(image: ImageFile.ImageFile) -> bool:
+    """Whether there is one; where it is broken it is left unread, as it would be whole."""
+    try:
+        image.seek(1)
+    except _BROKEN:  # EOFError, where there is none
+        return False
+    return True
 
 
 def _raw_bits(image: ImageFile.ImageFile) -> int:

@@ -37,8 +37,8 @@ def decode_segmentation(
     ``fill`` "union" takes what lies in any polygon, as COCO's own tools do; "even_odd" what lies in
     an odd number of them, so that one inside another is a hole.
 
-    Raises ``ValueError`` for anything else, for runs that don't fill the image and for an RLE of
-    another size.
+    Raises ``ValueError`` for anything else, for a list of pairs [x, y], for runs that don't fill
+    the image and for an RLE of another size.
 
     >>> decode_segmentation([[1, 1, 3, 1, 3, 2, 1, 2]], 4, 6).box
     (1, 1, 2, 1)
@@ -50,6 +50,22 @@ def decode_segmentation(
     if isinstance(segmentation, Sequence) and not isinstance(segmentation, str | bytes):
         return _from_polygons(segmentation, height, width, fill)
     raise ValueError(f"a segmentation is polygons or an RLE, found {type(segmentation).__name__}")
+
+
+def are_pairs(segmentation: object) -> bool:
+    """Whether a polygon is written as a list of three or more pairs [x, y].
+
+    Each pair would be taken for a polygon that encloses nothing.
+
+    >>> are_pairs([[1, 1], [3, 1], [3, 2]]), are_pairs([[1, 1, 3, 1, 3, 2]]), are_pairs([[1, 1]])
+    (True, False, False)
+    """
+    return (
+        isinstance(segmentation, Sequence)
+        and not isinstance(segmentation, str | bytes)
+        and len(segmentation) >= 3
+        and all(isinstance(p, Sequence) and len(p) == 2 for p in segmentation)
+    )
 
 
 def count_small_polygons(segmentation: object) -> int:
@@ -80,6 +96,11 @@ def count_far_polygons(segmentation: object, height: int, width: int) -> tuple[i
 
 
 def _from_polygons(polygons: Sequence[Any], height: int, width: int, fill: Fill) -> Mask:
+    if are_pairs(polygons):
+        raise ValueError(
+            f"a polygon is a list [x0, y0, x1, y1, …], found {len(polygons)} pairs [x, y]; write "
+            f"them one behind the other"
+        )
     # pycocotools takes two points for a box and fails on one: they enclose nothing, so they go.
     drawn: Any = [polygon for polygon in map(_checked_polygon, polygons) if polygon.size >= 6]
     if not drawn:

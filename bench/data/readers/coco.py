@@ -29,9 +29,10 @@ from bench.data.formats.files import (
     require_some,
     unlisted_files,
 )
-from bench.data.formats.pictures import Exif, read_picture
+from bench.data.formats.pictures import Exif, look_at, read_picture, turn_remedy
 from bench.data.formats.segmentation import (
     Fill,
+    are_pairs,
     count_far_polygons,
     count_small_polygons,
     decode_segmentation,
@@ -54,14 +55,16 @@ class Coco:
 
     ``fill`` "even_odd" makes a polygon inside another one of the same mask a hole; COCO's tools
     fill it ("union"). ``exif`` "apply" turns pictures by their EXIF orientation; COCO's masks lie
-    on the stored pixels, hence the default.
+    on the stored pixels, hence the default. With "apply" the JSON may give the size as stored:
+    some tools write that beside polygons drawn on the picture as it is shown, which need no size.
 
     Every image is an id, those without annotations too. Every annotation is a target: crowds
     (``iscrowd``, false where it is missing) as such, an empty ``segmentation`` and polygons of
-    fewer than three points as an empty mask. ``bbox`` and ``area`` are kept beside it as the file
-    writes them, for protocols that take the file's. ``category`` is the category's name, none in a
-    file without ``categories``; ``attributes`` are the annotation's own, as text, without those
-    that are null.
+    fewer than three points as an empty mask; a polygon written as pairs [x, y], and one that is the
+    annotation's ``bbox``, are refused with their image. ``bbox`` and ``area`` are kept beside it as
+    the file writes them, for protocols that take the file's. ``category`` is the category's name,
+    none in a file without ``categories``; ``attributes`` are the annotation's own, as text,
+    without those that are null.
 
     The JSON is looked through once, when opened; pictures and masks are decoded in ``read``.
     Raises ``BenchError`` where a file, folder or key is missing, an id is missing, of a wrong type
@@ -86,7 +89,7 @@ class Coco:
         if not files or len({file.stem for file in files}) < len(files):
             raise BenchError(f"annotations: files of different names are needed, found {paths}")
         self._folder = locate_folder(images, site)
-        self._exif: Exif = exif
+        self.exif: Exif = exif
         self._most = site.max_pixels
         self._fill: Fill = fill
         self._files = [CocoFile(path) for path in files]
@@ -135,9 +138,9 @@ class Coco:
             annotations = image.annotations()
             if not annotations:
                 tally.add("image without annotations", image_id)
-            entry = image.file.images[image.own_id]
+            size = self._size(image)
             for annotation in annotations:
-                _tell(tally, f"{image.prefix}{annotation['id']}", annotation, entry)
+                _tell(tally, f"{image.prefix}{annotation['id']}", annotation, size)
         for path in unlisted_files(self._folder, {i.name for i in self._images.values()}):
             tally.add("picture that no annotation file lists, left out", path)
         return tally.oddities()
@@ -165,21 +168,32 @@ class Coco:
             raise BenchError(f"{where}: there is no image with the id {image_id!r}")
         return self._images[image_id]
 
+    def _size(self, found: _Image) -> tuple[object, object]:
+        """The (H, W) that the JSON says, of a picture that is turned as it is then."""
+        entry = found.file.images[found.own_id]
+        said = entry.get("height"), entry.get("width")
+        path = self._folder / found.name
+        turned = self.exif == "apply" and path.is_file() and _is_stored(path, said)
+        return said[::-1] if turned else said
+
     def _picture(self, found: _Image, image_id: str) -> ImageArray:
         path, entry = self._folder / found.name, found.file.images[found.own_id]
-        image = read_picture(path, exif=self._exif, pixel_limit=self._most)
+        image = read_picture(path, exif=self.exif, pixel_limit=self._most)
         height, width = image.shape[:2]
         said = entry.get("height", height), entry.get("width", width)
-        if said != (height, width):
+        if said != (height, width) and not (self.exif == "apply" and _is_stored(path, said)):
             raise BenchError(
                 f"{path}: the picture is {height}×{width} (H×W), {found.file.path.name} says "
                 f"{said[0]}×{said[1]} for image {image_id}"
+                f"{turn_remedy(path, image.shape, said, self.exif)}"
             )
         return image
 
     def _target(self, found: _Image, annotation: Entry, height: int, width: int) -> Target:
         mask_id = str(annotation["id"])
         try:
+            if _is_box(annotation):
+                raise ValueError("its segmentation is its bbox: no outline of an object")
             mask = decode_segmentation(annotation["segmentation"], height, width, fill=self._fill)
         except ValueError as error:
             raise BenchError(f"{found.file.path}: annotation {mask_id}: {error}") from None
@@ -208,16 +222,33 @@ class _Image:
         return list(self.file.annotations(self.own_id))
 
 
-def _tell(tally: Tally, mask_id: str, annotation: Entry, image: Entry) -> None:
-    """Counts what is odd about an annotation's segmentation."""
+def _is_box(annotation: Entry) -> bool:
+    """Whether the only polygon is the annotation's own ``bbox``, four numbers."""
+    box = annotation.get("bbox")
+    return isinstance(box, list) and len(box) == 4 and annotation["segmentation"] in ([box], box)
+
+
+def _is_stored(path: Path, size: tuple[object, object]) -> bool:
+    """Whether a picture that is turned by a quarter has the (H, W) as stored."""
+    stored = look_at(path)
+    return stored.turned and stored.shape == size
+
+
+def _tell(tally: Tally, mask_id: str, annotation: Entry, size: tuple[object, object]) -> None:
+    """Counts what is odd about an annotation's segmentation; (H, W) is none where not said."""
     segmentation = annotation["segmentation"]
     if not segmentation:
         tally.add("annotation without a segmentation, an empty mask", mask_id)
+    if are_pairs(segmentation):
+        tally.add("polygon written as pairs [x, y]", mask_id, breaks=True)
+        return
+    if _is_box(annotation):
+        tally.add("bbox in the place of a polygon", mask_id, breaks=True)
+        return
     if annotation.get("bbox") is not None and box_of(annotation["bbox"]) is None:
         tally.add("bbox that is no box, the mask's own in its place", mask_id)
     small = count_small_polygons(segmentation)
     tally.add("polygon of fewer than 3 points, left out", mask_id, times=small)
-    size = image.get("height"), image.get("width")
     if isinstance(segmentation, dict):
         if None not in size and segmentation.get("size") != list(size):
             tally.add("RLE of another size than its image", mask_id, breaks=True)

@@ -25,7 +25,7 @@ from bench.data.formats.patterns import (
     find_partners,
     strays,
 )
-from bench.data.formats.pictures import Exif, LabelArray, read_labels, read_picture
+from bench.data.formats.pictures import Exif, LabelArray, read_labels, read_picture, turn_remedy
 from bench.data.oddities import Oddity, Tally
 from bench.types import BenchError, Mask, Sample, Site, Target
 
@@ -78,7 +78,7 @@ class LabelImage:
         self._ignore = [_number(value) for value in ignore]
         self._split = split_components
         self._categories = {_number(k): str(v) for k, v in (categories or {}).items()}
-        self._exif: Exif = exif
+        self.exif: Exif = exif
         self._most = site.max_pixels
         self._others: Others = others
         self._patterns = images, labels
@@ -104,14 +104,16 @@ class LabelImage:
         """
         if image_id not in self._labels:
             raise BenchError(f"{self._folder}: there is no image with the id {image_id!r}")
-        image = read_picture(self._pictures[image_id], exif=self._exif, pixel_limit=self._most)
+        image = read_picture(self._pictures[image_id], exif=self.exif, pixel_limit=self._most)
         file = self._labels[image_id]
         labels = read_labels(file, pixel_limit=self._most)
         if labels.shape != image.shape[:2]:
             raise BenchError(
                 f"{file}: the label image is {labels.shape[0]}×{labels.shape[1]} (H×W), its "
                 f"picture {self._pictures[image_id].name} is {image.shape[0]}×{image.shape[1]}"
+                f"{turn_remedy(self._pictures[image_id], image.shape, labels.shape, self.exif)}"
             )
+        self._refuse_below_zero(labels, file)
         ignored = self._ignored(labels, file)
         targets = []
         for value, mask in masks_of_values(labels, skip=[*self._background, *ignored]):
@@ -140,6 +142,11 @@ class LabelImage:
         """The picture and its label image."""
         return [self._pictures[image_id], self._labels[image_id]]
 
+    def takes(self, value: int) -> bool:
+        """Whether a pixel of the value belongs to an object."""
+        known = self._others == "target" or value in self._categories
+        return known and value not in self._background and value not in self._ignore
+
     def path(self, image_id: str) -> Path:
         """Where the image's picture lies."""
         return self._pictures[image_id]
@@ -152,6 +159,18 @@ class LabelImage:
         for name in strays(self._folder, self._patterns[1], self._labels.values()):
             tally.add("label image of another split, left out", name)
         return tally.oddities()
+
+    def _refuse_below_zero(self, labels: LabelArray, file: Path) -> None:
+        """A value below 0 is a tool's word for nothing or for unknown, and no object unsaid."""
+        if labels.min() >= 0:
+            return
+        told = {*self._background, *self._ignore, *self._categories}
+        for value in np.unique(labels[labels < 0]).tolist():
+            if value not in told:
+                raise BenchError(
+                    f"{file}: the value {value} is below 0; if it means nothing or unknown, list "
+                    f"it in dataset.args.background or dataset.args.ignore"
+                )
 
     def _ignored(self, labels: LabelArray, file: Path) -> list[int]:
         """The values that count in no score: those told, and others without a name."""

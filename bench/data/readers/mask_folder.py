@@ -28,7 +28,7 @@ from bench.data.formats.patterns import (
     has_wildcard,
     strays,
 )
-from bench.data.formats.pictures import Exif, LabelArray, read_levels, read_picture
+from bench.data.formats.pictures import Exif, LabelArray, read_levels, read_picture, turn_remedy
 from bench.data.oddities import Oddity, Tally
 from bench.types import BenchError, Mask, Sample, Site, Target
 
@@ -44,7 +44,8 @@ class MaskFolder:
 
     A pixel is in a mask where its brightness is above ``threshold`` (``read_levels``: grey as
     stored, else the brightest channel): 0 takes every pixel that isn't black, and is right for
-    PNGs of {0, 1} and {0, 255}; 127 is for JPEGs and soft edges. Pixels of a brightness in
+    PNGs of {0, 1} and {0, 255}; 127 is for JPEGs and soft edges, and ``check`` and a run say where
+    there are levels in between (``bench.data.doubts``). Pixels of a brightness in
     ``ignore`` count in no score and belong to no mask. ``exif`` turns pictures, never masks.
 
     A mask file without a pixel set is an empty target. An image whose folder of masks is empty
@@ -69,10 +70,10 @@ class MaskFolder:
     ) -> None:
         check_patterns(images, masks=masks)
         self._folder = locate_folder(folder, site)
-        self._threshold = threshold
-        self._exif: Exif = exif
+        self.threshold = threshold
+        self.exif: Exif = exif
         self._most = site.max_pixels
-        self._ignore = list(ignore)
+        self.ignore = list(ignore)
         self._patterns = images, masks
         self._pictures = find_chosen("picture", self._folder, images, listed, keep, site)
         self._alone = not has_wildcard(masks.removesuffix(".*"))
@@ -97,7 +98,7 @@ class MaskFolder:
         if image_id not in self._pictures:
             raise BenchError(f"{self._folder}: there is no image with the id {image_id!r}")
         picture = self._pictures[image_id]
-        image = read_picture(picture, exif=self._exif, pixel_limit=self._most)
+        image = read_picture(picture, exif=self.exif, pixel_limit=self._most)
         targets: dict[str, Target] = {}
         ignored = np.zeros(image.shape[:2], dtype=bool)
         if not self._masks[image_id]:
@@ -107,11 +108,11 @@ class MaskFolder:
             if mask_id in targets:
                 raise BenchError(f"{path}: another mask of this image is called {path.stem!r} too")
             levels = self._levels(path, picture, image.shape[:2])
-            unknown = np.isin(levels, self._ignore)
+            unknown = np.isin(levels, self.ignore)
             ignored |= unknown
-            mask = Mask.from_dense((levels > self._threshold) & ~unknown)
+            mask = Mask.from_dense((levels > self.threshold) & ~unknown)
             targets[mask_id] = Target(mask_id, mask)
-        ignore = ignored if self._ignore else None
+        ignore = ignored if self.ignore else None
         cluster = cluster_of(self._patterns[0], image_id)
         return Sample(image_id, image, list(targets.values()), ignore, cluster)
 
@@ -167,5 +168,6 @@ class MaskFolder:
             raise BenchError(
                 f"{path}: the mask is {levels.shape[0]}×{levels.shape[1]} (H×W), its picture "
                 f"{picture.name} is {size[0]}×{size[1]}"
+                f"{turn_remedy(picture, size, levels.shape, self.exif)}"
             )
         return levels

@@ -70,7 +70,7 @@ class Via:
         if len(files) != len(folders) or not files:
             raise BenchError(f"as many annotations as images are needed: {files} and {folders}")
         self._category = category
-        self._exif: Exif = exif
+        self.exif: Exif = exif
         self._most = site.max_pixels
         self._images: dict[str, _Image] = {}
         self._files = [locate_file(file, site) for file in files]
@@ -98,7 +98,7 @@ class Via:
         if image_id not in self._images:
             raise BenchError(f"{self._files[0]}: there is no image with the id {image_id!r}")
         found = self._images[image_id]
-        image = read_picture(found.folder / found.name, exif=self._exif, pixel_limit=self._most)
+        image = read_picture(found.folder / found.name, exif=self.exif, pixel_limit=self._most)
         height, width = image.shape[:2]
         targets = []
         for key, region in found.regions:

@@ -9,7 +9,9 @@ from bench.data.readers.coco import Coco
 from bench.types import BenchError
 
 from .making import (
+    HEIGHT,
     TRUTH,
+    WIDTH,
     coco_content,
     open_coco,
     picture,
@@ -238,3 +240,24 @@ def test_twins_and_strays_are_counted_where_they_are_refused(tmp_path, content):
         annotation["image_id"] = 77
     with pytest.raises(BenchError, match=r"does not list \(2 such annotations\)$"):
         opened(tmp_path / "strays", strays)
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "says", "odd"),
+    [
+        ([[1, 2, 5, 4]], "annotation 7: its segmentation is its bbox", "bbox in the place of"),
+        ([1, 2, 5, 4], "annotation 7: its segmentation is its bbox", "bbox in the place of"),
+        ([[1, 2], [6, 2], [6, 6]], r"annotation 7: .* found 3 pairs", "polygon written as pairs"),
+    ],
+)
+def test_what_is_no_outline_is_refused_and_told(tmp_path, segmentation, says, odd):
+    save(tmp_path / "images" / "a.png", picture())
+    annotation = {"id": 7, "image_id": 1, "bbox": [1, 2, 5, 4], "segmentation": segmentation}
+    images = [{"id": 1, "file_name": "a.png", "height": HEIGHT, "width": WIDTH}]
+    write_coco(tmp_path, {"images": images, "annotations": [annotation]})
+    reader = Coco("truth.json", "images", site=site(tmp_path))
+    with pytest.raises(BenchError, match=says):
+        reader.read("1")
+    (told,) = reader.oddities()
+    assert told.kind.startswith(odd)
+    assert told.breaks

@@ -1,5 +1,7 @@
 """Label images of all kinds of values."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -127,3 +129,23 @@ def test_nothing_found(tmp_path):
     save(tmp_path / "a.png", LABELS)
     with pytest.raises(BenchError, match="no label image matches"):
         LabelImage("", "{id}.png", "labels/{id}.png", site=site(tmp_path))
+
+
+def write_below_zero(folder, dtype=np.int32):
+    values = np.array([[-1, -1, 0, 3], [-1, 2, 2, 3]], dtype=dtype)
+    save(folder / "i" / "a.png", picture(2, 4))
+    return save(folder / "l" / "a.tif", values)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int16])
+def test_a_value_below_zero_is_no_object_unsaid(tmp_path, dtype):
+    file = write_below_zero(tmp_path, dtype)
+    opened = partial(LabelImage, "", "i/{id}.png", "l/{id}.tif", site=site(tmp_path))
+    with pytest.raises(BenchError, match=r"a\.tif: the value -1 is below 0"):
+        opened().read("a")
+    assert file.is_file()
+    for told in ({"ignore": [-1]}, {"background": [0, -1]}):
+        targets = opened(**told).read("a").targets
+        assert [target.mask_id for target in targets] == ["a/2", "a/3"]
+    named = opened(categories={-1: "other"}).read("a").targets
+    assert [target.mask_id for target in named] == ["a/-1", "a/2", "a/3"]

@@ -135,3 +135,15 @@ def test_zero_runs_inside_a_list():
 def test_broken_segmentations_are_refused(broken, message):
     with pytest.raises(ValueError, match=message):
         decode_segmentation(broken, HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize("pairs", [[[1, 1], [3, 1], [3, 2], [1, 2]], [(1, 1), (3.5, 1), (3, 2)]])
+def test_pairs_are_no_polygons_without_a_pixel(pairs: object) -> None:
+    with pytest.raises(ValueError, match=r"found [34] pairs \[x, y\]"):
+        decode_segmentation(pairs, 4, 6)
+
+
+def test_points_and_lines_among_polygons_stay_empty() -> None:
+    assert decode_segmentation([[1, 1], [3, 1]], 4, 6).area == 0
+    assert decode_segmentation([[1, 1, 3, 2]], 4, 6).area == 0
+    assert decode_segmentation([[1, 1], [2, 2], [1, 1, 3, 1, 3, 2, 1, 2]], 4, 6).area == 2
