@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bench.data.formats.pictures import read_picture
+from bench.data.formats.pictures import Exif, read_picture
 from bench.scoring.finite import fault
 from bench.scoring.score import upscale
 from bench.types import (
@@ -38,13 +38,17 @@ class SegmentedMask:
 
 
 def parse_prompt(
-    points: str | None, labels: str | None, box: str | None, shape: tuple[int, int]
+    points: str | None,
+    labels: str | None,
+    box: str | None,
+    shape: tuple[int, int],
+    hint: str = "",
 ) -> Prompt:
     """A prompt from text, checked against the picture's (H, W).
 
     ``points`` is ``x,y;x,y``, ``labels`` ``1,0`` (all 1 by default), ``box`` ``x0,y0,x1,y1``,
     pixel indices with both corners included. Raises ``BenchError`` for wrong counts, words that
-    are no numbers, and places outside the picture.
+    are no numbers, and places outside the picture, whose error ends with ``hint``.
 
     >>> parse_prompt("10,20;30,40", "1,0", None, (100, 100)).labels.tolist()
     [1, 0]
@@ -65,7 +69,7 @@ def parse_prompt(
         if not (0 <= x <= shape[1] - 1 and 0 <= y <= shape[0] - 1):
             raise BenchError(
                 f"({x:g}, {y:g}) lies outside the picture: x runs from 0 to {shape[1] - 1}, "
-                f"y from 0 to {shape[0] - 1}"
+                f"y from 0 to {shape[0] - 1}{hint}"
             )
     if corners and (corners[0] > corners[2] or corners[1] > corners[3]):
         raise BenchError("--input_box is x0,y0,x1,y1 with x0 ≤ x1 and y0 ≤ y1")
@@ -84,14 +88,16 @@ def segment(
     out: Path,
     *,
     threshold: float = 0.0,
+    exif: Exif = "ignore",
     pixel_limit: int = MAX_PIXELS,
 ) -> list[SegmentedMask]:
     """Asks the model and writes a mask and an overlay PNG per candidate, the surest first.
 
     A pixel is in a mask where its logit lies above ``threshold``, which is a protocol's choice.
+    ``exif`` says whether the picture, and with it prompt and masks, is turned by its orientation.
     Raises ``BenchError`` where the model finds no mask, and for an answer that is no number.
     """
-    image = read_picture(image_path, pixel_limit=pixel_limit)
+    image = read_picture(image_path, exif=exif, pixel_limit=pixel_limit)
     embedding = segmenter.embed([image])[0]
     prediction = segmenter.predict([embedding], [prompt], multimask)
     if not len(prediction.logits[0]):

@@ -173,3 +173,46 @@ def test_an_answer_that_is_no_number_is_an_error_and_no_file(
     with pytest.raises(BenchError, match=r"a picture\.png: the model's answer is NaN or infinite"):
         segment(Broken(site=Site()), picture, prompt, True, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def turned(tmp_path: Path) -> Path:
+    """A photo stored 60 wide and 40 high, shown 40 wide and 60 high; below on it lies a square."""
+    shown = np.full((60, 40, 3), 90, dtype=np.uint8)
+    shown[42:54, 6:18] = (250, 30, 30)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "phone.png"
+    Image.fromarray(np.ascontiguousarray(np.rot90(shown))).save(path, exif=exif)
+    return path
+
+
+def test_a_click_is_on_the_picture_as_stored_or_as_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["segment", f"--image_path={turned(tmp_path)}", "model=disk"]
+    words += ["--input_point=12,47", f"--output_dir={tmp_path / 'out'}"]
+    assert main([*words, "--exif=apply"]) == 0
+    assert capsys.readouterr().err == ""
+    mask = np.asarray(Image.open(tmp_path / "out" / "phone_mask_1.png"))
+    assert mask.shape == (60, 40)
+    assert mask[47, 12] == 255
+    overlaid = np.asarray(Image.open(tmp_path / "out" / "phone_mask_1_overlay.png"))
+    assert overlaid.shape == (60, 40, 3)
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert "EXIF orientation 6" in said
+    assert "60 wide and 40 high; --exif apply takes" in said
+    assert main([*words, "--exif=ignore"]) == 2
+    assert "EXIF" not in capsys.readouterr().err
+
+
+def test_a_click_inside_either_way_is_said(
+    tmp_path: Path, picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["model=disk", "--input_point=12,20", f"--output_dir={tmp_path / 'out'}"]
+    path = turned(tmp_path)
+    assert main(["segment", f"--image_path={path}", *words]) == 0
+    assert "EXIF orientation 6" in capsys.readouterr().err
+    assert np.asarray(Image.open(tmp_path / "out" / "phone_mask_1.png")).shape == (40, 60)
+    assert main(["segment", f"--image_path={picture}", *words]) == 0
+    assert capsys.readouterr().err == ""

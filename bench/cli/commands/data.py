@@ -157,6 +157,7 @@ def new_dataset(options: argparse.Namespace) -> int:
     lines = [
         f"recognised {found.format}: {found.seen}",
         *(f"assumed: {sentence}" for sentence in found.assumed),
+        *(f"look: {sentence}" for sentence in found.doubts),
         f"wrote {path}",
         f"next: sam-bench check --config-dir {options.config_dir} dataset={options.name}",
     ]

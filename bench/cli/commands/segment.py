@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 
 from bench.cli.arguments import Commands, add_option, add_overrides
 from bench.types import BenchError
+
+log = logging.getLogger(__name__)
 
 
 def add(commands: Commands) -> None:
@@ -19,6 +22,12 @@ def add(commands: Commands) -> None:
     add_option(segment, "input_box", help="x0,y0,x1,y1 pixel indices, both corners included")
     add_option(
         segment, "output_dir", type=Path, default=Path("results/segment"), help="where to write"
+    )
+    segment.add_argument(
+        "--exif",
+        choices=("ignore", "apply"),
+        help="apply turns the picture by its EXIF orientation, as viewers show it, and then takes "
+        "the prompt (ignore: on the pixels as stored)",
     )
     segment.add_argument(
         "--multimask",
@@ -33,15 +42,19 @@ def main(options: argparse.Namespace) -> int:
     """Answers the prompt and writes each mask with an overlay."""
     from bench.cli.segment import parse_prompt, segment
     from bench.config.composing import load_configs
-    from bench.data.formats.pictures import read_picture
+    from bench.data.formats.pictures import Exif, read_picture
     from bench.models.loading import load_model, model_class
     from bench.tasks.opening import open_protocol
 
     config = load_configs(options.overrides, options.config_dir)[0]
     most = config.runtime.max_pixels
-    shape = read_picture(options.image_path, pixel_limit=most).shape[:2]
+    exif: Exif = options.exif or "ignore"
+    shape = read_picture(options.image_path, exif=exif, pixel_limit=most).shape[:2]
     words = (options.input_point, options.input_label, options.input_box)
-    prompt = parse_prompt(*words, shape=shape)
+    hint = _hint(options.image_path, shape) if options.exif is None else ""
+    prompt = parse_prompt(*words, shape=shape, hint=f"; {hint}" if hint else "")
+    if hint:
+        log.warning("%s: %s", options.image_path, hint)
     protocol = open_protocol(config)
     site = config.runtime.site()
     model = model_class(config.model, config.runtime.allow_modules)
@@ -61,6 +74,7 @@ def main(options: argparse.Namespace) -> int:
         multimask,
         options.output_dir,
         threshold=protocol.threshold,
+        exif=exif,
         pixel_limit=most,
     )
     for one in masks:
@@ -69,3 +83,17 @@ def main(options: argparse.Namespace) -> int:
             f"{one.mask_file}, {one.overlay_file}\n"
         )
     return 0
+
+
+def _hint(path: Path, shape: tuple[int, int]) -> str:
+    """What is to be said of a picture that viewers show turned, its stored size being (H, W)."""
+    from bench.data.formats.pictures import look_at
+
+    orientation = look_at(path).orientation
+    if orientation == 1:
+        return ""
+    return (
+        f"the picture has the EXIF orientation {orientation}, and places are on its pixels as "
+        f"stored, {shape[1]} wide and {shape[0]} high; --exif apply takes them on the picture as "
+        "it is shown, --exif ignore is silent"
+    )
