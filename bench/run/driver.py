@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from bench.config.component import Component, load_class
+from bench.data.doubts import first_doubts
 from bench.run import runtime
 from bench.run.findings import Findings, Progress, Runtime
 from bench.run.header import header_of, keep_errors, now
@@ -47,6 +48,7 @@ def run(plan: Plan, progress: Progress, profile: Profile | None = None) -> list[
         for name in unfinished:
             compact(plan.work.runs[name].store)
             _write_header(plan, name, "running", started, findings)
+        _say_doubts(plan)
         try:
             with findings.watch("total"):
                 _do(plan, token, progress, findings)
@@ -83,6 +85,12 @@ def _do(plan: Plan, token: str, progress: Progress, findings: Findings) -> None:
             return
         drive(plan, jobs, progress, findings)
         plan = held(plan, token)
+
+
+def _say_doubts(plan: Plan) -> None:
+    """Says what may not be meant about the files of the first images, before a model is loaded."""
+    for words in first_doubts(plan.reader, (job.image_id for job in plan.work.jobs())):
+        log.warning("%s: %s", plan.question.dataset.name, words)
 
 
 def _mend(store: RunStore) -> None:

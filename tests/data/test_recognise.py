@@ -11,13 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import yaml
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from bench.cli import main
+from bench.config.component import Component
 from bench.config.composing import load_configs
+from bench.data.opening import open_whole
 from bench.data.recognise import Recognised, recognise
 from bench.data.recognise.patterns import id_in, image_ids, pattern_of
-from bench.types import BenchError
+from bench.types import BenchError, Site
 
 H, W = 20, 30
 NAMES = ("a", "a_1", "b 2", "17")
@@ -273,6 +275,76 @@ def test_soft_edges_may_be_labels_and_are_not_guessed(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="in 2 ways; say which: --format label_image or "):
         recognise(tmp_path)
     assert recognise(tmp_path, "mask_folder").args["threshold"] == 127
+
+
+def disc(place: int) -> npt.NDArray[np.uint8]:
+    rows, columns = np.mgrid[:200, :300]
+    radius = 40 + 10 * place
+    return (((rows - 90) ** 2 + (columns - 140) ** 2 < radius**2) * 255).astype(np.uint8)
+
+
+def resized(place: int) -> npt.NDArray[Any]:
+    small = Image.fromarray(disc(place)).resize((W * 3, H * 3), Image.Resampling.BICUBIC)
+    return (np.asarray(small) * 0.99).astype(np.uint8)
+
+
+def blurred(place: int) -> npt.NDArray[Any]:
+    small = Image.fromarray(disc(place)).resize((W * 3, H * 3))
+    return np.asarray(small.filter(ImageFilter.GaussianBlur(2)))
+
+
+def probability(place: int) -> npt.NDArray[Any]:
+    return (blurred(place).astype(np.uint16) * 200 + 900).astype(np.uint16)
+
+
+@pytest.mark.parametrize(
+    ("make", "threshold"), [(resized, 127), (blurred, 127), (probability, (900 + 51900) // 2)]
+)
+def test_levels_that_nest_are_masks_and_no_labels(
+    make: Callable[[int], npt.NDArray[Any]], threshold: int, tmp_path: Path
+) -> None:
+    for place, name in enumerate(NAMES):
+        picture = np.random.default_rng(place).integers(0, 255, (H * 3, W * 3, 3), np.uint8)
+        save(tmp_path / "images" / f"{name}.png", picture)
+        save(tmp_path / "masks" / f"{name}.png", make(place))
+    found = recognise(tmp_path)
+    assert (found.format, found.args["threshold"]) == ("mask_folder", threshold)
+    assert found.doubts == ()
+    reader = open_whole(Component("new", "1", found.target, dict(found.args)), Site())
+    for place, name in enumerate(NAMES):
+        (target,) = reader.read(name).targets
+        expected = np.pi * ((40 + 10 * place) * 0.3) ** 2
+        assert 0.9 < target.mask.area / expected < 1.1
+
+
+def test_two_values_of_which_none_is_black_are_two_ways(tmp_path: Path) -> None:
+    for name in NAMES:
+        photo(tmp_path / "images" / f"{name}.jpg")
+        save(tmp_path / "masks" / f"{name}.png", box(230) + np.uint8(12))
+    with pytest.raises(BenchError, match="in 2 ways; say which: --format label_image or "):
+        recognise(tmp_path)
+    assert recognise(tmp_path, "mask_folder").args["threshold"] == 127
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "ignore"),
+    [
+        ((1, 2, 255), np.uint8, [255]),
+        ((1, 2, 65535), np.uint16, [65535]),
+        ((1, 2, -1), np.int32, [-1]),
+        ((1, 240, 255), np.uint8, []),
+    ],
+)
+def test_what_minus_one_becomes_is_no_object(
+    values: tuple[int, ...], dtype: Any, ignore: list[int], tmp_path: Path
+) -> None:
+    for name in NAMES:
+        photo(tmp_path / "images" / f"{name}.jpg")
+        save(tmp_path / "labels" / f"{name}.tif", labels(*values, dtype=dtype))
+    found = recognise(tmp_path, "label_image")
+    assert found.args["ignore"] == ignore
+    reader = open_whole(Component("new", "1", found.target, dict(found.args)), Site())
+    assert len(reader.read("a").targets) == 3 - len(ignore)
 
 
 def test_pictures_without_masks_are_said(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bench.config.component import Component
+from bench.data.doubts import first_doubts
 from bench.data.opening import open_whole
 from bench.types import BenchError, Site
 
@@ -43,6 +44,7 @@ class Recognised:
     ``format`` names the reader, ``target`` is its class, ``args`` are its arguments, whole paths
     in them. ``detail`` tells this way from others of the format. ``seen`` says what was seen,
     ``assumed`` what can't be seen and was assumed, ``tree`` which files of ``folder`` are which.
+    ``doubts`` are sentences about what may not be meant (``bench.data.doubts``).
     """
 
     format: str
@@ -53,6 +55,7 @@ class Recognised:
     seen: str
     assumed: tuple[str, ...]
     tree: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -82,8 +85,7 @@ def recognise(folder: Path, wanted: str | None = None) -> Recognised:
         raise BenchError(f"{folder}: can't be read as {wanted}; {_choices(found)}")
     if len(chosen) > 1:
         raise BenchError(f"{folder}: can be read in {len(chosen)} ways; {_choices(chosen)}")
-    _try_out(folder, chosen[0])
-    return chosen[0]
+    return replace(chosen[0], doubts=_try_out(folder, chosen[0]))
 
 
 def _finders() -> list[Any]:
@@ -108,11 +110,12 @@ def _choices(found: Sequence[Recognised]) -> str:
     return f"say which: --format {' or --format '.join(quoted)}"
 
 
-def _try_out(folder: Path, way: Recognised) -> None:
-    """Reads the first images with the reader itself."""
+def _try_out(folder: Path, way: Recognised) -> tuple[str, ...]:
+    """Reads the first images with the reader itself; what may not be meant about their files."""
     try:
         reader = open_whole(Component("new", "1", way.target, dict(way.args)), Site())
         for image_id in list(reader.ids())[:_TRIED]:
             reader.read(image_id)
+        return tuple(first_doubts(reader, reader.ids()))
     except (BenchError, ValueError, OSError) as error:
         raise BenchError(f"{folder}: looks like {way.label}, but {error}") from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.data.formats.pictures import look_at
+from bench.data.formats.segmentation import count_far_polygons
 from bench.data.recognise import Listing, Recognised
 from bench.files.documents import parse_json
 from bench.types import BenchError
@@ -69,7 +70,7 @@ def _way(
     images = content["images"]
     number = f"{len(images)} images" if there == len(images) else f"{there} of {len(images)} images"
     seen = f"{file}, {len(content['annotations'])} annotations; {number} are in {folder or '.'}"
-    exif, assumed = _exif(listing, folder, images)
+    exif, assumed = _exif(listing, folder, content)
     return Recognised(
         format="coco",
         detail=file,
@@ -86,8 +87,9 @@ def _way(
     )
 
 
-def _exif(listing: Listing, folder: str, images: Sequence[dict[str, Any]]) -> tuple[str, list[str]]:
-    """Whether pictures are to be turned: where the file gives the turned size."""
+def _exif(listing: Listing, folder: str, content: dict[str, Any]) -> tuple[str, list[str]]:
+    """Whether pictures are to be turned: where the file gives the turned size, or masks fit it."""
+    images = content["images"]
     turned = 0
     for image in images[:_LOOKED_AT]:
         path = listing.folder / _below(folder, str(image.get("file_name")))
@@ -101,9 +103,24 @@ def _exif(listing: Listing, folder: str, images: Sequence[dict[str, Any]]) -> tu
         said = image.get("width"), image.get("height")
         if stored.orientation >= 5 and said == stored.shape != stored.shape[::-1]:
             return "apply", ["pictures are turned by their EXIF orientation, as the sizes say"]
+        if stored.turned and _fit_only_turned(content, image.get("id"), stored.shape):
+            return "apply", [
+                "pictures are turned by their EXIF orientation, as polygons say that leave the "
+                "picture as stored"
+            ]
     if turned:
         return "ignore", [
             f"masks lie on the stored pixels (exif: ignore), though {turned} of the first "
             f"{min(len(images), _LOOKED_AT)} pictures have an EXIF orientation"
         ]
     return "ignore", []
+
+
+def _fit_only_turned(content: dict[str, Any], image_id: object, shape: tuple[int, int]) -> bool:
+    """Whether an image's polygons leave the (H, W) as stored, and not that of its turn."""
+    polygons = [
+        a.get("segmentation") for a in content["annotations"] if a.get("image_id") == image_id
+    ]
+    stored = [sum(count_far_polygons(each, *shape)) for each in polygons]
+    turned = [sum(count_far_polygons(each, *shape[::-1])) for each in polygons]
+    return sum(stored) > 0 and sum(turned) == 0

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from bench.data.formats.pictures import look_at, read_labels, read_levels
+from bench.data.formats.levels import APART, VOIDS, Levels, levels_of
+from bench.data.formats.pictures import LabelArray, look_at, read_labels, read_levels
 
 _FILES = 16
 _MOST_COLOURS = 1024
@@ -23,16 +25,18 @@ class Content:
     """What some mask files hold, of which a few were looked at.
 
     ``labels`` and ``masks`` say what they can be read as: label images, files of one object each,
-    both, or neither. ``soft`` masks have brightness in between, ``exact`` ones don't.
-    ``background`` is whether the value 0 (or black) is there, ``void`` whether 255 is and stands
-    apart from the other values; ``colours`` whether values are colours.
+    both, or neither. ``soft`` masks have brightness in between; in a mask is what is brighter than
+    ``threshold``.
+    ``background`` is whether the value 0 (or black) is there, ``void`` the values below 0, and 255
+    or 65535 where it stands apart from the others; ``colours`` whether values are colours.
     """
 
     labels: bool
     masks: bool
     soft: bool = False
+    threshold: int = 0
     background: bool = True
-    void: bool = False
+    void: tuple[int, ...] = ()
     colours: bool = False
     values: int = 0
 
@@ -45,7 +49,7 @@ def content_of(paths: Sequence[Path]) -> Content:
     if any(kind.startswith(("JPEG", "MPO")) for kind in kinds):
         levels = [read_levels(path) for path in chosen]
         between = np.concatenate([((v > 64) & (v < 192)).ravel() for v in levels]).mean()
-        return Content(labels=False, masks=bool(between < _SOFT_SHARE), soft=True)
+        return Content(labels=False, masks=bool(between < _SOFT_SHARE), soft=True, threshold=127)
     colours = any(kind.endswith((" RGB", " RGBA")) for kind in kinds)
     counts: dict[int, int] = {}
     for path in chosen:
@@ -57,23 +61,49 @@ def content_of(paths: Sequence[Path]) -> Content:
     if colours:
         few = len(counts) <= _MOST_COLOURS
         return Content(few, False, background=0 in counts, colours=True, values=len(counts))
-    return _of_numbers(counts, indexed=any(kind.endswith((" P", " PA")) for kind in kinds))
+    indexed = any(kind.endswith((" P", " PA")) for kind in kinds)
+    return _of_numbers(counts, _together([read_levels(path) for path in chosen]), indexed=indexed)
 
 
-def _of_numbers(counts: dict[int, int], *, indexed: bool) -> Content:
+def _together(files: Sequence[LabelArray]) -> Levels:
+    """The levels of all files; they nest where those of most files do that have some in between."""
+    each = [levels_of(levels) for levels in files]
+    counts: Counter[int] = Counter()
+    for levels in each:
+        counts.update(levels.counts)
+    unsure = [levels for levels in each if not levels.exact]
+    return Levels(counts, 2 * sum(levels.nested for levels in unsure) > len(unsure))
+
+
+def _of_numbers(counts: dict[int, int], levels: Levels, *, indexed: bool) -> Content:
+    """Of values of one channel; ``levels`` are their brightnesses, not the same for a palette."""
     others = sorted(value for value in counts if value not in (0, 255))
     whole = sum(counts.values())
     between = sum(counts[value] for value in others) / whole
-    void = 255 in counts and bool(others) and max(others) < 200
     binary = len(counts) <= 2
-    soft = not binary and not indexed and 0 in counts and 255 in counts and between < _SOFT_SHARE
+    black_and_white = 0 in counts and 255 in counts and between < _SOFT_SHARE
+    soft = not binary and (levels.nested or (not indexed and black_and_white))
     # Between black and white a few grey values may be soft edges or labels of small objects.
-    labels = not binary and not (soft and len(others) > 4 * _FEW and max(others) > 200)
+    many = len(others) > 4 * _FEW
+    labels = not binary and not (soft and many and (levels.nested or max(others) > 200))
+    # Two values of which none is 0 may be classes, or levels that nothing and all were brought to.
+    apart = len(counts) == 2 and 0 not in counts
+    below = min(counts) < 0  # a brightness never is
     return Content(
-        labels=labels,
-        masks=binary or soft,
+        labels=labels or apart or below,
+        masks=(binary or soft) and not below,
         soft=soft,
+        threshold=levels.half if soft or apart else 0,
         background=0 in counts,
-        void=void,
+        void=_void(counts),
         values=len(counts),
     )
+
+
+def _void(counts: dict[int, int]) -> tuple[int, ...]:
+    """Values below 0, and what -1 becomes in 8 or 16 bits where the others are far below it."""
+    below = sorted(value for value in counts if value < 0)
+    highest = max(counts)
+    others = [value for value in counts if value not in (0, highest)]
+    apart = highest in VOIDS and any(v > 0 for v in others) and max(others) < highest - APART
+    return (*below, highest) if apart else tuple(below)

@@ -139,8 +139,8 @@ def _labels(listing: Listing, pair: _Pair, content: Content) -> Recognised:
         assumed.append(f"{'black' if content.colours else 'the value 0'} is background")
     else:
         assumed.append("nothing is background: every value is an object (background: [])")
-    if content.void:
-        assumed.append("the value 255 is no object and counts in no score (ignore: [255])")
+    for value in content.void:
+        assumed.append(f"the value {value} is no object and counts in no score (ignore: [{value}])")
     assumed.append("a value is one object, of however many parts (split_components: false)")
     if bare := len(pair.pictures) - len(pair.with_masks):
         assumed.append(f"{bare} pictures without a label image are left out")
@@ -154,7 +154,7 @@ def _labels(listing: Listing, pair: _Pair, content: Content) -> Recognised:
             "images": pair.images,
             "labels": pair.masks,
             "background": [0] if content.background else [],
-            "ignore": [255] if content.void else [],
+            "ignore": list(content.void),
             "exif": exif,
         },
         seen=f"{len(pair.with_masks)} label images with {content.values} {what} or more",
@@ -165,7 +165,7 @@ def _labels(listing: Listing, pair: _Pair, content: Content) -> Recognised:
 
 def _masks(listing: Listing, pair: _Pair, content: Content, *, single: bool) -> Recognised:
     number = sum(map(len, pair.files.values()))
-    threshold = 127 if content.soft else 0
+    threshold = content.threshold
     exif, assumed = _exif(pair)
     assumed.append(
         f"a pixel is in a mask where it is brighter than {threshold} (threshold: {threshold})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +13,14 @@ import numpy as np
 
 from bench.config.component import Component
 from bench.data.abilities import NamesPictures
+from bench.data.doubts import Doubt, as_oddities, doubts_of
 from bench.data.formats.pictures import Stored, look_at
 from bench.data.oddities import Oddity, oddities_of
 from bench.data.opening import missing_pictures
 from bench.report.check.examples import Example, Lots
 from bench.report.check.facts import KINDS, ImageFacts, facts_of
 from bench.store.runs import ImageError
-from bench.types import BenchError, Reader, Sample
+from bench.types import BenchError, ImageArray, Reader, Sample
 from bench.types.threads import in_order
 
 _EXAMPLES = 5
@@ -59,8 +61,8 @@ class Check:
     ``images`` is how many there are, ``read`` how many of them were read; ``masks`` counts the
     masks with a pixel at least, ``crowds`` among them. ``mask_counts`` is each image's number of
     targets that are no crowd, ``shapes`` the images of each (H, W), ``areas`` all masks' pixels,
-    ascending. ``kinds`` and ``orientations`` are of the pictures' files, empty where the reader
-    doesn't name them.
+    ascending. ``doubts`` are of the images that were read, in their order. ``kinds`` and
+    ``orientations`` are of the pictures' files, empty where the reader doesn't name them.
     """
 
     dataset: Component
@@ -74,6 +76,7 @@ class Check:
     unreadable: tuple[ImageError, ...]
     findings: tuple[Finding, ...]
     oddities: tuple[Oddity, ...]
+    doubts: tuple[Doubt, ...]
     shapes: Mapping[tuple[int, int], int]
     areas: tuple[int, ...]
     categories: Mapping[str, int]
@@ -106,7 +109,7 @@ def check_dataset(
     tallies = _Tallies(reader, pictures)
     for image_id, future in in_order(tallies.look, chosen, threads, "check"):
         try:
-            tallies.add(*future.result())
+            tallies.add(future.result())
         except (BenchError, ValueError, OSError) as error:
             tallies.unreadable.append(ImageError(image_id, str(error)))
         image_done()
@@ -128,7 +131,8 @@ def check_dataset(
         ),
         unreadable=tuple(tallies.unreadable),
         findings=tuple(_findings(tallies, reader, chosen)),
-        oddities=tuple(oddities_of(reader)),
+        oddities=(*oddities_of(reader), *as_oddities(tallies.doubts)),
+        doubts=tuple(tallies.doubts),
         shapes=dict(tallies.shapes.most_common()),
         areas=tuple(sorted(tallies.areas)),
         categories=dict(tallies.categories.most_common()),
@@ -161,19 +165,31 @@ class _Tallies:
         self.kinds: Counter[str] = Counter()
         self.orientations: Counter[int] = Counter()
         self.of_kind: dict[str, _Places] = {kind: _Places() for kind in KINDS}
-        self.bare, self.twice = _Places(), _Places()
+        self.bare, self.twice, self.seen_before = _Places(), _Places(), _Places()
+        self.doubts: list[Doubt] = []
+        self._pictures_seen: dict[bytes, str] = {}
         self.lots = Lots()
         self._mask_ids: set[str] = set()
 
-    def look(self, image_id: str) -> tuple[Sample, ImageFacts, Stored | None]:
+    def look(self, image_id: str) -> _Look:
         """Reads an image and finds its facts: the slow part, for threads."""
         reader = self._reader
         sample = reader.read(image_id)
-        stored = look_at(reader.path(image_id)) if isinstance(reader, NamesPictures) else None
-        return sample, facts_of(sample), stored
+        return _Look(
+            sample,
+            facts_of(sample),
+            look_at(reader.path(image_id)) if isinstance(reader, NamesPictures) else None,
+            doubts_of(reader, image_id, sample.image),
+            _hash_of(sample.image),
+        )
 
-    def add(self, sample: Sample, facts: ImageFacts, stored: Stored | None) -> None:
+    def add(self, look: _Look) -> None:
         """Counts an image; not for threads."""
+        sample, facts, stored = look.sample, look.facts, look.stored
+        self.doubts += look.doubts
+        first = self._pictures_seen.setdefault(look.pixels, facts.image_id)
+        if first != facts.image_id:
+            self.seen_before.add(f"{facts.image_id} as {first}")
         self.mask_counts[facts.image_id] = len(facts.areas) - facts.crowds
         self.masks += sum(area > 0 for area in facts.areas)
         self.crowds += facts.crowds
@@ -194,6 +210,23 @@ class _Tallies:
             self.orientations[stored.orientation] += 1
         if self._pictures:
             self.lots.offer(sample, facts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is found of one image; ``pixels`` is a hash of the picture."""
+
+    sample: Sample
+    facts: ImageFacts
+    stored: Stored | None
+    doubts: Sequence[Doubt]
+    pixels: bytes
+
+
+def _hash_of(image: ImageArray) -> bytes:
+    digest = hashlib.sha256(repr(image.shape).encode())
+    digest.update(image.tobytes())
+    return digest.digest()
 
 
 class _Places:
@@ -220,6 +253,7 @@ def _findings(tallies: _Tallies, reader: Reader, image_ids: Sequence[str]) -> It
     ids = Counter(reader.ids())
     again = [image_id for image_id, times in ids.items() if times > 1]
     yield Finding("image ids that are there twice", len(again), tuple(again[:_EXAMPLES]))
+    yield tallies.seen_before.finding("pictures equal to the pixel to one under an earlier id")
     yield tallies.twice.finding("mask ids that are there twice")
     for kind, what in KINDS.items():
         yield tallies.of_kind[kind].finding(what)

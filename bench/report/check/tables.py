@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.section import Section
+from bench.data.doubts import sentences as doubts_in_words
 from bench.report.check.dataset import Check, area_quantiles
 
 _MOST = 12
@@ -48,14 +49,13 @@ def sentences(check: Check) -> list[str]:
         said.append(f"{count:,} image{'s' * (count > 1)} can't be read.")
     if check.read + count < check.images:
         said.append(f"Only the first {check.read + count:,} were looked at (runtime.limit).")
-    if turned := sum(n for turn, n in check.orientations.items() if turn != 1):
-        exif = check.dataset.args.get("exif", "ignore")
+    turned = sum(n for turn, n in check.orientations.items() if turn != 1)
+    if turned and check.dataset.args.get("exif") == "apply":
         said.append(
             f"{turned:,} picture{'s have' if turned > 1 else ' has'} an EXIF orientation, and "
-            f"exif: {exif} {'turns' if exif == 'apply' else 'does not turn'} "
-            f"{'them' if turned > 1 else 'it'}."
+            f"exif: apply turns {'them' if turned > 1 else 'it'}."
         )
-    return said
+    return [*said, *doubts_in_words(check.doubts)]
 
 
 def sections(check: Check) -> list[Section]:
@@ -127,7 +127,7 @@ def _all_sections(check: Check) -> Iterable[Section]:
     yield _section(
         "oddities",
         "Oddities of the files",
-        "What the reader met in annotations and names of files.",
+        "What was met in annotations, names of files, and files that hold more than is read.",
         ("what", "such as", "spoils the image", "count"),
         [(o.kind, _few(o.examples), "yes" * o.breaks, o.count) for o in check.oddities],
         names=3,

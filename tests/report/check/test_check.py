@@ -80,11 +80,13 @@ def test_what_is_counted(odd: Check) -> None:
         "images without a mask": 1,
         "images whose picture is not there": 1,
         "image ids that are there twice": 0,
+        "pictures equal to the pixel to one under an earlier id": 1,
         "mask ids that are there twice": 0,
         "masks without a pixel": 1,
         "masks of 1 to 63 pixels": 1,
         "crowds, regions of several objects": 1,
         "masks of several parts (8-connected)": 1,
+        "masks of the whole picture (99 % or more)": 0,
         "masks at the picture's border": 1,
         "masks that share pixels with another, crowds aside": 3,
         "masks that another of the picture equals to the pixel": 2,
@@ -108,7 +110,8 @@ def test_it_says_what_speaks_for_itself(odd: Check) -> None:
     assert "odd: 6 masks (1 of them crowds) in 3 of 5 images." in said
     assert "As many images and masks as expected." in said
     assert "2 images can't be read." in said
-    assert "1 picture has an EXIF orientation, and exif: ignore does not turn it." in said
+    assert "pictures with an EXIF orientation that is not applied: 1, such as " in said
+    assert "dataset.args.exif=apply" in said
 
 
 @pytest.mark.parametrize(
@@ -223,9 +226,9 @@ def test_a_reader_that_names_its_oddities_is_heard(
     told = [Oddity("polygon of two points, left out", 3, ("a", "b", "c"), breaks=False)]
     monkeypatch.setattr(Coco, "oddities", lambda self: told, raising=False)
     check = checked(write(tmp_path))
-    assert [o.count for o in check.oddities] == [3]
+    assert [o.count for o in check.oddities] == [3, 1]  # and a picture that is turned
     (table,) = (section for section in sections(check) if section.name == "oddities")
-    assert table.rows == (("polygon of two points, left out", "a, b, c", "", "3"),)
+    assert table.rows[0] == ("polygon of two points, left out", "a, b, c", "", "3")
 
 
 def test_a_folder_of_masks(coco_folder: Callable[..., Path], tmp_path: Path) -> None:

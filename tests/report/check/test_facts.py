@@ -37,7 +37,7 @@ def kinds_of(sample: Sample) -> dict[str, set[str]]:
         ("hole", {"tiny"}),
         ("parts", {"tiny", "parts", "border"}),
         ("diagonal", {"tiny", "border"}),
-        ("all", {"border"}),
+        ("all", {"border", "cover"}),
     ],
 )
 def test_each_odd_mask_alone(name: str, expected: set[str]) -> None:

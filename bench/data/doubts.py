@@ -1,0 +1,208 @@
+"""What may not be meant about an image's files: what the model sees, and what is left unread.
+
+A file that can be read may still hold something else than its owner thinks: a picture of 16 bits
+that uses eight of them is black, of a TIFF of many pages one is read, a mask in an alpha channel
+is dropped, one with soft edges is cut somewhere. None of it is an error, each gives a number. So
+it is said in one line: by ``check`` and ``data new``, and by a run of its first images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from bench.data.abilities import CutsLevels, NamesFiles, NamesPictures, TakesLabels, TurnsPictures
+from bench.data.formats.levels import APART, VOIDS, levels_of
+from bench.data.formats.pictures import (
+    FORMATS,
+    Stored,
+    count_colours,
+    first_colour,
+    is_opaque,
+    look_at,
+    read_labels,
+    read_levels,
+    read_picture,
+)
+from bench.data.oddities import Oddity, Tally
+from bench.data.subset import Subset
+from bench.types import BenchError, ImageArray, Reader
+
+FIRST = 8
+"""How many of its first images a run looks at."""
+
+_DARK = 64
+"""A picture that stays below a quarter of the range is dark, or uses few of its 16 bits."""
+
+_NUMBERS = ("L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N")
+"""Modes in which a label image holds numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """One find: ``what`` such files are, in the plural, what mends it, and the file or image."""
+
+    what: str
+    remedy: str
+    place: str
+
+
+def doubts_of(reader: Reader, image_id: str, image: ImageArray | None = None) -> list[Doubt]:
+    """What is doubtful about an image's files, as far as the reader names them.
+
+    ``image`` is the picture as the reader gives it, (H, W, 3) uint8 RGB, read here where it isn't
+    given. A file that can't be read has no doubts: whoever reads it says so.
+    """
+    whole = reader.whole if isinstance(reader, Subset) else reader
+    picture = whole.path(image_id) if isinstance(whole, NamesPictures) else None
+    files = whole.files_of(image_id) if isinstance(whole, NamesFiles) else ()
+    found: list[Doubt] = []
+    try:
+        if picture is not None:
+            seen = read_picture(picture) if image is None else image
+            found += _of_picture(whole, picture, seen)
+        elif image is not None:
+            found += _of_pixels(image, image_id)
+        for file in files:
+            if file != picture and file.suffix.lower().lstrip(".") in _SUFFIXES:
+                found += _of_mask_file(whole, file)
+    except BenchError:
+        pass
+    return found
+
+
+_SUFFIXES = {*map(str.lower, FORMATS), "jpg", "tif", "jp2", "pgm"}
+
+
+def first_doubts(reader: Reader, image_ids: Iterable[str]) -> list[str]:
+    """A sentence for each kind of doubt in the first images, at most ``FIRST`` of them."""
+    chosen = islice(image_ids, FIRST)
+    return sentences([doubt for image_id in chosen for doubt in doubts_of(reader, image_id)])
+
+
+def sentences(doubts: Sequence[Doubt]) -> list[str]:
+    """A sentence for each kind: how many there are, the first, and what mends it."""
+    kinds: dict[str, list[Doubt]] = {}
+    for doubt in doubts:
+        kinds.setdefault(doubt.what, []).append(doubt)
+    return [
+        f"{what}: {len(found):,}, such as {found[0].place}; {found[0].remedy}."
+        for what, found in kinds.items()
+    ]
+
+
+def as_oddities(doubts: Iterable[Doubt]) -> list[Oddity]:
+    """The doubts counted by kind, for a table."""
+    tally = Tally()
+    for doubt in doubts:
+        tally.add(doubt.what, doubt.place)
+    return tally.oddities()
+
+
+def _of_picture(reader: Reader, file: Path, image: ImageArray) -> Iterator[Doubt]:
+    stored = look_at(file)
+    yield from _of_pixels(image, str(file))
+    yield from _unread(file, stored, "pictures")
+    if stored.orientation != 1:
+        if not isinstance(reader, TurnsPictures):
+            remedy = "turn the pixels themselves, if the masks were drawn on it as viewers show it"
+        elif reader.exif == "ignore":
+            remedy = "dataset.args.exif=apply, if the masks were drawn on it as viewers show it"
+        else:
+            return
+        yield Doubt("pictures with an EXIF orientation that is not applied", remedy, str(file))
+
+
+def _of_pixels(image: ImageArray, place: str) -> Iterator[Doubt]:
+    brightest = int(image.max())
+    if brightest < _DARK:
+        yield Doubt(
+            f"pictures dark or black to the model, no value above {_DARK - 1} of 255",
+            "of 16 bits a value's high byte is taken: files that use fewer bits are to be brought "
+            "to 8 bits first, all by the same factor",
+            f"{place} (brightest {brightest})",
+        )
+    if bool((image == image[:1, :1]).all()):
+        yield Doubt(
+            "pictures of one colour", "look whether the files are what they should be", place
+        )
+
+
+def _unread(file: Path, stored: Stored, kind: str) -> Iterator[Doubt]:
+    """What of a file goes into no array."""
+    if stored.more:
+        yield Doubt(
+            f"{kind} with further pages or frames, of which the first is read",
+            "write each page that is meant into a file of its own",
+            str(file),
+        )
+    if stored.alpha and not is_opaque(file):
+        yield Doubt(
+            f"{kind} with an alpha channel that is not opaque, which is dropped",
+            "if it holds the mask, write it into a mask file of its own",
+            str(file),
+        )
+
+
+def _of_mask_file(reader: Reader, file: Path) -> Iterator[Doubt]:
+    stored = look_at(file)
+    yield from _unread(file, stored, "mask files")
+    mode = stored.kind.partition(" ")[2]
+    if isinstance(reader, CutsLevels):
+        if reader.threshold == 0:
+            yield from _of_levels(file, set(reader.ignore))
+    elif mode in _NUMBERS:
+        yield from _of_labels(file, mode, reader.takes if isinstance(reader, TakesLabels) else None)
+
+
+def _of_levels(file: Path, ignore: Set[int]) -> Iterator[Doubt]:
+    """Of a mask file of which all that isn't black is taken, but what is to be ignored."""
+    levels = levels_of(read_levels(file))
+    kept = {level: count for level, count in levels.counts.items() if level not in ignore}
+    levels = replace(levels, counts=kept)
+    if kept and not levels.exact:
+        yield Doubt(
+            "mask files with levels in between, of which all above 0 are taken",
+            f"dataset.args.threshold={levels.half} takes what is above half, if that is meant",
+            f"{file} ({levels.words})",
+        )
+    elif not ignore and (colours := count_colours(file)) > 2:
+        yield Doubt(
+            "mask files of several colours, all of them taken as one object",
+            "if each colour is an object, read them with dataset=label_image",
+            f"{file} ({colours} colours)",
+        )
+
+
+def _of_labels(
+    file: Path, mode: str, takes: Callable[[int], bool] | None = None
+) -> Iterator[Doubt]:
+    """Of a label image of numbers; ``takes`` says which of them are objects."""
+    levels = levels_of(read_levels(file))
+    if levels.nested:
+        yield Doubt(
+            "label images whose values nest as a soft mask's edge does, each taken as an object",
+            f"if a file is one mask, read it with dataset=mask_folder and threshold {levels.half}",
+            f"{file} ({levels.words})",
+        )
+    if levels.nested or takes is None:
+        return
+    values = sorted(levels_of(read_labels(file)).counts)
+    for void in VOIDS:
+        others = [value for value in values if value != void]
+        if void in values and takes(void) and others and max(others) < void - APART:
+            yield Doubt(
+                f"label images with the value {void} far from the others, taken as an object",
+                f"if it means nothing or unknown: dataset.args.ignore=[{void}]",
+                str(file),
+            )
+    colour = first_colour(file) if mode == "P" and 0 in values and not takes(0) else None
+    if colour not in (None, (0, 0, 0)):
+        yield Doubt(
+            "label images in whose palette the value 0, which is no object, is not black",
+            "values are places in the palette, which a tool may have made anew for each file: "
+            "write the colours as RGB, or say dataset.args.background",
+            f"{file} (0 is {','.join(map(str, colour or ()))})",
+        )
