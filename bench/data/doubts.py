@@ -33,9 +33,14 @@ from bench.types import BenchError, ImageArray, Reader
 FIRST = 8
 """How many of its first images a run looks at."""
 
-_DARK = 64
-"""A picture that stays below a quarter of the range is dark, or uses few of its 16 bits."""
+_MASKS = 4
+"""How many mask files of an image are looked at."""
 
+_DARK, _BLACK = 64, 8
+"""A picture of 16 bits that stays below a quarter of the range uses few of them; one of 8 bits
+that stays below the other is black, and may be a mask."""
+
+_GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N")
 _NUMBERS = ("L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N")
 """Modes in which a label image holds numbers."""
 
@@ -53,7 +58,8 @@ def doubts_of(reader: Reader, image_id: str, image: ImageArray | None = None) ->
     """What is doubtful about an image's files, as far as the reader names them.
 
     ``image`` is the picture as the reader gives it, (H, W, 3) uint8 RGB, read here where it isn't
-    given. A file that can't be read has no doubts: whoever reads it says so.
+    given. Of an image's mask files the first few are looked at: one tool wrote them all. A file
+    that can't be read has no doubts: whoever reads it says so.
     """
     whole = reader.whole if isinstance(reader, Subset) else reader
     picture = whole.path(image_id) if isinstance(whole, NamesPictures) else None
@@ -65,9 +71,9 @@ def doubts_of(reader: Reader, image_id: str, image: ImageArray | None = None) ->
             found += _of_picture(whole, picture, seen)
         elif image is not None:
             found += _of_pixels(image, image_id)
-        for file in files:
-            if file != picture and file.suffix.lower().lstrip(".") in _SUFFIXES:
-                found += _of_mask_file(whole, file)
+        masks = (f for f in files if f != picture and f.suffix.lower().lstrip(".") in _SUFFIXES)
+        for file in islice(masks, _MASKS):
+            found += _of_mask_file(whole, file)
     except BenchError:
         pass
     return found
@@ -103,7 +109,7 @@ def as_oddities(doubts: Iterable[Doubt]) -> list[Oddity]:
 
 def _of_picture(reader: Reader, file: Path, image: ImageArray) -> Iterator[Doubt]:
     stored = look_at(file)
-    yield from _of_pixels(image, str(file))
+    yield from _of_pixels(image, str(file), deep=stored.deep)
     yield from _unread(file, stored, "pictures")
     if stored.orientation != 1:
         if not isinstance(reader, TurnsPictures):
@@ -115,15 +121,18 @@ def _of_picture(reader: Reader, file: Path, image: ImageArray) -> Iterator[Doubt
         yield Doubt("pictures with an EXIF orientation that is not applied", remedy, str(file))
 
 
-def _of_pixels(image: ImageArray, place: str) -> Iterator[Doubt]:
+def _of_pixels(image: ImageArray, place: str, *, deep: bool = False) -> Iterator[Doubt]:
     brightest = int(image.max())
-    if brightest < _DARK:
+    seen = f"{place} (the model sees 0 to {brightest} of 255)"
+    if deep and brightest < _DARK:
         yield Doubt(
-            f"pictures dark or black to the model, no value above {_DARK - 1} of 255",
-            "of 16 bits a value's high byte is taken: files that use fewer bits are to be brought "
-            "to 8 bits first, all by the same factor",
-            f"{place} (brightest {brightest})",
+            "pictures of 16 bits that are dark or black to the model",
+            "a value's high byte is taken, so bring files that use less than 16 bits to 8 first, "
+            "all by the same factor",
+            seen,
         )
+    elif brightest < _BLACK:
+        yield Doubt("pictures black to the model", "look whether they are masks or labels", seen)
     if bool((image == image[:1, :1]).all()):
         yield Doubt(
             "pictures of one colour", "look whether the files are what they should be", place
@@ -152,12 +161,12 @@ def _of_mask_file(reader: Reader, file: Path) -> Iterator[Doubt]:
     mode = stored.kind.partition(" ")[2]
     if isinstance(reader, CutsLevels):
         if reader.threshold == 0:
-            yield from _of_levels(file, set(reader.ignore))
+            yield from _of_levels(file, set(reader.ignore), coloured=mode not in _GREY)
     elif mode in _NUMBERS:
         yield from _of_labels(file, mode, reader.takes if isinstance(reader, TakesLabels) else None)
 
 
-def _of_levels(file: Path, ignore: Set[int]) -> Iterator[Doubt]:
+def _of_levels(file: Path, ignore: Set[int], *, coloured: bool) -> Iterator[Doubt]:
     """Of a mask file of which all that isn't black is taken, but what is to be ignored."""
     levels = levels_of(read_levels(file))
     kept = {level: count for level, count in levels.counts.items() if level not in ignore}
@@ -168,7 +177,7 @@ def _of_levels(file: Path, ignore: Set[int]) -> Iterator[Doubt]:
             f"dataset.args.threshold={levels.half} takes what is above half, if that is meant",
             f"{file} ({levels.words})",
         )
-    elif not ignore and (colours := count_colours(file)) > 2:
+    elif coloured and not ignore and (colours := count_colours(file)) > 2:
         yield Doubt(
             "mask files of several colours, all of them taken as one object",
             "if each colour is an object, read them with dataset=label_image",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -48,6 +49,10 @@ def pages(path: Path) -> None:
     first.save(path, save_all=True, append_images=[second, first])
 
 
+def colours16(path: Path) -> None:
+    cv2.imwrite(str(path), PHOTO.astype(np.uint16) * 16)
+
+
 def see_through(path: Path) -> None:
     Image.fromarray(np.dstack([PHOTO, BOX])).save(path)
 
@@ -69,7 +74,9 @@ PICTURES: dict[str, tuple[str, Save, set[str]]] = {
     "12 bits": ("a.tif", grey16(4095), {"dark"}),
     "12 bits, png": ("a.png", grey16(4095), {"dark"}),
     "8 of 16 bits": ("a.tif", grey16(255), {"dark", "one colour"}),
-    "a mask": ("a.png", write(BOX // 255), {"dark"}),
+    "16-bit colours": ("a.png", colours16, {"dark"}),
+    "a mask": ("a.png", write(BOX // 255), {"black to"}),
+    "a dark picture of 8 bits": ("a.png", write(PHOTO // 8), set()),
     "one colour": ("a.png", write(np.full((H, W, 3), 200, np.uint8)), {"one colour"}),
     "pages": ("a.tif", pages, {"further pages"}),
     "frames": ("a.webp", pages, {"further pages"}),
@@ -81,8 +88,9 @@ PICTURES: dict[str, tuple[str, Save, set[str]]] = {
 
 def words_of(found: list[Doubt]) -> set[str]:
     """The word that tells each kind, each once."""
-    tells = ("dark", "one colour", "further pages", "alpha", "EXIF", "levels in between",
-             "several colours", "nest", "far from the others", "palette")  # fmt: skip
+    tells = ("dark", "black to", "one colour", "further pages", "alpha", "EXIF",
+             "levels in between", "several colours", "nest", "far from the others",
+             "palette")  # fmt: skip
     told = [next(word for word in tells if word in doubt.what) for doubt in found]
     assert len(set(told)) == len(told)
     return set(told)
@@ -211,7 +219,7 @@ def test_check_run_and_data_new_say_it(
 ) -> None:
     folder = coco_folder(images=3, masks=1)
     darken(folder)
-    said = "pictures dark or black to the model, no value above 63 of 255: 3, such as "
+    said = "pictures of 16 bits that are dark or black to the model: 3, such as "
     assert main(["check", *dataset_words(folder)]) == 0
     assert said in capsys.readouterr().out
     assert main(["run", "model=disk", "prompt=[box]", *dataset_words(folder)]) == 0

@@ -70,8 +70,13 @@ class Levels:
 
 def levels_of(levels: npt.NDArray[np.int32]) -> Levels:
     """The levels of an (H, W) mask file, as ``read_levels`` gives it."""
-    values, numbers = np.unique(levels, return_counts=True)
-    counts = dict(zip(values.tolist(), numbers.tolist(), strict=True))
+    if levels.min() >= 0 and levels.max() < 1 << 16:  # a tenth of the time of sorting
+        numbers = np.bincount(levels.ravel())
+        values = np.flatnonzero(numbers)
+        counts = dict(zip(values.tolist(), numbers[values].tolist(), strict=True))
+    else:
+        values, numbers = np.unique(levels, return_counts=True)
+        counts = dict(zip(values.tolist(), numbers.tolist(), strict=True))
     return Levels(counts, len(counts) >= _LEAST + 2 and _nest(levels))
 
 

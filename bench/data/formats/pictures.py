@@ -119,7 +119,8 @@ class Stored:
     ``kind`` is Pillow's format and mode, such as "JPEG RGB" or "PNG I;16"; ``orientation`` that of
     EXIF, 1 to 8, and 1 (upright) where the file says none; ``shape`` is (H, W) as stored. ``more``
     says that there are further pages or frames, of which only the first is read; a phone's second
-    picture behind its JPEG is none. ``alpha`` says that there may be transparent pixels.
+    picture behind its JPEG is none. ``alpha`` says that there may be transparent pixels,
+    ``deep`` that a channel has more than 8 bits.
     """
 
     kind: str
@@ -127,6 +128,7 @@ class Stored:
     shape: tuple[int, int]
     more: bool = False
     alpha: bool = False
+    deep: bool = False
 
     @property
     def turned(self) -> bool:
@@ -137,13 +139,15 @@ class Stored:
 def look_at(path: Path) -> Stored:
     """What the file's head says, nothing decoded; raises ``BenchError`` as ``read_picture``."""
     with _opened(path, 2 * PIXEL_LIMIT, decoded=False) as image:
-        orientation = image.getexif().get(_ORIENTATION, 1)
+        deep = image.mode.startswith("I") or _raw_bits(image) == 16
+        orientation = image.getexif().get(_ORIENTATION, 1)  # of a PNG it looks behind the pixels
         known = isinstance(orientation, int) and 1 <= orientation <= 8
         return Stored(
             kind=f"{image.format} {image.mode}",
             orientation=orientation if known else 1,
             shape=(image.height, image.width),
             alpha=_may_be_transparent(image),
+            deep=deep,
             more=image.format != "MPO" and _has_second_page(image),
         )
 
