@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from bench.data.readers.coco import Coco
+from bench.data.readers.coco_panoptic import CocoPanoptic
 from bench.data.readers.label_image import LabelImage
 from bench.data.readers.mask_folder import MaskFolder
 from bench.data.readers.shapes import Shapes
@@ -173,6 +174,75 @@ def change_nothing(folder: Path) -> None:
     """Rendered scenes lie nowhere."""
 
 
+PANOPTIC: Mapping[str, int] = {
+    "border": 0x030201,
+    "hole": 0x0000FF,
+    "two_parts": 0x00FF00,
+    "one_pixel": 0xFF0000,
+    "none": 0x0A0000,
+}
+"""Ids of segments: of every channel, and one that no pixel has."""
+
+
+def panoptic_colours() -> npt.NDArray[np.uint8]:
+    """(H, W, 3): the colour of each segment of ``PANOPTIC``; a few pixels are void."""
+    colours = np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
+    for name, own in PANOPTIC.items():
+        colours[TRUTH[name]] = (own & 255, own >> 8 & 255, own >> 16)
+    return colours
+
+
+def panoptic_content() -> dict[str, Any]:
+    """Two annotated pictures, of five segments and of one."""
+
+    def info(name: str, own: int, number: int) -> dict[str, Any]:
+        rows, columns = np.nonzero(TRUTH[name])
+        box = [0, 0, 0, 0]
+        if rows.size:
+            x, y = int(columns.min()), int(rows.min())
+            box = [x, y, int(columns.max()) - x + 1, int(rows.max()) - y + 1]
+        return {
+            "id": own,
+            "category_id": 1 if number % 2 == 0 else 3,
+            "iscrowd": int(name == "two_parts"),
+            "area": int(rows.size),
+            "bbox": box,
+        }
+
+    first = [info(name, own, number) for number, (name, own) in enumerate(PANOPTIC.items())]
+    second = {"id": 7, "category_id": 1, "iscrowd": 0, "area": 4, "bbox": [1, 1, 2, 2]}
+    return {
+        "images": [{"id": 10, "file_name": "sub/a.png"}, {"id": 2, "file_name": "b.png"}],
+        "categories": [
+            {"id": 1, "name": "person", "isthing": 1, "color": [220, 20, 60]},
+            {"id": 3, "name": "sky", "isthing": 0, "color": [70, 130, 180]},
+        ],
+        "annotations": [
+            {"image_id": 10, "file_name": "a.png", "segments_info": first},
+            {"image_id": 2, "file_name": "b.png", "segments_info": [second]},
+        ],
+    }
+
+
+def write_coco_panoptic(folder: Path) -> None:
+    write_coco_pictures(folder)
+    save(folder / "segments" / "a.png", panoptic_colours())
+    small = np.zeros((5, 8, 3), dtype=np.uint8)
+    small[1:3, 1:3] = (7, 0, 0)
+    save(folder / "segments" / "b.png", small)
+    write_coco(folder, panoptic_content(), "panoptic.json")
+
+
+def open_coco_panoptic(folder: Path, **options: Any) -> CocoPanoptic:
+    return CocoPanoptic("panoptic.json", "images", "segments", site=site(folder), **options)
+
+
+def change_coco_panoptic(folder: Path) -> None:
+    content = panoptic_content()
+    content["annotations"][0]["segments_info"][0]["iscrowd"] = 1
+    write_coco(folder, content, "panoptic.json")
+
+
 @dataclass(frozen=True)
 class Kind:
     """How a reader's data are written and changed below a folder, and how it is opened on them."""
@@ -188,6 +258,7 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "Coco": Kind(write_coco_set, change_coco, open_coco),
+    "CocoPanoptic": Kind(write_coco_panoptic, change_coco_panoptic, open_coco_panoptic),
     "MaskFolder": Kind(write_mask_folder, change_mask_folder, open_mask_folder),
     "LabelImage": Kind(write_label_image, change_label_image, open_label_image),
     "Subset": Kind(write_mask_folder, change_subset, open_subset),
