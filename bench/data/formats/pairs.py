@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.data.formats.files import hash_files, locate_folder
 from bench.data.formats.patterns import (
+    PICTURES,
     check_patterns,
     cluster_of,
     find_chosen,
@@ -23,7 +24,8 @@ class Pairs:
     ``images`` and ``annotations`` are patterns inside the folder
     (``bench.data.formats.patterns``). The ids are what ``annotations`` finds, or those of the list
     file ``listed``, of them those that ``keep`` matches. Raises ``BenchError`` where the folder or
-    every file is missing, and where an annotation file has no picture.
+    every file is missing, and where an annotation file has no picture. Where ``images`` ends in
+    ``.*`` it finds pictures alone, whatever lies beside them.
     """
 
     def __init__(
@@ -40,7 +42,7 @@ class Pairs:
         self.folder = locate_folder(folder, site)
         self._patterns = images, annotations
         self.files = find_chosen("annotation", self.folder, annotations, listed, keep, site)
-        self.pictures = find_partners(self.folder, images, list(self.files))
+        self.pictures = find_partners(self.folder, images, list(self.files), PICTURES)
         lonely = [i for i, path in self.pictures.items() if not path.is_file()]
         if lonely:
             raise BenchError(
@@ -72,6 +74,6 @@ class Pairs:
     def tally(self) -> Tally:
         """A tally that holds the pictures without an annotation."""
         tally = Tally()
-        for name in strays(self.folder, self._patterns[0], self.pictures.values()):
+        for name in strays(self.folder, self._patterns[0], self.pictures.values(), PICTURES):
             tally.add("picture without annotation, or of another split, left out", name)
         return tally

@@ -18,6 +18,9 @@ from pathlib import Path
 from bench.data.formats.files import check_inside, id_order, locate_file
 from bench.types import BenchError, Site
 
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+"""Endings of pictures and masks, in lower case."""
+
 _WORD = re.compile(r"\{([a-z_]+)\}")
 _BELONGS_TO = frozenset({"video", "scene", "slide"})
 
@@ -42,17 +45,18 @@ def check_patterns(images: str, **others: str) -> None:
             )
 
 
-def find_by_id(folder: Path, pattern: str) -> dict[str, Path]:
+def find_by_id(folder: Path, pattern: str, endings: Sequence[str] = ()) -> dict[str, Path]:
     """The files that match a pattern, id → path, in ``id_order``.
 
-    Files whose name begins with a dot are left out. Raises ``BenchError`` where two files have
-    the same id.
+    ``endings`` are those that a pattern's own ending ``.*`` stands for, in lower case; all of them
+    where it is empty. Files whose name begins with a dot are left out. Raises ``BenchError`` where
+    two files have the same id.
     """
     shape = _regex(pattern)
     found: dict[str, Path] = {}
     for path in _files(folder, _WORD.sub("*", pattern)):
         match = shape.fullmatch(path.relative_to(folder).as_posix())
-        if match is None:
+        if match is None or not _ends(path, pattern, endings):
             continue
         image_id = "/".join(match[word] for word in _words(pattern))
         _check_name(path)
@@ -98,18 +102,24 @@ def find_of_ids(folder: Path, pattern: str, ids: Iterable[str]) -> dict[str, lis
 
 
 def find_chosen(
-    what: str, folder: Path, pattern: str, listed: str | None, keep: Sequence[str], site: Site
+    what: str,
+    folder: Path,
+    pattern: str,
+    listed: str | None,
+    keep: Sequence[str],
+    site: Site,
+    endings: Sequence[str] = (),
 ) -> dict[str, Path]:
     """The files that a pattern finds, id → path: those of a list file, and of them those to keep.
 
     ``what`` is the word for such a file in errors, ``listed`` a list of ids (``listed_ids``),
-    ``keep`` are shell patterns of ids (``choose_ids``). Raises ``BenchError`` where no file is
-    found, and where a listed one isn't there.
+    ``keep`` are shell patterns of ids (``choose_ids``), ``endings`` as in ``find_by_id``. Raises
+    ``BenchError`` where no file is found, and where a listed one isn't there.
     """
     if listed is None:
-        found = find_by_id(folder, pattern)
+        found = find_by_id(folder, pattern, endings)
     else:
-        found = find_partners(folder, pattern, listed_ids(listed, folder, pattern, site))
+        found = find_partners(folder, pattern, listed_ids(listed, folder, pattern, site), endings)
     if not found:
         raise BenchError(f"{folder}: no {what} matches the pattern {pattern!r}")
     chosen = {image_id: found[image_id] for image_id in choose_ids(list(found), keep, folder)}
@@ -122,20 +132,31 @@ def find_chosen(
     return chosen
 
 
-def find_partners(folder: Path, pattern: str, ids: Sequence[str]) -> dict[str, Path]:
-    """Each id's one file, there or not. Without ``*`` and ``?`` the id gives the path."""
+def find_partners(
+    folder: Path, pattern: str, ids: Sequence[str], endings: Sequence[str] = ()
+) -> dict[str, Path]:
+    """Each id's one file, there or not. Without ``*`` and ``?`` the id gives the path.
+
+    ``endings`` as in ``find_by_id``.
+    """
     if not has_wildcard(pattern):
         return {i: folder / fill_pattern(pattern, pattern, i) for i in ids}
-    found = find_by_id(folder, pattern)
+    found = find_by_id(folder, pattern, endings)
     return {i: found[i] if i in found else folder / fill_pattern(pattern, pattern, i) for i in ids}
 
 
-def strays(folder: Path, pattern: str, known: Iterable[Path]) -> list[str]:
-    """The files that a pattern finds beyond those that are known, sorted."""
+def strays(
+    folder: Path, pattern: str, known: Iterable[Path], endings: Sequence[str] = ()
+) -> list[str]:
+    """The files that a pattern finds beyond those that are known, sorted.
+
+    ``endings`` as in ``find_by_id``.
+    """
     owned, shape = set(known), _regex(pattern)
     names = (
         (path, path.relative_to(folder).as_posix())
         for path in _files(folder, _WORD.sub("*", pattern))
+        if _ends(path, pattern, endings)
     )
     return [name for path, name in names if path not in owned and shape.fullmatch(name)]
 
@@ -213,6 +234,11 @@ def _files(folder: Path, pattern: str) -> Iterator[Path]:
     for path in sorted(folder.glob(pattern.replace("[", "[[]"))):
         if not path.name.startswith(".") and path.is_file():
             yield path
+
+
+def _ends(path: Path, pattern: str, endings: Sequence[str]) -> bool:
+    """Whether an ending ``.*`` of the pattern may stand for the file's own."""
+    return not endings or not pattern.endswith(".*") or path.suffix.lower() in endings
 
 
 def _check_name(path: Path) -> None:

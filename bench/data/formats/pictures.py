@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -106,10 +107,16 @@ def read_levels(path: Path, *, pixel_limit: int = PIXEL_LIMIT) -> LabelArray:
     Raises ``BenchError`` as ``read_picture`` does.
     """
     with _opened(path, pixel_limit) as image:
-        if image.mode in ("L", "I") or image.mode.startswith("I;16"):
-            return np.array(image).astype(np.int32)
-        brightest: LabelArray = _rgb(image).max(axis=2).astype(np.int32)
-        return brightest
+        return _levels(image)
+
+
+def read_held_levels(written: bytes, owner: Path, *, pixel_limit: int = PIXEL_LIMIT) -> LabelArray:
+    """What ``read_levels`` gives, of a mask file that another file, ``owner``, holds inside.
+
+    Raises ``BenchError`` as ``read_picture`` does, naming the owner.
+    """
+    with _opened(owner, pixel_limit, held=written) as image:
+        return _levels(image)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +205,13 @@ def turn_remedy(path: Path, found: tuple[int, ...], said: tuple[object, ...], ex
 
 
 @contextmanager
-def _opened(path: Path, pixel_limit: int, *, decoded: bool = True) -> Iterator[ImageFile.ImageFile]:
-    """The file opened, not yet decoded; whatever breaks while it is used names the file."""
+def _opened(
+    path: Path, pixel_limit: int, *, decoded: bool = True, held: bytes | None = None
+) -> Iterator[ImageFile.ImageFile]:
+    """The file, or what it holds, opened, not yet decoded; whatever breaks then names the file."""
     try:
-        with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
+        source = path.open("rb") if held is None else BytesIO(held)
+        with source as file, Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > pixel_limit:
                 raise ValueError(
                     f"{image.width}×{image.height} pixels (W×H) are more than the limit of "
@@ -249,6 +259,14 @@ def _has_second_page(image: ImageFile.ImageFile) -> bool:
     except _BROKEN:  # EOFError, where there is none
         return False
     return True
+
+
+def _levels(image: ImageFile.ImageFile) -> LabelArray:
+    """(H, W) int32: grey as stored, else the brightest channel."""
+    if image.mode in ("L", "I") or image.mode.startswith("I;16"):
+        return np.array(image).astype(np.int32)
+    brightest: LabelArray = _rgb(image).max(axis=2).astype(np.int32)
+    return brightest
 
 
 def _raw_bits(image: ImageFile.ImageFile) -> int:

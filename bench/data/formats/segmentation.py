@@ -95,6 +95,24 @@ def count_far_polygons(segmentation: object, height: int, width: int) -> tuple[i
     return outside, beyond
 
 
+def check_outline(polygons: Sequence[npt.NDArray[np.float64]], height: int, width: int) -> None:
+    """Raises ``ValueError`` for outlines so long that drawing them would take gigabytes or hours.
+
+    They enclose nothing sane: one that doesn't cross itself and stays in its image is shorter than
+    twice its pixels. ``polygons`` are (2P,) x and y by turns, or (P, 2).
+    """
+    limit = max(100_000, min(4 * height * width, OUTLINE_LIMIT))
+    length = 0.0
+    for polygon in polygons:
+        corners = polygon.reshape(-1, 2)
+        length += float(np.abs(np.diff(corners, axis=0, append=corners[:1])).max(axis=1).sum())
+    if length > limit:
+        raise ValueError(
+            f"the polygons' outline is {length:.0f} pixels long, beyond the {limit} that are drawn "
+            f"in an image of {height}×{width}"
+        )
+
+
 def _from_polygons(polygons: Sequence[Any], height: int, width: int, fill: Fill) -> Mask:
     if are_pairs(polygons):
         raise ValueError(
@@ -105,7 +123,7 @@ def _from_polygons(polygons: Sequence[Any], height: int, width: int, fill: Fill)
     drawn: Any = [polygon for polygon in map(_checked_polygon, polygons) if polygon.size >= 6]
     if not drawn:
         return _empty(height, width)
-    _check_outline(drawn, height, width)
+    check_outline(drawn, height, width)
     parts = coco_mask.frPyObjects(drawn, height, width)
     if fill == "even_odd":
         return Mask.from_dense(np.logical_xor.reduce([Mask.from_rle(p).dense() for p in parts]))
@@ -126,23 +144,6 @@ def _checked_polygon(polygon: object) -> npt.NDArray[np.float64]:
     if not np.all(np.abs(points) <= COORDINATE_LIMIT):  # false for NaN too
         raise ValueError(f"a polygon's coordinate is not finite, or beyond ±{COORDINATE_LIMIT}")
     return points
-
-
-def _check_outline(polygons: Sequence[npt.NDArray[np.float64]], height: int, width: int) -> None:
-    """Refuses outlines so long that drawing them would take gigabytes: they enclose nothing sane.
-
-    One that doesn't cross itself and stays in its image is shorter than twice its pixels.
-    """
-    limit = max(100_000, min(4 * height * width, OUTLINE_LIMIT))
-    length = 0.0
-    for polygon in polygons:
-        corners = polygon.reshape(-1, 2)
-        length += float(np.abs(np.diff(corners, axis=0, append=corners[:1])).max(axis=1).sum())
-    if length > limit:
-        raise ValueError(
-            f"the polygons' outline is {length:.0f} pixels long, beyond the {limit} that are drawn "
-            f"in an image of {height}×{width}"
-        )
 
 
 def _from_rle(rle: Mapping[str, Any], height: int, width: int) -> Mask:

@@ -15,12 +15,12 @@ from typing import Any
 
 from bench.config.component import Component
 from bench.data.doubts import first_doubts
+from bench.data.formats.patterns import PICTURES
 from bench.data.opening import open_whole
 from bench.types import BenchError, Site
 
 __all__ = ["Listing", "Recognised", "recognise"]
 
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _TRIED = 3
 
 

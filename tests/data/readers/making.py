@@ -15,6 +15,7 @@ from PIL import Image
 from bench.data.readers.coco import Coco
 from bench.data.readers.coco_panoptic import CocoPanoptic
 from bench.data.readers.label_image import LabelImage
+from bench.data.readers.labelme import Labelme
 from bench.data.readers.mask_folder import MaskFolder
 from bench.data.readers.shapes import Shapes
 from bench.data.subset import Subset
@@ -243,6 +244,32 @@ def change_coco_panoptic(folder: Path) -> None:
     write_coco(folder, content, "panoptic.json")
 
 
+def labelme_content(*points: list[list[float]]) -> dict[str, Any]:
+    """Polygons of a label each, as labelme writes them."""
+    shapes = [
+        {"label": f"n{n}", "points": each, "group_id": None, "shape_type": "polygon", "flags": {}}
+        for n, each in enumerate(points)
+    ]
+    return {"version": "5.4.1", "flags": {}, "shapes": shapes, "imageData": None}
+
+
+def write_labelme(folder: Path) -> None:
+    save(folder / "set" / "a.jpg", picture())
+    save(folder / "set" / "b.png", picture(5, 8))
+    square, everywhere = [[1, 1], [5, 1], [5, 4]], [[-3, -3], [20, -3], [20, 20], [-3, 20]]
+    text = json.dumps(labelme_content(square, everywhere, [[2, 2]]))
+    (folder / "set" / "a.json").write_text(text)
+    (folder / "set" / "b.json").write_text(json.dumps(labelme_content()))
+
+
+def open_labelme(folder: Path) -> Labelme:
+    return Labelme("set", "{id}.*", site=site(folder))
+
+
+def change_labelme(folder: Path) -> None:
+    (folder / "set" / "b.json").write_text(json.dumps(labelme_content([[0, 0], [1, 0], [1, 1]])))
+
+
 @dataclass(frozen=True)
 class Kind:
     """How a reader's data are written and changed below a folder, and how it is opened on them."""
@@ -259,6 +286,7 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "Coco": Kind(write_coco_set, change_coco, open_coco),
     "CocoPanoptic": Kind(write_coco_panoptic, change_coco_panoptic, open_coco_panoptic),
+    "Labelme": Kind(write_labelme, change_labelme, open_labelme),
     "MaskFolder": Kind(write_mask_folder, change_mask_folder, open_mask_folder),
     "LabelImage": Kind(write_label_image, change_label_image, open_label_image),
     "Subset": Kind(write_mask_folder, change_subset, open_subset),
