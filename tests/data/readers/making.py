@@ -18,6 +18,7 @@ from bench.data.readers.label_image import LabelImage
 from bench.data.readers.labelme import Labelme
 from bench.data.readers.mask_folder import MaskFolder
 from bench.data.readers.shapes import Shapes
+from bench.data.readers.yolo import Yolo
 from bench.data.subset import Subset
 from bench.types import Reader, Site
 
@@ -270,6 +271,24 @@ def change_labelme(folder: Path) -> None:
     (folder / "set" / "b.json").write_text(json.dumps(labelme_content([[0, 0], [1, 0], [1, 1]])))
 
 
+def write_yolo(folder: Path) -> None:
+    save(folder / "set" / "images" / "a.jpg", picture())
+    save(folder / "set" / "images" / "b.png", picture(5, 8))
+    save(folder / "set" / "images" / "10.png", picture(5, 8))
+    (folder / "set" / "labels").mkdir(exist_ok=True)
+    text = "0 0.1 0.1 0.6 0.1 0.6 0.6\n1 0 0 1 0 1 1 0 1\n"
+    (folder / "set" / "labels" / "a.txt").write_text(text)
+    (folder / "set" / "labels" / "b.txt").write_text("\n")
+
+
+def open_yolo(folder: Path, **options: Any) -> Yolo:
+    return Yolo("set", site=site(folder), **options)
+
+
+def change_yolo(folder: Path) -> None:
+    (folder / "set" / "labels" / "10.txt").write_text("0 0 0 1 0 1 1")
+
+
 @dataclass(frozen=True)
 class Kind:
     """How a reader's data are written and changed below a folder, and how it is opened on them."""
@@ -289,6 +308,7 @@ KINDS: Mapping[str, Kind] = {
     "Labelme": Kind(write_labelme, change_labelme, open_labelme),
     "MaskFolder": Kind(write_mask_folder, change_mask_folder, open_mask_folder),
     "LabelImage": Kind(write_label_image, change_label_image, open_label_image),
+    "Yolo": Kind(write_yolo, change_yolo, open_yolo),
     "Subset": Kind(write_mask_folder, change_subset, open_subset),
     "Shapes": Kind(change_nothing, change_nothing, open_shapes),
 }
