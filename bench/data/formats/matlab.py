@@ -6,10 +6,9 @@ import math
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-import numpy as np
-
+from bench.data.formats.labels import label_array
 from bench.data.formats.pictures import LabelArray
 from bench.types import BenchError
 
@@ -19,7 +18,12 @@ BYTES_PER_PIXEL = 256
 SMALL = 1 << 20
 """Bytes that are no matter however they are packed."""
 
-_HEAD, _COMPRESSED, _STEP = 128, 15, 1 << 20
+_HEAD, _ARRAY, _COMPRESSED, _STEP = 128, 14, 15, 1 << 20
+_NESTED, _SPARSE, _OPAQUE = (1, 2, 3), 5, (16, 17)
+"""Classes of arrays: of arrays (cells, structs, objects), sparse, functions and opaque ones."""
+
+_DEEPEST, _MOST_ELEMENTS = 64, 1 << 18
+"""How deep arrays may lie in arrays, and of how many pieces they may be: labels lie three deep."""
 
 # What scipy raises on broken files.
 _BROKEN = (
@@ -36,7 +40,7 @@ def load_variable(file: Path, name: str, shape: tuple[int, ...]) -> Any:
     from scipy.io import loadmat  # takes a tenth of a second to import
 
     try:
-        _refuse_packed(file, SMALL + BYTES_PER_PIXEL * math.prod(shape))
+        _check_file(file, SMALL + BYTES_PER_PIXEL * math.prod(shape))
         content = loadmat(file, struct_as_record=False, squeeze_me=False)
     except FileNotFoundError:
         raise BenchError(f"{file}: no such file") from None
@@ -49,39 +53,153 @@ def load_variable(file: Path, name: str, shape: tuple[int, ...]) -> Any:
     return content[name]
 
 
-def _refuse_packed(file: Path, most: int) -> None:
-    """Raises ``ValueError`` where the elements of a ``.mat`` file unfold into more than ``most``.
+def _check_file(file: Path, most: int) -> None:
+    """Raises ``ValueError`` where a ``.mat`` file asks for far more memory than it has bytes.
 
-    Version 5 holds elements one after another, each packed by zlib (type 15) or as it is. Other
-    versions are as large as they look, and left to scipy.
+    Version 5 holds elements one after another, each packed by zlib (type 15) or as it is. Version
+    4, known by a zero in its first four bytes, is as large as it looks, and left to scipy.
     """
     with file.open("rb") as opened:
+        whole = opened.seek(0, 2)
+        opened.seek(0)
         head = opened.read(_HEAD)
+        if 0 in head[:4]:
+            return
         order = {b"IM": "<", b"MI": ">"}.get(head[-2:])
+        if order is None:
+            raise ValueError("its head is that of no version that is read, 4 and 5")
         left = most
-        while order and len(tag := opened.read(8)) == 8:
+        while len(tag := opened.read(8)) == 8:
             kind, size = struct.unpack(f"{order}II", tag)
-            if kind != _COMPRESSED:
-                opened.seek(size + (-size) % 8, 1)
-                continue
-            unpacker = zlib.decompressobj()
-            while size and not unpacker.eof:
-                block = opened.read(min(size, _STEP))
-                if not block:
-                    return  # cut off, which scipy says
-                size -= len(block)
-                while block:
-                    left -= len(unpacker.decompress(block, _STEP))
-                    if left < 0:
-                        raise ValueError(f"it unfolds into more than {most} bytes")
-                    block = unpacker.unconsumed_tail
-            opened.seek(size, 1)
+            place = opened.tell()
+            if size > whole - place:
+                raise ValueError("it ends inside an element")
+            if kind == _COMPRESSED:
+                unpacked = _Unpacked(opened, size, left, most)
+                if len(tag := unpacked.read(8)) == 8:
+                    _check_element(unpacked, order, *struct.unpack(f"{order}II", tag))
+                unpacked.skip(left)
+                left = unpacked.left
+                opened.seek(place + size)
+            else:
+                _check_element(_Plain(opened), order, kind, size)
+                opened.seek(place + size + (-size) % 8)
+
+
+class _Plain:
+    """The bytes of a file as they are."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, count: int) -> bytes:
+        """The next bytes; fewer where they end."""
+        return self._file.read(count)
+
+    def skip(self, count: int) -> None:
+        """Passes bytes over."""
+        self._file.seek(count, 1)
+
+
+class _Unpacked:
+    """What so many bytes of a file unfold into; ``ValueError`` beyond ``left`` bytes of it.
+
+    ``most`` is what the whole file may unfold into, for the error.
+    """
+
+    def __init__(self, file: BinaryIO, size: int, left: int, most: int) -> None:
+        self._file, self._size, self.left, self._most = file, size, left, most
+        self._unpacker, self._held, self._place = zlib.decompressobj(), b"", 0
+
+    def read(self, count: int) -> bytes:
+        """The next bytes, a few; fewer where they end."""
+        while len(self._held) - self._place < count and (block := self._next()):
+            self._held, self._place = self._held[self._place :] + block, 0
+        found = self._held[self._place : self._place + count]
+        self._place += len(found)
+        return found
+
+    def skip(self, count: int) -> None:
+        """Passes bytes over."""
+        while count > len(self._held) - self._place:
+            count -= len(self._held) - self._place
+            self._held, self._place = self._next(), 0
+            if not self._held:
+                return
+        self._place += count
+
+    def _next(self) -> bytes:
+        block = b""
+        while not block and not self._unpacker.eof:
+            packed = self._unpacker.unconsumed_tail
+            if not packed:
+                packed = self._file.read(min(self._size, _STEP))
+                self._size -= len(packed)
+            if not packed:
+                break  # cut off, which scipy says
+            block = self._unpacker.decompress(packed, _STEP)
+        self.left -= len(block)
+        if self.left < 0:
+            raise ValueError(f"it unfolds into more than {self._most} bytes")
+        return block
+
+
+def _check_element(source: _Plain | _Unpacked, order: str, kind: int, size: int) -> None:
+    """Checks the arrays in an element whose tag has been read, of ``size`` bytes.
+
+    Raises ``ValueError`` for an array of more entries than bytes, one longer than what it lies in,
+    and many or deep ones: scipy makes room for every entry that an array's head speaks of, and
+    calls itself for each array in an array.
+    """
+    if kind != _ARRAY or not size:
+        return
+    ends = [size - _check_head(source, order, size)]  # bytes left of each open array
+    for _ in range(_MOST_ELEMENTS):
+        while ends and ends[-1] <= 0:
+            ends.pop()
+        if not ends or len(tag := source.read(8)) < 8:
+            return
+        kind, size = struct.unpack(f"{order}II", tag)
+        if kind >> 16:  # a small element, its size and data in the tag
+            kind, size = kind & 0xFFFF, 0
+        padded = size + (-size) % 8
+        if padded > ends[-1]:
+            raise ValueError("an element is longer than the array that it lies in")
+        ends[-1] -= 8 + padded
+        if kind != _ARRAY:
+            source.skip(padded)
+        elif size:
+            if len(ends) == _DEEPEST:
+                raise ValueError(f"its arrays are nested more than {_DEEPEST} deep")
+            ends.append(padded - _check_head(source, order, size))
+    raise ValueError(f"it has more than {_MOST_ELEMENTS} elements")
+
+
+def _check_head(source: _Plain | _Unpacked, order: str, size: int) -> int:
+    """Checks an array's number of entries against its bytes; gives how many of them were read."""
+    head = source.read(24) if size >= 24 else b""
+    if len(head) < 24:
+        raise ValueError("an array ends inside its head")
+    _, _, flags, _, kind, wide = struct.unpack(f"{order}6I", head)
+    if kind >> 16:
+        sides, used = head[20:], 24
+        wide = 4
+    else:
+        padded = wide + (-wide) % 8
+        if padded > size - 24:
+            raise ValueError("an array's dimensions are longer than the array")
+        sides, used = source.read(padded), 24 + padded
+    if flags & 0xFF in _OPAQUE:  # these have no dimensions
+        return used
+    entries = math.prod(max(0, n) for n in struct.unpack(f"{order}{wide // 4}i", sides[:wide]))
+    if flags & 0xFF != _SPARSE and entries * (8 if flags & 0xFF in _NESTED else 1) > size:
+        raise ValueError(f"an array of {size} bytes says it has {entries} entries")
+    return used
 
 
 def labels_of(file: Path, struct: Any, field: str) -> LabelArray:
     """A struct's field of whole numbers as (H, W) int32; ``BenchError`` for anything else."""
-    values = np.asarray(getattr(struct, field, None))
-    if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer):
-        raise BenchError(f"{file}: {field!r} must be (H, W) whole numbers, found {values.dtype}")
-    labels: LabelArray = values.astype(np.int32)
-    return labels
+    try:
+        return label_array(getattr(struct, field, None))
+    except ValueError as error:
+        raise BenchError(f"{file}: {field!r}: {error}") from None

@@ -15,13 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from bench.data.formats.files import check_sizes, need_package
+from bench.data.formats.files import need_package
+from bench.data.formats.hdf5 import load_labels
 from bench.data.formats.pairs import Pairs
-from bench.data.formats.pictures import LabelArray, read_picture
+from bench.data.formats.pictures import read_picture
 from bench.data.oddities import Oddity
 from bench.data.readers.label_image import masks_of_values
 from bench.types import BenchError, Sample, Site, Target
@@ -48,7 +46,7 @@ class Hypersim:
         site: Site,
         without: Sequence[int] = (),
     ) -> None:
-        self._h5py = need_package("h5py", "Hypersim")
+        need_package("h5py", "Hypersim")
         self._most = site.max_pixels
         self._pairs = Pairs(folder, images, labels, site=site)
         out = {f"ai_{volume:03d}_" for volume in without}
@@ -72,8 +70,7 @@ class Hypersim:
             raise BenchError(f"{self._pairs.folder}: there is no image with the id {image_id!r}")
         picture, file = self._pairs.of(image_id)
         image = read_picture(picture, pixel_limit=self._most)
-        labels = self._labels(file)
-        check_sizes(image, picture, (labels.shape[0], labels.shape[1]), file)
+        labels = load_labels(file, "dataset", image, picture)
         targets = [
             Target(f"{image_id}/{number}", mask)
             for number, mask in masks_of_values(labels, skip=[-1])
@@ -98,23 +95,3 @@ class Hypersim:
         for image_id in self._left_out:
             tally.add("frame of a volume that is left out", image_id)
         return tally.oddities()
-
-    def _labels(self, file: Path) -> LabelArray:
-        """The (H, W) int32 numbers of a file."""
-        try:
-            with self._h5py.File(file, "r") as opened:
-                if isinstance(opened.get("dataset", getlink=True), self._h5py.ExternalLink):
-                    raise ValueError("it leads to another file")
-                stored = opened["dataset"]
-                if stored.external or stored.is_virtual:
-                    raise ValueError("its numbers lie in another file")
-                if stored.size > self._most:
-                    raise ValueError(f"{stored.size} numbers, more than {self._most} pixels")
-                values: Any = np.asarray(stored)
-        # What h5py raises on broken files; it documents none of it.
-        except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-            raise BenchError(f"{file}: not an HDF5 file with a 'dataset': {error}") from None
-        if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer):
-            raise BenchError(f"{file}: expected whole numbers (H, W), found {values.shape}")
-        numbers: LabelArray = values.astype(np.int32)
-        return numbers

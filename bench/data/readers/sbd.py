@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from bench.data.formats.files import check_sizes
+from bench.data.formats.labels import whole_numbers
 from bench.data.formats.matlab import labels_of, load_variable
 from bench.data.formats.pairs import Pairs
 from bench.data.formats.pictures import read_picture
@@ -97,7 +98,10 @@ class Sbd:
 
 def _classes(file: Path, truth: Any) -> dict[int, str]:
     """The class of each instance, by its number."""
-    numbers = [int(number) for number in np.ravel(getattr(truth, "Categories", []))]
+    try:
+        numbers = whole_numbers(getattr(truth, "Categories", []))
+    except ValueError as error:
+        raise BenchError(f"{file}: 'Categories': {error}") from None
     if not all(1 <= number <= len(CLASSES) for number in numbers):
         raise BenchError(f"{file}: a class is 1 to {len(CLASSES)}, found {numbers}")
     return {place: CLASSES[number - 1] for place, number in enumerate(numbers, start=1)}
