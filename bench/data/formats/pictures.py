@@ -40,6 +40,7 @@ FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 (EPS is PostScript), and few have ever been attacked in earnest."""
 
 _ORIENTATION = 0x0112
+_SAMPLE_FORMAT, _SIGNED = 339, 2
 
 # What Pillow's decoders raise on broken files.
 _BROKEN = (
@@ -85,7 +86,7 @@ def read_labels(path: Path, *, pixel_limit: int = PIXEL_LIMIT) -> LabelArray:
         if _raw_bits(image) == 16 and not image.mode.startswith("I"):
             raise ValueError("colour labels of 16 bits a channel are not supported")
         if image.mode in ("1", "L", "P", "I") or image.mode.startswith("I;16"):
-            return np.array(image).astype(np.int32)
+            return _numbers(image)
         if image.mode in ("LA", "PA"):
             return np.array(image)[..., 0].astype(np.int32)
         if image.mode in ("RGB", "RGBA"):
@@ -264,9 +265,20 @@ def _has_second_page(image: ImageFile.ImageFile) -> bool:
 def _levels(image: ImageFile.ImageFile) -> LabelArray:
     """(H, W) int32: grey as stored, else the brightest channel."""
     if image.mode in ("L", "I") or image.mode.startswith("I;16"):
-        return np.array(image).astype(np.int32)
+        return _numbers(image)
     brightest: LabelArray = _rgb(image).max(axis=2).astype(np.int32)
     return brightest
+
+
+def _numbers(image: ImageFile.ImageFile) -> LabelArray:
+    """(H, W) int32 as stored; ``ValueError`` for 32 bits without a sign that Pillow gave one."""
+    numbers: LabelArray = np.array(image).astype(np.int32)
+    tags = getattr(image, "tag_v2", None)  # a TIFF's; the others have no such values
+    signed = tags is None or tags.get(_SAMPLE_FORMAT, (1,)) == (_SIGNED,)
+    if not signed and numbers.min(initial=0) < 0:
+        found = int(numbers[numbers < 0].max()) + (1 << 32)
+        raise ValueError(f"a value is at most {(1 << 31) - 1}, found {found}")
+    return numbers
 
 
 def _raw_bits(image: ImageFile.ImageFile) -> int:

@@ -1,5 +1,7 @@
 """Picture files of every kind, read as RGB, as labels and as levels."""
 
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -185,3 +187,32 @@ def test_labels_are_not_read_from_what_cant_hold_them(tmp_path):
     with pytest.raises(BenchError, match="16 bits"):
         read_labels(deep)
     assert read_picture(deep).shape == (H, W, 3)
+
+
+def tiff(path, values, sample_format):
+    """A TIFF of 32 bits as other tools write it; Pillow itself writes them with a sign alone."""
+    height, width = values.shape
+    pixels = values.tobytes()
+    tags = [
+        (256, 4, width), (257, 4, height), (258, 3, 32), (259, 3, 1), (262, 3, 1), (273, 4, 8),
+        (277, 3, 1), (278, 4, height), (279, 4, len(pixels)),
+    ]  # fmt: skip
+    tags += [] if sample_format is None else [(339, 3, sample_format)]
+    listed = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    head = b"II*\0" + struct.pack("<I", 8 + len(pixels))
+    path.write_bytes(head + pixels + struct.pack("<H", len(tags)) + listed + bytes(4))
+    return path
+
+
+@pytest.mark.parametrize("read", [read_labels, read_levels])
+def test_32_bits_without_a_sign_never_become_negative(tmp_path, read):
+    fitting = np.array([[1, 2**31 - 1, 0], [7, 8, 9]], np.uint32)
+    for sample_format in (1, None):
+        assert np.array_equal(read(tiff(tmp_path / "a.tif", fitting, sample_format)), fitting)
+        for number in (2**31, 2**32 - 1):
+            beyond = fitting.copy()
+            beyond[1, 2] = number
+            with pytest.raises(BenchError, match=f"at most 2147483647, found {number}"):
+                read(tiff(tmp_path / "a.tif", beyond, sample_format))
+    negative = np.array([[1, -1, 0], [7, -(2**31), 9]], np.int32)
+    assert np.array_equal(read(tiff(tmp_path / "a.tif", negative, 2)), negative)
