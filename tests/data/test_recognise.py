@@ -386,15 +386,12 @@ def test_a_coco_file_says_whether_pictures_are_turned(coco_folder: Callable[...,
     assert recognise(folder).args["exif"] == "apply"
 
 
-@pytest.mark.parametrize("content", ["nothing", "pictures", "text", "photos_as_masks"])
+@pytest.mark.parametrize("content", ["nothing", "pictures", "text"])
 def test_what_is_not_recognised_says_what_would_be(tmp_path: Path, content: str) -> None:
     if content == "pictures":
         photo(tmp_path / "a.jpg")
     if content == "text":
         (tmp_path / "a.txt").write_text("hello")
-    if content == "photos_as_masks":
-        photo(tmp_path / "images" / "a.jpg")
-        photo(tmp_path / "masks" / "a.jpg")
     with pytest.raises(BenchError, match="no format is recognised; expected a COCO file"):
         recognise(tmp_path)
 

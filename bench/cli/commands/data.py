@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _NEW = """\
 Looks at a folder of pictures and masks and writes the YAML with which it can be run: a COCO file
-beside pictures, one mask file per object, or one label image per picture.
+beside pictures (or one of COCO panoptic, YouTube-VIS or VIA), labelme's or YOLO's files, one mask
+file per object, or one label image per picture.
 
   sam-bench data new beans --folder ~/beans
   sam-bench run --config-dir my_conf dataset=beans model=demo
@@ -49,7 +50,7 @@ def add(commands: Commands) -> None:
     )
     new.add_argument("name", help="what the dataset is to be called")
     new.add_argument("--folder", type=Path, required=True, help="where pictures and masks lie")
-    new.add_argument("--format", metavar="FORMAT", help="coco, mask_folder or label_image")
+    new.add_argument("--format", metavar="FORMAT", help="coco, labelme, mask_folder, …")
     new.add_argument(
         "--config-dir", type=Path, default=Path("my_conf"), help="where the YAML goes (my_conf)"
     )

@@ -1,15 +1,19 @@
 """Recognises the format of a folder of pictures and masks: one module per way to look at it.
 
 A module has ``find(listing) -> Sequence[Recognised]``: every way in which the folder can be read
-in its formats, none where it can't. To recognise a further format is to add a module.
+in its formats, none where it can't. To recognise a further format is to add a module. It may have
+``misses(listing) -> Iterable[str]``: what of a folder that can't be read looked like its formats,
+and what keeps it from being read, a sentence each, the nearest first.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +23,9 @@ from bench.data.formats.patterns import PICTURES
 from bench.data.opening import open_whole
 from bench.types import BenchError, Site
 
-__all__ = ["Listing", "Recognised", "recognise"]
+__all__ = ["Listing", "Recognised", "folders_of", "recognise"]
 
-_TRIED = 3
+_TRIED, _MISSES = 3, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Recognised:
     in them. ``detail`` tells this way from others of the format. ``seen`` says what was seen,
     ``assumed`` what can't be seen and was assumed, ``tree`` which files of ``folder`` are which.
     ``doubts`` are sentences about what may not be meant (``bench.data.doubts``).
+    ``told`` are files that an annotation file tells the meaning of, ``guessed`` those that are
+    taken for masks by their names alone.
     """
 
     format: str
@@ -56,6 +62,8 @@ class Recognised:
     assumed: tuple[str, ...]
     tree: tuple[str, ...]
     doubts: tuple[str, ...] = ()
+    told: frozenset[str] = frozenset()
+    guessed: frozenset[str] = frozenset()
 
     @property
     def label(self) -> str:
@@ -72,15 +80,13 @@ def recognise(folder: Path, wanted: str | None = None) -> Recognised:
     root = folder.expanduser().absolute()
     if not root.is_dir():
         raise BenchError(f"{folder}: no such folder (--folder)")
-    found = [way for find in _finders() for way in find(_listing(root))]
+    listing = _listing(root)
+    found = [way for finder in _finders() for way in finder.find(listing)]
     if not found:
-        raise BenchError(
-            f"{folder}: no format is recognised; expected a COCO file beside its pictures, "
-            "pictures with one mask file per object, or pictures with one label image each, in "
-            "folders of their own called images and masks, say; else write the YAML by hand "
-            "(datasets/README.md)"
-        )
-    chosen: list[Recognised] = [w for w in found if wanted in (None, w.format, w.label)]
+        raise BenchError(f"{folder}: no format is recognised; {_nearest(listing)}")
+    chosen: list[Recognised] = [way for way in found if wanted in (way.format, way.label)]
+    if wanted is None:
+        chosen = _not_told_otherwise(found)
     if not chosen:
         raise BenchError(f"{folder}: can't be read as {wanted}; {_choices(found)}")
     if len(chosen) > 1:
@@ -88,9 +94,45 @@ def recognise(folder: Path, wanted: str | None = None) -> Recognised:
     return replace(chosen[0], doubts=_try_out(folder, chosen[0]))
 
 
+def folders_of(names: Iterable[str], pictures: Sequence[str]) -> list[str]:
+    """The folders that file names may start from, that of most pictures first; "" is the top.
+
+    >>> folders_of(["a.png", "b.png"], ["x/a.png", "y/a.png", "y/b.png"])
+    ['y', 'x']
+    """
+    wanted = set(names)
+    folders: Counter[str] = Counter()
+    for name in pictures:
+        parts = name.split("/")
+        for start in range(len(parts)):
+            if "/".join(parts[start:]) in wanted:
+                folders["/".join(parts[:start])] += 1
+    return [folder for folder, _ in folders.most_common()]
+
+
+def _not_told_otherwise(found: Sequence[Recognised]) -> list[Recognised]:
+    """The ways but those whose masks are something else by another way's own files."""
+    told = frozenset[str]().union(*(way.told for way in found))
+    return [way for way in found if not way.guessed or not way.guessed <= told]
+
+
+def _nearest(listing: Listing) -> str:
+    """What the folder nearly is, or what would be recognised where it is nothing known."""
+    modules = [module for module in _finders() if hasattr(module, "misses")]
+    found = dict.fromkeys(miss for module in modules for miss in module.misses(listing))
+    if found:
+        return "; ".join(islice(found, _MISSES))
+    return (
+        "expected a COCO file beside its pictures, or one of VIA, YouTube-VIS or COCO panoptic, "
+        "labelme's or YOLO's files, pictures with one mask file per object, or pictures with one "
+        "label image each, in folders of their own called images and masks, say; else write the "
+        "YAML by hand (datasets/README.md)"
+    )
+
+
 def _finders() -> list[Any]:
     modules = (importlib.import_module(f"{__name__}.{m.name}") for m in _modules())
-    return [module.find for module in modules if hasattr(module, "find")]
+    return [module for module in modules if hasattr(module, "find")]
 
 
 def _modules() -> list[pkgutil.ModuleInfo]:

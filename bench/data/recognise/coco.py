@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.data.formats.pictures import look_at
 from bench.data.formats.segmentation import count_far_polygons
-from bench.data.recognise import Listing, Recognised
+from bench.data.recognise import Listing, Recognised, folders_of
 from bench.files.documents import parse_json
 from bench.types import BenchError
 
@@ -25,9 +24,10 @@ def find(listing: Listing) -> Sequence[Recognised]:
         if content is None:
             continue
         pictures = [str(image.get("file_name")) for image in content["images"]]
-        folder = _folder_of(pictures, listing.pictures)
-        if folder is None:
+        folders = folders_of(pictures, listing.pictures)
+        if not folders:
             continue
+        folder = folders[0]
         there = sum(_below(folder, picture) in names for picture in pictures)
         found.append(_way(listing, file, folder, content, there))
     return found
@@ -46,18 +46,6 @@ def _coco(path: Path) -> dict[str, Any] | None:
     if not content["images"] or not all(isinstance(entry, dict) for entry in entries):
         return None
     return content if any(a.get("segmentation") for a in content["annotations"]) else None
-
-
-def _folder_of(pictures: Sequence[str], names: Sequence[str]) -> str | None:
-    """The folder that ``file_name`` starts from: where most of the pictures are."""
-    wanted = set(pictures)
-    folders: Counter[str] = Counter()
-    for name in names:
-        parts = name.split("/")
-        for start in range(len(parts)):
-            if "/".join(parts[start:]) in wanted:
-                folders["/".join(parts[:start])] += 1
-    return folders.most_common(1)[0][0] if folders else None
 
 
 def _below(folder: str, name: str) -> str:

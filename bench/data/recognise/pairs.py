@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -24,8 +24,8 @@ _LOOKED_AT = 20
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
-    """Pictures and their masks: patterns and, for each image id, its files."""
+class Pair:
+    """Pictures and their masks, or other files: patterns and, for each image id, its files."""
 
     images: str
     masks: str
@@ -34,6 +34,7 @@ class _Pair:
 
     @property
     def with_masks(self) -> list[str]:
+        """The ids of pictures that have a mask, or another file of their own."""
         return [image_id for image_id, paths in self.files.items() if paths]
 
 
@@ -41,7 +42,7 @@ def find(listing: Listing) -> Sequence[Recognised]:
     """The ways to read the folder's pictures with masks."""
     found: list[Recognised] = []
     for pictures, masks in _splits(listing.pictures):
-        for pair in _pairs(listing, pictures, masks):
+        for pair in find_pairs(listing, pictures, masks):
             found += (way for way in _ways(listing, pair) if _reads(way, pair))
         if found:
             break
@@ -52,7 +53,48 @@ def find(listing: Listing) -> Sequence[Recognised]:
     ]
 
 
-def _reads(way: Recognised, pair: _Pair) -> bool:
+def misses(listing: Listing) -> Iterator[str]:
+    """Why pictures with masks beside them can't be read as such."""
+    yield from _twins(listing.pictures)
+    for pictures, masks in _splits(listing.pictures):
+        for pair in find_pairs(listing, pictures, masks):
+            if pair.with_masks and not _ways(listing, pair):
+                yield _no_content(listing, pair)
+
+
+def _twins(names: Sequence[str]) -> Iterator[str]:
+    """The first two pictures that differ in their endings alone."""
+    seen: dict[PurePosixPath, str] = {}
+    for name in names:
+        stem = PurePosixPath(name).with_suffix("")
+        if stem in seen:
+            yield (
+                f"{seen[stem]} and {name} are two pictures of one name, so that masks can't be "
+                "told apart by it: keep or rename one of them"
+            )
+            return
+        seen[stem] = name
+
+
+def _no_content(listing: Listing, pair: Pair) -> str:
+    """Why the masks of a pair are neither labels nor masks, by the first of them."""
+    path = pair.files[pair.with_masks[0]][0]
+    name = path.relative_to(listing.folder).as_posix()
+    try:
+        kind = look_at(path).kind
+        if not kind.startswith(("JPEG", "MPO")):
+            content_of([path])
+    except BenchError as error:
+        return str(error).replace(str(path), name, 1)
+    if kind.startswith(("JPEG", "MPO")):
+        return (
+            f"{name} is a JPEG that isn't black and white: a JPEG can't hold labels, its values "
+            "are not exact; save label images as PNG"
+        )
+    return f"{name} ({kind}) is neither a label image of few values nor one object's mask"
+
+
+def _reads(way: Recognised, pair: Pair) -> bool:
     """Whether the reader itself finds these very images: a pattern may match other files too."""
     try:
         ids = open_whole(Component("new", "1", way.target, dict(way.args)), Site()).ids()
@@ -72,11 +114,12 @@ def _splits(names: Sequence[str]) -> Iterable[tuple[list[str], list[str]]]:
         by_place[path.parent.as_posix(), path.suffix.lower()].append(name)
     if len(by_place) == 2:
         one, other = by_place.values()
-        yield one, other
-        yield other, one
+        for pictures, others in ((one, other), (other, one)):
+            if pictures != masks:  # what is called masks is no picture of them
+                yield pictures, others
 
 
-def _pairs(listing: Listing, pictures: Sequence[str], masks: Sequence[str]) -> Iterable[_Pair]:
+def find_pairs(listing: Listing, pictures: Sequence[str], masks: Sequence[str]) -> Iterable[Pair]:
     """Each kind of picture folder with each kind of mask folder that belongs to it."""
     for group in _image_groups(pictures):
         ids = image_ids(group)
@@ -107,16 +150,16 @@ def _image_groups(names: Sequence[str]) -> list[list[str]]:
 
 def _pair(
     folder: Path, images: str, masks: str, ids: Mapping[str, str], own: Mapping[str, str]
-) -> _Pair:
+) -> Pair:
     """The files of each image, from what image each path (path → id) belongs to."""
     pictures = {image_id: folder / name for name, image_id in ids.items()}
     files: dict[str, list[Path]] = {image_id: [] for image_id in pictures}
     for name, image_id in own.items():
         files[image_id].append(folder / name)
-    return _Pair(images, masks, pictures, files)
+    return Pair(images, masks, pictures, files)
 
 
-def _ways(listing: Listing, pair: _Pair) -> list[Recognised]:
+def _ways(listing: Listing, pair: Pair) -> list[Recognised]:
     """As one label image per picture, one file per object, both or neither, by the content."""
     paths = [path for image_id in pair.with_masks for path in pair.files[image_id]]
     try:
@@ -132,7 +175,7 @@ def _ways(listing: Listing, pair: _Pair) -> list[Recognised]:
     return ways
 
 
-def _labels(listing: Listing, pair: _Pair, content: Content) -> Recognised:
+def _labels(listing: Listing, pair: Pair, content: Content) -> Recognised:
     what = "colours" if content.colours else "values"
     exif, assumed = _exif(pair)
     if content.background:
@@ -160,10 +203,11 @@ def _labels(listing: Listing, pair: _Pair, content: Content) -> Recognised:
         seen=f"{len(pair.with_masks)} label images with {content.values} {what} or more",
         assumed=tuple(assumed),
         tree=(pair.images, pair.masks),
+        guessed=_names(listing, pair.files),
     )
 
 
-def _masks(listing: Listing, pair: _Pair, content: Content, *, single: bool) -> Recognised:
+def _masks(listing: Listing, pair: Pair, content: Content, *, single: bool) -> Recognised:
     number = sum(map(len, pair.files.values()))
     threshold = content.threshold
     exif, assumed = _exif(pair)
@@ -189,10 +233,16 @@ def _masks(listing: Listing, pair: _Pair, content: Content, *, single: bool) -> 
         seen=f"{len(pair.pictures)} pictures with {number} mask files",
         assumed=tuple(assumed),
         tree=(pair.images, pair.masks),
+        guessed=_names(listing, pair.files),
     )
 
 
-def _exif(pair: _Pair) -> tuple[str, list[str]]:
+def _names(listing: Listing, files: Mapping[str, Sequence[Path]]) -> frozenset[str]:
+    paths = (path for several in files.values() for path in several)
+    return frozenset(path.relative_to(listing.folder).as_posix() for path in paths)
+
+
+def _exif(pair: Pair) -> tuple[str, list[str]]:
     """Whether pictures are to be turned: where the masks have the turned size."""
     turned = 0
     for image_id in pair.with_masks[:_LOOKED_AT]:

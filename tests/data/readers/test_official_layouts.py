@@ -15,7 +15,7 @@ from .official import OFFICIAL
 CONF = Path(__file__).parents[3] / "conf" / "dataset"
 
 RENDERED_OR_INSTALLED = {"shapes", "photos"}
-OWN_DATA = {"coco", "coco_panoptic", "label_image", "labelme", "mask_folder", "yolo"}
+OWN_DATA = {"coco", "coco_panoptic", "label_image", "labelme_folder", "mask_folder", "yolo_folder"}
 
 # Nobody has told the format of its files: who has them tells it in the arguments.
 UNKNOWN = {"ibd": {"folder": "ibd", "images": "images/{id}.jpg", "labels": "labels/{id}.png"}}
