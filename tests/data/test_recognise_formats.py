@@ -137,8 +137,9 @@ def test_what_is_found_in_a_folder(tmp_path: Path) -> None:
     found = recognise(tmp_path / "p").args
     assert found["images"] == str(tmp_path / "p" / "val2017")
     assert found["segments"] == str(tmp_path / "p" / "panoptic_val2017")
-    asked_for = "label_image:panoptic_val2017/{id}.png"
-    assert recognise(tmp_path / "p", asked_for).args["ignore"] == []
+    panoptic(tmp_path / "q")
+    assert recognise(tmp_path / "q").format == "coco_panoptic"
+    assert recognise(tmp_path / "q", "label_image").args["labels"] == "panoptic_val2017/{id}.png"
 
 
 def test_splits_of_yolo_are_two_ways(tmp_path: Path) -> None:
