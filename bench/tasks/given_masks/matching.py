@@ -10,6 +10,12 @@ from bench.scoring.metrics.iou import iou
 from bench.tasks.given_masks.predictions import Given
 from bench.types import BenchError, Mask, Target
 
+MISSED = 0.1
+"""The IoU below which a mask is taken to mean something else than its target."""
+
+FITS = 0.5
+"""The IoU from which a mask is taken to mean a target."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -35,7 +41,11 @@ def by_id(given: Sequence[Given], targets: Sequence[Target]) -> dict[str, Answer
     found: dict[str, Answer] = {}
     for one in given:
         if not one.names:
-            raise BenchError(f"{one.where}: no 'mask_id'; give one, or choose --match best")
+            own = " ('id' is the entry's own number)" if one.own_number else ""
+            raise BenchError(
+                f"{one.where}: no 'mask_id' says which target it answers{own}; write the target's "
+                "id there, or choose --match best"
+            )
         mask_id = next((name for name in one.names if name in known), None)
         if mask_id is None:
             raise BenchError(f"{one.where}: no target {one.names[0]!r} in this image")
@@ -72,6 +82,19 @@ def best(given: Sequence[Given], targets: Sequence[Target]) -> dict[str, Answer]
             index = ious.index(top)
             found[target.mask_id] = Answer(masks[index], given[index].score, given[index].where)
     return found
+
+
+def crossed(
+    ious: Mapping[str, float], answers: Mapping[str, Answer], targets: Sequence[Target]
+) -> int:
+    """How many targets are missed by what answers them, though another's answer fits.
+
+    ``ious`` are the targets' own, by ``mask_id``, 0 where nothing answers. ``MISSED`` and ``FITS``
+    are the bounds: what lies between may be a poor mask, this is a mask in the wrong place.
+    """
+    missed = [target for target in targets if ious[target.mask_id] < MISSED]
+    others = [answer.mask for answer in answers.values()] if missed else []
+    return sum(any(iou(mask, target.mask) >= FITS for mask in others) for target in missed)
 
 
 RULES = {"id": by_id, "index": by_index, "best": best}

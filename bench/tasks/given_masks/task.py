@@ -15,7 +15,14 @@ from bench.protocol import Protocol, chosen
 from bench.scoring.metrics.iou import iou
 from bench.scoring.score import Aim, without
 from bench.tasks.contract import Case, Lent, Scored, Way
-from bench.tasks.given_masks.matching import RULES, Answer, match
+from bench.tasks.given_masks.matching import (
+    FITS,
+    MISSED,
+    RULES,
+    Answer,
+    crossed,
+    match,
+)
 from bench.tasks.given_masks.predictions import Given, Predictions, read_predictions
 from bench.tasks.opening import open_protocol
 from bench.types import (
@@ -128,7 +135,7 @@ class GivenMasks:
         )
 
     def notes(self, config: RunConfig, counted: Mapping[str, int]) -> Sequence[str]:
-        """Oracle matching, targets without a mask, and masks without a target."""
+        """Oracle matching, targets without a mask or with another's, masks without a target."""
         notes = []
         if self.rule == "best":
             notes.append(
@@ -139,6 +146,12 @@ class GivenMasks:
             notes.append(
                 f"{self.model}: {missing} of {counted['targets']} targets have no mask given and "
                 "count as IoU 0."
+            )
+        if found := counted.get("crossed"):
+            notes.append(
+                f"{self.model}: {found} of {counted['targets']} targets are missed by what answers "
+                f"them (IoU below {MISSED}) but fit a mask given for another (IoU of {FITS} or "
+                f"more): does --match {self.rule} mean the right targets?"
             )
         given = counted.get("given", 0)
         if unused := given - counted.get("used", 0):
@@ -188,7 +201,10 @@ class GivenRows:
     def answered(
         self, sample: Sample
     ) -> tuple[list[Target], Mapping[str, Answer], Mapping[str, int], int]:
-        """The targets that count, what answers them, how many don't count, and the masks given."""
+        """The targets that count, what answers them, how many don't count, and the masks given.
+
+        Pixels that count in no score are off in the targets.
+        """
         targets, skipped = self._protocol.sort_out(sample.targets)
         given = [*self._given.get(sample.image_id, ()), *self._found_by_name(sample)]
         # A prediction for a target that doesn't count is no mistake; it may only be chosen for
@@ -207,6 +223,8 @@ class GivenRows:
             "used": len({answer.where for i, answer in answers.items() if i in counting}),
         }
         rows = [self._row(sample, target, answers.get(target.mask_id)) for target in targets]
+        cut = [_cut(target, sample) for target in targets]
+        counted["crossed"] = crossed({row.mask_id: row.iou for row in rows}, answers, cut)
         return Scored(sample.image_id, {PROMPT: rows}, skipped, counted)
 
     def _found_by_name(self, sample: Sample) -> Iterable[Given]:

@@ -380,3 +380,33 @@ def test_an_unreadable_picture_is_left_out_and_said(
     assert score(folder, path) == 3
     assert "1 image failed" in one_line(capsys.readouterr().err)
     assert len(read_runs([given_run(folder)])) == 4
+
+
+def test_the_own_number_of_an_entry_names_no_target(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = [entry(a, id=n) for n, a in enumerate(reversed(truth(folder)), start=1)]
+    for each in entries:
+        del each["mask_id"]
+    assert score(folder, results(folder, entries)) == 2
+    said = one_line(capsys.readouterr().err)
+    assert "entry 4 (image 0): no 'mask_id'" in said
+    assert "'id' is the entry's own number" in said
+    assert "--match best" in said
+    assert score(folder, results(folder, entries), "--match", "best") == 0
+    assert set(read_runs([given_run(folder)])["iou"]) == {1.0}
+
+
+def test_masks_under_each_others_names_are_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    annotations, apart = truth(folder), 0
+    for a, b in zip(annotations[::2], annotations[1::2], strict=True):
+        masks = [coco_mask.decode(each["segmentation"]).astype(bool) for each in (a, b)]
+        apart += 2 * ((masks[0] & masks[1]).sum() < 0.1 * (masks[0] | masks[1]).sum())
+        a["segmentation"], b["segmentation"] = b["segmentation"], a["segmentation"]
+    assert 0 < apart < 6
+    assert score(folder, results(folder, [entry(a) for a in annotations])) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"{apart} of 6 targets are missed by what answers them (IoU below 0.1) but fit" in out
+    assert "does --match id mean the right targets?" in out

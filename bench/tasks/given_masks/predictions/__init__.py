@@ -23,6 +23,7 @@ class Given:
     """One predicted mask, not decoded yet.
 
     ``names`` are what its target may be called, its own first; empty where the file doesn't say.
+    ``own_number`` says that the file numbers the mask itself, which is no name of a target.
     ``place`` is the target's place in its image, from 1, where the file counts so. ``score`` is
     the tool's confidence. ``mask(height, width)`` decodes it for an image of that size and raises
     ``ValueError`` where it doesn't fit. ``where`` is the file and the key in it.
@@ -33,6 +34,7 @@ class Given:
     names: tuple[str, ...] = ()
     place: int | None = None
     score: float | None = None
+    own_number: bool = False
 
 
 Predictions: TypeAlias = Mapping[str, Sequence[Given]]

@@ -1,6 +1,7 @@
-"""COCO results: a JSON list of ``{"image_id", "segmentation", "mask_id" or "id", "score"}``.
+"""COCO results: a JSON list of ``{"image_id", "segmentation", "mask_id", "score"}``.
 
-``segmentation`` is an RLE or polygons; ``mask_id`` names the target, else ``id`` does.
+``segmentation`` is an RLE or polygons; ``mask_id`` names the target. ``id`` is the entry's own
+number, which COCO's tools give anew from 1, and names nothing.
 """
 
 from __future__ import annotations
@@ -36,12 +37,13 @@ def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> 
         image_id = _id(entry, "image_id", where)
         if image_id is None or image_id not in known:
             raise BenchError(f"{where}: no image {image_id!r} in the dataset ('image_id')")
-        mask_id = _id(entry, "mask_id", where) or _id(entry, "id", where)
+        mask_id = _id(entry, "mask_id", where)
         where += f" (image {image_id}{f', mask {mask_id}' if mask_id else ''})"
         given = Given(
             where=where,
             mask=partial(decode_segmentation, entry["segmentation"]),
             names=(mask_id,) if mask_id else (),
+            own_number="id" in entry,
             score=_score(entry.get("score"), where),
         )
         found.setdefault(image_id, []).append(given)
