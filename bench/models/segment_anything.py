@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from bench.models.checkpoints import Published, fetch, find_own
 from bench.models.numerics import Numerics
 from bench.models.sam_embedding import features_bytes
 from bench.models.sam_segmenter import SamSegmenter
-from bench.models.weights import load_strict, read_state
+from bench.models.weights import fitting, load_strict, read_saved
 from bench.types import BenchError, Site
 
 __all__ = ["SamSegmenter", "SegmentAnything"]
+
+log = logging.getLogger(__name__)
 
 
 class SegmentAnything(SamSegmenter):
@@ -27,7 +30,8 @@ class SegmentAnything(SamSegmenter):
     ``arch`` is ``vit_b``, ``vit_l`` or ``vit_h``. ``file``, ``url``, ``size`` (bytes) and
     ``sha256`` are those of the published checkpoint. ``checkpoint`` names a user's own file for
     the same architecture instead: a path, absolute or relative to the working folder or to
-    ``site.checkpoints``; it holds a state dict, bare or under ``model`` or ``state_dict``.
+    ``site.checkpoints``; it holds a state dict, bare or under other keys, its names as they are or
+    as a wrapper made them (``bench.models.weights``).
     ``dtype`` and ``compiled`` are those of ``Numerics``.
 
     Raises ``BenchError`` where the file is missing, is not the published one or does not fit.
@@ -49,31 +53,42 @@ class SegmentAnything(SamSegmenter):
         build = _builder(arch)
         published = Published(file, url, size, sha256)
         path = _find(published, checkpoint, site)
-        state = read_state(path)
+        saved = read_saved(path)
         with torch.random.fork_rng(devices=[]):  # random weights, all replaced: spend no one's seed
             sam = build()
-        others = {name: make for name, make in _architectures().items() if name != arch}
-        load_strict(sam, state, f"{path} as {arch}", others)
+        self._taken_off = load_strict(sam, saved, f"{path} as {arch}", _others(arch))
         numerics = Numerics(dtype, compiled)
         super().__init__(sam, site, checkpoint_sha256=sha256_of(path), numerics=numerics)
         self._weights = "published" if checkpoint is None else "own file"
 
     @property
     def facts(self) -> Mapping[str, str]:
-        """What every Sam tells; ``weights`` are ``published`` or a user's ``own file``."""
-        return {**super().facts, "weights": self._weights}
+        """What every Sam tells; ``weights`` are ``published`` or a user's ``own file``.
+
+        ``weights_read`` says what was taken off of a file that holds more than the bare weights.
+        """
+        read = {"weights_read": self._taken_off} if self._taken_off else {}
+        return {**super().facts, "weights": self._weights, **read}
 
     @classmethod
     def pin(cls, args: Mapping[str, Any], site: Site) -> dict[str, Any]:
         """``arch``, ``sha256`` of the weights' content, and a mode other than the reference.
 
-        Finds the checkpoint, fetches it where ``site.download`` allows, and checks it. A user's
-        own file is recorded with its own hash. Raises ``BenchError``.
+        Finds the checkpoint, fetches it where ``site.download`` allows, and checks it: a user's
+        own file fits the architecture, and is recorded with its own hash. Raises ``BenchError``.
         """
         arch = str(args.get("arch"))
-        _builder(arch)
-        path = _find(Published.of(args), args.get("checkpoint"), site)
-        return {"arch": arch, "sha256": sha256_of(path)} | Numerics.of(args).identity()
+        build = _builder(arch)
+        published, checkpoint = Published.of(args), args.get("checkpoint")
+        path = _find(published, checkpoint, site)
+        sha256 = sha256_of(path)
+        if sha256 != published.sha256:
+            with torch.device("meta"):  # names and shapes alone
+                sam = build()
+            found = fitting(sam, read_saved(path), f"{path} as {arch}", _others(arch))
+            if found.words:
+                log.info("%s: %s", path, found.words)
+        return {"arch": arch, "sha256": sha256} | Numerics.of(args).identity()
 
     @classmethod
     def embedding_bytes(cls, args: Mapping[str, Any]) -> int:
@@ -86,6 +101,10 @@ def _find(published: Published, checkpoint: str | None, site: Site) -> Path:
     if checkpoint is not None:
         return find_own(checkpoint, site.checkpoints)
     return fetch(published, site.checkpoints, allowed=site.download)
+
+
+def _others(arch: str) -> dict[str, Callable[[], Sam]]:
+    return {name: make for name, make in _architectures().items() if name != arch}
 
 
 def _architectures() -> dict[str, Callable[[], Sam]]:

@@ -1,11 +1,19 @@
-"""Weights from a file into a network, strictly: every tensor in its place, or an error."""
+"""Weights from a file into a network, strictly: every tensor in its place, or an error.
+
+People save checkpoints in many ways: under a key beside the optimizer, with the names that a
+wrapper of the network gave them. What is taken off of that is said, and nothing is guessed: it is
+taken off only where exactly the network's own tensors are left.
+"""
 
 from __future__ import annotations
 
+import re
 import struct
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -15,7 +23,38 @@ from torch import Tensor, nn
 from bench.types import BenchError
 
 WRAPPINGS = ("model", "state_dict")
+"""Keys under which the weights are taken first, whatever else lies beside them."""
+
+WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
+"""Parts of names that torch's own wrappers add anywhere: DataParallel, compile, FSDP, and
+checkpointing of activations."""
+
+STRANGERS: Mapping[str, tuple[str, str]] = {
+    "HQ-SAM": (
+        r"mask_decoder\.(hf_token|hf_mlp|compress_vit_feat|embedding_encoder)",
+        "its mask decoder has parts that SAM's has not; wrap its own code as a model",
+    ),
+    "Hugging Face transformers": (
+        r"vision_encoder\.|shared_image_embedding\.",
+        "its names are others; the checkpoint that it was converted from, or one saved with "
+        "segment_anything, has the names that are needed",
+    ),
+    "SAM 2": (
+        r"memory_attention\.|sam_mask_decoder\.|image_encoder\.trunk\.",
+        "it is another network; wrap its own code as a model",
+    ),
+    "MobileSAM": (
+        r"image_encoder\.(layers\.\d+\.blocks|patch_embed\.seq)\.",
+        "its image encoder is TinyViT; wrap its own code as a model",
+    ),
+    "a LoRA adapter": (r".*\blora_|.*\blinear_[ab]_[qkv]\b", "merge it into the weights first"),
+}
+"""What files that don't fit may be: by the beginning of some tensor's name, and what to do."""
+
 SHOWN = 3
+
+DEEPEST = 2
+"""Keys that weights may lie under, one in the other."""
 
 SMALL = 1 << 20
 """Bytes that are no matter however they are packed."""
@@ -25,45 +64,145 @@ LARGEST = 3 << 30
 are copied, which is into a network of their own shapes; beyond this they are refused at once."""
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a ``.safetensors`` file or of one written by ``torch.save``, on the CPU.
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Tensors that lie together in a file, by name.
 
-    A state dict that lies under the key ``model`` or ``state_dict`` is taken out of it. Nothing in
-    the file is executed. Raises ``BenchError`` where the file holds no state dict.
+    ``under`` are the keys that they lie under, "/" between, empty at the top; ``beside`` are
+    entries among them that are no tensors; ``without`` is what was taken off of their names.
     """
-    if path.suffix == ".safetensors":
+
+    tensors: Mapping[str, Tensor]
+    under: str = ""
+    beside: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What was taken off, for people; empty where nothing was.
+
+        >>> Saved({}, "state_dict", without=("model.",)).words
+        "taken from 'state_dict', names without 'model.'"
+        """
+        parts = [f"taken from {self.under!r}"] if self.under else []
+        parts += [f"names without {_quoted(self.without)}"] if self.without else []
+        parts += [f"left out: {_some(self.beside)}"] if self.beside else []
+        return ", ".join(parts)
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint file on the CPU, the likeliest where it holds several sets."""
+    return dict(read_saved(path)[0].tensors)
+
+
+def read_saved(path: Path) -> list[Saved]:
+    """The sets of tensors in a ``.safetensors`` file or one written by ``torch.save``, on the CPU.
+
+    Those under a key of ``WRAPPINGS`` come first. Nothing in the file is executed; tensors of a
+    file in torch's present form are read when they are used. Raises ``BenchError`` where the file
+    holds no tensors, and says what it is where that can be told.
+    """
+    with path.open("rb") as file:
+        head = file.read(512)
+    _refuse_other(path, head)
+    torchs = head.startswith(b"PK") and zipfile.is_zipfile(path)
+    if _is_safetensors(path, head) or (path.suffix == ".safetensors" and not torchs):
         try:
-            return dict(load_file(path, device="cpu"))
+            return [Saved(load_file(path, device="cpu"))]
         except (SafetensorError, ValueError, OSError, KeyError, TypeError) as error:
             raise BenchError(f"{path} is not a safetensors file: {_first_line(error)}") from error
     _refuse_packed(path)
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # broken bytes make the unpickler raise almost anything
-        raise BenchError(
-            # torch's own words advise to load it unsafely: they stay in the traceback
-            f"{path} is no checkpoint that can be read safely: it is damaged or holds more than "
-            f"tensors; expected what torch.save(model.state_dict(), …) writes"
-        ) from error
-    for key in WRAPPINGS:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-            break
+    content = _loaded(path)
     if not isinstance(content, Mapping) or not content:
         raise BenchError(f"{path} holds no state dict but {_kind(content)}")
-    strange = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
-    packed = sum(t.numel() * t.element_size() for t in content.values() if isinstance(t, Tensor))
-    if not strange and packed > max(2 * path.stat().st_size + SMALL, LARGEST):
+    sets = sorted(_sets(content), key=_likeliness)
+    if not sets:
+        inner = next((content[key] for key in WRAPPINGS if key in content), None)
+        if isinstance(inner, Mapping) and not inner:
+            raise BenchError(f"{path} holds no state dict but {_kind(inner)}")
+        names = list(map(str, content))
         raise BenchError(
-            f"{path} holds tensors of {packed} bytes in a file of {path.stat().st_size}: they "
-            "share memory as no checkpoint's do"
+            f"{path} holds no state dict: {len(names)} of its {len(names)} entries are no "
+            f"tensors, {_some(names)}"
         )
-    if strange:
+    for each in sets:
+        packed = sum(t.numel() * t.element_size() for t in each.tensors.values())
+        if packed > max(2 * path.stat().st_size + SMALL, LARGEST):
+            raise BenchError(
+                f"{path} holds tensors of {packed} bytes in a file of {path.stat().st_size}: they "
+                "share memory as no checkpoint's do"
+            )
+    return sets
+
+
+def _loaded(path: Path) -> Any:
+    """What ``torch.save`` wrote, as far as it can be read safely."""
+    try:
+        if path.suffix == ".safetensors":  # by this name torch would read it as one
+            with path.open("rb") as file:
+                return torch.load(file, map_location="cpu", weights_only=True)
+        present = zipfile.is_zipfile(path)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=present)
+    except Exception as error:  # broken bytes make the unpickler raise almost anything
+        # torch's own words advise to load it unsafely: they stay in the traceback
+        found = re.search(r"GLOBAL (\S+) was not", str(error))
+        more = "it is damaged or holds more than tensors"
+        if found is not None:
+            more = f"beside tensors it holds objects of {found[1][:80]}"
         raise BenchError(
-            f"{path} holds no state dict: {len(strange)} of its {len(content)} entries are no "
-            f"tensors, {_some(strange)}"
+            f"{path} is no checkpoint that can be read safely: {more}; "
+            f"expected what torch.save(model.state_dict(), …) writes"
+        ) from error
+
+
+def _sets(content: Mapping[Any, Any], under: tuple[str, ...] = ()) -> Iterator[Saved]:
+    """The mappings in a mapping that hold tensors."""
+    tensors = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+    if tensors:
+        beside = tuple(str(key) for key, value in content.items() if not isinstance(value, Tensor))
+        yield Saved(tensors, "/".join(under), beside)
+    if len(under) < DEEPEST:
+        for key, value in content.items():
+            if isinstance(value, Mapping):
+                yield from _sets(value, (*under, str(key)))
+
+
+def _likeliness(saved: Saved) -> tuple[int, int]:
+    """The sort key of sets: known wrappings, then the most tensors."""
+    known = WRAPPINGS.index(saved.under) if saved.under in WRAPPINGS else len(WRAPPINGS)
+    return known, -len(saved.tensors)
+
+
+def _refuse_other(path: Path, head: bytes) -> None:
+    """Refuses a file that is something else by its first bytes, in words for what it is."""
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not head:
+        raise BenchError(f"{path} is empty, 0 bytes; copy or download it again")
+    if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        raise BenchError(
+            f"{path} is a web page, not a checkpoint: in its place a login, a warning or an error "
+            "was downloaded; open the link in a browser and download the file itself"
         )
-    return {str(key): value for key, value in content.items()}
+    if start.startswith(b"version https://git-lfs"):
+        size = re.search(rb"\nsize (\d+)", head)
+        of = f" of {int(size[1]):,} bytes" if size and len(size[1]) < 20 else ""
+        raise BenchError(
+            f"{path} is a pointer of Git LFS, not the checkpoint{of} that it stands for; "
+            f"`git lfs pull` in its repository fetches that"
+        )
+    kinds = {b"\x1f\x8b": "a gzip archive", b"7z\xbc\xaf": "a 7z archive", b"rar!": "a RAR archive"}
+    kind = next((kind for magic, kind in kinds.items() if start.startswith(magic)), None)
+    if head[257:262] == b"ustar":
+        kind = "a tar archive"
+    if kind:
+        raise BenchError(f"{path} is {kind}, not a checkpoint; unpack it and name the file in it")
+
+
+def _is_safetensors(path: Path, head: bytes) -> bool:
+    """Whether the file begins as safetensors do, whatever it is called: a length, then JSON."""
+    if len(head) < 10 or head[8:10] not in (b'{"', b"{}"):
+        return False
+    return bool(struct.unpack("<Q", head[:8])[0] <= path.stat().st_size - 8)
 
 
 def _refuse_packed(path: Path) -> None:
@@ -82,22 +221,128 @@ def _refuse_packed(path: Path) -> None:
 
 def load_strict(
     network: nn.Module,
-    state: Mapping[str, Tensor],
+    state: Mapping[str, Tensor] | Sequence[Saved],
     origin: str,
     relatives: Mapping[str, Callable[[], nn.Module]] | None = None,
-) -> None:
-    """Fill ``network`` with ``state``, in the network's own dtype.
+) -> str:
+    """Fill ``network`` with ``state``, in the network's own dtype, and give what was taken off.
 
-    ``origin`` names the file and what it was loaded as. ``relatives``, name → builder, are tried
-    on where the state does not fit, so that the error can say what it looks like. Raises
+    ``state`` are tensors by name or the sets of a file (``read_saved``): the set is taken that
+    fits. ``origin`` names the file and what it was loaded as. ``relatives``, name → builder, are
+    tried on where nothing fits, so that the error can say what it looks like. Raises
     ``BenchError`` with counts and names for missing, unexpected and misshapen tensors.
     """
-    faults = misfits(network, state)
-    if faults:
-        alike = [name for name, build in (relatives or {}).items() if _fits(build, state)]
-        hint = f"; it looks like {' or '.join(alike)}" if alike else ""
-        raise BenchError(f"{origin} does not fit: {'; '.join(faults)}{hint}")
-    network.load_state_dict(dict(state), strict=True)
+    found = fitting(network, state, origin, relatives)
+    network.load_state_dict(dict(found.tensors), strict=True)
+    return found.words
+
+
+def fitting(
+    network: nn.Module,
+    state: Mapping[str, Tensor] | Sequence[Saved],
+    origin: str,
+    relatives: Mapping[str, Callable[[], nn.Module]] | None = None,
+) -> Saved:
+    """Of the sets the one that is the network's, under the network's own names.
+
+    The network may be on the device "meta", without values. Raises as ``load_strict`` does, and
+    where several sets fit that lie under no key of ``WRAPPINGS``.
+    """
+    sets = [Saved(state)] if isinstance(state, Mapping) else state
+    tried = [_renamed(network, each) for each in sets]
+    fits = [each for each in tried if not misfits(network, each.tensors)]
+    if fits:
+        if len(fits) > 1 and fits[0].under not in ("", *WRAPPINGS):
+            places = _quoted([each.under for each in fits])
+            raise BenchError(
+                f"{origin}: the weights are there {len(fits)} times, under {places}; save the one "
+                "that is meant alone"
+            )
+        return fits[0]
+    likeliest = tried[0]
+    alike = [name for name, build in (relatives or {}).items() if _fits(build, sets)]
+    hint = f"; it looks like {' or '.join(alike)}" if alike else _stranger(likeliest.tensors)
+    hint = hint or _other_constants(network, likeliest.tensors) or _hidden(network, likeliest)
+    where = f" ({likeliest.words})" if likeliest.words else ""
+    faults = "; ".join(misfits(network, likeliest.tensors))
+    raise BenchError(f"{origin}{where} does not fit: {faults}{hint}")
+
+
+def _renamed(network: nn.Module, saved: Saved) -> Saved:
+    """The set under the names that most of the network's own tensors have.
+
+    Taken off are a beginning that all names share and, all of them, the parts that wrappers add;
+    and constants of the network that it doesn't save itself, where they are equal.
+    """
+    own, tensors = network.state_dict().keys(), saved.tensors
+    if own <= tensors.keys():
+        return _without_constants(network, saved)
+    if _stranger(tensors):
+        return saved
+    tried = [saved]
+    plain = {_plain(name): tensor for name, tensor in tensors.items()}
+    if len(plain) == len(tensors) and plain.keys() != tensors.keys():
+        parts = dict.fromkeys(p for name in tensors for p in name.split(".") if p in WRAPPERS)
+        tried.append(replace(saved, tensors=plain, without=tuple(f"{part}." for part in parts)))
+    for each in tuple(tried):
+        first = next(iter(each.tensors)).split(".")[:-1]
+        for length in range(1, len(first) + 1):
+            prefix = ".".join(first[:length]) + "."
+            if not all(name.startswith(prefix) for name in each.tensors):
+                break
+            short = {name.removeprefix(prefix): t for name, t in each.tensors.items()}
+            tried.append(replace(each, tensors=short, without=(*each.without, prefix)))
+    best = max(tried, key=lambda each: len(own & each.tensors.keys()))
+    return _without_constants(network, best)
+
+
+def _plain(name: str) -> str:
+    return ".".join(part for part in name.split(".") if part not in WRAPPERS)
+
+
+def _without_constants(network: nn.Module, saved: Saved) -> Saved:
+    """The set less buffers that the network holds but doesn't save, where the values are equal."""
+    own = network.state_dict().keys()
+    constants = {name: value for name, value in network.named_buffers() if name not in own}
+    same = [
+        name
+        for name, value in constants.items()
+        if name in saved.tensors and value.device.type != "meta"
+        if torch.equal(saved.tensors[name].to(value.dtype), value.cpu())
+    ]
+    tensors = {name: tensor for name, tensor in saved.tensors.items() if name not in same}
+    return replace(saved, tensors=tensors, beside=(*saved.beside, *same))
+
+
+def _stranger(state: Mapping[str, Tensor]) -> str:
+    """What another project's file it is, and what to do; empty where that isn't known."""
+    for project, (pattern, remedy) in STRANGERS.items():
+        if any(re.match(pattern, _plain(name)) for name in state):
+            return f"; it looks like {project}: {remedy}"
+    return ""
+
+
+def _other_constants(network: nn.Module, state: Mapping[str, Tensor]) -> str:
+    """Says which values of the file are others than those that the network computes with."""
+    own, constants = network.state_dict().keys(), dict(network.named_buffers()).keys()
+    names = [name for name in state if name in constants - own]
+    if not names or state.keys() - set(names) != own:
+        return ""
+    return f"; {_some(names)}: other values than the network's own, with which it was not trained"
+
+
+def _hidden(network: nn.Module, saved: Saved) -> str:
+    """Says where the network's tensors are all there behind a prefix, but among others."""
+    own, state = list(network.state_dict()), saved.tensors
+    for name in state if own else ():
+        prefix = name.removesuffix(own[0])
+        if name != own[0] and name.endswith(own[0]) and all(prefix + o in state for o in own):
+            others = [each for each in state if each.removeprefix(prefix) not in own]
+            return (
+                f"; all that is needed is there behind {prefix!r}, and beside it {len(others)} "
+                f"others, {_some(others)}: save it without these"
+            )
+    return ""
 
 
 def misfits(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
@@ -121,9 +366,10 @@ def misfits(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
     return [f"{len(keys)} {kind}: {_some(keys)}" for kind, keys in kinds.items() if keys]
 
 
-def _fits(build: Callable[[], nn.Module], state: Mapping[str, Tensor]) -> bool:
+def _fits(build: Callable[[], nn.Module], sets: Sequence[Saved]) -> bool:
     with torch.device("meta"):  # shapes without memory or random numbers
-        return not misfits(build(), state)
+        network = build()
+    return any(not misfits(network, _renamed(network, each).tensors) for each in sets)
 
 
 def _shape(tensor: Tensor) -> str:
@@ -133,6 +379,10 @@ def _shape(tensor: Tensor) -> str:
 def _some(names: Sequence[str]) -> str:
     more = "" if len(names) <= SHOWN else ", …"
     return ", ".join(names[:SHOWN]) + more
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return " and ".join(map(repr, names[:SHOWN]))
 
 
 def _kind(content: object) -> str:

@@ -32,15 +32,39 @@ def test_pins_content_and_not_place(site, tmp_path):
     assert SegmentAnything.pin(published(checkpoint=str(elsewhere)), Site()) == expected
 
 
-def test_pins_an_own_file_by_its_own_hash(site, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def names():
+    """ViT-B's tensors: expanded from single numbers, they are small on the disk."""
+    with torch.device("meta"):
+        shapes = {k: v.shape for k, v in sam_model_registry["vit_b"]().state_dict().items()}
+    return {key: torch.zeros(1).expand(shape) for key, shape in shapes.items()}
+
+
+def test_pins_an_own_file_by_its_own_hash(site, tmp_path, monkeypatch, names):
     site.checkpoints.mkdir()
-    expected = {"arch": "vit_b", "sha256": hashlib.sha256(b"mine").hexdigest()}
-    (site.checkpoints / "mine.pth").write_bytes(b"mine")
+    mine, here = site.checkpoints / "mine.pth", tmp_path / "mine.pth"
+    torch.save(names, mine)
     monkeypatch.chdir(tmp_path)
+    expected = {"arch": "vit_b", "sha256": hashlib.sha256(mine.read_bytes()).hexdigest()}
     assert SegmentAnything.pin(published(checkpoint="mine.pth"), site) == expected
-    (tmp_path / "mine.pth").write_bytes(b"here")  # the working folder comes first
+    torch.save({"model": names}, here)  # the working folder comes first
     pinned = SegmentAnything.pin(published(checkpoint="mine.pth"), site)
-    assert pinned["sha256"] == hashlib.sha256(b"here").hexdigest()
+    assert pinned["sha256"] == hashlib.sha256(here.read_bytes()).hexdigest()
+
+
+def test_an_own_file_that_does_not_fit_is_refused_before_a_run(site, tmp_path, names):
+    path = tmp_path / "hq.pth"
+    torch.save(names | {"mask_decoder.hf_token.weight": torch.zeros(1, 256)}, path)
+    with pytest.raises(BenchError, match=r"hq\.pth as vit_b does not fit: 1 unexpected.*HQ-SAM"):
+        SegmentAnything.pin(published(checkpoint=str(path)), site)
+
+
+def test_what_is_taken_off_of_an_own_file_is_said(site, tmp_path, names, caplog):
+    path = tmp_path / "epoch.ckpt"
+    torch.save({"state_dict": {f"model.{k}": v for k, v in names.items()}, "epoch": 3}, path)
+    with caplog.at_level("INFO"):
+        SegmentAnything.pin(published(checkpoint=str(path)), site)
+    assert "epoch.ckpt: taken from 'state_dict', names without 'model.'" in caplog.text
 
 
 def test_missing_own_file_names_the_places(site, tmp_path, monkeypatch):
@@ -112,6 +136,7 @@ def test_loads_vit_b(site, tmp_path):
     loaded = model._sam.state_dict()
     assert all(torch.equal(loaded[key], value) for key, value in sam.state_dict().items())
     assert model.facts["parameters"] == "93735472"
+    assert model.facts["weights_read"] == "taken from 'model'"
     assert model.facts["checkpoint_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     # The decoder answers in its own shape; the encoder would take seconds and has its own tests.
     from bench.models.sam_embedding import SamEmbedding

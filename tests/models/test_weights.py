@@ -1,3 +1,4 @@
+import argparse
 import os
 import pickle
 
@@ -6,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from bench.models.weights import load_strict, misfits, read_state
+from bench.models.weights import load_strict, misfits, read_saved, read_state
 from bench.types import BenchError
 
 
@@ -135,3 +136,114 @@ def test_refuses_integers(state):
     state["0.bias"] = torch.zeros(3, dtype=torch.int64)
     with pytest.raises(BenchError, match=r"not of a floating type: 0\.bias \(torch\.int64\)"):
         load_strict(network(), state, "w")
+
+
+def behind(prefix, state):
+    return {f"{prefix}{name}": tensor for name, tensor in state.items()}
+
+
+def inside(state):
+    """Names as they are where a wrapper holds one layer of the network."""
+    return {name.replace("1.", "1._orig_mod.", 1): tensor for name, tensor in state.items()}
+
+
+NO_SAVED = {"adam": {0: {"step": torch.zeros(()), "exp_avg": torch.zeros(3, 2)}}}
+
+AS_SAVED = {
+    "DataParallel": (lambda s: behind("module.", s), "names without 'module.'"),
+    "torch.compile": (lambda s: behind("_orig_mod.", s), "names without '_orig_mod.'"),
+    "both": (lambda s: behind("module._orig_mod.", s),
+             "names without 'module.' and '_orig_mod.'"),
+    "a compiled layer": (inside, "names without '_orig_mod.'"),
+    "Lightning": (lambda s: {"epoch": 1, "state_dict": behind("model.", s)},
+                  "taken from 'state_dict', names without 'model.'"),
+    "an attribute in an attribute": (lambda s: behind("net.sam.", s), "names without 'net.sam.'"),
+    "wrapped": (lambda s: {"epoch": 3, "net": s, "optimizer": NO_SAVED}, "taken from 'net'"),
+    "wrapped twice": (lambda s: {"state": {"net": s}}, "taken from 'state/net'"),
+    "beside a larger one": (lambda s: {"teacher": network(9).state_dict() | {"x": s["0.bias"]},
+                                       "student": s}, "taken from 'student'"),
+    "with its average": (lambda s: {"ema": s, "model": s}, "taken from 'model'"),
+    "with more": (lambda s: {**s, "epoch": 3}, "left out: epoch"),
+    "bare": (lambda s: s, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", AS_SAVED)
+def test_what_wrappers_add_is_taken_off_and_said(tmp_path, state, how):
+    save, words = AS_SAVED[how]
+    torch.save(save(state), tmp_path / "w.pth")
+    fresh = network()
+    assert load_strict(fresh, read_saved(tmp_path / "w.pth"), "w") == words
+    assert all(torch.equal(value, state[key]) for key, value in fresh.state_dict().items())
+
+
+def test_a_wrapping_of_one_layer_too_many_is_no_guess(tmp_path, state):
+    torch.save({"a": state, "b": state}, tmp_path / "w.pth")
+    with pytest.raises(BenchError, match="the weights are there 2 times, under 'a' and 'b'"):
+        load_strict(network(), read_saved(tmp_path / "w.pth"), "w")
+
+
+def test_names_behind_a_prefix_among_others_are_said_and_not_taken(state):
+    mixed = behind("model.", state) | {"loss.weight": torch.zeros(2)}
+    with pytest.raises(BenchError, match=r"there behind 'model\.', and beside it 1 others, loss\."):
+        load_strict(network(), mixed, "w")
+
+
+@pytest.mark.parametrize(("value", "fits"), [(2.0, True), (3.0, False)])
+def test_a_constant_of_the_network_is_left_out_where_it_is_equal(state, value, fits):
+    fresh = network()
+    fresh.register_buffer("pixel_mean", torch.full((3,), 2.0), persistent=False)
+    more = state | {"pixel_mean": torch.full((3,), value)}
+    if fits:
+        assert load_strict(fresh, more, "w") == "left out: pixel_mean"
+    else:
+        with pytest.raises(BenchError, match="pixel_mean: other values than the network's own"):
+            load_strict(fresh, more, "w")
+
+
+@pytest.mark.parametrize(
+    ("name", "project"),
+    [
+        ("mask_decoder.hf_mlp.layers.0.weight", "HQ-SAM"),
+        ("vision_encoder.layers.0.attn.qkv.bias", "Hugging Face transformers"),
+        ("shared_image_embedding.positional_embedding", "Hugging Face transformers"),
+        ("module.memory_attention.norm.weight", "SAM 2"),
+        ("image_encoder.layers.1.blocks.0.attn.qkv.weight", "MobileSAM"),
+        ("image_encoder.blocks.0.attn.qkv.lora_A.weight", "a LoRA adapter"),
+    ],
+)
+def test_files_of_other_projects_are_named(state, name, project):
+    with pytest.raises(BenchError, match=f"it looks like {project}: "):
+        load_strict(network(), state | {name: torch.zeros(1)}, "w")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"<!DOCTYPE html><html>Virus scan warning</html>", "is a web page"),
+        (b"\n <html>", "is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 375042383\n",
+         "pointer of Git LFS, not the checkpoint of 375,042,383 bytes.*git lfs pull"),
+        (b"", "is empty"),
+        (b"\x1f\x8b\x08\x00", "is a gzip archive.*unpack it"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_something_else_is_named(tmp_path, suffix, content, words):
+    path = tmp_path / f"w{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(BenchError, match=words):
+        read_saved(path)
+
+
+def test_a_file_is_read_by_what_is_in_it_and_not_by_its_name(tmp_path, state):
+    save_file(state, tmp_path / "w.pth")
+    torch.save(state, tmp_path / "w.safetensors")
+    for name in ("w.pth", "w.safetensors"):
+        assert read_state(tmp_path / name).keys() == state.keys()
+
+
+def test_objects_beside_tensors_are_named(tmp_path, state):
+    torch.save({"model": state, "args": argparse.Namespace(lr=1)}, tmp_path / "w.pth")
+    with pytest.raises(BenchError, match=r"safely: beside tensors it holds objects of argparse\.N"):
+        read_saved(tmp_path / "w.pth")
