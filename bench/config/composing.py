@@ -101,7 +101,9 @@ def quoted(value: object) -> str:
     >>> print(quoted("it's"))
     'it\'s'
     """
-    escaped = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    # A backslash stands for itself but before a quote, the closing one among them.
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", str(value))
+    escaped = re.sub(r"(\\+)\Z", r"\1\1", escaped)
     return f"'{escaped}'"
 
 

@@ -19,6 +19,7 @@ from bench.config.composing import (
     conf_dir,
     group_names,
     load_configs,
+    quoted,
 )
 from bench.config.run_key import run_key
 from bench.data import readers
@@ -366,3 +367,11 @@ def test_a_module_that_cannot_be_imported_is_one_line(
         with pytest.raises(BenchError, match=says) as caught:
             load()
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["C:\\data\\x", "C:\\data\\", "it's", "\\'", "\\\\", "a\\\\'b\\", "a, b=[c] (d) #e", ""]
+)
+def test_a_quoted_text_comes_through_as_it_is(text: str) -> None:
+    (config,) = load_configs([f"model.name={quoted('x' + text)}"])
+    assert config.model.name == "x" + text

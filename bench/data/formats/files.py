@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import re
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -64,17 +64,18 @@ def need_package(name: str, what: str) -> ModuleType:
         ) from error
 
 
-def check_inside(name: str, where: str) -> None:
+def check_inside(name: str, where: str, remedy: Callable[[], str] = str) -> None:
     """Raises ``BenchError`` for a file name from a file that leads out of its folder.
 
     Absolute names, ``..``, drives and NUL are refused whether or not there is such a file, so that
-    annotations can't show what lies elsewhere. Links inside a folder are its owner's, and followed.
+    annotations can't show what lies elsewhere; ``remedy`` gives the
+    error's end. Links inside a folder are its owner's, and followed.
     """
     parts = name.replace("\\", "/").split("/")
     drive = re.match(r"[A-Za-z]:", name)
     if drive or name.startswith(("/", "\\")) or ".." in parts or "\0" in name:
         raise BenchError(
-            f"{where} {name[:80]!r} leads out of its folder; expected a name inside it"
+            f"{where} {name[:80]!r} leads out of its folder; expected a name inside it{remedy()}"
         )
 
 
@@ -104,16 +105,19 @@ def hash_files(content: str, folder: Path, names: Iterable[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def require_some(folder: Path, names: Sequence[str], source: str) -> None:
+def require_some(
+    folder: Path, names: Sequence[str], source: str, remedy: Callable[[], str] = str
+) -> None:
     """Raises ``BenchError`` where none of the first pictures that ``source`` names is there.
 
-    One missing picture is that image's error, none at all means a wrong folder.
+    One missing picture is that image's error, none at all means a wrong folder. ``remedy`` gives
+    the error's end where one is known.
     """
     tried = names[:_TRIED]
     if not any((folder / name).is_file() for name in tried):
         raise BenchError(
             f"{folder}: none of the first {len(tried)} pictures of {source} is here, "
-            f"{Path(tried[0]).name!r} for one; is this the right folder of images?"
+            f"{tried[0]!r} for one{remedy() or '; is this the right folder of images?'}"
         )
 
 

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -37,6 +38,7 @@ from bench.data.formats.segmentation import (
     count_small_polygons,
     decode_segmentation,
 )
+from bench.data.formats.spellings import how_to_strip, settle_names
 from bench.data.oddities import Oddity, Tally
 from bench.types import BenchError, ImageArray, Sample, Site, Target
 
@@ -67,6 +69,9 @@ class Coco:
     without those that are null.
 
     The JSON is looked through once, when opened; pictures and masks are decoded in ``read``.
+    A picture that isn't there under its name is looked for under another spelling of it
+    (``bench.data.formats.spellings``).
+
     Raises ``BenchError`` where a file, folder or key is missing, an id is missing, of a wrong type
     or there twice, an annotation refers to an unknown image or category, or none of the first
     pictures lies in the folder.
@@ -97,12 +102,14 @@ class Coco:
         for file in self._files:
             prefix = f"{file.path.stem}/" if len(files) > 1 else ""
             for own_id, entry in file.images.items():
-                name = _file_name(file, entry, file_key).removeprefix(strip)
+                said = _file_name(file, entry, file_key)
+                name = said.removeprefix(strip)
                 name = name if last is None else name[-last:]
-                check_inside(name, f"{file.path}: image {own_id}: {file_key!r}")
-                self._images[prefix + own_id] = _Image(file, own_id, prefix, name)
+                where = f"{file.path}: image {own_id}: {file_key!r}"
+                check_inside(name, where, partial(how_to_strip, self._folder, said))
+                self._images[prefix + own_id] = _Image(file, own_id, prefix, name, said)
         self._ids = sorted(self._images, key=id_order)
-        require_some(self._folder, [self._images[i].name for i in self._ids], files[0].name)
+        self._settle(files[0].name)
 
     def ids(self) -> Sequence[str]:
         """The images' ids as text: numbers first and by value, then others by their characters."""
@@ -135,6 +142,8 @@ class Coco:
         for image_id, image in self._images.items():
             if not (self._folder / image.name).is_file():
                 tally.add("picture is missing", image.name, breaks=True)
+            if image.name in self._respelled:
+                tally.add("picture under another spelling, taken", self._respelled[image.name])
             annotations = image.annotations()
             if not annotations:
                 tally.add("image without annotations", image_id)
@@ -161,6 +170,16 @@ class Coco:
     def mask_count(self, image_id: str) -> int:
         """How many annotations of the image are no crowd."""
         return sum(not a.get("iscrowd", 0) for a in self._image(image_id).annotations())
+
+    def _settle(self, source: str) -> None:
+        """Has each image name its picture as it lies on the disk."""
+        names = [self._images[i].name for i in self._ids]
+        found = settle_names(self._folder, names, source)
+        remedy = partial(how_to_strip, self._folder, self._images[self._ids[0]].said)
+        require_some(self._folder, found, source, remedy)
+        self._respelled = {b: a for a, b in zip(names, found, strict=True) if a != b}
+        for image_id, name in zip(self._ids, found, strict=True):
+            self._images[image_id] = replace(self._images[image_id], name=name)
 
     def _image(self, image_id: str) -> _Image:
         if image_id not in self._images:
@@ -210,12 +229,16 @@ class Coco:
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """Where an image is listed, under which id, what begins its masks' ids, and its picture."""
+    """Where an image is listed, under which id, what begins its masks' ids, and its picture.
+
+    ``said`` is the name of the picture as the file has it.
+    """
 
     file: CocoFile
     own_id: str
     prefix: str
     name: str
+    said: str
 
     def annotations(self) -> Sequence[Entry]:
         """The image's annotations, parsed anew."""

@@ -20,7 +20,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from bench.data.formats.files import (
 )
 from bench.data.formats.pictures import Exif, read_picture
 from bench.data.formats.segmentation import decode_segmentation
+from bench.data.formats.spellings import settle_names
 from bench.data.oddities import Oddity, Tally
 from bench.types import BenchError, Sample, Site, Target
 
@@ -77,10 +78,15 @@ class Via:
         self._folders = [locate_folder(folder, site) for folder in folders]
         for file, folder in zip(self._files, self._folders, strict=True):
             prefix = f"{folder.name}/" if len(files) > 1 else ""
-            found = {prefix + image.name: image for image in _images(file, folder)}
+            listed = list(_images(file, folder))
+            names = settle_names(folder, [image.name for image in listed], file.name)
+            found = {
+                prefix + image.name: replace(image, picture=name)
+                for image, name in zip(listed, names, strict=True)
+            }
             if both := found.keys() & self._images.keys():
                 raise BenchError(f"{file}: the picture {min(both)!r} is in another file too")
-            require_some(folder, [image.name for image in found.values()], file.name)
+            require_some(folder, names, file.name)
             self._images |= found
         self._ids = sorted(self._images, key=id_order)
         self._content = hashlib.sha256(b"".join(file.read_bytes() for file in self._files))
@@ -98,7 +104,7 @@ class Via:
         if image_id not in self._images:
             raise BenchError(f"{self._files[0]}: there is no image with the id {image_id!r}")
         found = self._images[image_id]
-        image = read_picture(found.folder / found.name, exif=self.exif, pixel_limit=self._most)
+        image = read_picture(found.folder / found.picture, exif=self.exif, pixel_limit=self._most)
         height, width = image.shape[:2]
         targets = []
         for key, region in found.regions:
@@ -116,7 +122,7 @@ class Via:
         """A hash of the JSONs' content and of the pictures' names and sizes in bytes."""
         digest = self._content.hexdigest()
         chosen = [self._images[i] for i in (self._ids if image_ids is None else image_ids)]
-        names = [[image.name for image in chosen if image.folder == f] for f in self._folders]
+        names = [[image.picture for image in chosen if image.folder == f] for f in self._folders]
         hashes = [hash_files(digest, f, n) for f, n in zip(self._folders, names, strict=True)]
         return hashlib.sha256("\n".join(hashes).encode()).hexdigest()[:16]
 
@@ -127,7 +133,7 @@ class Via:
     def path(self, image_id: str) -> Path:
         """Where the image's picture should lie."""
         image = self._images[image_id]
-        return image.folder / image.name
+        return image.folder / image.picture
 
     def mask_count(self, image_id: str) -> int:
         """How many regions the image has."""
@@ -137,7 +143,7 @@ class Via:
         """Missing and unlisted pictures, images without regions, outlines that enclose nothing."""
         tally = Tally()
         for image_id, image in self._images.items():
-            if not (image.folder / image.name).is_file():
+            if not (image.folder / image.picture).is_file():
                 tally.add("picture is missing", image_id, breaks=True)
             if not image.regions:
                 tally.add("image without annotations", image_id)
@@ -146,7 +152,7 @@ class Via:
                     kind = "outline of fewer than 3 points, an empty mask"
                     tally.add(kind, f"{image_id}/{key}")
         for folder in self._folders:
-            names = {image.name for image in self._images.values() if image.folder == folder}
+            names = {image.picture for image in self._images.values() if image.folder == folder}
             for name in unlisted_files(folder, names):
                 tally.add("picture that no annotation file lists, left out", name)
         return tally.oddities()
@@ -154,12 +160,13 @@ class Via:
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """A picture's name and folder, and its regions by key."""
+    """A picture's name and folder, its regions by key, and its file in the folder."""
 
     file: Path
     folder: Path
     name: str
     regions: Sequence[tuple[str, Mapping[str, Any]]]
+    picture: str
 
 
 def _images(file: Path, folder: Path) -> Iterator[_Image]:
@@ -189,7 +196,7 @@ def _images(file: Path, folder: Path) -> Iterator[_Image]:
                 _outline(region)
             except ValueError as error:
                 raise BenchError(f"{file}: {name}, region {number}: {error}") from None
-        yield _Image(file, folder, name, regions)
+        yield _Image(file, folder, name, regions, name)
 
 
 def _outline(region: Mapping[str, Any]) -> list[float]:

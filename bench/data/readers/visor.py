@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from bench.data.formats.files import check_inside, hash_files, id_order, locate_
 from bench.data.formats.json_lists import read_object
 from bench.data.formats.outlines import draw_outlines, points_of
 from bench.data.formats.pictures import read_picture
+from bench.data.formats.spellings import settle_names
 from bench.data.oddities import Oddity, Tally
 from bench.files.documents import decode_json, value_at
 from bench.types import BenchError, Sample, Site, Target
@@ -72,7 +73,10 @@ class Visor:
         self._ids = sorted(self._frames, key=id_order)
         if not self._ids:
             raise BenchError(f"{folder}: its JSON files list no frame")
-        require_some(self._folder, [self._frames[i].path for i in self._ids], folder.name)
+        names = settle_names(self._folder, [self._frames[i].path for i in self._ids], folder.name)
+        require_some(self._folder, names, folder.name)
+        for image_id, name in zip(self._ids, names, strict=True):
+            self._frames[image_id] = replace(self._frames[image_id], path=name)
 
     def ids(self) -> Sequence[str]:
         """The frames' names, such as ``P01_107_frame_0000000049``."""

@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.data.formats.coco_file import CocoFile, Entry, Keys, area_of, attributes_of, box_of
@@ -28,6 +28,7 @@ from bench.data.formats.files import (
 )
 from bench.data.formats.pictures import read_picture
 from bench.data.formats.segmentation import decode_segmentation
+from bench.data.formats.spellings import settle_names
 from bench.data.oddities import Oddity, Tally
 from bench.types import BenchError, Sample, Site, Target
 
@@ -65,7 +66,10 @@ class YoutubeVis:
         self._ids = sorted(self._frames, key=id_order)
         if not self._ids:
             raise BenchError(f"{path}: its videos have no frame")
-        require_some(self._folder, [self._frames[i].name for i in self._ids], path.name)
+        names = settle_names(self._folder, [self._frames[i].name for i in self._ids], path.name)
+        require_some(self._folder, names, path.name)
+        for image_id, name in zip(self._ids, names, strict=True):
+            self._frames[image_id] = replace(self._frames[image_id], name=name)
 
     def ids(self) -> Sequence[str]:
         """The frames' paths without their ending, sorted."""

@@ -20,6 +20,7 @@ from typing import Any
 from bench.config.component import Component
 from bench.data.doubts import first_doubts
 from bench.data.formats.patterns import PICTURES
+from bench.data.formats.spellings import normal_form
 from bench.data.opening import open_whole
 from bench.types import BenchError, Site
 
@@ -97,15 +98,17 @@ def recognise(folder: Path, wanted: str | None = None) -> Recognised:
 def folders_of(names: Iterable[str], pictures: Sequence[str]) -> list[str]:
     """The folders that file names may start from, that of most pictures first; "" is the top.
 
+    Names are held against each other in their normal form, whatever their spelling.
+
     >>> folders_of(["a.png", "b.png"], ["x/a.png", "y/a.png", "y/b.png"])
     ['y', 'x']
     """
-    wanted = set(names)
+    wanted = set(map(normal_form, names))
     folders: Counter[str] = Counter()
     for name in pictures:
         parts = name.split("/")
         for start in range(len(parts)):
-            if "/".join(parts[start:]) in wanted:
+            if normal_form("/".join(parts[start:])) in wanted:
                 folders["/".join(parts[:start])] += 1
     return [folder for folder, _ in folders.most_common()]
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
 from bench.data.formats.pictures import look_at
 from bench.data.formats.segmentation import count_far_polygons
+from bench.data.formats.spellings import normal_form
 from bench.data.recognise import Listing, Recognised, folders_of
 from bench.files.documents import parse_json
 from bench.types import BenchError
@@ -17,19 +21,25 @@ _LOOKED_AT = 50
 
 def find(listing: Listing) -> Sequence[Recognised]:
     """A way for each COCO file with masks, in the folder where most of its pictures are."""
-    names = set(listing.pictures)
+    names = set(map(normal_form, listing.pictures))
     found = []
     for file in (name for name in listing.files if name.lower().endswith(".json")):
         content = _coco(listing.folder / file)
         if content is None:
             continue
         pictures = [str(image.get("file_name")) for image in content["images"]]
-        folders = folders_of(pictures, listing.pictures)
+        strip, folders = "", folders_of(pictures, listing.pictures)
+        if not folders:
+            common = commonprefix(pictures)  # noqa: RUF071 - of characters: "\\" and "=" part too
+            strip = re.split(r"[^/\\=]*$", common, maxsplit=1)[0]
+            pictures = [picture.removeprefix(strip) for picture in pictures]
+            folders = folders_of(pictures, listing.pictures)
         if not folders:
             continue
         folder = folders[0]
-        there = sum(_below(folder, picture) in names for picture in pictures)
-        found.append(_way(listing, file, folder, content, there))
+        there = sum(normal_form(_below(folder, picture)) in names for picture in pictures)
+        way = _way(listing, file, folder, content, there)
+        found.append(replace(way, args={**way.args, "strip": strip}) if strip else way)
     return found
 
 
