@@ -108,6 +108,22 @@ class Protocol:
         return counted, skipped
 
 
+def why_left_out(skipped: Mapping[str, int]) -> str:
+    """Why targets don't count, from their numbers by reason, and which argument counts them.
+
+    >>> why_left_out({"crowd": 2, "empty": 1, "min_area": 0})
+    '2 crowds (protocol.args.crowd=include counts them), 1 without a pixel'
+    """
+    reasons = {
+        "crowd": "crowds (protocol.args.crowd=include counts them)",
+        "empty": "without a pixel",
+        "min_area": "smaller than min_area (protocol.args.min_area=0 counts them)",
+    }
+    return ", ".join(
+        f"{count} {reasons.get(reason, reason)}" for reason, count in skipped.items() if count
+    )
+
+
 def all_choices(args: Mapping[str, Any]) -> dict[str, Any]:
     """A protocol's arguments, and of every choice that they don't name the default.
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from bench.analysis.selection import KEY, measures_of, select
+from bench.analysis.selection import KEY, measures_of, none_scored, select
 from bench.analysis.stats import averages
 from bench.scoring.metrics import Metric, chosen, metric
 from bench.scoring.metrics.iou import iou
@@ -39,10 +39,10 @@ def rescore(
     """
     wanted = chosen_metrics([store], metrics, allow_modules)
     if "mask_rle" not in store.columns():
-        raise BenchError(f"{store.folder}: no mask is scored in this run")
+        raise BenchError(none_scored(store, store.header()))
     rows = read_runs([store], ["height", "width", "iou", "mask_rle"])
     if rows.empty:
-        raise BenchError(f"{store.folder}: no mask is scored in this run")
+        raise BenchError(none_scored(store, store.header()))
     if without := int(rows["mask_rle"].isna().sum()):
         raise BenchError(
             f"{store.folder}: {without} of {len(rows)} rows hold no mask "

@@ -19,7 +19,7 @@ from bench.analysis.every_row import EveryRow
 from bench.analysis.notes import part as part
 from bench.analysis.titles import titles_of
 from bench.config.labels import distinct
-from bench.protocol import AVERAGE
+from bench.protocol import AVERAGE, why_left_out
 from bench.scoring.metrics import boundary_iou
 from bench.store.added_metrics import added_measure, added_names
 from bench.store.row_table import KEY as _KEY
@@ -159,7 +159,7 @@ def measures_of(store: RunStore, header: Mapping[str, Any]) -> Measured:
     """What a run measured, by its header; runs of earlier releases measured IoUs."""
     columns = store.columns()
     if not columns:
-        raise BenchError(f"{store.folder}: no mask is scored in this run")
+        raise BenchError(none_scored(store, header))
     of_masks = "mask_rle" in columns or "measures" not in header
     said = header.get("measures") or [IOU.plain()]
     plain = header.get("metrics", {"boundary_iou": BOUNDARY.plain()})
@@ -266,13 +266,19 @@ def _labels(headers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[int, str
     }
 
 
+def none_scored(store: RunStore, header: Mapping[str, Any]) -> str:
+    """What to say of a run without rows: which masks were left out, as far as it knows."""
+    why = why_left_out(header.get("skipped") or {})
+    return f"{store.folder}: no mask is scored in this run{f'; left out: {why}' if why else ''}"
+
+
 def _reported(store: RunStore, labels: Mapping[int, str], found: Measured) -> pa.Table:
     """The rows of one run at its reported steps, each under the label of its step."""
     measured = [found.leads.name, *(measure.name for measure in found.further)]
     wanted = [*_CORE, *measured, *(_OF_MASKS if found.of_masks else [])]
     rows = _plain(read_rows(store, wanted), found.of_masks)
     if not len(rows):
-        raise BenchError(f"{store.folder}: no mask is scored in this run")
+        raise BenchError(none_scored(store, store.header()))
     rows = rows.add_column(0, "run", _everywhere(store.folder.name, rows))
     taken, same_mask = rows["step"].to_numpy(), same_as_next(rows, ["image_id", "mask_id"])
     number = np.concatenate([[0], np.cumsum(~same_mask)[:-1]])

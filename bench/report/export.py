@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analysis.selection import none_scored
 from bench.store.runs import RunStore, read_runs, write_aside
 from bench.types import BenchError
 
@@ -96,10 +97,10 @@ def export_coco(store: RunStore, path: Path, step: int | None = None) -> int:
 
 def _rows(store: RunStore, columns: Sequence[str]) -> pd.DataFrame:
     if "mask_rle" not in store.columns():
-        raise BenchError(f"{store.folder}: no mask is scored in this run")
+        raise BenchError(none_scored(store, store.header()))
     rows: pd.DataFrame = read_runs([store], columns)
     if rows.empty:
-        raise BenchError(f"{store.folder}: no mask is scored in this run")
+        raise BenchError(none_scored(store, store.header()))
     return rows
 
 

@@ -16,6 +16,7 @@ from bench.models.loading import model_class
 from bench.protocol import Protocol
 from bench.scoring.score import Aim, Score, score
 from bench.tasks.contract import Case, Lent, Scored
+from bench.tasks.counting import check_counts
 from bench.tasks.opening import open_protocol, open_strategies
 from bench.types import (
     IOU,
@@ -75,7 +76,9 @@ class PromptedMasks:
         )
 
     def check(self, config: RunConfig, reader: Reader) -> None:
-        """Nothing more is asked of the data."""
+        """Some mask must count, of the images up to the limit."""
+        ids = reader.ids()[: config.runtime.limit]
+        check_counts(config.dataset.name, open_protocol(config), reader, ids)
 
     def scorer(self, config: RunConfig, reader: Reader, lent: Lent) -> Rounds:
         """The rounds of prompts and masks."""

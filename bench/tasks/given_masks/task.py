@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,6 +16,7 @@ from bench.protocol import Protocol, chosen
 from bench.scoring.metrics.iou import iou
 from bench.scoring.score import Aim, without
 from bench.tasks.contract import Case, Lent, Scored, Way
+from bench.tasks.counting import none_counts
 from bench.tasks.given_masks.matching import (
     FITS,
     MISSED,
@@ -109,18 +111,21 @@ class GivenMasks:
     def check(self, config: RunConfig, reader: Reader) -> None:
         """Matches all predictions once, so that one that doesn't fit is said before rows are."""
         scorer = self.scorer(config, reader, Lent(None))
-        counting, lost = 0, ""
+        counting, lost, skipped = 0, "", Counter[str]()
         for image_id in reader.ids():
             try:
                 sample = reader.read(image_id)
             except (BenchError, ValueError, OSError) as error:
                 lost = lost or f"; {image_id}: {error}"
                 continue
-            counting += len(scorer.answered(sample)[0])
+            targets, _, left_out, _ = scorer.answered(sample)
+            counting += len(targets)
+            skipped.update(left_out)
         if scorer.homeless and not lost:
             raise BenchError(f"{next(iter(scorer.homeless.values())).where}: no such target")
         if not counting:
-            raise BenchError(f"{config.dataset.name}: no target to score{lost}")
+            said = none_counts(config.dataset.name, skipped, len(reader.ids()), reader)
+            raise BenchError(said + lost)
 
     def scorer(self, config: RunConfig, reader: Reader, lent: Lent) -> GivenRows:
         """Rows of the targets and what answers them."""
