@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from os.path import isfile
 from pathlib import Path
 from unicodedata import normalize
@@ -48,12 +48,9 @@ def settle_names(folder: Path, names: Sequence[str], source: str) -> list[str]:
             settled[place] = found
             taken.add(found)
     if others := [(a, b) for a, b in zip(names, settled, strict=True) if a != b]:
-        said, found = others[0]
-        same = normalize("NFC", said) == normalize("NFC", found)
-        shown = ascii if same else repr  # two forms of "ü" look the same
         log.info(
             "%s: %d of its %d pictures are there under another spelling, %s as %s for one",
-            *(source, len(others), len(names), shown(said), shown(found)),
+            *(source, len(others), len(names), *_shown(*others[0])),
         )
     return settled
 
@@ -74,6 +71,47 @@ def _find(folder: Path, name: str, listed: dict[Path, dict[str, list[str]]]) -> 
         parts.append(found[0])
         here = here / found[0]
     return "/".join(parts) if parts and here.is_file() else None
+
+
+class Known:
+    """Names that others may spell in their own way.
+
+    >>> known = Known(["Gr\u00fcn", "a", "A"])
+    >>> known.meant("gru\u0308n") == "Gr\u00fcn", known.meant("a"), known.meant("b")
+    (True, 'a', None)
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = set(names)
+        self._by_form: dict[str, list[str]] = {}
+        for name in self._names:
+            self._by_form.setdefault(normal_form(name), []).append(name)
+        self._others: dict[str, str] = {}
+
+    def meant(self, name: str) -> str | None:
+        """The name itself, else the only one of its normal form; none without one."""
+        if name in self._names:
+            return name
+        found = self._by_form.get(normal_form(name), [])
+        if len(found) != 1:
+            return None
+        self._others[name] = found[0]
+        return found[0]
+
+    def say(self, source: object) -> None:
+        """Logs how many names were meant under another spelling, with their ``source``."""
+        if self._others:
+            said, found = next(iter(self._others.items()))
+            log.info(
+                "%s: %d names are known under another spelling, %s as %s for one",
+                *(source, len(self._others), *_shown(said, found)),
+            )
+
+
+def _shown(said: str, found: str) -> tuple[str, str]:
+    """Both spellings, as escapes where they look the same."""
+    same = normalize("NFC", said) == normalize("NFC", found)
+    return (ascii(said), ascii(found)) if same else (repr(said), repr(found))
 
 
 def nearest(folder: Path, name: str) -> tuple[str, str] | None:

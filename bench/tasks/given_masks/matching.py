@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.data.formats.spellings import Known
 from bench.protocol import chosen
 from bench.scoring.metrics.iou import iou
 from bench.tasks.given_masks.predictions import Given
@@ -38,7 +39,7 @@ def match(rule: str, given: Sequence[Given], targets: Sequence[Target]) -> dict[
 def by_id(given: Sequence[Given], targets: Sequence[Target]) -> dict[str, Answer]:
     """The prediction that bears the target's ``mask_id``."""
     known = {target.mask_id: target for target in targets}
-    found: dict[str, Answer] = {}
+    spelled, found = Known(known), dict[str, Answer]()
     for one in given:
         if not one.names:
             own = " ('id' is the entry's own number)" if one.own_number else ""
@@ -46,7 +47,7 @@ def by_id(given: Sequence[Given], targets: Sequence[Target]) -> dict[str, Answer
                 f"{one.where}: no 'mask_id' says which target it answers{own}; write the target's "
                 "id there, or choose --match best"
             )
-        mask_id = next((name for name in one.names if name in known), None)
+        mask_id = next((name for name in map(spelled.meant, one.names) if name is not None), None)
         if mask_id is None:
             raise BenchError(f"{one.where}: no target {one.names[0]!r} in this image")
         _add(found, mask_id, one, known)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import cv2
 import numpy as np
@@ -19,6 +20,8 @@ from bench.cli import main
 from bench.data.opening import samples_of_runs
 from bench.report.pages.comparison import differing
 from bench.store.runs import RunStore, find_runs, read_runs
+from bench.tasks.given_masks.predictions import read_predictions
+from bench.types import BenchError
 
 
 @pytest.fixture
@@ -410,3 +413,27 @@ def test_masks_under_each_others_names_are_said(
     out = " ".join(capsys.readouterr().out.split())
     assert f"{apart} of 6 targets are missed by what answers them (IoU below 0.1) but fit" in out
     assert "does --match id mean the right targets?" in out
+
+
+def test_image_ids_and_masks_under_another_spelling_are_known(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    green = normalize("NFD", "Gr\u00fcn")
+    made = folder.parent / "pngs"
+    ids = ["Gr\u00fcn", "sub/a b", "a", "A"]
+    for number, name in enumerate([green, "sub/A%20B", "a", "A"]):
+        for path in (made / "labels" / f"{name}.png", made / "masks" / name / "0.png"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((4, 6), number + 1, np.uint8)).save(path)
+    entries = [{"image_id": name, "segmentation": []} for name in (green, "sub\\a b", "a", "A")]
+    for kind, path in [
+        ("labels", made / "labels"), ("masks", made / "masks"), ("coco", results(folder, entries)),
+    ]:  # fmt: skip
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            found = read_predictions(path, kind, ids)
+        assert {name: len(given) for name, given in found.items()} == dict.fromkeys(ids, 1), kind
+        assert "2 names are known under another spelling" in caplog.text
+    assert found.keys() == set(ids)
+    with pytest.raises(BenchError, match="another label map is of image 'A' too"):
+        read_predictions(made / "labels", "labels", [*ids[:2], "A"])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.data.formats.segmentation import decode_segmentation
+from bench.data.formats.spellings import Known
 from bench.files.documents import parse_json
 from bench.tasks.given_masks.predictions import Given, Predictions, refuse_threshold
 from bench.types import BenchError
@@ -29,14 +30,15 @@ def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> 
         content = content["annotations"]
     if not isinstance(content, list):
         raise BenchError(f"{path}: COCO results are a list, found {type(content).__name__}")
-    known, found = set(image_ids), dict[str, list[Given]]()
+    known, found = Known(image_ids), dict[str, list[Given]]()
     for number, entry in enumerate(content):
         where = f"{path}: entry {number}"
         if not isinstance(entry, Mapping) or "segmentation" not in entry:
             raise BenchError(f"{where} is no object with a 'segmentation'")
-        image_id = _id(entry, "image_id", where)
-        if image_id is None or image_id not in known:
-            raise BenchError(f"{where}: no image {image_id!r} in the dataset ('image_id')")
+        own_id = _id(entry, "image_id", where)
+        image_id = None if own_id is None else known.meant(own_id)
+        if image_id is None:
+            raise BenchError(f"{where}: no image {own_id!r} in the dataset ('image_id')")
         mask_id = _id(entry, "mask_id", where)
         where += f" (image {image_id}{f', mask {mask_id}' if mask_id else ''})"
         given = Given(
@@ -47,6 +49,7 @@ def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> 
             score=_score(entry.get("score"), where),
         )
         found.setdefault(image_id, []).append(given)
+    known.say(path)
     return found
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from bench.data.formats.levels import levels_of
 from bench.data.formats.pictures import LabelArray, read_labels, read_levels
+from bench.data.formats.spellings import Known
 from bench.tasks.given_masks.predictions import Given, Predictions, refuse_threshold
 from bench.types import BenchError, Mask
 
@@ -26,12 +27,15 @@ def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> 
     refuse_threshold(threshold, "labels")
     if not path.is_dir():
         raise BenchError(f"{path}: label maps are a folder of <image_id>.png")
-    known, found = set(image_ids), dict[str, list[Given]]()
+    known, found = Known(image_ids), dict[str, list[Given]]()
     latest = lru_cache(maxsize=1)(read_labels)  # an image's values are asked for one by one
     for file in sorted(path.rglob("*.png")):
-        image_id = file.relative_to(path).with_suffix("").as_posix()
-        if image_id not in known:
-            raise BenchError(f"{file}: no image {image_id!r} in the dataset")
+        name = file.relative_to(path).with_suffix("").as_posix()
+        image_id = known.meant(name)
+        if image_id is None:
+            raise BenchError(f"{file}: no image {name!r} in the dataset")
+        if image_id in found:
+            raise BenchError(f"{file}: another label map is of image {image_id!r} too")
         _refuse_no_labels(latest(file), file)
         found[image_id] = [
             Given(
@@ -43,6 +47,7 @@ def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> 
             for value in np.unique(latest(file)).tolist()
             if value != 0
         ]
+    known.say(path)
     if not found:
         raise BenchError(f"{path}: no PNG file of predictions")
     return found

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench.data.formats.levels import levels_of
 from bench.data.formats.pictures import LabelArray, count_colours, read_levels
+from bench.data.formats.spellings import Known
 from bench.tasks.given_masks.predictions import Given, Predictions
 from bench.types import BenchError, Mask
 
@@ -20,15 +21,20 @@ def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> 
     """The files of each image; those in no image's folder may be any image's, under ``""``."""
     if not path.is_dir():
         raise BenchError(f"{path}: masks are a folder of <mask_id>.png or <image_id>/<mask_id>.png")
-    known, found = set(image_ids), dict[str, list[Given]]()
+    known, found = Known(image_ids), dict[str, list[Given]]()
     for file in sorted(path.rglob("*.png")):
         name = file.relative_to(path).with_suffix("").as_posix()
         parts = name.split("/")
         owners = ["/".join(parts[:n]) for n in range(len(parts) - 1, 0, -1)]
-        image_id = next((owner for owner in owners if owner in known), "")
-        names = (name, name.removeprefix(f"{image_id}/")) if image_id else (name,)
+        image_id, names = "", (name,)
+        for owner in owners:
+            if (meant := known.meant(owner)) is not None:
+                rest = name.removeprefix(f"{owner}/")
+                image_id, names = meant, (f"{meant}/{rest}", rest)
+                break
         given = Given(where=str(file), mask=partial(_mask, file, threshold), names=names)
         found.setdefault(image_id, []).append(given)
+    known.say(path)
     if not found:
         raise BenchError(f"{path}: no PNG file of predictions")
     return found
