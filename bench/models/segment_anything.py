@@ -85,7 +85,9 @@ class SegmentAnything(SamSegmenter):
         if sha256 != published.sha256:
             with torch.device("meta"):  # names and shapes alone
                 sam = build()
-            found = fitting(sam, read_saved(path), f"{path} as {arch}", _others(arch))
+            found = fitting(
+                sam, read_saved(path, names_only=True), f"{path} as {arch}", _others(arch)
+            )
             if found.words:
                 log.info("%s: %s", path, found.words)
         return {"arch": arch, "sha256": sha256} | Numerics.of(args).identity()

@@ -95,12 +95,13 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return dict(read_saved(path)[0].tensors)
 
 
-def read_saved(path: Path) -> list[Saved]:
+def read_saved(path: Path, *, names_only: bool = False) -> list[Saved]:
     """The sets of tensors in a ``.safetensors`` file or one written by ``torch.save``, on the CPU.
 
-    Those under a key of ``WRAPPINGS`` come first. Nothing in the file is executed; tensors of a
-    file in torch's present form are read when they are used. Raises ``BenchError`` where the file
-    holds no tensors, and says what it is where that can be told.
+    Those under a key of ``WRAPPINGS`` come first. Nothing in the file is executed. With
+    ``names_only`` names and shapes are meant: values are read when they are used, and unchecked.
+    Raises ``BenchError`` where the file holds no tensors, and says what it is where that can be
+    told.
     """
     with path.open("rb") as file:
         head = file.read(512)
@@ -112,7 +113,7 @@ def read_saved(path: Path) -> list[Saved]:
         except (SafetensorError, ValueError, OSError, KeyError, TypeError) as error:
             raise BenchError(f"{path} is not a safetensors file: {_first_line(error)}") from error
     _refuse_packed(path)
-    content = _loaded(path)
+    content = _loaded(path, names_only)
     if not isinstance(content, Mapping) or not content:
         raise BenchError(f"{path} holds no state dict but {_kind(content)}")
     sets = sorted(_sets(content), key=_likeliness)
@@ -135,14 +136,14 @@ def read_saved(path: Path) -> list[Saved]:
     return sets
 
 
-def _loaded(path: Path) -> Any:
+def _loaded(path: Path, names_only: bool) -> Any:
     """What ``torch.save`` wrote, as far as it can be read safely."""
     try:
         if path.suffix == ".safetensors":  # by this name torch would read it as one
             with path.open("rb") as file:
                 return torch.load(file, map_location="cpu", weights_only=True)
-        present = zipfile.is_zipfile(path)
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=present)
+        mapped = names_only and zipfile.is_zipfile(path)  # which earlier forms can't be
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # broken bytes make the unpickler raise almost anything
         # torch's own words advise to load it unsafely: they stay in the traceback
         found = re.search(r"GLOBAL (\S+) was not", str(error))
