@@ -26,7 +26,7 @@ def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> 
         name = file.relative_to(path).with_suffix("").as_posix()
         parts = name.split("/")
         owners = ["/".join(parts[:n]) for n in range(len(parts) - 1, 0, -1)]
-        image_id, names = "", (name,)
+        image_id, names = "", tuple[str, ...]((name,))
         for owner in owners:
             if (meant := known.meant(owner)) is not None:
                 rest = name.removeprefix(f"{owner}/")
