@@ -16,7 +16,16 @@ from bench.models.decoding import decoder_of
 from bench.models.encoding import encoder_of
 from bench.models.numerics import Numerics, surroundings
 from bench.models.sam_embedding import SamEmbedding, packed, stacked, unpacked
-from bench.types import BenchError, FloatArray, Frame, ImageArray, Prediction, Prompt, Site
+from bench.types import (
+    BenchError,
+    FloatArray,
+    Frame,
+    ImageArray,
+    Prediction,
+    Prompt,
+    Site,
+    UnfitImageError,
+)
 from bench.types.threads import lasting_map
 
 _COMPILED_PROMPTS = 4
@@ -144,7 +153,7 @@ class SamSegmenter:
     def embed(self, images: Sequence[ImageArray]) -> list[SamEmbedding]:
         """One embedding per (H, W, 3) uint8 RGB image, each encoder input (3, S, S).
 
-        Raises ``BenchError`` for an image so narrow that resizing leaves no pixel of it.
+        Raises ``UnfitImageError`` for an image so narrow that resizing leaves no pixel of it.
         """
         embeddings: list[SamEmbedding] = []
         for start in range(0, len(images), self._image_batch):
@@ -258,7 +267,10 @@ class SamSegmenter:
         height, width = image.shape[:2]
         side = self._resize.target_length
         if 0 in self._resize.get_preprocess_shape(height, width, side):
-            raise BenchError(f"an image of {height}×{width} (H×W) is too narrow to be resized")
+            raise UnfitImageError(
+                f"a picture of {height}×{width} (H×W) is too narrow for this model: with its long "
+                f"side {side}, as the model sees it, no pixel of it is left"
+            )
         resized: ImageArray = self._resize.apply_image(image)
         return resized
 

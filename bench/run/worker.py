@@ -21,7 +21,7 @@ from bench.run.promises import check_rows
 from bench.run.writer import Pending
 from bench.store.runs import ImageError
 from bench.tasks.contract import Case, Lent, Scored
-from bench.types import BenchError, Row, Sample, Segmenter, Site
+from bench.types import BenchError, Row, Sample, Segmenter, Site, UnfitImageError
 from bench.types.stopwatch import Stopwatch
 from bench.types.threads import Crew, background, in_order, lasting_map
 
@@ -131,23 +131,39 @@ class Worker:
                     self._keep(self._finished.pop(image_id), pending)
 
     def _score(self, group: Sequence[tuple[Job, Sample]]) -> None:
-        """Scores the samples together, each under the prompts that lack it."""
-        with self._crew.seat():
-            self._use_one_thread()
-            self._watch.turn_to(*(job.image_id for job, _ in group))
-            cases = [Case(sample, job.prompts) for job, sample in group]
-            found = self._scorer(cases, self._watch)
-            if [one.image_id for one in found] != [case.sample.image_id for case in cases]:
-                raise BenchError(
-                    f"{self._plan.question.task.name}: it must score each image that it is given, "
-                    "in their order"
-                )
-            for case, scored in zip(cases, found, strict=True):
-                steps = {name: self._steps[name] for name in case.lacking}
-                check_rows(self._plan.task, steps, self._plan.question, scored)
-                embedding = self._embedded.pop(scored.image_id, None)
-                self._health.look(case.sample, embedding, scored, self._where)
-                self._finished[scored.image_id] = scored
+        """Scores the samples together, each under the prompts that lack it.
+
+        One that the model can't take fails alone, and the others of its group are scored.
+        """
+        try:
+            with self._crew.seat():
+                self._score_together(group)
+        except UnfitImageError as error:
+            if len(group) > 1:
+                for one in group:
+                    self._score([one])
+                return
+            job = group[0][0]
+            faults = dict.fromkeys(job.prompts, str(error))
+            self._finished[job.image_id] = Scored(job.image_id, {}, faults=faults)
+            self._embedded.pop(job.image_id, None)
+
+    def _score_together(self, group: Sequence[tuple[Job, Sample]]) -> None:
+        self._use_one_thread()
+        self._watch.turn_to(*(job.image_id for job, _ in group))
+        cases = [Case(sample, job.prompts) for job, sample in group]
+        found = self._scorer(cases, self._watch)
+        if [one.image_id for one in found] != [case.sample.image_id for case in cases]:
+            raise BenchError(
+                f"{self._plan.question.task.name}: it must score each image that it is given, "
+                "in their order"
+            )
+        for case, scored in zip(cases, found, strict=True):
+            steps = {name: self._steps[name] for name in case.lacking}
+            check_rows(self._plan.task, steps, self._plan.question, scored)
+            embedding = self._embedded.pop(scored.image_id, None)
+            self._health.look(case.sample, embedding, scored, self._where)
+            self._finished[scored.image_id] = scored
 
     def _embed(self, samples: Sequence[Sample]) -> Sequence[Any]:
         """The samples' embeddings, as many at a time as the device's memory holds."""
@@ -228,7 +244,10 @@ class Worker:
 
 
 def _error_of(scored: Scored) -> ImageError:
-    """Why an image fails that was read, for each run of which it does."""
+    """Why an image fails that was read, for each run of which it does, once where all agree."""
+    whys = list(scored.faults.values())
+    if len(whys) > 1 and len(set(whys)) == 1:
+        return ImageError(scored.image_id, whys[0])
     said = "; ".join(f"{name}: {why}" for name, why in scored.faults.items())
     return ImageError(scored.image_id, said)
 

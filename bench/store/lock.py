@@ -118,7 +118,7 @@ def _take_over(folder: Place, token: str, certain: bool, where: str) -> None:
     ours = Owner(token, _machine() + where, socket.gethostname(), os.getpid())
     before = _read(folder)
     doubtful = before is not None and not (certain and before.machine == ours.machine)
-    if doubtful and (silent := _age(folder)) < STALE_SECONDS:
+    if doubtful and (silent := _silence(folder)) < STALE_SECONDS:
         wait = f"; if it is gone, try again in {STALE_SECONDS - silent:.0f} s"
         raise _taken(folder, before, wait)
     content = json.dumps(asdict(ours)).encode()
@@ -144,12 +144,20 @@ def _taken(folder: Place, owner: Owner | None, wait: str) -> BenchError:
     return BenchError(f"{folder}: another command is at work on this run{who}{wait}")
 
 
-def _age(folder: Place) -> float:
-    """Seconds since the owner's last touch, by the clock of the file system alone."""
+def _silence(folder: Place) -> float:
+    """Seconds since the owner's last touch, by the clock of the file system alone.
+
+    A touch in the future, of a clock that was wrong, tells nothing: it is replaced by one of now,
+    from which on an owner that is alive is heard again, and one that is gone falls silent.
+    """
     try:
-        return age(_path(folder))
+        silent = age(_path(folder))
+        if silent < -BEAT_SECONDS:
+            show_life(_path(folder))
+            return 0.0
     except OSError as error:
         raise BenchError(f"{folder}: the run cannot be locked ({error})") from error
+    return silent
 
 
 @contextmanager

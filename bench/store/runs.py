@@ -275,15 +275,17 @@ class RunStore:
     def errors(self) -> list[ImageError]:
         """The images that failed in the latest attempt."""
         try:
-            lines = self._errors.read_text(encoding="utf-8").splitlines()
+            text = self._errors.read_text(encoding="utf-8")
+            # A name may hold what other rules take for the end of a line; JSON escapes this one.
+            lines = filter(str.strip, text.split("\n"))
+            return [ImageError(**{k: str(v) for k, v in parse_json(x).items()}) for x in lines]
         except FileNotFoundError:
             return []
-        except (OSError, ValueError) as error:
-            raise BenchError(f"{self._errors}: not a list of failed images: {error}") from error
-        try:
-            return [ImageError(**{k: str(v) for k, v in parse_json(x).items()}) for x in lines]
-        except (ValueError, TypeError, AttributeError) as error:
-            raise BenchError(f"{self._errors}: not a list of failed images: {error}") from error
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise BenchError(
+                f"{self._errors}: not a list of failed images ({error}); move it away, the same "
+                "`run` command makes it anew"
+            ) from error
 
 
 def run_name(dataset: str, model: str, prompt: str, key: str) -> str:

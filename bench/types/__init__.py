@@ -28,7 +28,7 @@ from bench.types.cues import (
     TextCue,
     Words,
 )
-from bench.types.errors import BenchError
+from bench.types.errors import BenchError, UnfitImageError
 from bench.types.mask import BoolArray, Mask
 from bench.types.measure import IOU, ORACLE, Measure
 from bench.types.rows import MaskRow, Row
@@ -77,5 +77,6 @@ __all__ = [
     "Step",
     "Target",
     "TextCue",
+    "UnfitImageError",
     "Words",
 ]

@@ -55,7 +55,11 @@ class Segmenter(Protocol):
         """What a run's header should say of the model: device, checkpoint hash, versions."""
 
     def embed(self, images: Sequence[ImageArray]) -> Sequence[Any]:
-        """One opaque embedding per image: the slow part, once per image."""
+        """One opaque embedding per image: the slow part, once per image.
+
+        Raises ``UnfitImageError`` for an image that it can't take: that image fails, the others of
+        the run are scored.
+        """
 
     def predict(
         self, embeddings: Sequence[Any], prompts: Sequence[Prompt], multimask: bool

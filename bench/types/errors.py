@@ -13,6 +13,10 @@ class BenchError(Exception):
     """A user's mistake or a broken input: shown as one clear line, exit code 2."""
 
 
+class UnfitImageError(BenchError):
+    """An image that a model can't take, however right the model is: in a run it fails alone."""
+
+
 def told(error: BaseException, file: str | None = None) -> str:
     """What went wrong in somebody's own code, in one line: the kind, the words, file and line.
 

@@ -6,7 +6,7 @@ import torch
 from segment_anything import SamPredictor
 
 from bench.models.segment_anything import SamSegmenter
-from bench.types import BenchError, Prompt, Site
+from bench.types import BenchError, Prompt, Site, UnfitImageError
 
 LOGITS = np.random.default_rng(3).normal(0, 4, (32, 32)).astype(np.float32)
 BOX = np.array([11, 7, 60, 50], np.float32)
@@ -179,3 +179,10 @@ def test_reduced_precision_is_off(small_sam):
     assert torch.get_float32_matmul_precision() == "highest"
     assert not torch.backends.cuda.matmul.allow_tf32
     assert not torch.backends.cudnn.allow_tf32
+
+
+@pytest.mark.parametrize("size", [(5000, 1), (1, 5000)])
+def test_a_picture_of_which_nothing_is_left_is_that_pictures_fault(small_sam, size):
+    segmenter = SamSegmenter(small_sam, Site())
+    with pytest.raises(UnfitImageError, match=rf"{size[0]}×{size[1]} .*too narrow for this model"):
+        segmenter.embed([np.zeros((*size, 3), np.uint8)])

@@ -6,9 +6,10 @@ import json
 import os
 import random
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,12 +32,13 @@ from whole_runs import (
 
 from bench.config.composing import RunConfig
 from bench.data.readers.coco import Coco
+from bench.models.disk import Disk
 from bench.run.driver import run
 from bench.run.plan import make_plan
 from bench.scoring.metrics.boundary_iou import boundary_iou
 from bench.scoring.metrics.iou import iou
-from bench.store.runs import SCHEMA
-from bench.types import BenchError, Site, Step
+from bench.store.runs import SCHEMA, ImageError
+from bench.types import BenchError, ImageArray, Site, Step, UnfitImageError
 from bench.types.mask import Mask
 
 
@@ -81,8 +83,6 @@ def test_step_one_of_three_points_is_one_point(folder: Path) -> None:
 def test_what_several_prompts_ask_alike_is_asked_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bench.models.disk import Disk
-
     asked = []
     straight = Disk.predict
 
@@ -288,6 +288,43 @@ def test_an_unreadable_image_is_left_out_and_named(folder: Path) -> None:
     assert run(make_plan(configure(folder)), Silent()) == []
     assert store.errors() == []
     assert store.header()["images_done"] == 5
+
+
+class Choosy(Disk):
+    """Takes no picture that is wider than it is high by more than some factor."""
+
+    def embed(self, images: Sequence[ImageArray]) -> Sequence[Any]:
+        for image in images:
+            if image.shape[1] > 10 * image.shape[0]:
+                raise UnfitImageError("a picture too wide")
+        return super().embed(images)
+
+
+@pytest.mark.parametrize("words", [["runtime.workers=1"], ["runtime.image_batch=4"]])
+def test_a_picture_that_the_model_cannot_take_fails_alone_at_every_try(
+    folder: Path, words: list[str]
+) -> None:
+    document = json.loads((folder / "annotations.json").read_text())
+    document["images"].append({"id": 25, "file_name": "wide.png", "height": 3, "width": 64})
+    box = [[1, 0, 9, 0, 9, 2, 1, 2]]
+    document["annotations"].append(
+        {"id": 99, "image_id": 25, "category_id": 1, "iscrowd": 0, "segmentation": box}
+    )
+    (folder / "annotations.json").write_text(json.dumps(document))
+    Image.new("RGB", (64, 3)).save(folder / "images" / "wide.png")
+    config = configure(folder, "prompt=[box,point_1]", *words)
+    config.model.target = "test_whole_runs.Choosy"
+    config.runtime.allow_modules = ["test_whole_runs"]
+    for _ in range(2):
+        plan = make_plan(config)
+        assert run(plan, Silent()) == [ImageError("25", "a picture too wide")]
+        for each in plan.work.runs.values():
+            header = each.store.header()
+            assert (header["status"], header["images_done"]) == ("complete", 5)
+            assert header["images_failed"] == 1
+    config.runtime.strict = True
+    with pytest.raises(BenchError, match=r"image 25: a picture too wide .*strict"):
+        run(make_plan(config), Silent())
 
 
 def test_strict_stops_at_the_first_unreadable_image(folder: Path) -> None:

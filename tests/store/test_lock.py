@@ -91,6 +91,26 @@ def test_another_machine_is_believed_while_it_shows_signs_of_life(
         Fence(tmp_path, token)()
 
 
+def test_a_touch_in_the_future_locks_no_run_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_lock, "CONFIRM_SECONDS", 0.01)
+    as_if_elsewhere(tmp_path, age=-400 * 24 * 3600)
+    before = (tmp_path / "owner.json").read_bytes()
+    for _ in range(2):  # an owner whose clock is ahead and who is alive stays the owner
+        with pytest.raises(BenchError, match=r"try again in (59|60) s"), hold([tmp_path]):
+            pass
+        assert abs((tmp_path / "owner.json").stat().st_mtime - time.time()) < 5
+        assert (tmp_path / "owner.json").read_bytes() == before
+        as_if_elsewhere(tmp_path, age=-3600)
+    monkeypatch.setattr(run_lock, "STALE_SECONDS", 0.05)
+    with pytest.raises(BenchError, match=r"try again in"), hold([tmp_path]):
+        pass
+    time.sleep(0.1)
+    with hold([tmp_path]) as token:
+        Fence(tmp_path, token)()
+
+
 def test_of_two_that_take_over_at_once_one_gives_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

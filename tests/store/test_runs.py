@@ -165,6 +165,19 @@ def test_errors_are_those_of_the_latest_attempt(store: RunStore) -> None:
     assert not (store.folder / "errors.jsonl").exists()
 
 
+@pytest.mark.parametrize("mark", [*"\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029", "\x00"])
+def test_no_end_of_a_line_in_a_name_breaks_the_list_of_errors(store: RunStore, mark: str) -> None:
+    errors = [ImageError(f"a{mark}b", f"no such file: a{mark}"), ImageError(mark, mark)]
+    store.write_errors(errors)
+    assert store.errors() == errors
+
+
+def test_a_list_of_errors_that_is_none_says_what_to_do(store: RunStore) -> None:
+    (store.folder / "errors.jsonl").write_bytes(b"\xff{")
+    with pytest.raises(BenchError, match=r"errors\.jsonl: .*move it away"):
+        store.errors()
+
+
 def test_runs_are_found_by_folder_name_glob_and_key(store: RunStore, tmp_path: Path) -> None:
     other = RunStore.create(tmp_path, "e-m-box-111111111111")
     other.write_header({})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 import threading
 import time
@@ -31,6 +32,12 @@ log = logging.getLogger(__name__)
 
 QUIET = 60.0
 """Seconds without a word after which it is said that Ray places no worker."""
+
+DOUBT = 10.0
+"""Seconds without a word after which it is asked whether any node is left."""
+
+ANSWER = 10.0
+"""Seconds in which a running cluster must take a connection."""
 
 
 class RayActors:
@@ -94,7 +101,7 @@ class _Workers:
         )
         self._threads = max(1, int(settings.cpus_per_actor))
         self._asked: dict[Any, _Hand] = {}
-        self._heard = time.monotonic()
+        self._heard = self._said = time.monotonic()
         self._hearing = Hearing(plan, ledger, telling, findings)
 
     def start(self) -> None:
@@ -118,9 +125,21 @@ class _Workers:
             for answer in answers:
                 self._hearing.act(hand, answer)
             self._feed(hand)
-        if time.monotonic() - self._heard > QUIET:
+        self._mind_silence(time.monotonic())
+
+    def _mind_silence(self, now: float) -> None:
+        """Warns of it from time to time; raises ``BenchError`` where no node is left to wait for.
+
+        A node whose agent or raylet ends is dead to Ray, and nothing is ever placed on it again.
+        """
+        if now - self._heard > DOUBT and not any(node["Alive"] for node in self._ray.nodes()):
+            raise BenchError(
+                "no node of the Ray cluster is alive any more (its logs say why, on this machine "
+                "in /tmp/ray/session_latest/logs); start it again, the same command goes on"
+            )
+        if now - self._said > QUIET and now - self._heard > QUIET:
             log.warning("nothing heard of any worker for %.0f s; `ray status` says why", QUIET)
-            self._heard = time.monotonic()
+            self._said = now
 
     def finish_in_hand(self) -> None:
         """Asks each actor to stop after the image in hand, and hears them out."""
@@ -235,7 +254,9 @@ def _cluster(settings: RaySettings) -> Iterator[Any]:
         yield ray
         return
     own: dict[str, Any] = {}
-    if settings.address is None:
+    if settings.address is not None:
+        _check_answers(settings.address)
+    else:
         path = os.pathsep.join(dict.fromkeys(path for path in sys.path if path))
         own = {"include_dashboard": False, "runtime_env": {"env_vars": {"PYTHONPATH": path}}}
     try:
@@ -247,6 +268,23 @@ def _cluster(settings: RaySettings) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Raises ``BenchError`` where nothing takes a connection at HOST:PORT: Ray tries for minutes.
+
+    Other forms of an address (``auto``, ``ray://…``) Ray answers at once or in its own time.
+    """
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise BenchError(
+            f"runtime.ray.address={address}: no cluster answers there ({error}); `ray start "
+            "--head` on that machine says its address"
+        ) from error
 
 
 def _spread(resources: Mapping[str, float], settings: RaySettings) -> tuple[float, int]:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from whole_runs import Silent, comparable, execute, small_sam_config
 
 from bench.config.composing import RaySettings, load_configs
 from bench.run.driver import run
+from bench.run.findings import Findings
 from bench.run.plan import make_plan
 from bench.run.profiling.profile import Profile
-from bench.run.runtime.ray_actors import _spread
+from bench.run.runtime import ray_actors
+from bench.run.runtime.ledger import Ledger
+from bench.run.runtime.ray_actors import _spread, _Workers
+from bench.run.runtime.telling import Telling
 from bench.types import BenchError
 
 ray = pytest.importorskip("ray")
@@ -103,6 +109,55 @@ def test_what_a_worker_refuses_is_one_line(folder: Path) -> None:
         run(make_plan(small_sam_config(folder, *words)), Silent())
     again = make_plan(small_sam_config(folder, PROMPTS, "runtime=ray"))
     assert len(again.work.todo) < 9, "what was done before is kept"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "nobody.invalid:{}"])
+def test_a_cluster_that_is_not_there_is_one_line_at_once(folder: Path, address: str) -> None:
+    with socket.socket() as taken:  # a port at which nothing listens
+        taken.bind(("127.0.0.1", 0))
+        address = address.format(taken.getsockname()[1])
+        words = [PROMPTS, "runtime=ray", f"runtime.ray.address='{address}'"]
+        with pytest.raises(
+            BenchError, match=rf"runtime\.ray\.address={address}: no cluster answers"
+        ):
+            run(make_plan(small_sam_config(folder, *words)), Silent())
+
+
+class _Lost:
+    """A cluster in which nothing is ever answered, of nodes that are alive or not."""
+
+    exceptions = ray.exceptions
+
+    def __init__(self, *alive: bool) -> None:
+        self._alive = alive
+
+    def remote(self, _: object) -> MagicMock:
+        return MagicMock()
+
+    def wait(self, asked: list[Any], timeout: float) -> tuple[list[Any], list[Any]]:
+        return [], asked
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"Alive": alive} for alive in self._alive]
+
+
+@pytest.mark.parametrize("alive", [(), (False, False), (False, True)])
+def test_a_cluster_without_a_live_node_is_not_waited_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, alive: tuple[bool, ...]
+) -> None:
+    plan = make_plan(small_sam_config(folder, PROMPTS, "runtime=ray"))
+    findings = Findings("cpu")
+    ledger = Ledger(plan.work.jobs(), 1, 2)
+    workers = _Workers(_Lost(*alive), plan, ledger, Telling(Silent(), findings), findings, 0)
+    workers.start()
+    workers.hear(0.0)
+    monkeypatch.setattr(ray_actors, "DOUBT", -1.0)
+    if any(alive):
+        workers.hear(0.0)
+    else:
+        for _ in range(2):  # also as it is asked to finish what is in hand
+            with pytest.raises(BenchError, match="no node of the Ray cluster is alive any more"):
+                workers.hear(0.0)
 
 
 def test_actors_are_as_many_as_fit() -> None:
