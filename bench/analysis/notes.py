@@ -40,6 +40,15 @@ def unfinished(
         yield f"{named} {'is' if len(prompts) == 1 else 'are'} partial: {progress}."
 
 
+def empty(headers: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
+    """One sentence per run that is left out, since there is no row of it."""
+    for name, header in headers.items():
+        done, failing = header.get("images_done") or 0, header.get("images_failed") or 0
+        why = "its images have no mask to score" if done else "none of its images is done"
+        many = f"{failing} image{'s' * (failing > 1)}"
+        yield f"{name} is left out: {why}{f', {many} could not be scored' if failing else ''}."
+
+
 def different_data(
     rows: pd.DataFrame,
     stores: Mapping[str, RunStore],

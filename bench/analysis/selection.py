@@ -95,7 +95,7 @@ BOUNDARY = boundary_iou.METRIC.measure
 
 
 def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Selection:
-    """The reported steps of the runs.
+    """The reported steps of the runs; one of several without a row is left out, as a note says.
 
     Raises ``BenchError`` for no run, a run without a row or without one that is measured, an
     unfinished run, the same (dataset, model, prompt, protocol) in two runs, runs of tasks that
@@ -111,7 +111,12 @@ def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Select
     if not named:
         raise BenchError("no run to report")
     headers = {name: store.header() for name, store in named.items()}
-    said = [*notes.unfinished(named, headers, allow_partial)]
+    empty = {name: header for name, header in headers.items() if named[name].is_empty()}
+    if len(empty) == len(named):
+        empty = {}  # what is wrong with the first is the error
+    named = {name: store for name, store in named.items() if name not in empty}
+    headers = {name: header for name, header in headers.items() if name in named}
+    said = [*notes.empty(empty), *notes.unfinished(named, headers, allow_partial)]
     found = {n: measures_of(named[n], headers[n]) for n in named}
     leads = _leading(found)
     further = _further(leads, found)
@@ -159,6 +164,7 @@ def measures_of(store: RunStore, header: Mapping[str, Any]) -> Measured:
     """What a run measured, by its header; runs of earlier releases measured IoUs."""
     columns = store.columns()
     if not columns:
+        store.whole()  # a run whose parts are lost says that
         raise BenchError(none_scored(store, header))
     of_masks = "mask_rle" in columns or "measures" not in header
     said = header.get("measures") or [IOU.plain()]

@@ -1,7 +1,7 @@
-"""What a model may offer beside its contract: embeddings that can be kept on the disk.
+"""What a model may offer beside its contract: kept embeddings, and files looked into beforehand.
 
 Whoever asks looks at the class, before anything is loaded; ``runtime.embedding_cache`` is refused
-for a model whose class lacks it.
+for a model whose class can't keep embeddings.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from bench.types import BenchError
+from bench.types import BenchError, Site
 
 if TYPE_CHECKING:
     import torch
@@ -52,3 +52,21 @@ def check_keeps_embeddings(model: type[Any], name: str) -> None:
             "since it has none that are known by the hash of a checkpoint; leave the cache off "
             "for it (runtime.embedding_cache=null)"
         )
+
+
+@runtime_checkable
+class ChecksFiles(Protocol):
+    """A segmenter that can tell what it would refuse in its files, in seconds and without memory.
+
+    It is asked where there is something to do, by ``--plan`` too, before a run is begun.
+    """
+
+    @classmethod
+    def check_files(cls, args: Mapping[str, Any], site: Site) -> None:
+        """Looks into the files that ``pin`` finds; raises ``BenchError`` as loading them would."""
+
+
+def check_files(model: type[Any], args: Mapping[str, Any], site: Site) -> None:
+    """Raises ``BenchError`` where the files of a model of that class aren't what it needs."""
+    if issubclass(model, ChecksFiles):
+        model.check_files(args, site)

@@ -74,23 +74,30 @@ class SegmentAnything(SamSegmenter):
     def pin(cls, args: Mapping[str, Any], site: Site) -> dict[str, Any]:
         """``arch``, ``sha256`` of the weights' content, and a mode other than the reference.
 
-        Finds the checkpoint, fetches it where ``site.download`` allows, and checks it: a user's
-        own file fits the architecture, and is recorded with its own hash. Raises ``BenchError``.
+        Finds the checkpoint, fetches it where ``site.download`` allows, and checks it. A user's
+        own file is recorded with its own hash. Raises ``BenchError``.
         """
         arch = str(args.get("arch"))
-        build = _builder(arch)
-        published, checkpoint = Published.of(args), args.get("checkpoint")
-        path = _find(published, checkpoint, site)
-        sha256 = sha256_of(path)
-        if sha256 != published.sha256:
-            with torch.device("meta"):  # names and shapes alone
-                sam = build()
-            found = fitting(
-                sam, read_saved(path, names_only=True), f"{path} as {arch}", _others(arch)
-            )
-            if found.words:
-                log.info("%s: %s", path, found.words)
-        return {"arch": arch, "sha256": sha256} | Numerics.of(args).identity()
+        _builder(arch)
+        path = _find(Published.of(args), args.get("checkpoint"), site)
+        return {"arch": arch, "sha256": sha256_of(path)} | Numerics.of(args).identity()
+
+    @classmethod
+    def check_files(cls, args: Mapping[str, Any], site: Site) -> None:
+        """Whether a user's own file fits the architecture; see ``ChecksFiles``.
+
+        What is taken off of its names is logged. The published ones are known by their hash.
+        """
+        arch, published = str(args.get("arch")), Published.of(args)
+        path = _find(published, args.get("checkpoint"), site)
+        if sha256_of(path) == published.sha256:
+            return
+        with torch.device("meta"):  # names and shapes alone
+            network = _builder(arch)()
+        saved = read_saved(path, names_only=True)
+        found = fitting(network, saved, f"{path} as {arch}", _others(arch))
+        if found.words:
+            log.info("%s: %s", path, found.words)
 
     @classmethod
     def embedding_bytes(cls, args: Mapping[str, Any]) -> int:

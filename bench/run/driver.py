@@ -29,8 +29,9 @@ _ROUNDS = 3
 def run(plan: Plan, progress: Progress, profile: Profile | None = None) -> list[ImageError]:
     """Does what the plan's runs lack, and gives the images that failed.
 
-    Finished images are on disk whatever ends the run. With nothing left to do no model is
-    loaded and no run is held. Raises ``BenchError``, for a run that another command holds too;
+    Finished images are on disk whatever ends the run; one that ends before its first image, as
+    where the model can't be loaded, leaves no run. With nothing left to do no model is loaded and
+    no run is held. Raises ``BenchError``, for a run that another command holds too;
     with ``runtime.strict`` also for the first unreadable image. ``profile`` observes the run and
     is written at its end, whatever that is, if any image was scored.
     """
@@ -55,6 +56,8 @@ def run(plan: Plan, progress: Progress, profile: Profile | None = None) -> list[
         except BaseException:
             with suppress(BenchError):  # on a full disk, say: what ended the run comes first
                 _close(plan, unfinished, started, findings)
+                for name in unfinished:
+                    plan.work.runs[name].store.forget_empty()
             raise
         _close(plan, unfinished, started, findings)
         for name in unfinished:

@@ -12,7 +12,7 @@ from bench.config.settings import Runtime
 from bench.data.opening import open_dataset, pin_dataset
 from bench.data.origins import Origins
 from bench.files.places import local_side, place
-from bench.models.abilities import check_keeps_embeddings
+from bench.models.abilities import check_files, check_keeps_embeddings
 from bench.models.loading import model_class
 from bench.run.promises import check_task
 from bench.scoring.metrics import Metric, chosen
@@ -107,6 +107,7 @@ class Plan:
 def make_plan(config: RunConfig) -> Plan:
     """Opens the dataset, finds the checkpoint, and looks up what earlier runs have left to do.
 
+    Where something is left, files of the model are looked into, as far as it can before it loads.
     Raises ``BenchError`` for whatever is missing or doesn't fit, a dataset that has changed since
     the run began among it.
     """
@@ -130,6 +131,9 @@ def make_plan(config: RunConfig) -> Plan:
     work = Work(runs, ids, _todo(runtime, ids, runs), fingerprint)
     if work.todo:
         task.check(config, reader)
+        if task.asks_model:
+            model = model_class(config.model, runtime.allow_modules)
+            check_files(model, config.model.args, site)
     _compare_metrics(runs, metrics)
     return Plan(question, Setting(config, site), work, task, reader, metrics, origins)
 

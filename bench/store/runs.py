@@ -19,7 +19,6 @@ may write into it. The folder may lie behind a URL (``bench.files.places``).
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections import Counter
@@ -36,6 +35,8 @@ from bench.files.documents import parse_json
 from bench.files.places import Place, RemotePath, place
 from bench.files.places import write_aside as write_aside
 from bench.store.added_metrics import added_images, added_names, with_added
+from bench.store.failures import ImageError as ImageError
+from bench.store.failures import read_failures, write_failures
 from bench.store.headers import check_header
 from bench.store.part_file import NAMES, DamagedPartError, Whose, part_bytes, read_table
 from bench.store.part_file import Content as Content
@@ -48,14 +49,6 @@ from bench.types import BenchError, Row
 
 CLOSED = ("complete", "partial")
 """What the header of a run says that nobody is at: then its counts are those of its parts."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ImageError:
-    """An image that could not be read or scored: which one, in what file, and why."""
-
-    image_id: str
-    reason: str
 
 
 class RunStore:
@@ -117,6 +110,15 @@ class RunStore:
         text = json.dumps(header, indent=2, ensure_ascii=False) + "\n"
         write_aside(self.folder / "run.json", text.encode(), self.guard)
 
+    def forget_empty(self) -> None:
+        """Takes the header away where there is nothing that it speaks of: no part, no failure.
+
+        Then the folder is no run any more; its lock stays. Only for who holds the run.
+        """
+        if self.survey() == Survey() and not self.errors():
+            self.guard()
+            (self.folder / "run.json").unlink(missing_ok=True)
+
     def write_part(
         self,
         rows: Sequence[Row],
@@ -158,6 +160,16 @@ class RunStore:
         or was killed, has a header that doesn't know yet.
         """
         return self._counted()[1]
+
+    def is_empty(self) -> bool:
+        """Whether there is no row, nor should be by the header: not of a run whose rows are lost.
+
+        So is a run of which no image is done yet, or in whose images no mask counts.
+        """
+        survey = self.survey()
+        header = self.header()
+        lost = header.get("masks") or header.get("images_done", 0) > survey.images
+        return not (survey.masks or survey.needs_mending or lost)
 
     def whole(self) -> Survey:
         """The parts, all of which may be read.
@@ -266,26 +278,11 @@ class RunStore:
 
     def write_errors(self, errors: Iterable[ImageError]) -> None:
         """Replaces ``errors.jsonl``: the images that failed in the latest attempt."""
-        lines = [json.dumps(dataclasses.asdict(e), ensure_ascii=False) + "\n" for e in errors]
-        if lines:
-            write_aside(self._errors, "".join(lines).encode(), self.guard)
-        else:
-            self._errors.unlink(missing_ok=True)
+        write_failures(self._errors, errors, self.guard)
 
     def errors(self) -> list[ImageError]:
         """The images that failed in the latest attempt."""
-        try:
-            text = self._errors.read_text(encoding="utf-8")
-            # A name may hold what other rules take for the end of a line; JSON escapes this one.
-            lines = filter(str.strip, text.split("\n"))
-            return [ImageError(**{k: str(v) for k, v in parse_json(x).items()}) for x in lines]
-        except FileNotFoundError:
-            return []
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise BenchError(
-                f"{self._errors}: not a list of failed images ({error}); move it away, the same "
-                "`run` command makes it anew"
-            ) from error
+        return read_failures(self._errors)
 
 
 def run_name(dataset: str, model: str, prompt: str, key: str) -> str:

@@ -82,6 +82,39 @@ def test_refuses_a_run_without_a_header_and_one_without_a_row(bench, row):
         select([])
 
 
+def test_runs_without_a_row_are_left_out_of_several_and_a_note_says_so(bench, row):
+    whole = bench.run(prompt="point_1", rows=[row(mask_id="a")])
+    refused, failed, without = (bench.run(model=name, prompt="box", images=1) for name in "xyz")
+    for store, header in (
+        (refused, {"status": "partial", "images_done": 0, "masks": 0}),
+        (failed, {"images_done": 0, "masks": 0, "images_failed": 2}),
+        (without, {"images_done": 1, "masks": 0}),
+    ):
+        store.write_header(store.header() | header)
+        for part in store.parts():
+            part.unlink()
+    without.write_part([], ["a picture of nothing"])
+    selection = select([refused, whole, failed, without])
+    assert list(selection.stores) == [whole.folder.name]
+    assert selection.notes[:3] == (
+        f"{refused.folder.name} is left out: none of its images is done.",
+        f"{failed.folder.name} is left out: none of its images is done, 2 images could not be "
+        "scored.",
+        f"{without.folder.name} is left out: its images have no mask to score.",
+    )
+    assert selection.notes[0] in miou_table(selection).caption
+    with pytest.raises(BenchError, match=r"unfinished run \(0 of"):
+        select([refused])
+
+
+def test_a_run_whose_rows_are_lost_is_no_run_without_a_row(bench):
+    whole, lost = (bench.run(model=name, prompt="box", images=1) for name in "xy")
+    for part in lost.parts():
+        part.unlink()
+    with pytest.raises(BenchError, match=r"run\.json says 1 images .* the parts hold 0 and 0"):
+        select([whole, lost])
+
+
 def test_prompts_that_share_a_step_are_told_apart(bench):
     stores = [bench.run(prompt=prompt, **ROWS) for prompt in ("points", "point_1", "point_3")]
     selection = select(stores)

@@ -56,14 +56,14 @@ def test_an_own_file_that_does_not_fit_is_refused_before_a_run(site, tmp_path, n
     path = tmp_path / "hq.pth"
     torch.save(names | {"mask_decoder.hf_token.weight": torch.zeros(1, 256)}, path)
     with pytest.raises(BenchError, match=r"hq\.pth as vit_b does not fit: 1 unexpected.*HQ-SAM"):
-        SegmentAnything.pin(published(checkpoint=str(path)), site)
+        SegmentAnything.check_files(published(checkpoint=str(path)), site)
 
 
 def test_what_is_taken_off_of_an_own_file_is_said(site, tmp_path, names, caplog):
     path = tmp_path / "epoch.ckpt"
     torch.save({"state_dict": {f"model.{k}": v for k, v in names.items()}, "epoch": 3}, path)
     with caplog.at_level("INFO"):
-        SegmentAnything.pin(published(checkpoint=str(path)), site)
+        SegmentAnything.check_files(published(checkpoint=str(path)), site)
     assert "epoch.ckpt: taken from 'state_dict', names without 'model.'" in caplog.text
 
 
@@ -119,6 +119,10 @@ def test_a_checkpoint_of_another_architecture_is_recognised(site, tmp_path):
         SegmentAnything(**published(checkpoint=str(path)), site=site)
     text = str(caught.value)
     assert text.endswith("it looks like vit_l")
+    with pytest.raises(BenchError) as caught:  # and already before a run is begun
+        SegmentAnything.check_files(published(checkpoint=str(path)), site)
+    assert str(caught.value) == text
+    SegmentAnything.check_files(published(arch="vit_l", checkpoint=str(path)), site)
     assert "image_encoder.pos_embed (expected 1×64×64×768, found 1×64×64×1024)" in text
     assert "unexpected: image_encoder.blocks.12." in text
 

@@ -37,7 +37,7 @@ from bench.run.driver import run
 from bench.run.plan import make_plan
 from bench.scoring.metrics.boundary_iou import boundary_iou
 from bench.scoring.metrics.iou import iou
-from bench.store.runs import SCHEMA, ImageError
+from bench.store.runs import SCHEMA, ImageError, find_runs
 from bench.types import BenchError, ImageArray, Site, Step, UnfitImageError
 from bench.types.mask import Mask
 
@@ -288,6 +288,42 @@ def test_an_unreadable_image_is_left_out_and_named(folder: Path) -> None:
     assert run(make_plan(configure(folder)), Silent()) == []
     assert store.errors() == []
     assert store.header()["images_done"] == 5
+
+
+class Unloadable(Disk):
+    """Refuses its file where it is looked into, or only as it is loaded."""
+
+    def __init__(self, early: bool = False, *, site: Site) -> None:
+        raise BenchError("its file holds another architecture")
+
+    @classmethod
+    def pin(cls, args: Mapping[str, Any], site: Site) -> dict[str, Any]:
+        return dict(args)
+
+    @classmethod
+    def check_files(cls, args: Mapping[str, Any], site: Site) -> None:
+        if args["early"]:
+            cls(site=site)
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_run_refused_while_loading_is_no_run(folder: Path, early: bool) -> None:
+    words = ["prompt=[box,point_1]"]
+    box = execute(configure(folder, "prompt=[box]"))
+    config = configure(folder, *words)
+    config.model.name, config.model.target = "unloadable", "test_whole_runs.Unloadable"
+    config.model.args = {"early": early}
+    config.runtime.allow_modules = ["test_whole_runs"]
+    for _ in range(2):
+        if early:
+            with pytest.raises(BenchError, match="another architecture"):
+                make_plan(config)
+        else:
+            plan = make_plan(config)
+            with pytest.raises(BenchError, match="another architecture"):
+                run(plan, Silent())
+    (store,) = find_runs(folder.parent / "results")
+    assert store.folder == box.work.runs["box"].store.folder.resolve()
 
 
 class Choosy(Disk):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from bench.types.measure import Measure
+
+log = logging.getLogger(__name__)
 
 _HELP = """\
 Adds a metric to finished runs: the stored masks against the truth, read again, without a model.
@@ -59,6 +62,11 @@ def main(options: argparse.Namespace) -> int:
     from bench.store.runs import find_runs
 
     stores = find_runs(options.results, options.runs)
+    empty = [store for store in stores if store.is_empty()]
+    if len(empty) < len(stores):
+        stores = [store for store in stores if store not in empty]
+        for store in empty:
+            log.warning("%s is left out: it has no row", store.folder.name)
     chosen = chosen_metrics(stores, options.metric, options.allow_module)
     # Refuses before anything is computed.
     selections = [select([store], allow_partial=options.allow_partial) for store in stores]
