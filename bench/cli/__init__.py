@@ -20,28 +20,30 @@ from rich.logging import RichHandler
 from bench import __version__
 from bench.cli import commands, console
 from bench.cli.arguments import Parser
+from bench.files.text import visible_line
 from bench.types import BenchError
 from bench.types.errors import fault_of_theirs
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and gives its exit code."""
+    console.take_every_text()
     try:
         options = _parser().parse(argv)
         _log_to(console.errors())
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
     except BenchError as error:
-        sys.stderr.write(f"sam-bench: {error}\n")
+        console.complain(str(error))
         return 2
     except Exception as error:
         said = fault_of_theirs(error)
         if said is None or sys.flags.dev_mode:
             raise
-        sys.stderr.write(f"sam-bench: {said}; python -X dev -m bench … shows the whole way there\n")
+        console.complain(f"{said}; python -X dev -m bench … shows the whole way there")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("sam-bench: stopped; the same command again goes on where it stopped\n")
+        console.complain("stopped; the same command again goes on where it stopped")
         return 130
 
 
@@ -53,14 +55,22 @@ def _log_to(errors: Console) -> None:
     handler: logging.Handler
     if errors.is_terminal:
         handler = RichHandler(console=errors, show_time=False, show_path=False)
-        handler.setFormatter(logging.Formatter("%(message)s"))
+        handler.setFormatter(_Line("%(message)s"))
     else:
         handler = logging.StreamHandler(errors.file)
-        handler.setFormatter(logging.Formatter("%(levelname)-8s %(message)s"))
+        handler.setFormatter(_Line("%(levelname)-8s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("bench").setLevel(logging.INFO)
     # Pillow's suspicion of large pictures; beyond the limit the bench refuses in its own words.
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+
+
+class _Line(logging.Formatter):
+    """A record in one line, whatever names it quotes; a traceback behind it as it is."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's own name)
+        """See ``logging.Formatter``."""
+        return visible_line(super().formatMessage(record))
 
 
 def _parser() -> Parser:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
 from rich.table import Table
 
 from bench.cli.tables import fitted, least_width
+from bench.files.text import visible, visible_line
 
 if TYPE_CHECKING:
     from bench.analysis.section import Section
@@ -21,16 +25,54 @@ if TYPE_CHECKING:
     from bench.store.runs import ImageError
 
 
+class _Screen(Console):
+    """A console that no text can steer: what it is given is shown, escapes are its own alone."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """The segments, see ``rich.console.Console``."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else visible(text), style, control)
+
+
 def output() -> Console:
     """Standard output; wide enough for a table where it is no terminal."""
-    console = Console(emoji=False)
-    return console if console.is_terminal else Console(width=120, emoji=False)
+    console = _Screen(emoji=False)
+    return console if console.is_terminal else _Screen(width=120, emoji=False)
 
 
 def errors() -> Console:
     """Standard error, for progress and messages; as wide as the output."""
-    console = Console(stderr=True, emoji=False)
-    return console if console.is_terminal else Console(stderr=True, width=120, emoji=False)
+    console = _Screen(stderr=True, emoji=False)
+    return console if console.is_terminal else _Screen(stderr=True, width=120, emoji=False)
+
+
+def complain(words: str) -> None:
+    """Says in one line on standard error what is wrong."""
+    sys.stderr.write(f"sam-bench: {visible_line(words)}\n")
+
+
+def take_every_text() -> None:
+    """Has standard output and error take characters that their encoding lacks, as ASCII or not."""
+    codecs.register_error(_NEAREST, _nearest)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_NEAREST)
+
+
+_NEAREST = "sam-bench-nearest"
+_ASCII = {"–": "-", "—": "-", "−": "-", "…": "...", "×": "x", "·": "-", "±": "+-", "≈": "~",
+          "≥": ">=", "≤": "<=", "→": "->", "’": "'", "\u00a0": " ", "█": "#"}  # fmt: skip
+
+
+def _nearest(error: UnicodeError) -> tuple[str, int]:
+    """The nearest text in ASCII, or an escape."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    told = [_ASCII.get(c) or c.encode("unicode_escape").decode("ascii") for c in lacking]
+    return "".join(told), error.end
 
 
 def show(table: Table, screen: Console) -> None:
@@ -97,7 +139,7 @@ def show_runs(request: Request, out: Path | None) -> int:
         screen.print(sentence, highlight=False, markup=False)
     screen.print(f"report: {report.page}", highlight=False, markup=False, soft_wrap=True)
     for sentence in report.failed:
-        sys.stderr.write(f"sam-bench: {sentence}; the rest of the report is written\n")
+        complain(f"{sentence}; the rest of the report is written")
     return 2 if report.failed else 0
 
 
@@ -106,5 +148,5 @@ def say_failed(failed: Sequence[ImageError]) -> int:
     if not failed:
         return 0
     count = f"{len(failed)} image{'s' * (len(failed) > 1)}"
-    sys.stderr.write(f"sam-bench: {count} failed; errors.jsonl in the run says why\n")
+    complain(f"{count} failed; errors.jsonl in the run says why")
     return 3

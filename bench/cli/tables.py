@@ -11,6 +11,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bench.files.text import visible
+
 _NUMBER = re.compile(r"\W*\d[\W\d]*[^\W\d]{0,3}\W*")
 """A word that is a number, with its brackets, signs and unit: ``(58.0–64.1)``, ``≈3s``."""
 
@@ -103,7 +105,8 @@ def _columns(table: Table) -> list[tuple[Text, list[Text]]]:
 
 
 def _text(cell: RenderableType) -> Text:
-    return Text.from_markup(cell, emoji=False) if isinstance(cell, str) else Text(str(cell))
+    shown = visible(str(cell))
+    return Text.from_markup(shown, emoji=False) if isinstance(cell, str) else Text(shown)
 
 
 def _around(table: Table) -> int:

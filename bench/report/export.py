@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.selection import none_scored
+from bench.files.text import csv_cell
 from bench.store.runs import RunStore, read_runs, write_aside
 from bench.types import BenchError
 
@@ -28,8 +29,9 @@ def export_prompts(store: RunStore, path: Path) -> int:
     ``point_labels`` ``[1, 0, …]``, 1 for foreground; ``box`` ``[x0, y0, x1, y1]``, both corners
     included, or empty. ``multimask`` says whether several candidates were asked for, ``feedback``
     what came along from the step before: ``logits`` of the selected mask, or ``none``; ``cues``
-    what else was asked, as ``bench.types.cues.cues_text`` writes it, or empty. Raises
-    ``BenchError`` for a run without a row and a file that can't be written.
+    what else was asked, as ``bench.types.cues.cues_text`` writes it, or empty. An id that a
+    spreadsheet would compute (``=1+1``) has an apostrophe before it. Raises ``BenchError`` for a
+    run without a row and a file that can't be written.
     """
     columns = [name for name in PROMPT_COLUMNS if name not in ("image_id", "mask_id", "feedback")]
     rows = _rows(store, [name for name in columns if name != "step"])
@@ -42,7 +44,8 @@ def export_prompts(store: RunStore, path: Path) -> int:
         labels = [int(label) for label in row["point_labels"]]
         box = "" if row["box"] is None else json.dumps([float(side) for side in row["box"]])
         writer.writerow(
-            {name: row[name] for name in ("image_id", "mask_id", "step", "height", "width")}
+            {name: csv_cell(row[name]) for name in ("image_id", "mask_id")}
+            | {name: row[name] for name in ("step", "height", "width")}
             | {
                 "n_points": row["n_points"],
                 "point_coords": json.dumps(points),
@@ -50,7 +53,7 @@ def export_prompts(store: RunStore, path: Path) -> int:
                 "box": box,
                 "multimask": str(bool(row["multimask"])).lower(),
                 "feedback": feedback if row["step"] > 1 else "none",
-                "cues": "" if pd.isna(row["cues"]) else row["cues"],
+                "cues": "" if pd.isna(row["cues"]) else csv_cell(row["cues"]),
             }
         )
     write_aside(path, sink.getvalue().encode())

@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from bench.analysis.section import Section
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
 from bench.cli.tables import fitted
+from bench.files.text import csv_cell
+from bench.report.tables import section_text
 from bench.report.tables.formats import to_csv, to_latex, to_markdown, to_rich
 
 ROUGH = r"A&B_50%|<b>#1 $x^2~{y}\[red]*"
@@ -67,7 +70,7 @@ def test_equal_models_are_both_best(bench, row):
 
 def test_markdown_escapes_what_would_break_a_row(table):
     line = to_markdown(table).splitlines()[2]
-    assert r"A&amp;B\_50%\|&lt;b>#1 $x^2~{y}\\\[red\]\*" in line
+    assert r"A&amp;B\_50%\|&lt;b>#1 \$x^2\~{y}\\\[red\]\*" in line
     assert line.replace(r"\|", "").count("|") == 10
 
 
@@ -93,6 +96,46 @@ def test_latex_compiles(table, tmp_path):
         ["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+HOSTILE = [
+    "[2cm]", "*", "=1+1", "+1+1", "-cmd", "@SUM(1)", "\t=1", "\r=1", "＝1",
+    "a\rb", "a\r\nb", "a\x0bb", "a\x85b", "a\u2028b", "a\x1b[31mb", "~~a~~", "a\x00b",
+]  # fmt: skip
+
+
+@pytest.fixture
+def hostile():
+    lines = pd.DataFrame({"category": HOSTILE, "miou": [-0.5] * len(HOSTILE)})
+    heads, rows = ("[category]", "mIoU"), tuple((text, "-50.0") for text in HOSTILE)
+    return Section("by_category", "By category", "A note.", heads, rows, lines, names=1)
+
+
+def test_a_row_stays_a_row_whatever_a_name_holds(hostile):
+    rows = section_text.to_markdown(hostile).partition("\n\n")[0].splitlines()
+    assert len(rows) == len(HOSTILE) + 2
+    assert {row.replace("\\|", "").count("|") for row in rows} == {3}
+    assert r"| \~\~a\~\~ |" in rows[-2]
+    text = section_text.to_latex(hostile)
+    body = text.partition("\\midrule\n")[2].splitlines()
+    for line, before in zip(body, ["\\midrule", *body], strict=False):
+        if before.endswith(("\\\\", "rule")):
+            assert not line.startswith(("[", "*")), line
+    assert r"{}[2cm] & -50.0 \\" in body
+    assert r"{}[category] & mIoU \\" in text
+    assert not set(text) & set(map(chr, [*range(10), *range(11, 32), 0x7F, 0x85, 0x2028]))
+
+
+def test_no_cell_of_a_csv_is_a_formula(hostile):
+    plain = section_text.to_csv(hostile)
+    found = list(csv.reader(io.StringIO(plain, newline="")))[1:]
+    computed = HOSTILE[2:9]
+    said = [f"'{text}" if text in computed else text for text in HOSTILE]
+    assert [cell for cell, _ in found] == [
+        text.replace("\r\n", "\n").replace("\r", "\n") for text in said
+    ]
+    assert {number for _, number in found} == {"-0.5"}
+    assert csv_cell("-1e-3") == "-1e-3"
 
 
 def test_terminal_shows_names_as_they_are(table):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bench.cli import console
 from bench.cli.arguments import Commands, add_data, add_results
 from bench.files.places import Place, local_side
+from bench.files.text import visible_line
 from bench.types import BenchError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def main(options: argparse.Namespace) -> int:
         return 0
     outcomes = [verdict for found in comparisons for verdict in judged(found, gate)]
     for _, sentence in outcomes:
-        sys.stdout.write(f"{sentence}\n")
+        sys.stdout.write(f"{visible_line(sentence)}\n")
     return 0 if all(outcome == "holds" for outcome, _ in outcomes) else 1
 
 

@@ -13,6 +13,7 @@ import rich.table
 
 from bench.analysis.table import Table
 from bench.analysis.words import DASH, MARK, counted, with_bounds
+from bench.files.text import as_cell, csv_cell
 from bench.types import Measure
 
 
@@ -97,7 +98,7 @@ def _best(lines: pd.DataFrame, leads: Measure) -> pd.Series[bool]:
 
 def to_csv(table: Table) -> str:
     """One line per line, IoUs in [0, 1] at full precision, nulls empty."""
-    return table.lines.to_csv(index=False, lineterminator="\n")
+    return csv_text(table.lines)
 
 
 def to_markdown(table: Table) -> str:
@@ -135,7 +136,7 @@ def latex_table(
     for starts, row in zip(first, rows, strict=True):
         if starts and body:
             body.append(r"\midrule")
-        body.append(" & ".join([row[0] if starts else "", *row[1:]]) + r" \\")
+        body.append(_latex_row([row[0] if starts else "", *row[1:]]))
     return "\n".join(
         [
             r"% needs \usepackage{booktabs}",
@@ -143,7 +144,7 @@ def latex_table(
             r"\centering",
             rf"\begin{{tabular}}{{{'l' * left}{'r' * (len(heads) - left)}}}",
             r"\toprule",
-            " & ".join(heads) + r" \\",
+            _latex_row(heads),
             r"\midrule",
             *body,
             r"\bottomrule",
@@ -153,6 +154,12 @@ def latex_table(
             "",
         ]
     )
+
+
+def _latex_row(row: Sequence[str]) -> str:
+    r"""The cells in a line; what begins it is no argument or star of the ``\\`` or rule above."""
+    line = " & ".join(row) + r" \\"
+    return "{}" + line if line.startswith(("[", "*")) else line
 
 
 def to_rich(table: Table) -> rich.table.Table:
@@ -218,20 +225,30 @@ _LATEX: dict[str, str | int | None] = {
     "·": r"$\cdot$",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
-    "\n": " ",
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
 }
 
 
 def escape_latex(text: str) -> str:
     """No character of the text means anything to LaTeX."""
-    return text.translate(str.maketrans(_LATEX))
+    return as_cell(text).translate(str.maketrans(_LATEX))
 
 
 def escape_markdown(text: str) -> str:
     """No character of the text can break out of its cell or start markup."""
-    marks: dict[str, str | int | None] = {mark: f"\\{mark}" for mark in "\\`*_[]|"}
-    return text.translate(str.maketrans(marks | {"<": "&lt;", "&": "&amp;", "\n": " "}))
+    marks: dict[str, str | int | None] = {mark: f"\\{mark}" for mark in "\\`*_[]|~$"}
+    return as_cell(text).translate(str.maketrans(marks | {"<": "&lt;", "&": "&amp;"}))
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """The lines at full precision, nulls empty; no text is a formula (``csv_cell``)."""
+    texts = {
+        name: frame[name].map(lambda cell: csv_cell(cell) if isinstance(cell, str) else cell)
+        for name in frame.columns
+        if not pd.api.types.is_numeric_dtype(frame[name])
+    }
+    plain: str = frame.assign(**texts).to_csv(index=False, lineterminator="\n")
+    return plain
 
 
 def _escape_rich(text: str) -> str:

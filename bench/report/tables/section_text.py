@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.analysis.section import Section
-from bench.report.tables.formats import escape_latex, escape_markdown, latex_table
+from bench.report.tables.formats import csv_text, escape_latex, escape_markdown, latex_table
 
 
 def to_csv(section: Section) -> str:
     """The lines, IoUs in [0, 1], nulls empty."""
-    return section.lines.to_csv(index=False, lineterminator="\n")
+    return csv_text(section.lines)
 
 
 def to_markdown(section: Section) -> str:

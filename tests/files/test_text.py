@@ -1,0 +1,91 @@
+"""Names that steer, where they are shown: in the terminal, in a log, in plain ASCII."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import subprocess
+import sys
+
+import pytest
+from rich.table import Table
+
+from bench.cli import _log_to, console, main
+from bench.files.text import as_cell, visible, visible_line
+from bench.types import BenchError
+
+STEERING = "\x1b]0;title\x07\x1b[31m\x9b2J\r\x08\u202egnp\u2066\x00\x7f"
+
+
+def test_nothing_that_steers_is_left_and_the_rest_is_as_it_was() -> None:
+    plain = "Größe 介绍 ∑ 🙂 a\tb"
+    assert visible(plain) == visible_line(plain) == plain
+    for text in (visible(STEERING), visible_line(STEERING), as_cell(STEERING)):
+        assert all(c.isprintable() for c in text)
+    assert visible("\x1b[31m\ud800") == "\\x1b[31m\\ud800"
+    assert visible("a\nb") == "a\nb"
+    assert visible_line("a\nb") == "a\\nb"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_no_text_steers_the_terminal_or_forges_a_line_of_the_log(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, io.StringIO())
+    monkeypatch.setenv("TTY_COMPATIBLE", "1" if terminal else "0")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    before = logging.getLogger().handlers[:]
+    try:
+        _log_to(console.errors())
+        logging.getLogger("bench").warning("%s", f"a{STEERING}\nWARNING  forged")
+    finally:
+        logging.getLogger().handlers[:] = before
+    table = Table(title=STEERING, caption=STEERING)
+    table.add_column(STEERING)
+    table.add_row(f"b{STEERING}")
+    console.show(table, console.output())
+    console.output().print(f"c{STEERING}", markup=False)
+    console.complain(f"d{STEERING}\nsam-bench: forged")
+    for stream in (sys.stdout, sys.stderr):
+        assert isinstance(stream, io.StringIO)
+        said = stream.getvalue()
+        assert said
+        assert all(c.isprintable() for c in said.replace("\n", "")), said
+    assert not any(line.startswith("WARNING  forged") for line in sys.stderr.getvalue().split("\n"))
+    assert "\nsam-bench: forged" not in sys.stderr.getvalue()
+
+
+def test_a_complaint_is_one_line_whatever_it_quotes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise BenchError(f"{STEERING}\nsecond")
+
+    monkeypatch.setattr("bench.store.runs.find_runs", refuse)
+    assert main(["report", "x"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("sam-bench: \\x1b]0;title\\x07\\x1b[31m")
+    assert err.endswith("\\nsecond\n")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_where_only_ascii_is_possible_all_is_said(encoding: str) -> None:
+    code = (
+        "import sys; from bench.cli import console; from rich.table import Table\n"
+        "console.take_every_text(); t = Table('a × b'); t.add_row('58.0–64.1 …Größe 介')\n"
+        "console.show(t, console.output()); console.output().print('≥ ─ 介')\n"
+        "sys.stdout.write('介 × –\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.decode(encoding)
+    assert "\\u4ecb" in said
+    assert ("58.0-64.1 ...Gr\\xf6\\xdfe" if encoding == "ascii" else "Größe") in said
