@@ -5,13 +5,17 @@ Both are asked as ``pathlib`` is; a file is put in place whole, moved and locked
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import logging
 import os
+import re
 import shutil
+import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -61,9 +65,10 @@ def write_aside(path: Place, content: bytes, guard: Callable[[], None] = lambda:
         guard()
         path.put(content)
         return
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    aside = aside_of(path)
     try:
         with open(aside, "wb") as file:
+            _hold(file.fileno())
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -77,6 +82,87 @@ def write_aside(path: Place, content: bytes, guard: Callable[[], None] = lambda:
                 f"{path}: cannot be written ({error}); the same command goes on once it can"
             ) from error
         raise
+
+
+def aside_of(path: Path) -> Path:
+    """A new hidden neighbour, in which a file or folder is made before it takes its place."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+
+
+@contextmanager
+def folder_aside(path: Path) -> Iterator[Path]:
+    """A new hidden neighbour of a folder, gone at the end of the block unless it was moved away."""
+    aside = aside_of(path)
+    aside.mkdir(parents=True)
+    opened = os.open(aside, os.O_RDONLY)
+    try:
+        _hold(opened)
+        yield aside
+    finally:
+        os.close(opened)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def forget_leftovers(path: Place) -> None:
+    """Deletes what commands left that were killed while they wrote this file or folder.
+
+    Those at work hold what they write; where a file system knows no locks, only what nobody has
+    touched for ``_FORGOTTEN`` is deleted. Behind a URL nothing is ever left.
+    """
+    if isinstance(path, RemotePath):
+        return
+    name = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{32}}")
+    with suppress(OSError):
+        for left in [each for each in path.parent.iterdir() if name.fullmatch(each.name)]:
+            if _is_left(left):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Has two files or folders change places, at once or not at all; false where none can."""
+    if not sys.platform.startswith("linux"):
+        return False
+    here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    if rename(here, os.fsencode(one), here, os.fsencode(other), ctypes.c_uint(swap)):
+        return False
+    _flush_folder(one.parent)
+    return True
+
+
+_FORGOTTEN = 3600.0
+"""Seconds after which a write is over, one way or the other."""
+
+_FRESH = 1.0
+"""Seconds in which a new file may not be held yet."""
+
+
+def _hold(opened: int) -> None:
+    """Shows other commands, as long as this process has the file open, that it is at work."""
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_left(path: Path) -> bool:
+    """Whether nobody is at work on it any more; raises ``OSError`` where it is gone."""
+    untouched = time.time() - path.stat().st_mtime
+    if untouched > _FORGOTTEN:
+        return True
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        import fcntl
+
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    finally:
+        os.close(opened)
+    return abs(untouched) > _FRESH
 
 
 def claim(path: Place, content: bytes) -> bool:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.files.documents import parse_json
-from bench.files.places import Place, write_aside
+from bench.files.places import Place, forget_leftovers, write_aside
 from bench.store.row_table import KEY
 from bench.types import BenchError, Measure
 
@@ -50,6 +50,7 @@ def write_added(folder: Place, measure: Measure, values: pd.DataFrame, key: str)
         path.parent.mkdir(exist_ok=True)
     except OSError as error:
         raise BenchError(f"{path.parent}: cannot be made ({error})") from error
+    forget_leftovers(path)
     write_aside(path, sink.getvalue().to_pybytes())
 
 

@@ -404,3 +404,20 @@ def test_the_page_of_a_check_fits_and_runs_no_text_of_the_data(chromium, tmp_pat
     assert NASTY in chromium.execute_script("return document.body.textContent")
     assert chromium.execute_script("return document.querySelectorAll('img').length") > 5
     assert chromium.get_log("browser") == []
+
+
+def test_a_script_or_picture_that_got_into_the_page_is_not_run(chromium, page, tmp_path):
+    html = page.read_text(encoding="utf-8")
+    added = (
+        "<script>document.title='hit'</script><img src=x onerror=document.title='hit'>"
+        "<img src='http://127.0.0.1:9/x.png'><iframe src='http://127.0.0.1:9/'></iframe>"
+    )
+    changed = tmp_path / "index.html"
+    changed.write_text(html.replace("</main>", f"{added}</main>"), encoding="utf-8")
+    chromium.get_log("browser")
+    chromium.get(changed.as_uri())
+    assert chromium.title != "hit"
+    said = " ".join(entry["message"] for entry in chromium.get_log("browser"))
+    for directive in ("script-src", "img-src", "default-src"):
+        assert f'directive: \\"{directive}' in said or f'directive: "{directive}' in said, said
+    assert chromium.execute_script("return document.querySelectorAll('.sortable').length > 0")

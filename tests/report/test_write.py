@@ -1,7 +1,10 @@
+import base64
+import hashlib
 import json
 import re
 import subprocess
 import sys
+from html import unescape
 
 import pytest
 
@@ -165,6 +168,19 @@ def test_a_later_report_removes_only_what_an_earlier_one_wrote(bench, row, tmp_p
     assert not stale.exists()
     assert (out / "notes.txt").read_text() == "mine"
     assert (tmp_path / "outside.txt").exists()
+
+
+def test_the_page_runs_its_own_script_alone(written):
+    _, _, report = written
+    html = report.page.read_text(encoding="utf-8")
+    policy = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', html)
+    (script,) = re.findall(r"<script>(.*?)</script>", html, flags=re.DOTALL)
+    own = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert unescape(policy[1]).split("; ") == [
+        "default-src 'none'", "img-src data:", "style-src 'unsafe-inline'", "base-uri 'none'",
+        "form-action 'none'", f"script-src 'sha256-{own}'",
+    ]  # fmt: skip
+    assert html.index(policy[0]) < html.index("<title>")
 
 
 def test_refusal_writes_nothing(bench, tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import json
 import shutil
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.files.places import exchange, folder_aside, forget_leftovers
 from bench.report.figures import style
 from bench.report.figures.figures import Drawing, Failure
 from bench.report.pages.html import Plate
@@ -66,9 +66,11 @@ class ReportFolder:
         (self._aside / name).write_text(text, encoding="utf-8", newline="\n")
 
     def publish(self, content: Mapping[str, Any]) -> tuple[Path, ...]:
-        """Adds ``report.json`` and moves everything, the page last; gives the paths, sorted.
+        """Adds ``report.json`` and puts everything in place at once; gives the paths, sorted.
 
-        Files that an earlier report left over are removed, others left alone.
+        Files that an earlier report left over are removed, others left alone. Where others are, or
+        the system can't exchange folders, files are moved one by one: then no page stands there
+        from the first of them to the last.
         """
         files = [p for p in self._aside.rglob("*") if p.is_file()]
         names = sorted([*(p.relative_to(self._aside).as_posix() for p in files), _CONTENT])
@@ -76,14 +78,38 @@ class ReportFolder:
         text = json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         self.write(_CONTENT, text)
         before = _written_before(self.out)
+        if not self._exchanged(before | set(names)):
+            self._move(names, before)
+        return tuple(self.out / name for name in names)
+
+    def _exchanged(self, known: set[str]) -> bool:
+        """Puts the new folder in the place of an earlier report's, where that holds nothing else.
+
+        Not of the folder that a command works in.
+        """
+        place = self.out.resolve()
+        if not place.exists():
+            self._aside.rename(place)
+            return True
+        if not place.is_dir():
+            return False
+        folders = {"figures", *(str(Path(name).parent) for name in known)}
+        there = {path.relative_to(place).as_posix() for path in place.rglob("*")}
+        if there - known - folders or Path.cwd().resolve().is_relative_to(place):
+            return False
+        shutil.copymode(place, self._aside)
+        return exchange(self._aside, place)
+
+    def _move(self, names: Sequence[str], before: set[str]) -> None:
         (self.out / "figures").mkdir(parents=True, exist_ok=True)
-        for name in sorted(names, key=lambda name: (name == PAGE, name)):
+        for name in (PAGE, _CONTENT):
+            (self.out / name).unlink(missing_ok=True)
+        for name in sorted(names, key=lambda name: (name == PAGE, name == _CONTENT, name)):
             (self._aside / name).replace(self.out / name)
         for name in before - set(names):
             stale = (self.out / name).resolve()
             if stale.is_relative_to(self.out.resolve()):
                 stale.unlink(missing_ok=True)
-        return tuple(self.out / name for name in names)
 
 
 @contextmanager
@@ -92,14 +118,14 @@ def report_folder(out: Path) -> Iterator[ReportFolder]:
 
     Raises ``BenchError`` where something can't be written.
     """
-    aside = out.parent / f".{out.name}.{uuid.uuid4().hex}"
+    place = out.resolve()
+    forget_leftovers(place)
     try:
-        (aside / "figures").mkdir(parents=True)
-        yield ReportFolder(out, aside)
+        with folder_aside(place) as aside:
+            (aside / "figures").mkdir()
+            yield ReportFolder(out, aside)
     except OSError as error:
         raise BenchError(f"{out}: the report can't be written ({error})") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

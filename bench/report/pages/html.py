@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -79,7 +81,11 @@ def render(
 
 
 def template(name: str) -> jinja2.Template:
-    """A page's template; every text that enters it is escaped."""
+    """A page's template; every text that enters it is escaped.
+
+    It has ``script`` and ``policy`` of the names of our own scripts: their text, and the policy by
+    which a browser runs these and nothing else in the page, and loads nothing from anywhere.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("bench.report"),
         autoescape=True,
@@ -87,7 +93,25 @@ def template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+    def script(*names: str) -> Markup:
+        return Markup("\n".join(environment.get_template(name).render() for name in names))
+
+    def policy(*names: str) -> str:
+        digest = hashlib.sha256(script(*names).encode()).digest()
+        return "; ".join([*_POLICY, f"script-src 'sha256-{base64.b64encode(digest).decode()}'"])
+
+    environment.globals.update(script=script, policy=policy)
     return environment.get_template(name)
+
+
+_POLICY = (
+    "default-src 'none'",
+    "img-src data:",
+    "style-src 'unsafe-inline'",  # figures and tables have styles of their own
+    "base-uri 'none'",
+    "form-action 'none'",
+)
 
 
 _LEGEND = ("TARGET", "PREDICTION", "POSITIVE", "NEGATIVE")
