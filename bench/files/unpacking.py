@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import lzma
 import shutil
 import stat
@@ -11,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO, TypeAlias
+from typing import IO, Any, TypeAlias
 
 from bench.types import BenchError
 
@@ -47,8 +49,9 @@ def unpack(archive: Path, kind: str, folder: Path, limit: int | None = None) -> 
     """Unpacks all files of ``archive`` into the new or empty ``folder``, and gives their number.
 
     ``kind`` is one of ``kinds()``; ``limit`` is the most bytes that may come out, by default 100
-    times the archive's size and 1 GiB at least. Files get this process's own permissions; what
-    macOS adds is left out.
+    times the archive's size and 1 GiB at least; bytes that a tar file has to be gone through for,
+    members that are left out and headers, count too. Files get this process's own permissions;
+    what macOS adds is left out.
 
     Raises ``BenchError`` that names archive and member for absolute names, names with "..", drive
     letters or backslashes, links, devices, encrypted files, a name that is there twice, too many
@@ -60,7 +63,7 @@ def unpack(archive: Path, kind: str, folder: Path, limit: int | None = None) -> 
     most = limit or max(_LEAST_LIMIT, _RATIO * archive.stat().st_size)
     left, files = most, 0
     folder.mkdir(parents=True, exist_ok=True)
-    with _damage_named(archive), _OPENERS[kind](archive) as members:
+    with _damage_named(archive), _OPENERS[kind](archive, most) as members:
         for name, opened in members:
             target = folder / _inside(archive, name)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -72,17 +75,21 @@ def unpack(archive: Path, kind: str, folder: Path, limit: int | None = None) -> 
                 while chunk := source.read(_CHUNK):
                     left -= len(chunk)
                     if left < 0:
-                        raise BenchError(
-                            f"{archive}: unpacks to more than {most} bytes; if that is right, "
-                            "say how many in about.fetch, unpacked: BYTES"
-                        )
+                        raise _too_much(archive, most)
                     out.write(chunk)
             files += 1
     return files
 
 
+def _too_much(archive: Path, most: int) -> BenchError:
+    return BenchError(
+        f"{archive}: unpacks to more than {most} bytes; if that is right, say how many in "
+        "about.fetch, unpacked: BYTES"
+    )
+
+
 @contextmanager
-def _zip(archive: Path) -> Iterator[Iterator[Member]]:
+def _zip(archive: Path, most: int) -> Iterator[Iterator[Member]]:
     with zipfile.ZipFile(archive) as opened:
         infos = [info for info in opened.infolist() if not info.is_dir()]
         needed, free = sum(info.file_size for info in infos), _free(archive)
@@ -104,11 +111,14 @@ def _zip(archive: Path) -> Iterator[Iterator[Member]]:
 
 
 @contextmanager
-def _tar(archive: Path) -> Iterator[Iterator[Member]]:
-    with tarfile.open(archive) as opened:
+def _tar(archive: Path, most: int) -> Iterator[Iterator[Member]]:
+    with _stream(archive) as stream:
+        counted = _Counted(stream, archive, most)
+        opened = tarfile.TarFile(fileobj=counted)  # type: ignore[arg-type]
 
         def members() -> Iterator[Member]:
             for info in opened:
+                counted.room += _OVERHEAD
                 if info.isdir() or _is_junk(info.name):
                     continue
                 if not info.isreg():
@@ -118,7 +128,56 @@ def _tar(archive: Path) -> Iterator[Iterator[Member]]:
         yield members()
 
 
-_OPENERS: Mapping[str, Callable[[Path], AbstractContextManager[Iterator[Member]]]] = {
+_PACKED: Mapping[bytes, Callable[[Path], Any]] = {
+    b"\x1f\x8b": gzip.GzipFile,
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+}
+"""How a packed file begins, and what unpacks it."""
+
+_OVERHEAD = 1 << 12
+"""Bytes of a member's headers and of what fills up its last block, at most, where it is honest."""
+
+_HEADER = 1 << 20
+"""Bytes of the longest header: a name, attributes."""
+
+
+@contextmanager
+def _stream(archive: Path) -> Iterator[IO[bytes]]:
+    """The tar file's own bytes, whatever it is packed with."""
+    with archive.open("rb") as file:
+        start = file.read(max(map(len, _PACKED)))
+    unpacked = next((way for mark, way in _PACKED.items() if start.startswith(mark)), None)
+    with archive.open("rb") if unpacked is None else unpacked(archive) as stream:
+        yield stream
+
+
+class _Counted:
+    """A stream that is gone through once, up to so many bytes, headers in memory among them."""
+
+    def __init__(self, stream: IO[bytes], archive: Path, most: int) -> None:
+        self._stream, self._archive, self._most = stream, archive, most
+        self.room = most + tarfile.RECORDSIZE
+        self.tell = stream.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """At most ``size`` bytes; raises ``BenchError`` beyond what the archive may hold."""
+        if size < 0 or size > _HEADER:
+            raise BenchError(f"{self._archive}: a header of {size} bytes is no header")
+        self._check(self._stream.tell() + size)
+        return self._stream.read(size)
+
+    def seek(self, to: int) -> int:
+        """Goes to a byte, which unpacks all before it."""
+        self._check(to)
+        return self._stream.seek(to)
+
+    def _check(self, to: int) -> None:
+        if to > self.room:
+            raise _too_much(self._archive, self._most)
+
+
+_OPENERS: Mapping[str, Callable[[Path, int], AbstractContextManager[Iterator[Member]]]] = {
     "zip": _zip,
     "tar": _tar,
 }

@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,6 +110,33 @@ def test_a_bomb_is_stopped(tmp_path: Path, kind: str) -> None:
         unpack(archive, kind, tmp_path / "out", limit=4_000_000)
     assert sum(map(len, below(tmp_path / "out").values())) <= 4_000_000
     assert unpack(archive, kind, tmp_path / "again", limit=9_000_000) == 3
+
+
+@pytest.mark.parametrize("packing", ["", "gz", "bz2", "xz"])
+@pytest.mark.parametrize("name", ["__MACOSX/._a", "sub/.DS_Store", "long header"])
+def test_what_is_left_out_counts_too(tmp_path: Path, packing: str, name: str) -> None:
+    archive, zeros = tmp_path / "a", bytes(3 << 20)
+    mode: Any = f"w:{packing}"
+    with tarfile.open(archive, mode, format=tarfile.PAX_FORMAT) as opened:
+        info = tarfile.TarInfo(name)
+        if name == "long header":
+            info.pax_headers, info.size = {"comment": "0" * len(zeros)}, 0
+            opened.addfile(info)
+        else:
+            info.size = len(zeros)
+            opened.addfile(info, io.BytesIO(zeros))
+        opened.addfile(tarfile.TarInfo("b"))
+    says = "is no header" if name == "long header" else "unpacks to more than 1048576 bytes"
+    with pytest.raises(BenchError, match=says):
+        unpack(archive, "tar", tmp_path / "out", limit=1 << 20)
+    if name != "long header":
+        assert unpack(archive, "tar", tmp_path / "enough", limit=4 << 20) == 1
+
+
+def test_many_small_files_are_no_bomb(tmp_path: Path) -> None:
+    files = {f"a/{number}.txt": b"1" for number in range(300)}
+    archive = make_tar(tmp_path / "a", files)
+    assert unpack(archive, "tar", tmp_path / "out", limit=300) == 300
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
