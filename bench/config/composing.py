@@ -26,6 +26,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from bench.config.about import fault_of_about
 from bench.config.component import Component
 from bench.config.labels import shown_label
 from bench.config.settings import RaySettings as RaySettings
@@ -140,9 +141,12 @@ def load_component(group: str, name: str, extra_dir: Path | None = None) -> Comp
         loaded = OmegaConf.to_container(node, resolve=True)
     written = loaded.get(group) if isinstance(loaded, dict) else None
     try:
-        return Component(**{str(key): value for key, value in dict(written or {}).items()})
+        found = Component(**{str(key): value for key, value in dict(written or {}).items()})
     except (TypeError, ValueError) as error:
         raise BenchError(f"{path}: not the YAML of a {group} ({error})") from None
+    if fault := fault_of_about(found.about):
+        raise BenchError(f"{path}: {fault}")
+    return found
 
 
 def component_about(group: str, name: str, extra_dir: Path | None = None) -> str:

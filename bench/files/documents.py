@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -60,6 +62,40 @@ def check_characters(content: Any) -> None:
         json.dumps(content, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def strict_json(content: Any) -> str:
+    """The JSON text of plain values; numbers that JSON has none of are their names, as texts."""
+    return json.dumps(_named(content), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _named(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_named(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(value)
+    return value
+
+
+def deeper_than(content: Any, most: int) -> bool:
+    """Whether values of a JSON text lie in more than so many objects and lists.
+
+    >>> deeper_than({"a": [[]]}, 2), deeper_than({"a": [[]]}, 3)
+    (True, False)
+    """
+    level = [content]
+    for _ in range(most + 1):
+        inner = [value for value in level if isinstance(value, Mapping | list)]
+        if not inner:
+            return False
+        level = [
+            each
+            for value in inner
+            for each in (value.values() if isinstance(value, Mapping) else value)
+        ]
+    return True
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

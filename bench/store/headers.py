@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from bench.files.documents import deeper_than
+
 Check: TypeAlias = Callable[[Any], bool]
 
 LONGEST = 10_000
 """The most characters of a name or an id."""
+
+DEEPEST = 50
+"""In how many objects and lists a value may lie."""
 
 
 def check_header(header: object) -> dict[str, Any]:
@@ -19,6 +24,8 @@ def check_header(header: object) -> dict[str, Any]:
     """
     if not isinstance(header, dict):
         raise ValueError(f"expected a JSON object, found {type(header).__name__}")
+    if deeper_than(header, DEEPEST):
+        raise ValueError("it is nested too deeply")
     for key, value in header.items():
         expected, right = _KINDS.get(key, ("anything", _anything))
         if not right(value):

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from bench.files.documents import parse_json
 from bench.files.places import Place, age, claim, lock_of, show_life, write_aside
 from bench.types import BenchError
 
@@ -184,7 +185,7 @@ def _heartbeat(fences: Sequence[Fence]) -> Iterator[None]:
 def _read(folder: Place) -> Owner | None:
     """Who holds the run by its own account; none where nobody does or the file says nothing."""
     try:
-        return Owner(**json.loads(_path(folder).read_text(encoding="utf-8")))
+        return Owner(**parse_json(_path(folder).read_bytes()))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError):

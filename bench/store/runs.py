@@ -24,6 +24,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -303,25 +304,27 @@ def find_runs(results: Place, patterns: Sequence[str] = ("*",)) -> list[RunStore
     found: dict[Place, RunStore] = {}
     for pattern in patterns:
         given = place(pattern)
-        if (given / "run.json").is_file():
+        if pattern and _is_run(given):
             folders: list[Place] = [given.resolve()]
         else:
-            runs = results / "runs"
-            folders = (
-                [
-                    header.parent.resolve()
-                    for glob in (pattern, f"*-{pattern}")
-                    for header in runs.glob(f"{glob}/run.json")
-                ]
-                if not given.is_absolute()
-                else []
-            )
+            folders = [
+                header.parent.resolve()
+                for header in (results / "runs").glob("*/run.json")
+                if any(fnmatchcase(header.parent.name, glob) for glob in (pattern, f"*-{pattern}"))
+            ]
         if not folders:
             raise BenchError(
                 f"no run matches {pattern!r} in {results / 'runs'}; {_nearest_help(results)}"
             )
         found.update({folder: RunStore(folder) for folder in folders})
     return [found[folder] for folder in sorted(found, key=lambda folder: folder.parts)]
+
+
+def _is_run(folder: Place) -> bool:
+    try:
+        return (folder / "run.json").is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def _nearest_help(results: Place) -> str:

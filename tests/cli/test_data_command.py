@@ -186,3 +186,30 @@ def test_every_yaml_of_the_bench_can_be_listed_and_fetched_or_not() -> None:
 
 def _yamls() -> list[Path]:
     return list((conf_dir() / "dataset").glob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("about", "says"),
+    [
+        ("about: [1, 2]", "about must be a mapping"),
+        ("about: words", "about must be a mapping"),
+        ("about: {expected: 5}", "about.expected must be a mapping"),
+        ("about: {expected: [1]}", "about.expected must be a mapping"),
+        ("about: {paper: many}", "about.paper must be a mapping"),
+        ("about: {title: [a, b]}", "about.title must be a text"),
+        ("about: {what: {a: 1}}", "about.what must be a text"),
+    ],
+)
+def test_an_about_of_another_shape_is_one_line_and_hides_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], about: str, says: str
+) -> None:
+    (tmp_path / "dataset").mkdir()
+    text = "name: odd\nversion: '1'\ntarget: bench.data.readers.shapes.Shapes\n" + about
+    (tmp_path / "dataset" / "odd.yaml").write_text(text)
+    where = ["--config-dir", str(tmp_path)]
+    assert main(["ls", "datasets", *where]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert says in said
+    assert "shapes" in said
+    assert main(["data", "show", "odd", *where]) == 2
+    assert f"odd.yaml: {says}" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """A report's files are all there or none, whenever the command that writes them ends."""
 
 import contextlib
+import json
 import os
 import shutil
 import time
@@ -103,3 +104,21 @@ def test_a_file_where_a_report_is_to_be_stays(tmp_path):
     ):
         folder.publish({})
     assert (tmp_path / "report").read_text() == "mine"
+
+
+def test_numbers_that_json_lacks_are_told_by_name(tmp_path):
+    """As a run's header may hold them, which is written by Python."""
+    with report_folder(tmp_path / "report") as folder:
+        folder.publish({"facts": {"beta": float("nan"), "args": [float("-inf"), 1.5]}})
+    text = (tmp_path / "report" / "report.json").read_text()
+    refuse = {"parse_constant": lambda name: pytest.fail(name)}
+    assert json.loads(text, **refuse)["facts"] == {"beta": "NaN", "args": ["-Infinity", 1.5]}
+
+
+def test_a_reports_own_list_may_be_anything(tmp_path):
+    for text in ("[" * 5000, "{}", '{"files": 3}', "\xff"):
+        with report_folder(tmp_path / "report") as folder:
+            folder.write("index.html", text[:9])
+            folder.publish({})
+        assert (tmp_path / "report" / "index.html").read_text() == text[:9]
+        (tmp_path / "report" / "report.json").write_text(text, encoding="latin-1")

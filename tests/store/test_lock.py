@@ -147,7 +147,7 @@ def test_the_owner_shows_signs_of_life(tmp_path: Path, monkeypatch: pytest.Monke
             time.sleep(0.01)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"token": 1}', "\x00"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"token": 1}', "\x00", "[" * 9999])
 def test_a_broken_owner_file_is_nobody(tmp_path: Path, text: str) -> None:
     (tmp_path / "owner.json").write_text(text)
     with hold([tmp_path]):

@@ -155,6 +155,27 @@ def test_a_broken_header_is_named(store: RunStore, text: str) -> None:
         store.header()
 
 
+@pytest.mark.parametrize("levels", [60, 900, 100_000])
+def test_a_header_of_many_levels_is_named(store: RunStore, levels: int) -> None:
+    (store.folder / "run.json").write_text('{"facts": {"a": ' + "[" * levels + "]" * levels + "}}")
+    with pytest.raises(BenchError, match=r"run\.json: .*nested too deeply"):
+        store.header()
+
+
+@pytest.mark.parametrize(
+    "pattern", ["", "**", "***", "**/x", "a/**/b", "[", "/", ".", "..", "x" * 300, "a\0b"]
+)
+def test_a_pattern_that_names_no_run_is_one_line(
+    store: RunStore, tmp_path: Path, pattern: str
+) -> None:
+    store.write_header({})
+    if set(pattern) == {"*"}:
+        assert [each.folder for each in find_runs(tmp_path, [pattern])] == [store.folder]
+    else:
+        with pytest.raises(BenchError, match="no run matches"):
+            find_runs(tmp_path, [pattern])
+
+
 def test_errors_are_those_of_the_latest_attempt(store: RunStore) -> None:
     store.write_errors([ImageError("a", "no such file"), ImageError("b", "truncated\nhere")])
     assert [e.image_id for e in store.errors()] == ["a", "b"]

@@ -67,14 +67,19 @@ def list_datasets(options: argparse.Namespace) -> int:
     from rich.markup import escape
     from rich.table import Table
 
-    from bench.data.catalogue import entries, state_of
+    from bench.config.composing import group_names
+    from bench.data.catalogue import entry, state_of
 
     table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
     for head in ("name", "title", "state", "licence gate", "size"):
         table.add_column(head)
     table.add_column("masks", justify="right")
-    found = entries(options.config_dir)
-    for each in found:
+    for name in group_names("dataset", options.config_dir):
+        try:
+            each = entry(name, options.config_dir)
+        except BenchError as error:  # one file that is wrong hides no other
+            table.add_row(escape(name), escape(str(error)), "unreadable", "–", "–", "–")
+            continue
         about = each.component.about
         state = state_of(each.component, options.datasets, options.allow_module)
         cells = [

@@ -10,6 +10,7 @@ from rich.table import Table
 from bench.cli import console
 from bench.cli.arguments import Commands, add_config_dir, add_results
 from bench.files.places import Place
+from bench.types import BenchError
 
 _GROUPS = {"models": "model", "datasets": "dataset", "prompts": "prompt", "protocols": "protocol"}
 
@@ -34,7 +35,10 @@ def main(options: argparse.Namespace) -> int:
     group = _GROUPS[options.what]
     table = Table("name", "what", box=None, header_style="bold")
     for name in group_names(group, options.config_dir):
-        about = component_about(group, name, options.config_dir)
+        try:
+            about = component_about(group, name, options.config_dir)
+        except BenchError as error:  # one file that is wrong hides no other
+            about = f"cannot be read: {error}"
         table.add_row(escape(name), escape(about))
     console.show(table, screen)
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.files.documents import parse_json, strict_json
 from bench.files.places import exchange, folder_aside, forget_leftovers
 from bench.report.figures import style
 from bench.report.figures.figures import Drawing, Failure
@@ -75,8 +75,7 @@ class ReportFolder:
         files = [p for p in self._aside.rglob("*") if p.is_file()]
         names = sorted([*(p.relative_to(self._aside).as_posix() for p in files), _CONTENT])
         whole = {**content, "files": names}
-        text = json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        self.write(_CONTENT, text)
+        self.write(_CONTENT, strict_json(whole) + "\n")
         before = _written_before(self.out)
         if not self._exchanged(before | set(names)):
             self._move(names, before)
@@ -144,7 +143,7 @@ def _plain(value: Any) -> Any:
 
 def _written_before(out: Path) -> set[str]:
     try:
-        files = json.loads((out / _CONTENT).read_text(encoding="utf-8"))["files"]
+        files = parse_json((out / _CONTENT).read_bytes())["files"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return set()
     return {name for name in files if isinstance(name, str)} if isinstance(files, list) else set()
