@@ -21,12 +21,16 @@ from bench import __version__
 from bench.cli import commands, console
 from bench.cli.arguments import Parser
 from bench.files.text import visible_line
+from bench.run.runtime.stopping import INTERRUPTED, ending_at_once
 from bench.types import BenchError
 from bench.types.errors import fault_of_theirs
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line and gives its exit code."""
+    """Runs the command line and gives its exit code; without words those of this process."""
+    if argv is None:
+        with ending_at_once():
+            return main(sys.argv[1:])
     console.take_every_text()
     try:
         options = _parser().parse(argv)
@@ -44,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         console.complain("stopped; the same command again goes on where it stopped")
-        return 130
+        return INTERRUPTED
 
 
 def _log_to(errors: Console) -> None:

@@ -122,13 +122,20 @@ class Worker:
                 if stop():
                     raise KeyboardInterrupt
         finally:
-            scored.close()  # waits for what is in hand
-            self._watch.turn_to()
-            with ExitStack() as each_in_turn:  # one that fails stops no other
-                for part in pending.values():
-                    each_in_turn.callback(part.finish)
-                for image_id in list(self._finished):
-                    self._keep(self._finished.pop(image_id), pending)
+            try:  # first what is done: what is in hand may take long, or be given up
+                self._write_finished(pending)
+            finally:
+                scored.close()  # waits for what is in hand
+                self._watch.turn_to()
+                self._write_finished(pending)
+
+    def _write_finished(self, pending: Mapping[str, Pending]) -> None:
+        """Puts on the disk what is scored; one run that fails stops no other."""
+        with ExitStack() as each_in_turn:
+            for part in pending.values():
+                each_in_turn.callback(part.finish)
+            for image_id in list(self._finished):
+                self._keep(self._finished.pop(image_id), pending)
 
     def _score(self, group: Sequence[tuple[Job, Sample]]) -> None:
         """Scores the samples together, each under the prompts that lack it.
