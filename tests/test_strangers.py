@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import fsspec.core
 import pytest
 import torch
 from finished import disk_run, one_line
@@ -22,6 +24,7 @@ from bench.config.component import Component, load_class
 from bench.config.composing import RunConfig, load_configs
 from bench.config.hints import fits
 from bench.data import readers
+from bench.files.places import place
 from bench.files.yaml_files import check_yaml
 from bench.models.weights import read_state
 from bench.store.headers import check_header
@@ -62,6 +65,113 @@ def test_an_experiment_from_a_stranger_opens_no_door(tmp_path: Path, text: str, 
         one("experiment=theirs", folder=folder)
     assert "\n" not in str(caught.value)
     assert os.environ.get("HOME", "/root") not in str(caught.value).replace(str(tmp_path), "")
+
+
+URL = "reference::http://127.0.0.1:9/refs.json"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"runtime: {{results: '{URL}'}}\n",
+        "runtime: {results: 'reference://::refs.json'}\n",
+        "runtime: {results: 's3://theirs/folder'}\n",
+        "runtime: {results: 'sftp://127.0.0.1:9/folder'}\n",
+        "runtime: {datasets: 'http://127.0.0.1:9/'}\n",
+        "runtime: {checkpoints: 'zip::x.zip'}\n",
+        "runtime: {embedding_cache: 's3://theirs/folder'}\n",
+        "runtime: {devices: ['s3://theirs']}\n",
+        "runtime: {ray: {address: 'ray://127.0.0.1:9'}}\n",
+        "runtime: {ray: {address: '127.0.0.1:9'}}\n",
+        "figure: 'x://'\nruntime: {results: '${figure}y'}\n",
+        f"sweep: {{runtime.results: ['{URL}', out]}}\n",
+        "sweep: {runtime.ray.address: [auto]}\n",
+        "sweep: {runtime.ray: ['{address: auto}']}\n",
+    ],
+)
+def test_no_yaml_leads_out_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    def opened(*args: Any, **settings: Any) -> None:
+        raise AssertionError(f"{args} is opened")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", opened)
+    folder = theirs(tmp_path, f"# @package _global_\n{text}")
+    with pytest.raises(BenchError, match=r"a YAML sets runtime\.\S+=.*; only you may") as caught:
+        one("experiment=theirs", folder=folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_users_own_words_lead_where_they_say(tmp_path: Path) -> None:
+    text = (
+        "# @package _global_\nruntime: {results: 's3://theirs', ray: {address: auto, actors: 2}}\n"
+    )
+    folder = theirs(tmp_path, text)
+    words = ["experiment=theirs", "runtime.results=memory://mine/x"]
+    with pytest.raises(BenchError, match=r"runtime\.ray\.address=auto; only you may"):
+        one(*words, folder=folder)
+    with pytest.raises(BenchError, match=r"runtime\.ray\.address=auto; only you may"):
+        one(*words, "runtime.ray={actors: 3}", folder=folder)
+    mine = one(*words, "++runtime.ray.address=10.0.0.1:6379", folder=folder).runtime
+    assert (mine.results, mine.ray.address) == ("memory://mine/x", "10.0.0.1:6379")
+    assert one(*words, "runtime.ray.address=null", folder=folder).runtime.ray.address is None
+
+
+def test_a_url_from_anyone_opens_only_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fsspec.core, "url_to_fs", lambda *args, **settings: args / 0)
+    for url in (URL, "reference://::refs.json", "memory://x::reference://refs.json", "S3://x/y"):
+        with pytest.raises(BenchError, match=r"chains URLs|results lie in a folder, or behind"):
+            place(url)
+    for scheme in ("reference", "http", "zip", "github", "filecache", "generic", "dask", "hdfs"):
+        with pytest.raises(BenchError, match=f"^{scheme}://x/y: results lie in a folder, or"):
+            place(f"{scheme}://x/y")
+
+
+def test_fsspec_has_a_floor_that_renders_no_file_as_code() -> None:
+    text = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    assert re.findall('"((?:fsspec|s3fs).*)",?', text)[0] == "fsspec>=2026.6"
+    assert set(re.findall(r'"s3fs([^"]*)"', text)) == {">=2026.6"}
+
+
+NAMES = [
+    "../../victim/photos",
+    "a/b",
+    "a\\b",
+    "",
+    " ",
+    ".",
+    "..",
+    "a\0",
+    "a\nb",
+    "a\x1b[2Jb",
+    "\u202eb",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_components_name_leads_nowhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    with pytest.raises(BenchError, match=r"a component's name '.*' (holds|is empty|is a folder)"):
+        Component(name)
+    written = f"name: {json.dumps(name)}\nversion: '1'\ntarget: bench.data.readers.shapes.Shapes\n"
+    folder = theirs(tmp_path / "conf", written, "dataset")
+    (tmp_path / "datasets" / ".fetched").mkdir(parents=True)
+    kept = tmp_path / "victim" / "photos.unpacked" / "thesis.tex"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("precious")
+    before = sorted(tmp_path.rglob("*"))
+    places = ["--config-dir", str(folder), "--datasets", str(tmp_path / "datasets")]
+    assert main(["data", "fetch", "theirs", *places]) == 2
+    assert "theirs.yaml: a component's name" in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+    with pytest.raises(BenchError, match="a component's name"):
+        one("dataset=theirs", folder=folder)
+
+
+def test_names_of_every_language_are_names() -> None:
+    for name in ("sam_vit_b", "grün", "介绍", "SAM 2.1 (large)", "a=b", "x,y", ".hidden", "a..b"):
+        assert Component(name).name == name
 
 
 def test_the_command_line_may_allow_what_a_file_may_not(tmp_path: Path) -> None:

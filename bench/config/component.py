@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from bench.config.hints import fits, hints_of, said
+from bench.files.names import fault_of_name
 from bench.types import BenchError
 from bench.types.errors import told
 
@@ -20,7 +21,8 @@ class Component:
     """One exchangeable piece: a class, its constructor's arguments, and words for people.
 
     What is ``???`` must be set. ``version`` is raised whenever a correction changes numbers.
-    ``about`` never changes one.
+    ``about`` never changes one. Raises ``BenchError`` for a name that isn't bare: whoever has a
+    component may make files that are named by it.
     """
 
     name: str = "???"
@@ -28,6 +30,13 @@ class Component:
     target: str = "???"
     args: dict[str, Any] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if fault := fault_of_name(str(self.name)):
+            raise BenchError(
+                f"a component's name {str(self.name)!r} {fault}: expected a bare name, which "
+                "becomes part of file names"
+            )
 
 
 def load_class(

@@ -10,7 +10,7 @@ import difflib
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
@@ -22,7 +22,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -31,6 +31,7 @@ from bench.config.component import Component
 from bench.config.labels import shown_label
 from bench.config.settings import RaySettings as RaySettings
 from bench.config.settings import Runtime as Runtime
+from bench.config.settings import reaching
 from bench.files.yaml_files import check_yaml, check_yamls, refuse_calls
 from bench.types import BenchError
 
@@ -84,14 +85,15 @@ def load_configs(overrides: Sequence[str], extra_dir: Path | None = None) -> lis
         check_yamls(extra_dir)
     with _hydra_errors():
         fixed, swept = _split_sweeps(overrides)
-        base = _compose(fixed, extra_dir, {name: values[0] for name, values in swept.items()})
-        given = {str(word).partition("=")[0] for word in fixed}
-        own = {_sweepable(k): _as_list(v) for k, v in base.sweep.items() if k not in given}
-        swept = {**own, **swept}
+        own = {word.partition("=")[0].lstrip("+") for word in fixed} | set(swept)
+        first = {name: values[0] for name, values in swept.items()}
+        base = _compose(fixed, extra_dir, first, own)
+        theirs = {_sweepable(k): _as_list(v) for k, v in base.sweep.items() if k not in own}
+        swept = {**theirs, **swept}
         if not swept:
             return [base]
         return [
-            _compose(fixed, extra_dir, dict(zip(swept, values, strict=True)))
+            _compose(fixed, extra_dir, dict(zip(swept, values, strict=True)), own)
             for values in itertools.product(*swept.values())
         ]
 
@@ -142,6 +144,8 @@ def load_component(group: str, name: str, extra_dir: Path | None = None) -> Comp
     written = loaded.get(group) if isinstance(loaded, dict) else None
     try:
         found = Component(**{str(key): value for key, value in dict(written or {}).items()})
+    except BenchError as error:
+        raise BenchError(f"{path}: {error}") from None
     except (TypeError, ValueError) as error:
         raise BenchError(f"{path}: not the YAML of a {group} ({error})") from None
     if fault := fault_of_about(found.about):
@@ -155,7 +159,10 @@ def component_about(group: str, name: str, extra_dir: Path | None = None) -> str
     return ": ".join(str(about[key]) for key in ("title", "what") if about.get(key))
 
 
-def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, str]) -> RunConfig:
+def _compose(
+    fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, str], own: Set[str]
+) -> RunConfig:
+    """One run; ``own`` are the keys that the user's words set."""
     overrides = [*fixed, *(f"{name}={value}" for name, value in swept.items())]
     if extra_dir is not None:
         overrides.append(f"hydra.searchpath=[file://{extra_dir.resolve()}]")
@@ -168,18 +175,13 @@ def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, s
     refuse_calls(OmegaConf.to_container(composed, resolve=False), overrides)
     if missing := sorted(OmegaConf.missing_keys(composed)):
         raise BenchError(f"{missing[0]} is not set: give {missing[0]}=… on the command line")
+    _refuse_reaching(composed, own)  # before anything is opened
     config = OmegaConf.to_object(composed)
     assert isinstance(config, RunConfig)
     _refuse_additions(config)
     if nested := [each for each in config.metrics if not isinstance(each, str)]:
         raise BenchError(f"configuration: {_no_list('metrics', nested[0])} in it")
     _check_components(config)
-    given = {word.partition("=")[0].lstrip("+") for word in fixed} | set(swept)
-    if config.runtime.allow_modules and "runtime.allow_modules" not in given:
-        raise BenchError(
-            f"a YAML sets runtime.allow_modules={config.runtime.allow_modules}; only you may, on "
-            "the command line"
-        )
     for group in ("model", "dataset"):
         component = getattr(config, group)
         if component.about.get("title"):
@@ -187,6 +189,15 @@ def _compose(fixed: Sequence[str], extra_dir: Path | None, swept: Mapping[str, s
                 component.name, component.about, group_folders(group, extra_dir)
             )
     return config
+
+
+def _refuse_reaching(composed: DictConfig, own: Set[str]) -> None:
+    """Refuses a YAML's setting that leads out of this machine or loads code."""
+    runtime = OmegaConf.to_container(composed.runtime, resolve=True)
+    assert isinstance(runtime, dict)
+    for key, value in reaching({str(name): each for name, each in runtime.items()}).items():
+        if key not in own:
+            raise BenchError(f"a YAML sets {key}={value}; only you may, on the command line")
 
 
 @cache
@@ -271,12 +282,10 @@ def _unknown_key(key: str) -> str:
 
 
 def _check_components(config: RunConfig) -> None:
-    """Refuses names that say nothing, and arguments with NaN or infinity, which no header holds."""
+    """Refuses arguments with NaN or infinity, which no header holds."""
     groups = {group: getattr(config, group) for group in ("task", "model", "dataset", "protocol")}
     groups |= {f"prompts.{name}": prompt for name, prompt in config.prompts.items()}
     for group, component in groups.items():
-        if not component.name.strip():
-            raise BenchError(f"{group}.name is empty: give {group}.name=… a word, or leave it out")
         for name, value in component.args.items():
             if not _finite(value):
                 raise BenchError(f"{group}.args.{name}: expected finite numbers, found {value!r}")

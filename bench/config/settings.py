@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ class Runtime:
     first image that cannot be read. ``canary`` asks a checkpoint for known masks before a run. A
     picture of more than ``max_pixels`` is refused before it is decoded. A model that answers
     nothing stops the run, unless ``allow_degenerate`` says why it may. Classes outside this
-    package need their module in ``allow_modules``, which no YAML may set.
+    package need their module in ``allow_modules``. No YAML may set that, ``ray.address`` or a URL.
     """
 
     target: str = "???"
@@ -137,6 +138,32 @@ class Runtime:
     def reading_site(self) -> Site:
         """The same for what only reads: no device is looked for."""
         return Site(datasets=Path(self.datasets).expanduser(), max_pixels=self.max_pixels)
+
+
+def reaching(runtime: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that lead out of this machine or load code, by key.
+
+    They are modules, a cluster, and whatever holds a URL. A YAML may come from anyone, so these are
+    taken from the user's own words alone.
+
+    >>> reaching({"results": "s3://theirs", "device": "cpu", "ray": {"address": "10.0.0.1:6379"}})
+    {'runtime.results': 's3://theirs', 'runtime.ray.address': '10.0.0.1:6379'}
+    """
+    return {
+        key: value
+        for key, value in _values("runtime", runtime)
+        if key in ("runtime.allow_modules", "runtime.ray.address")
+        or any(mark in str(value) for mark in ("://", "::"))
+    }
+
+
+def _values(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """What is set, each with its key."""
+    if isinstance(value, Mapping):
+        for name, child in value.items():
+            yield from _values(f"{key}.{name}", child)
+    elif value not in (None, []):
+        yield key, value
 
 
 def _are_names(value: Any) -> bool:

@@ -16,6 +16,12 @@ from typing import Any
 
 from bench.types import BenchError
 
+SCHEMES = ("abfs", "abfss", "az", "gcs", "gs", "memory", "s3", "s3a", "sftp")
+"""The stores that results may lie in.
+
+fsspec knows more, among them some that read another place as a file says, or run what it holds.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class RemotePath:
@@ -29,8 +35,17 @@ class RemotePath:
 
     @classmethod
     def of(cls, url: str) -> RemotePath:
-        """The place of a URL; raises ``BenchError`` where no library here can open such a URL."""
+        """The place of a URL of one of the ``SCHEMES``.
+
+        Raises ``BenchError`` for another scheme, for URLs chained with ``::``, each of which fsspec
+        would open, and where no library here can open such a URL.
+        """
         scheme, _, rest = url.partition("://")
+        if "::" in url:
+            raise BenchError(f"{url}: holds '::', which chains URLs; give one such as s3://bucket")
+        if scheme not in SCHEMES:
+            known = ", ".join(f"{each}://" for each in SCHEMES)
+            raise BenchError(f"{url}: results lie in a folder, or behind {known}")
         if not rest.strip("/"):
             raise BenchError(f"{url}: names no folder; give one such as s3://bucket/folder")
         _file_system(f"{scheme}://{rest.partition('/')[0]}")

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from bench.files.download import download
 from bench.files.hashing import sha256_of
+from bench.files.names import fault_of_name
 from bench.types import BenchError
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,8 @@ class Published:
     sha256: str
 
     def __post_init__(self) -> None:
-        if not self.file or Path(self.file).name != self.file:
-            raise BenchError(f"a checkpoint's file must be a bare name, found {self.file!r}")
+        if fault := fault_of_name(self.file):
+            raise BenchError(f"a checkpoint's file {self.file!r} {fault}: expected a bare name")
         if len(self.sha256) != 64 or not set(self.sha256) <= set("0123456789abcdef"):
             raise BenchError(
                 f"the sha256 of {self.file} must be 64 lower-case hex digits, found {self.sha256!r}"

@@ -175,7 +175,7 @@ def test_where_a_store_creates_twice_it_is_said_and_the_later_one_gets_the_run(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("bench.files.places.LOCKS", str(tmp_path))
-    run = place(f"careless://host/{uuid.uuid4().hex}")
+    run = RemotePath(f"careless://host/{uuid.uuid4().hex}")
 
     def another(_: float) -> None:
         claim(run / "owner.json", b'{"token": "t", "machine": "m", "host": "h", "pid": 1}')
@@ -191,7 +191,7 @@ def test_a_claim_that_was_asked_twice_and_granted_once_holds(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("bench.files.places.LOCKS", str(tmp_path))
-    run = place(f"repeating://host/{uuid.uuid4().hex}")
+    run = RemotePath(f"repeating://host/{uuid.uuid4().hex}")
     with hold([run]) as token:
         Fence(run, token)()
         monkeypatch.setattr("bench.files.places.LOCKS", str(tmp_path / "elsewhere"))
@@ -200,13 +200,13 @@ def test_a_claim_that_was_asked_twice_and_granted_once_holds(
 
 
 def test_a_store_that_knows_folders_is_given_them(tmp_path: Path) -> None:
-    file = place("folders://host/results/runs/x/run.json")
+    file = RemotePath("folders://host/results/runs/x/run.json")
     write_aside(file, b"1")
     assert file.read_bytes() == b"1"
 
 
 def test_any_error_of_a_store_is_one_line() -> None:
-    broken = RemotePath.of("broken://host/x")
+    broken = RemotePath("broken://host/x")
     for attempt in (broken.exists, broken.read_bytes, lambda: broken.put(b""), broken.entries):
         with pytest.raises(BenchError, match=r"^broken://host/x: cannot be reached \(no luck\)$"):
             attempt()

@@ -302,7 +302,7 @@ def test_commands_read_from_there(
         ),
         ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "Unable to locate credentials"),
         ({"bucket": ""}, "names no folder"),
-        ({"scheme": "blah"}, "Protocol not known: blah"),
+        ({"scheme": "blah"}, "blah://bucket: results lie in a folder, or behind abfs://"),
     ],
 )
 def test_what_can_not_be_reached_is_one_line(

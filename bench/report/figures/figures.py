@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +22,7 @@ from bench.analysis.comparing.differences import Difference
 from bench.analysis.selection import Selection
 from bench.analysis.table import Table
 from bench.config.component import load_module
+from bench.files.names import fault_of_name
 from bench.report.figures import plots, shelf, style
 from bench.types import BenchError
 from bench.types.errors import told
@@ -41,7 +41,7 @@ class Drawing:
     figure: Figure
 
     def __post_init__(self) -> None:
-        if not self.name or Path(self.name).name != self.name:
+        if fault_of_name(self.name):
             raise BenchError(f"a figure's name is that of its files, in one folder: {self.name!r}")
 
 
