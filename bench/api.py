@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench.files.places import Place, place
+from bench.files.places import Place, local_path, place
 from bench.store import runs as store
 from bench.store.runs import ImageError, RunStore, find_runs
 from bench.types import BenchError
@@ -47,8 +47,10 @@ class Evaluation:
         from bench.data.opening import samples_of_runs
         from bench.report import write_report
 
-        read_sample = samples_of_runs(Path(datasets))
-        return write_report(self.runs, Path(folder), read_sample=read_sample, allow_partial=True)
+        read_sample = samples_of_runs(local_path(datasets))
+        return write_report(
+            self.runs, local_path(folder), read_sample=read_sample, allow_partial=True
+        )
 
 
 def evaluate(
@@ -77,7 +79,8 @@ def evaluate(
     """
     from bench.analysis.selection import select
     from bench.analysis.table import miou_table
-    from bench.config.composing import load_configs, quoted
+    from bench.config.composing import load_configs
+    from bench.config.words import quoted
     from bench.run.forecast.disk_space import check_disk_space
     from bench.run.plan import make_plan
     from bench.run.progress import run_plan
@@ -90,7 +93,7 @@ def evaluate(
         *([] if limit is None else [f"runtime.limit={limit}"]),
         *overrides,
     ]  # fmt: skip
-    configs = load_configs(words, None if config_dir is None else Path(config_dir))
+    configs = load_configs(words, None if config_dir is None else local_path(config_dir))
     plans = [make_plan(config) for config in configs]
     check_disk_space(plans)
     failed = [error for plan in plans for error in run_plan(plan)]

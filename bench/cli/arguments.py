@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
-from bench.files.places import place
+from bench.files.places import local_path, place
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 """Where a command adds its parser."""
@@ -39,7 +39,9 @@ def add_option(parser: Parser, name: str, **settings: object) -> None:
 
 def add_config_dir(parser: Parser) -> None:
     """``--config-dir``: a user's own YAMLs."""
-    parser.add_argument("--config-dir", type=Path, help="a folder of your own YAMLs, as conf/")
+    parser.add_argument(
+        "--config-dir", type=local_path, help="a folder of your own YAMLs, as conf/"
+    )
 
 
 def add_overrides(parser: Parser, example: str) -> None:
@@ -66,7 +68,9 @@ def add_results(parser: Parser) -> None:
 
 def add_data(parser: Parser) -> None:
     """Where a finished run's pictures are read again, and which modules may read them."""
-    parser.add_argument("--datasets", type=Path, default=Path("datasets"), help="folder of data")
+    parser.add_argument(
+        "--datasets", type=local_path, default=Path("datasets"), help="folder of data"
+    )
     parser.add_argument(
         "--allow-module",
         action="append",

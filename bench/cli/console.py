@@ -108,7 +108,7 @@ def show_plans(plans: Sequence[Plan], screen: Console) -> None:
     from bench.run.forecast.forecast import forecast
     from bench.run.forecast.table import forecast_table
 
-    results = place(plans[0].setting.runtime.results).expanduser()
+    results = place(plans[0].setting.runtime.results)
     show(forecast_table([forecast(plan) for plan in plans], free_bytes(results)), screen)
 
 

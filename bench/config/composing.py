@@ -1,6 +1,6 @@
 """What to run: the configuration, composed by Hydra into dataclasses.
 
-Only this module and ``bench.cli`` know Hydra. What stands under ``runtime`` may never change a
+Only this room and ``bench.cli`` know Hydra. What stands under ``runtime`` may never change a
 number; everything else may, and is hashed into ``bench.config.run_key``.
 """
 
@@ -32,6 +32,7 @@ from bench.config.labels import shown_label
 from bench.config.settings import RaySettings as RaySettings
 from bench.config.settings import Runtime as Runtime
 from bench.config.settings import reaching
+from bench.config.words import as_meant, quoted
 from bench.files.yaml_files import check_yaml, check_yamls, refuse_calls
 from bench.types import BenchError
 
@@ -82,13 +83,15 @@ def load_configs(overrides: Sequence[str], extra_dir: Path | None = None) -> lis
     if extra_dir is not None:
         if not extra_dir.is_dir():
             raise BenchError(f"{extra_dir}: no such folder (--config-dir)")
+        if "${" in str(extra_dir.resolve()):
+            raise BenchError(f"{extra_dir}: holds '${{', which is filled in in YAMLs; rename it")
         check_yamls(extra_dir)
     with _hydra_errors():
-        fixed, swept = _split_sweeps(overrides)
+        fixed, swept = _split_sweeps(as_meant(overrides))
         own = {word.partition("=")[0].lstrip("+") for word in fixed} | set(swept)
         first = {name: values[0] for name, values in swept.items()}
         base = _compose(fixed, extra_dir, first, own)
-        theirs = {_sweepable(k): _as_list(v) for k, v in base.sweep.items() if k not in own}
+        theirs = {_sweepable(k): _as_list(k, v) for k, v in base.sweep.items() if k not in own}
         swept = {**theirs, **swept}
         if not swept:
             return [base]
@@ -96,18 +99,6 @@ def load_configs(overrides: Sequence[str], extra_dir: Path | None = None) -> lis
             _compose(fixed, extra_dir, dict(zip(swept, values, strict=True)), own)
             for values in itertools.product(*swept.values())
         ]
-
-
-def quoted(value: object) -> str:
-    r"""A text or path as a value of the command line's grammar, whatever characters it has.
-
-    >>> print(quoted("it's"))
-    'it\'s'
-    """
-    # A backslash stands for itself but before a quote, the closing one among them.
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", str(value))
-    escaped = re.sub(r"(\\+)\Z", r"\1\1", escaped)
-    return f"'{escaped}'"
 
 
 def group_names(group: str, extra_dir: Path | None = None) -> list[str]:
@@ -165,7 +156,7 @@ def _compose(
     """One run; ``own`` are the keys that the user's words set."""
     overrides = [*fixed, *(f"{name}={value}" for name, value in swept.items())]
     if extra_dir is not None:
-        overrides.append(f"hydra.searchpath=[file://{extra_dir.resolve()}]")
+        overrides.append(f"hydra.searchpath=[{quoted(f'file://{extra_dir.resolve()}')}]")
     # Arguments need not stand in the YAML of their component: its class says what there is.
     overrides = [f"++{word}" if _ARGUMENT.match(word) else word for word in overrides]
     _store_schema()
@@ -229,8 +220,10 @@ def _sweepable(name: object) -> str:
     return str(name)
 
 
-def _as_list(value: Any) -> list[str]:
-    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
+def _as_list(name: str, values: Any) -> list[str]:
+    """What a YAML's sweep gives a key in turn, in the grammar of the command line."""
+    listed = values if isinstance(values, list) else [values]
+    return [word.partition("=")[2] for word in as_meant([f"{name}={each}" for each in listed])]
 
 
 @contextmanager

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-from bench.files.places import place
+from bench.files.places import local_path, place
 from bench.types import MAX_PIXELS, BenchError, Site
+
+FOLDERS = tuple(
+    f"runtime.{name}" for name in ("datasets", "checkpoints", "results", "embedding_cache")
+)
+"""The settings that are folders."""
 
 
 @dataclass
@@ -129,7 +133,7 @@ class Runtime:
         return replace(
             self.reading_site(),
             device=_usable_device(self.device),
-            checkpoints=Path(self.checkpoints).expanduser(),
+            checkpoints=local_path(self.checkpoints),
             image_batch=self.image_batch,
             prompt_batch=self.prompt_batch,
             download=self.download,
@@ -137,7 +141,7 @@ class Runtime:
 
     def reading_site(self) -> Site:
         """The same for what only reads: no device is looked for."""
-        return Site(datasets=Path(self.datasets).expanduser(), max_pixels=self.max_pixels)
+        return Site(datasets=local_path(self.datasets), max_pixels=self.max_pixels)
 
 
 def reaching(runtime: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.config.component import Component
 from bench.config.composing import component_file, group_names, load_component
 from bench.data.opening import missing_pictures, open_whole
+from bench.files.places import local_path
 from bench.types import BenchError, Site
 
 _UNSET = "???"
@@ -57,7 +58,7 @@ def state_of(component: Component, datasets: Path, allow_modules: Sequence[str] 
     if unset := sorted(name for name, value in component.args.items() if value == _UNSET):
         return State("yours", f"give {', '.join(f'dataset.args.{name}=…' for name in unset)}")
     try:
-        reader = open_whole(component, Site(datasets=datasets.expanduser()), allow_modules)
+        reader = open_whole(component, Site(datasets=local_path(datasets)), allow_modules)
     except BenchError as error:
         return State("missing", str(error))
     ids = reader.ids()

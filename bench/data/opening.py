@@ -20,6 +20,7 @@ from bench.data import readers
 from bench.data.abilities import NamesPictures
 from bench.data.manifest import Manifest, load_manifest, save_manifest
 from bench.data.subset import Subsample, Subset, check_manifest, draw
+from bench.files.places import local_path
 from bench.types import BenchError, Reader, Sample, Site
 
 
@@ -118,7 +119,7 @@ def reader_of_run(run: Run, datasets: Path, allow_modules: Sequence[str] = ()) -
     if "dataset" not in header:
         raise BenchError(f"{run.folder}: its run.json names no dataset to read pictures from")
     dataset = Component(**header["dataset"])
-    return open_whole(dataset, Site(datasets=datasets.expanduser()), allow_modules)
+    return open_whole(dataset, Site(datasets=local_path(datasets)), allow_modules)
 
 
 def samples_of_runs(datasets: Path, allow_modules: Sequence[str] = ()) -> ReadSample:
@@ -161,7 +162,7 @@ def _subset(dataset: Component, site: Site) -> tuple[Subsample | None, Path | No
             raise BenchError(f"{dataset.name}: {error}") from None
     if manifest is None:
         return None, None
-    given = Path(str(manifest)).expanduser()
+    given = local_path(str(manifest))
     places = [given] if given.is_absolute() else [given, Path(site.datasets) / given]
     for place in places:
         if place.is_file():

@@ -32,8 +32,16 @@ LOCKS = "~/.cache/sam-bench/locks"
 """Where this machine's commands lock runs that lie behind a URL."""
 
 
+def local_path(given: str | Path) -> Path:
+    """A path as a user writes it: ``~`` is the home folder, as ``~name`` is where there is one."""
+    try:
+        return Path(given).expanduser()
+    except RuntimeError:  # nobody is called so: a file may be
+        return Path(given)
+
+
 def place(given: str | Place) -> Place:
-    """The place of a path or a URL; ``file://`` is a local path.
+    """The place of a path, ``~`` written out, or of a URL; ``file://`` is a local path.
 
     Raises ``BenchError`` for a URL that can't be opened with what is installed.
 
@@ -44,7 +52,7 @@ def place(given: str | Place) -> Place:
         return given
     text = str(given)
     if "://" not in text:
-        return Path(given)
+        return local_path(text)
     if text.startswith(("file://", "local://")):
         return Path(unquote(urlsplit(text).path))
     return RemotePath.of(text)
@@ -216,7 +224,7 @@ def lock_of(folder: Place) -> tuple[Path, str]:
     """
     if isinstance(folder, Path):
         return folder / ".lock", ""
-    locks = Path(LOCKS).expanduser()
+    locks = local_path(LOCKS)
     lock = locks / f"{hashlib.blake2b(str(folder).encode(), digest_size=16).hexdigest()}.lock"
     try:
         locks.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from bench.files.download import download
 from bench.files.hashing import sha256_of
 from bench.files.names import fault_of_name
+from bench.files.places import local_path
 from bench.types import BenchError
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ def find_own(checkpoint: str | Path, folder: Path) -> Path:
 
     Raises ``BenchError`` that names every place looked at.
     """
-    given = Path(checkpoint).expanduser()
+    given = local_path(checkpoint)
     places = [given] if given.is_absolute() else [Path.cwd() / given, folder / given]
     for place in places:
         if place.is_file():

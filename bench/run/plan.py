@@ -115,7 +115,7 @@ def make_plan(config: RunConfig) -> Plan:
     ways = task.ways(config)
     runtime = config.runtime
     site = runtime.site() if task.asks_model else runtime.reading_site()
-    manifests = local_side(place(runtime.results)).expanduser() / "manifests"
+    manifests = local_side(place(runtime.results)) / "manifests"
     reader = open_dataset(config.dataset, site, runtime.allow_modules, manifests=manifests)
     ids = tuple(reader.ids())
     if not ids:
@@ -226,7 +226,7 @@ def _prompt_run(
 ) -> PromptRun:
     key = question.key(prompt)
     names = question.dataset.name, question.model.name, question.prompts[prompt].name
-    store = RunStore.of(place(runtime.results).expanduser(), run_name(*names, key), key)
+    store = RunStore.of(place(runtime.results), run_name(*names, key), key)
     missing, unsound = _missing(question, store, data)
     return PromptRun(way, key, store, missing, unsound)
 

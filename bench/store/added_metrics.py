@@ -12,6 +12,7 @@ in the file's metadata. ``key`` is the run's, empty where it is not known.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 
 import pandas as pd
@@ -107,6 +108,6 @@ def _read(folder: Place, metric: str, key: str) -> tuple[pa.Table, Measure]:
     if key and whose and whose != key:
         raise BenchError(
             f"{path}: the metric of run {whose}, this is run {key}; delete it, then run "
-            f"`sam-bench rescore {folder} --metric {metric}`"
+            f"`{shlex.join(['sam-bench', 'rescore', str(folder), '--metric', metric])}`"
         )
     return table.replace_schema_metadata(None), measure

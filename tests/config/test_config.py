@@ -19,9 +19,9 @@ from bench.config.composing import (
     conf_dir,
     group_names,
     load_configs,
-    quoted,
 )
 from bench.config.run_key import run_key
+from bench.config.words import quoted
 from bench.data import readers
 from bench.data.opening import reader_args
 from bench.report.figures.figures import own_figure

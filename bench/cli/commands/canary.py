@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from bench.cli.arguments import Commands, add_option, add_overrides
+from bench.files.places import local_path
 from bench.types import BenchError
 
 
@@ -15,7 +15,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "canary", help="record known masks of a checkpoint, checked in every run"
     )
-    add_option(parser, "output_dir", type=Path, help="instead of the folder of checkpoints")
+    add_option(parser, "output_dir", type=local_path, help="instead of the folder of checkpoints")
     parser.add_argument("--overwrite", action="store_true", help="in the place of a recorded one")
     add_overrides(parser, "model=sam_vit_b")
     parser.set_defaults(command=main)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.cli import console
 from bench.cli.arguments import Commands, add_overrides, groups_in
-from bench.files.places import local_side, place
+from bench.files.places import local_path, local_side, place
 from bench.types import BenchError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def add(commands: Commands) -> None:
     check.add_argument("--report", metavar="NAME", help="also a page, results/reports/NAME/")
     check.add_argument(
         "--manifest",
-        type=Path,
+        type=local_path,
         metavar="FILE",
         help="write which images there are, or which dataset.args.subsample takes of them",
     )
@@ -160,7 +160,7 @@ def _write(
     if options.report is not None:
         from bench.report.check.page import write_check
 
-        out = results.expanduser() / "reports" / options.report
+        out = results / "reports" / options.report
         said.append(f"report: {write_check(check, out)}")
     return said
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli import console
 from bench.cli.arguments import Commands, Parser, add_config_dir, add_data
+from bench.files.places import local_path
 from bench.types import BenchError
 
 if TYPE_CHECKING:
@@ -49,10 +51,15 @@ def add(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     new.add_argument("name", help="what the dataset is to be called")
-    new.add_argument("--folder", type=Path, required=True, help="where pictures and masks lie")
+    new.add_argument(
+        "--folder", type=local_path, required=True, help="where pictures and masks lie"
+    )
     new.add_argument("--format", metavar="FORMAT", help="coco, labelme, mask_folder, …")
     new.add_argument(
-        "--config-dir", type=Path, default=Path("my_conf"), help="where the YAML goes (my_conf)"
+        "--config-dir",
+        type=local_path,
+        default=Path("my_conf"),
+        help="where the YAML goes (my_conf)",
     )
     new.set_defaults(command=new_dataset)
 
@@ -138,7 +145,7 @@ def fetch_data(options: argparse.Namespace) -> int:
         raise BenchError(f"{component.name} can't be fetched: {_reason(found)}")
     licence = component.about.get("licence", "see its homepage")
     screen.print(f"licence: {licence}", highlight=False, markup=False, soft_wrap=True)
-    for record in fetch_dataset(component.name, sources, options.datasets.expanduser()):
+    for record in fetch_dataset(component.name, sources, options.datasets):
         said = f"{record['url']}: {record['size']:,} bytes, sha256 {record['sha256']}"
         screen.print(said, highlight=False, markup=False, soft_wrap=True)
     after = state_of(component, options.datasets, options.allow_module)
@@ -160,12 +167,13 @@ def new_dataset(options: argparse.Namespace) -> int:
     found = recognise(options.folder, options.format)
     path = write_yaml(options.name, found, options.config_dir)
     screen = console.output()
+    folder = shlex.quote(str(options.config_dir))
     lines = [
         f"recognised {found.format}: {found.seen}",
         *(f"assumed: {sentence}" for sentence in found.assumed),
         *(f"look: {sentence}" for sentence in found.doubts),
         f"wrote {path}",
-        f"next: sam-bench check --config-dir {options.config_dir} dataset={options.name}",
+        f"next: sam-bench check --config-dir {folder} dataset={options.name}",
     ]
     for line in lines:
         screen.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -6,11 +6,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli import console
 from bench.cli.arguments import Commands, add_results
+from bench.files.places import local_path
 
 if TYPE_CHECKING:
     from bench.cli.doctor import Finding
@@ -32,8 +32,8 @@ def add(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_results(doctor)
-    doctor.add_argument("--datasets", type=Path, help="folder of data (datasets)")
-    doctor.add_argument("--checkpoints", type=Path, help="folder of checkpoints")
+    doctor.add_argument("--datasets", type=local_path, help="folder of data (datasets)")
+    doctor.add_argument("--checkpoints", type=local_path, help="folder of checkpoints")
     doctor.add_argument("--json", action="store_true", help="for machines")
     doctor.set_defaults(command=main)
 

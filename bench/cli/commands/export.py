@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from bench.cli import console
 from bench.cli.arguments import Commands, add_results
+from bench.files.places import local_path
 from bench.types import BenchError
 
 _HELP = """\
@@ -27,8 +27,12 @@ def add(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     export.add_argument("run", metavar="RUN", help="a folder, a glob that fits one run, or a key")
-    export.add_argument("--prompts", type=Path, metavar="FILE.csv", help="a row per mask and step")
-    export.add_argument("--coco", type=Path, metavar="FILE.json", help="masks as COCO results")
+    export.add_argument(
+        "--prompts", type=local_path, metavar="FILE.csv", help="a row per mask and step"
+    )
+    export.add_argument(
+        "--coco", type=local_path, metavar="FILE.json", help="masks as COCO results"
+    )
     export.add_argument("--step", type=int, help="of --coco; the last reported one")
     add_results(export)
     export.set_defaults(command=main)

@@ -139,7 +139,7 @@ def ablate_protocols(options: argparse.Namespace) -> int:
     for section in sections:
         console.show(console.table_of(section), console.output())
     if options.report:
-        results = local_side(place(a[0].runtime.results)).expanduser()
+        results = local_side(place(a[0].runtime.results))
         _write(sections, results / "reports" / options.report)
     return console.say_failed(failed)
 

@@ -74,7 +74,7 @@ def main(options: argparse.Namespace) -> int:
     stores = list({store.folder: store for store in stores}.values())
     readers = {run.store.folder: plan.reader for plan in plans for run in plan.work.runs.values()}
     limited = any(config.runtime.limit is not None for config in configs)
-    reports = local_side(place(configs[0].runtime.results)).expanduser() / "reports"
+    reports = local_side(place(configs[0].runtime.results)) / "reports"
     out = reports / options.report if options.report else None
 
     def read_sample(store: RunStore, image_id: str) -> Sample:

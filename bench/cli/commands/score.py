@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.cli import console
 from bench.cli.arguments import Commands, add_overrides, groups_in
-from bench.files.places import local_side, place
+from bench.files.places import local_path, local_side, place
 from bench.types import BenchError
 
 _HELP = """\
@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
         description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    score.add_argument("--predictions", type=Path, required=True, metavar="FILE_OR_FOLDER")
+    score.add_argument("--predictions", type=local_path, required=True, metavar="FILE_OR_FOLDER")
     score.add_argument("--model-name", metavar="NAME", help="the file's name")
     score.add_argument("--format", metavar="FORMAT", help="coco, labels or masks")
     score.add_argument(
@@ -55,7 +55,8 @@ def add(commands: Commands) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Scores the predictions and prints their table."""
-    from bench.config.composing import load_configs, quoted
+    from bench.config.composing import load_configs
+    from bench.config.words import quoted
     from bench.data.opening import samples_of_runs
     from bench.report import Request
     from bench.run.plan import make_plan
@@ -92,7 +93,7 @@ def main(options: argparse.Namespace) -> int:
     plan = make_plan(config)
     failed = run_plan(plan, console.errors())
     read_sample = samples_of_runs(Path(config.runtime.datasets), config.runtime.allow_modules)
-    reports = local_side(place(config.runtime.results)).expanduser() / "reports"
+    reports = local_side(place(config.runtime.results)) / "reports"
     out = reports / options.report if options.report else None
     stores = [run.store for run in plan.work.runs.values()]
     shown = console.show_runs(Request(tuple(stores), read_sample), out)

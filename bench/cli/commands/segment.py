@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from bench.cli.arguments import Commands, add_option, add_overrides
+from bench.files.places import local_path
 from bench.types import BenchError
 
 log = logging.getLogger(__name__)
@@ -16,12 +17,16 @@ log = logging.getLogger(__name__)
 def add(commands: Commands) -> None:
     """Adds the command."""
     segment = commands.add_parser("segment", help="segment one picture by hand", allow_abbrev=False)
-    add_option(segment, "image_path", type=Path, required=True, help="the picture")
+    add_option(segment, "image_path", type=local_path, required=True, help="the picture")
     add_option(segment, "input_point", help="x,y;x,y;… pixel indices")
     add_option(segment, "input_label", help="1,0,… foreground or background (all 1)")
     add_option(segment, "input_box", help="x0,y0,x1,y1 pixel indices, both corners included")
     add_option(
-        segment, "output_dir", type=Path, default=Path("results/segment"), help="where to write"
+        segment,
+        "output_dir",
+        type=local_path,
+        default=Path("results/segment"),
+        help="where to write",
     )
     segment.add_argument(
         "--exif",

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from bench.files.documents import parse_json
+from bench.files.places import local_path
 from bench.types import BenchError, ImageArray, Site
 
 _TRIED = 20  # pictures that are looked for before the whole folder is called wrong
@@ -138,11 +139,11 @@ def unlisted_files(folder: Path, names: Set[str]) -> list[str]:
 
 
 def _beneath(path: str, site: Site) -> Path:
-    return Path(site.datasets).expanduser() / Path(path).expanduser()
+    return local_path(site.datasets) / local_path(path)
 
 
 def _not_there(kind: str, path: str, found: Path, site: Site) -> str:
-    if Path(path).expanduser().is_absolute():
+    if local_path(path).is_absolute():
         return f"{found}: no such {kind}"
     return (
         f"{found.absolute()}: no such {kind}; the dataset's {path!r} was looked for in the "

@@ -16,7 +16,7 @@ from pathlib import Path
 from unicodedata import normalize
 from urllib.parse import unquote
 
-from bench.config.composing import quoted
+from bench.config.words import quoted
 
 log = logging.getLogger(__name__)
 

@@ -22,6 +22,7 @@ from bench.data.doubts import first_doubts
 from bench.data.formats.patterns import PICTURES
 from bench.data.formats.spellings import normal_form
 from bench.data.opening import open_whole
+from bench.files.places import local_path
 from bench.types import BenchError, Site
 
 __all__ = ["Listing", "Recognised", "folders_of", "recognise"]
@@ -78,7 +79,7 @@ def recognise(folder: Path, wanted: str | None = None) -> Recognised:
     ``wanted`` is a format or a label, where there are several ways. Raises ``BenchError`` for a
     folder that isn't there, that no format fits, that several fit, or whose images can't be read.
     """
-    root = folder.expanduser().absolute()
+    root = local_path(folder).absolute()
     if not root.is_dir():
         raise BenchError(f"{folder}: no such folder (--folder)")
     listing = _listing(root)

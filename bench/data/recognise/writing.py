@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.config.composing import conf_dir
 from bench.data.recognise import Recognised
+from bench.files.places import local_path
 from bench.types import BenchError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -26,7 +27,7 @@ def write_yaml(name: str, way: Recognised, config_dir: Path) -> Path:
         )
     if (conf_dir() / "dataset" / f"{name}.yaml").is_file():
         raise BenchError(f"{name!r} is a dataset of the bench; take another name")
-    path = config_dir.expanduser() / "dataset" / f"{name}.yaml"
+    path = local_path(config_dir) / "dataset" / f"{name}.yaml"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8", newline="\n") as file:

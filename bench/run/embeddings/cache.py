@@ -24,6 +24,7 @@ import torch
 from bench import __version__
 from bench.config.component import Component
 from bench.config.settings import Runtime
+from bench.files.places import local_path
 from bench.models.abilities import KeepsEmbeddings, check_keeps_embeddings
 from bench.models.loading import model_class
 from bench.run.embeddings.files import LEFT_FREE, EmbeddingFiles
@@ -203,7 +204,7 @@ def _are_numbers(tensors: Mapping[str, torch.Tensor]) -> bool:
 def _files(settings: Runtime) -> EmbeddingFiles | None:
     if settings.embedding_cache is None:
         return None
-    folder = Path(settings.embedding_cache).expanduser()
+    folder = local_path(settings.embedding_cache)
     return EmbeddingFiles(folder, round(settings.embedding_cache_gb * 1e9))
 
 

@@ -48,7 +48,7 @@ def check_disk_space(plans: Sequence[Plan]) -> None:
     needed = sum(map(bytes_needed, plans))
     if needed == 0:
         return
-    results = places.place(plans[0].setting.runtime.results).expanduser()
+    results = places.place(plans[0].setting.runtime.results)
     free = free_bytes(results)
     if free is not None and free < needed + SPARE:
         raise BenchError(

@@ -83,7 +83,7 @@ def find_pace(plan: Plan) -> Pace | None:
     """
     here, model = place(plan), _plain(asdict(plan.question.model))
     found = []
-    for header in _headers(places.place(plan.setting.runtime.results).expanduser()):
+    for header in _headers(places.place(plan.setting.runtime.results)):
         latest, part = header.get("latest") or {}, header.get("model") or {}
         same = all(part.get(key) == model[key] for key in ("name", "version", "args"))
         before = latest.get("place") or {}

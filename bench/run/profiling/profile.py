@@ -52,7 +52,7 @@ class Profile:
         """
         self.add(self.recorder.take())
         measured = self._measured(plan, findings)
-        results = local_side(place(plan.setting.runtime.results)).expanduser()
+        results = local_side(place(plan.setting.runtime.results))
         name = re.sub(r"[^\w.-]", "_", f"{plan.question.dataset.name}-{plan.question.model.name}")
         folder = _new_folder(results / "profiles", name)
         trace = "\n".join(trace_lines(measured.recordings, measured.names))

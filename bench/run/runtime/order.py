@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from bench.config.composing import RunConfig
 from bench.config.run_key import Question
 from bench.data.opening import open_whole
 from bench.data.origins import Origins
-from bench.files.places import place
+from bench.files.places import local_path, place
 from bench.run.plan import Job, Plan, PromptRun, Setting, Work, open_metrics
 from bench.store.compaction import MOST_SMALL, compact
 from bench.store.lock import Fence
@@ -63,7 +62,7 @@ def order_for(plan: Plan, device: str, workers: int) -> Order:
         workers=max(1, settings.workers // workers),
         datasets=_absolute(settings.datasets),
         checkpoints=_absolute(settings.checkpoints),
-        results=str(place(settings.results).expanduser().absolute()),
+        results=str(place(settings.results).absolute()),
         embedding_cache=settings.embedding_cache and _absolute(settings.embedding_cache),
     )
     held = {
@@ -100,4 +99,4 @@ def tidy(work: Work, batches: int) -> None:
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
+    return str(local_path(path).absolute())

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 from bench.config.component import Component
 from bench.config.composing import RunConfig
 from bench.config.run_key import Question
+from bench.files.places import local_path
 from bench.protocol import Protocol, chosen
 from bench.scoring.metrics.iou import iou
 from bench.scoring.score import Aim, without
@@ -84,7 +84,7 @@ class GivenMasks:
         if isinstance(threshold, bool) or not isinstance(threshold, int | None):
             raise BenchError(f"task.args.threshold is a whole number, found {threshold!r}")
         self.threshold = threshold
-        self.path, self.kind, self.rule = Path(predictions), format, match
+        self.path, self.kind, self.rule = local_path(predictions), format, match
         self.model = model or self.path.stem
 
     def ways(self, config: RunConfig) -> Mapping[str, Way]:
