@@ -6,7 +6,6 @@ number; everything else may, and is hashed into ``bench.config.run_key``.
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import math
 import re
@@ -27,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from bench.config.about import fault_of_about
+from bench.config.complaints import in_own_words, unknown_key
 from bench.config.component import Component
 from bench.config.labels import shown_label
 from bench.config.settings import RaySettings as RaySettings
@@ -35,6 +35,7 @@ from bench.config.settings import reaching
 from bench.config.words import as_meant, quoted
 from bench.files.yaml_files import check_yaml, check_yamls, refuse_calls
 from bench.types import BenchError
+from bench.types.errors import did_you_mean
 
 
 @dataclass
@@ -63,6 +64,10 @@ _ARGUMENT = re.compile(r"(task|model|dataset|protocol|prompts\.\w+)\.args\.")
 """Where an override begins that gives a component an argument."""
 
 
+_SEVERAL = ("prompt", "experiment")
+"""The groups of which a run may have several."""
+
+
 def conf_dir() -> Path:
     """The folder of YAMLs that comes with the bench: in a checkout or in an installed wheel."""
     package = Path(__file__).resolve().parents[1]
@@ -86,8 +91,8 @@ def load_configs(overrides: Sequence[str], extra_dir: Path | None = None) -> lis
         if "${" in str(extra_dir.resolve()):
             raise BenchError(f"{extra_dir}: holds '${{', which is filled in in YAMLs; rename it")
         check_yamls(extra_dir)
-    with _hydra_errors():
-        fixed, swept = _split_sweeps(as_meant(overrides))
+    with _hydra_errors(extra_dir):
+        fixed, swept = _split_sweeps(_meant(overrides, extra_dir))
         own = {word.partition("=")[0].lstrip("+") for word in fixed} | set(swept)
         first = {name: values[0] for name, values in swept.items()}
         base = _compose(fixed, extra_dir, first, own)
@@ -118,8 +123,7 @@ def component_file(group: str, name: str, extra_dir: Path | None = None) -> Path
         if (path := folder / f"{name}.yaml").is_file():
             return path
     names = group_names(group, extra_dir)
-    near = difflib.get_close_matches(name, names) or names
-    raise BenchError(f"no {group} is called {name!r}; there is {', '.join(near)}")
+    raise BenchError(f"no {group} is called {name!r}; {did_you_mean(name, names)}")
 
 
 def load_component(group: str, name: str, extra_dir: Path | None = None) -> Component:
@@ -171,7 +175,10 @@ def _compose(
     assert isinstance(config, RunConfig)
     _refuse_additions(config)
     if nested := [each for each in config.metrics if not isinstance(each, str)]:
-        raise BenchError(f"configuration: {_no_list('metrics', nested[0])} in it")
+        raise BenchError(
+            "configuration: metrics must be a list of names, such as metrics=[one,another]; "
+            f"found {nested[0]} in it"
+        )
     _check_components(config)
     for group in ("model", "dataset"):
         component = getattr(config, group)
@@ -210,6 +217,26 @@ def _split_sweeps(overrides: Sequence[str]) -> tuple[list[str], dict[str, list[s
     return fixed, swept
 
 
+def _meant(overrides: Sequence[str], extra_dir: Path | None) -> list[str]:
+    """The words in Hydra's grammar; raises ``BenchError`` for what no group can be set to."""
+    words = []
+    for word in as_meant(overrides):
+        key, _, value = word.partition("=")
+        group = key.lstrip("+~")
+        if re.split(r"[./@]", group)[0] == "hydra":
+            raise BenchError(_unknown_key(group))
+        if group not in _groups() or group == "canary":
+            words.append(word)
+            continue
+        if re.match(r"\{|null$|$" if group in _SEVERAL else r"[\[{]|null$|$", value.strip(), re.I):
+            names = ", ".join(group_names(group, extra_dir))
+            turns = f"{group}=ONE,ANOTHER for both in turn"
+            raise BenchError(f"{word}: expected {group}=NAME, or {turns}; there are {names}")
+        plain = re.fullmatch(r"[-+.\d]+|true|false", value.strip(), re.IGNORECASE)
+        words.append(f"{key}={quoted(value)}" if plain else word)
+    return words
+
+
 def _sweepable(name: object) -> str:
     """The key of a YAML's sweep; raises ``BenchError`` for one that isn't a run's own."""
     known = {each.name for each in fields(RunConfig)} | {path.name for path in conf_dir().iterdir()}
@@ -227,51 +254,24 @@ def _as_list(name: str, values: Any) -> list[str]:
 
 
 @contextmanager
-def _hydra_errors() -> Iterator[None]:
+def _hydra_errors(extra_dir: Path | None = None) -> Iterator[None]:
     """Hydra's many-line complaints as one line that says what to do."""
     try:
         yield
     except RecursionError as error:
         raise BenchError("configuration: it is nested too deeply, or names itself") from error
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
-        raise BenchError(f"configuration: {_one_line(error)}") from error
-
-
-def _no_list(name: str, found: object) -> str:
-    """What to say of a setting that must be a list of texts and isn't one."""
-    return f"{name} must be a list of names, such as {name}=[one,another]; found {found}"
-
-
-def _one_line(error: Exception) -> str:
-    text = str(error)
-    if unknown := re.match(r"Could not override '([^']+)'", text):
-        return _unknown_key(unknown[1])
-    text = text.partition("Config search path")[0]
-    if isinstance(error.__cause__, OmegaConfBaseException):
-        text = f"{text}: {error.__cause__}"
-    if added := re.match(r"Error merging override \+\+([^=]+)=(?s:.)*subclass of Component", text):
-        return _unknown_key(added[1])  # of a prompt that isn't chosen
-    lines = [line.strip().removeprefix("In 'run': ") for line in text.splitlines()]
-    said = [line for line in lines if line and not line.startswith(("full_key:", "object_type="))]
-    line = " ".join(dict.fromkeys(said))
-    merged = re.match(r"Error merging override \+*([\w.]+)=(.*?): (.*)", line)
-    if merged is None:
-        return line
-    name, found, why = merged.groups()
-    if "ListConfig" in why or "List[" in why:
-        return _no_list(name, found)
-    return f"{name} must not be null" if why.endswith("is not Optional") else line
+        said = in_own_words(error, RunConfig, lambda g: group_names(g, extra_dir), _groups())
+        raise BenchError(f"configuration: {said}") from error
 
 
 def _unknown_key(key: str) -> str:
-    """What to say of an override that names nothing: with the nearest names there are."""
-    top = {each.name for each in fields(RunConfig)}
-    top |= {path.name for path in conf_dir().iterdir() if path.is_dir()}
-    near = difflib.get_close_matches(
-        key, [*sorted(top), *(f"runtime.{each.name}" for each in fields(Runtime))], n=2
-    )
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(top))}"
-    return f"nothing is called {key!r}; {hint}"
+    return unknown_key(key, RunConfig, _groups())
+
+
+def _groups() -> list[str]:
+    """The folders of YAMLs that a run is composed of."""
+    return sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
 
 
 def _check_components(config: RunConfig) -> None:

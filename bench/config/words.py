@@ -60,8 +60,8 @@ def _as_meant(word: str, parser: OverridesParser, roots: Sequence[str]) -> str:
         raise BenchError(f"{word!r}: expected KEY=VALUE, such as model=demo")
     text = f"{key}={quoted(value)}"
     found = _parsed(word, parser)
-    if found is None:
-        if _parsed(text, parser) is None:
+    if found is None or not key:
+        if not key or _parsed(text, parser) is None:
             raise BenchError(f"{word!r}: {key!r} is no key: expected words with dots between them")
         if re.fullmatch(r"\[.*\]|\{.*:.*\}", value):
             raise BenchError(

@@ -48,7 +48,7 @@ def check_yaml(path: Path) -> None:
     except RecursionError:
         raise BenchError(f"{path}: it is nested too deeply") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
+        said = " ".join(str(error).split()).replace(' in "<unicode string>",', " at")
         raise BenchError(f"configuration: {path}: {said}") from error
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 
 _BENCH = str(Path(__file__).parents[1])
@@ -15,6 +17,22 @@ class BenchError(Exception):
 
 class UnfitImageError(BenchError):
     """An image that a model can't take, however right the model is: in a run it fails alone."""
+
+
+def did_you_mean(name: str, there: Iterable[str], also: Iterable[str] = ()) -> str:
+    """What to say of a name that nothing has: the nearest ones, or else all that there are.
+
+    ``also`` may be meant, too, but isn't listed.
+
+    >>> did_you_mean("modle", ["model", "dataset"]), did_you_mean("x", ["b", "a"])
+    ('did you mean model?', 'there are a, b')
+    """
+    known = sorted(set(map(str, there)))
+    low = {each.lower(): each for each in (*also, *known)}
+    near = [low[each] for each in get_close_matches(str(name).lower(), low, n=2)]
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"there are {', '.join(known)}" if known else "there is none"
 
 
 def told(error: BaseException, file: str | None = None) -> str:
