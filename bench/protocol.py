@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from bench.types import BenchError, FloatArray, Prompt, Target
+from bench.types.errors import did_you_mean
 
 T = TypeVar("T")
 
@@ -22,7 +23,7 @@ T = TypeVar("T")
 def chosen(rules: Mapping[str, T], name: str, what: str) -> T:
     """The rule of that name; raises ``BenchError`` that lists the names there are."""
     if name not in rules:
-        raise BenchError(f"unknown {what} rule {name!r}; there are: {', '.join(sorted(rules))}")
+        raise BenchError(f"unknown {what} rule {name!r}; {did_you_mean(name, rules)}")
     return rules[name]
 
 

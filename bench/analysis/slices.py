@@ -19,6 +19,7 @@ from bench.analysis.table import numbers
 from bench.analysis.words import DASH, FEW_NOTE, INTERVAL, MARK, counted, points, with_bounds
 from bench.store.runs import RunStore
 from bench.types import BenchError, Mask, Sample
+from bench.types.errors import did_you_mean
 
 ReadSample: TypeAlias = Callable[[RunStore, str], Sample]
 
@@ -98,8 +99,8 @@ def _groups(selection: Selection, by: str, read_sample: ReadSample | None) -> pd
             raise BenchError(f"--by {by} needs the dataset to be read again")
         rows["group"] = _of_targets(rows, selection, by, read_sample)
     else:
-        there = sorted([*_OF_ROWS, *_OF_TARGETS, "attribute:NAME"])
-        raise BenchError(f"nothing to slice by is called {by!r}; there are {', '.join(there)}")
+        hint = did_you_mean(by, [*_OF_ROWS, *_OF_TARGETS, "attribute:NAME"])
+        raise BenchError(f"nothing to slice by is called {by!r}; {hint}")
     groups: pd.DataFrame = rows[[*_KEY, "group"]]
     return groups
 
@@ -107,8 +108,8 @@ def _groups(selection: Selection, by: str, read_sample: ReadSample | None) -> pd
 def _attribute(attributes: pd.Series[Any], name: str) -> pd.Series[str]:
     known = {str(key) for each in attributes for key in (each or {})}
     if name not in known:
-        there = ", ".join(sorted(known)) or "none in these runs"
-        raise BenchError(f"no attribute is called {name!r}; there are: {there}")
+        hint = did_you_mean(name, known) if known else "these runs have none"
+        raise BenchError(f"no attribute is called {name!r}; {hint}")
     return attributes.map(lambda each: str((each or {}).get(name, UNKNOWN)))
 
 

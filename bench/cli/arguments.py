@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 from bench.files.places import local_path, place
+from bench.types.errors import did_you_mean
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 """Where a command adds its parser."""
@@ -21,14 +22,28 @@ class Parser(argparse.ArgumentParser):
         """The options; overrides that argparse leaves over behind an option go to the others."""
         options, rest = self.parse_known_args(argv)
         if rest and not ("overrides" in options and all(word[0] != "-" for word in rest)):
-            self.error(f"unrecognized arguments: {' '.join(rest)}")
+            hint = did_you_mean(rest[0].partition("=")[0], _options(self))
+            near = f"; {hint}" if hint.startswith("did") else ""
+            self.error(f"unrecognized arguments: {' '.join(rest)}{near}")
         if rest:
             options.overrides += rest
         return options
 
     def error(self, message: str) -> NoReturn:
-        """Ends with exit code 2 and one line."""
+        """Ends with exit code 2 and one line, which names the nearest of several choices."""
+        if wrong := re.fullmatch(r"(.*): invalid choice: '(.*)' \(choose from (.*)\)", message):
+            hint = did_you_mean(wrong[2], re.findall(r"[^\s,']+", wrong[3]))
+            message = f"{wrong[1]}: nothing to choose is called {wrong[2]!r}; {hint}"
         self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` explains\n")
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """The options of a parser and of its commands."""
+    for action in parser._actions:
+        yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for each in action.choices.values():
+                yield from _options(each)
 
 
 def add_option(parser: Parser, name: str, **settings: object) -> None:

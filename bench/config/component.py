@@ -13,7 +13,7 @@ from typing import Any
 from bench.config.hints import fits, hints_of, said
 from bench.files.names import fault_of_name
 from bench.types import BenchError
-from bench.types.errors import told
+from bench.types.errors import did_you_mean, told
 
 
 @dataclass
@@ -137,10 +137,10 @@ def _check_args(
     takes = {n for n, p in parameters.items() if n not in ("site", "protocol")}
     needs = {n for n in takes if parameters[n].default is inspect.Parameter.empty}
     if unknown := sorted(set(map(str, component.args)) - takes):
-        raise BenchError(
-            f"{component.name}: unknown argument {', '.join(unknown)}; "
-            f"{component.target} takes {', '.join(sorted(takes)) or 'none'}"
-        )
+        hint = did_you_mean(unknown[0], takes)
+        if not hint.startswith("did"):
+            hint = f"{component.target} takes {', '.join(sorted(takes)) or 'none'}"
+        raise BenchError(f"{component.name}: unknown argument {', '.join(unknown)}; {hint}")
     if missing := sorted(needs - set(component.args)):
         raise BenchError(
             f"{component.name}: {component.target} needs the argument {', '.join(missing)}"
@@ -149,5 +149,5 @@ def _check_args(
         if name in hints and not fits(value, hints[name]):
             raise BenchError(
                 f"{component.name}: the argument {name} must be {said(hints[name])}, "
-                f"found {str(value)[:60]!r}"
+                f"found {repr(value)[:60]}"
             )

@@ -52,6 +52,8 @@ def fits(value: object, hint: Any) -> bool:
 
 def said(hint: Any) -> str:
     """An annotation as a reader of an error wants to see it."""
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(repr, get_args(hint)))}"
     if isinstance(hint, type) and get_origin(hint) is None:
         return hint.__name__
     return str(hint).replace("typing.", "").replace("collections.abc.", "")

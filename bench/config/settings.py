@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.files.places import local_path, place
 from bench.types import MAX_PIXELS, BenchError, Site
+from bench.types.errors import did_you_mean
 
 FOLDERS = tuple(
     f"runtime.{name}" for name in ("datasets", "checkpoints", "results", "embedding_cache")
@@ -184,5 +185,7 @@ def _usable_device(name: str) -> str:
         torch.empty(0, device=torch.device(name))
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = (str(error).strip().splitlines() or ["not there"])[0]
+        if "device type at start of device string" in reason:
+            reason = f"nothing is called so; {did_you_mean(name, ('auto', 'cpu', 'cuda', 'mps'))}"
         raise BenchError(f"runtime.device={name} cannot be used: {reason}") from error
     return name

@@ -33,6 +33,7 @@ from bench.files.download import download
 from bench.files.hashing import sha256_of
 from bench.files.unpacking import kinds, unpack
 from bench.types import BenchError
+from bench.types.errors import did_you_mean
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,8 @@ class Source:
         if not self.to or place.is_absolute() or ".." in place.parts:
             raise BenchError(f"about.fetch: `to` must lie below the datasets, found {self.to!r}")
         if self.unpack is not None and self.unpack not in kinds():
-            raise BenchError(f"about.fetch: `unpack` is one of {kinds()}, found {self.unpack!r}")
+            hint = did_you_mean(self.unpack, kinds())
+            raise BenchError(f"about.fetch: no way to unpack is called {self.unpack!r}; {hint}")
         if not self.url.startswith(("https://", "http://")) or not self.file:
             raise BenchError(
                 f"about.fetch: `url` must be the address of a file, found {self.url!r}"

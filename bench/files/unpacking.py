@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, TypeAlias
 
 from bench.types import BenchError
+from bench.types.errors import did_you_mean
 
 Member: TypeAlias = "tuple[str, Callable[[], IO[bytes]]]"
 """A file's name in the archive, and how it is opened."""
@@ -59,7 +60,9 @@ def unpack(archive: Path, kind: str, folder: Path, limit: int | None = None) -> 
     thrown away.
     """
     if kind not in _OPENERS:
-        raise BenchError(f"{archive}: unknown kind of archive {kind!r}; there are: {kinds()}")
+        raise BenchError(
+            f"{archive}: unknown kind of archive {kind!r}; {did_you_mean(kind, _OPENERS)}"
+        )
     most = limit or max(_LEAST_LIMIT, _RATIO * archive.stat().st_size)
     left, files = most, 0
     folder.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from bench.models.sam_embedding import features_bytes
 from bench.models.sam_segmenter import SamSegmenter
 from bench.models.weights import load_strict, read_state
 from bench.types import BenchError, Site
+from bench.types.errors import did_you_mean
 
 
 class DemoSam(SamSegmenter):
@@ -64,7 +65,7 @@ class DemoSam(SamSegmenter):
 
 def _check_size(size: str) -> None:
     if size not in SIZES:
-        raise BenchError(f"no demo model of size {size!r}: it must be one of {', '.join(SIZES)}")
+        raise BenchError(f"no demo model of size {size!r}; {did_you_mean(size, SIZES)}")
 
 
 def _find(file: str, sha256: str) -> Path:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 import torch
 
 from bench.types import BenchError
+from bench.types.errors import did_you_mean
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,7 +45,7 @@ class Numerics:
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
-            raise BenchError(f"no dtype {self.dtype!r}: it must be one of {', '.join(DTYPES)}")
+            raise BenchError(f"no dtype {self.dtype!r}; {did_you_mean(self.dtype, DTYPES)}")
 
     @classmethod
     def of(cls, args: Mapping[str, Any]) -> Numerics:

@@ -18,6 +18,7 @@ from bench.models.sam_embedding import features_bytes
 from bench.models.sam_segmenter import SamSegmenter
 from bench.models.weights import fitting, load_strict, read_saved
 from bench.types import BenchError, Site
+from bench.types.errors import did_you_mean
 
 __all__ = ["SamSegmenter", "SegmentAnything"]
 
@@ -124,5 +125,5 @@ def _architectures() -> dict[str, Callable[[], Sam]]:
 def _builder(arch: str) -> Callable[[], Sam]:
     known = _architectures()
     if arch not in known:
-        raise BenchError(f"no architecture {arch!r}: it must be one of {', '.join(sorted(known))}")
+        raise BenchError(f"no architecture {arch!r}; {did_you_mean(arch, known)}")
     return known[arch]

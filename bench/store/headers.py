@@ -29,7 +29,7 @@ def check_header(header: object) -> dict[str, Any]:
     for key, value in header.items():
         expected, right = _KINDS.get(key, ("anything", _anything))
         if not right(value):
-            raise ValueError(f"{key!r} must be {expected}, found {str(value)[:60]!r}")
+            raise ValueError(f"{key!r} must be {expected}, found {repr(value)[:60]}")
     return header
 
 

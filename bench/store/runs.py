@@ -47,6 +47,7 @@ from bench.store.schema import SCHEMA as SCHEMA
 from bench.store.schema import SCHEMA_VERSION as SCHEMA_VERSION
 from bench.store.schema import schema_of
 from bench.types import BenchError, Row
+from bench.types.errors import did_you_mean
 
 CLOSED = ("complete", "partial")
 """What the header of a run says that nobody is at: then its counts are those of its parts."""
@@ -313,9 +314,8 @@ def find_runs(results: Place, patterns: Sequence[str] = ("*",)) -> list[RunStore
                 if any(fnmatchcase(header.parent.name, glob) for glob in (pattern, f"*-{pattern}"))
             ]
         if not folders:
-            raise BenchError(
-                f"no run matches {pattern!r} in {results / 'runs'}; {_nearest_help(results)}"
-            )
+            hint = _nearest_help(results, pattern)
+            raise BenchError(f"no run matches {pattern!r} in {results / 'runs'}; {hint}")
         found.update({folder: RunStore(folder) for folder in folders})
     return [found[folder] for folder in sorted(found, key=lambda folder: folder.parts)]
 
@@ -327,10 +327,16 @@ def _is_run(folder: Place) -> bool:
         return False
 
 
-def _nearest_help(results: Place) -> str:
+def _nearest_help(results: Place, pattern: str) -> str:
     if isinstance(results, RemotePath) and not results.root.exists():
         return f"there is no {results.root}"
-    return "`sam-bench ls runs` lists them"
+    folders = [header.parent.name for header in (results / "runs").glob("*/run.json")]
+    if not folders:
+        return "there is none yet: `sam-bench run` makes one"
+    names = {folder.rpartition("-")[0]: folder for folder in folders}
+    plain = pattern.strip("*-")
+    hint = did_you_mean(plain, names, also=folders)
+    return f"{hint if hint.startswith('did') else ''} `sam-bench ls runs` lists them".strip()
 
 
 def read_runs(stores: Iterable[RunStore], columns: Sequence[str] | None = None) -> pd.DataFrame:

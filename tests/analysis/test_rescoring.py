@@ -134,7 +134,7 @@ def test_other_data_is_refused_and_nothing_is_written(
     [
         (["runtime.keep_masks=false"], "dice", "keep_masks"),
         (["runtime.limit=1"], "dice", "unfinished run"),
-        ([], "no_such", "unknown metric 'no_such'; there are: "),
+        ([], "no_such", "unknown metric 'no_such'; there are "),
     ],
 )
 def test_what_cannot_be_rescored_is_one_line(

@@ -78,7 +78,7 @@ def test_an_attribute_makes_the_papers_table(bench, row):
     ("by", "says"),
     [
         ("colour", "nothing to slice by is called 'colour'; there are area, attribute:NAME"),
-        ("attribute:age", "no attribute is called 'age'; there are: none"),
+        ("attribute:age", "no attribute is called 'age'; these runs have none"),
         ("boundary", "needs the dataset to be read again"),
     ],
 )

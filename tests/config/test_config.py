@@ -182,7 +182,7 @@ def test_every_yaml_names_a_class_that_takes_its_arguments(group: str) -> None:
         (
             Component("x", "1", "bench.models.disk.Disk", {"radios": 1}),
             models,
-            "unknown argument radios",
+            "unknown argument radios; did you mean radius",
         ),
         (Component("x", "1", "bench.prompts.clicks.Clicks"), prompts, "needs the argument clicks"),
     ],

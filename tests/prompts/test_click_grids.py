@@ -125,5 +125,5 @@ def test_where_no_error_is_left_the_corner_may_be_clicked() -> None:
 
 
 def test_an_unknown_grid_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(BenchError, match="unknown grid rule 'round'; there are: image, long_1024"):
+    with pytest.raises(BenchError, match="unknown grid rule 'round'; there are image, long_1024"):
         Clicker.of(Protocol(next_grid="round"))

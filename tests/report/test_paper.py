@@ -126,7 +126,7 @@ def test_a_figure_says_what_it_shows(bench):
         ("fig9c", [{"prompt": "point_1"}], "fig9c needs several numbers of points"),
         ("fig13_data", [{"prompt": "box"}], "fig13 shows models at 1 point"),
         ("fig13_data", [{}], "names no about.data_share above 0 .found nothing"),
-        ("fig99", [{}], "no figure is called 'fig99'; there are: fig13_data, fig13_encoders"),
+        ("fig99", [{}], "no figure is called 'fig99'; did you mean fig9"),
     ],
 )
 def test_what_a_figure_lacks_is_one_line(bench, figure, runs, says):

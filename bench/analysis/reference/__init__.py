@@ -25,6 +25,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from bench.types import BenchError
+from bench.types.errors import did_you_mean
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable
@@ -67,10 +68,8 @@ def published(**filters: str) -> pd.DataFrame:
     """
     unknown = set(filters) - (set(COLUMNS) - {"value"})
     if unknown:
-        names = ", ".join(name for name in COLUMNS if name != "value")
-        raise BenchError(
-            f"no filter {', '.join(sorted(unknown))} on published numbers; there are {names}"
-        )
+        hint = did_you_mean(min(unknown), set(COLUMNS) - {"value"})
+        raise BenchError(f"no filter {', '.join(sorted(unknown))} on published numbers; {hint}")
     rows = _read(files(__name__))
     kept = [row for row in rows if all(row[name] == wanted for name, wanted in filters.items())]
 

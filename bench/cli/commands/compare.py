@@ -11,6 +11,7 @@ from bench.cli.arguments import Commands, add_data, add_results
 from bench.files.places import Place, local_side
 from bench.files.text import visible_line
 from bench.types import BenchError
+from bench.types.errors import did_you_mean
 
 if TYPE_CHECKING:
     from bench.store.runs import RunStore
@@ -82,5 +83,10 @@ def _side(results: Place, name: str) -> list[RunStore]:
 
     runs = results / "runs"
     there = find_runs(results) if runs.is_dir() else []
-    of_model = [store for store in there if store.header().get("model", {}).get("name") == name]
-    return of_model or find_runs(results, [name])
+    models = [store.header().get("model", {}).get("name") for store in there]
+    of_model = [store for store, model in zip(there, models, strict=True) if model == name]
+    try:
+        return of_model or find_runs(results, [name])
+    except BenchError as error:
+        hint = did_you_mean(name, (str(model) for model in models if model))
+        raise BenchError(f"{error}; of models, {hint}" if there else str(error)) from None

@@ -9,6 +9,7 @@ from bench.cli import console
 from bench.cli.arguments import Commands, add_overrides, groups_in
 from bench.files.places import local_path, local_side, place
 from bench.types import BenchError
+from bench.types.errors import did_you_mean
 
 _HELP = """\
 Scores masks that another tool predicted and keeps them as a run, for report and compare.
@@ -71,7 +72,9 @@ def main(options: argparse.Namespace) -> int:
     if "dataset" not in given:
         raise BenchError("say which dataset the masks belong to: dataset=NAME")
     if options.format is not None and options.format not in formats():
-        raise BenchError(f"unknown format {options.format!r}; there are: {', '.join(formats())}")
+        raise BenchError(
+            f"unknown format {options.format!r}; {did_you_mean(options.format, formats())}"
+        )
     task = {
         "predictions": options.predictions,
         "model": options.model_name or options.predictions.stem,

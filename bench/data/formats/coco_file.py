@@ -100,17 +100,17 @@ class CocoFile:
             self._places[image_id] = array("q")
             self._first_of_image[image_id] = mask_id
         self._places[image_id].append(place)
-        crowd = annotation.get("iscrowd", 0)
-        if not isinstance(crowd, int) or crowd not in (0, 1):
+        crowd = annotation.get("iscrowd")
+        if crowd not in (None, 0, 1):
             raise BenchError(
-                f"{self.path}: annotation {mask_id} has 'iscrowd' {str(crowd)[:40]!r}, "
-                f"expected 0 or 1"
+                f"{self.path}: annotation {mask_id} has 'iscrowd' {repr(crowd)[:40]}, "
+                f"expected 0 or 1 as a number"
             )
         category = annotation.get("category_id")
         if category is not None and type(category) not in (int, str):
             raise BenchError(
-                f"{self.path}: annotation {mask_id} has the category_id {str(category)[:40]}; what "
-                f"refers to category or image is a number or a text"
+                f"{self.path}: annotation {mask_id} has the category_id {repr(category)[:40]}; "
+                f"what refers to category or image is a whole number or a text"
             )
         if category is not None:
             self._first_of_category.setdefault(category, mask_id)
@@ -136,7 +136,7 @@ class CocoFile:
         own = entry.get(name) if isinstance(entry, dict) else None
         if isinstance(own, bool) or not isinstance(own, (int, str)) or own == "":
             raise BenchError(
-                f"{self.path}: every entry of {key!r} has a number or text {name!r}, found "
+                f"{self.path}: every entry of {key!r} has a whole number or text {name!r}, found "
                 f"{str(entry)[:80]}"
             )
         return str(own)
@@ -208,7 +208,8 @@ def _categories(path: Path, content: Entry) -> dict[Any, str]:
         name = entry.get("name") if isinstance(entry, dict) else None
         if type(own) not in (int, str) or type(name) not in (int, str):
             raise BenchError(
-                f"{path}: every entry of 'categories' has 'id' and 'name', found {str(entry)[:80]}"
+                f"{path}: every entry of 'categories' has a whole number or text 'id' and 'name', "
+                f"found {str(entry)[:80]}"
             )
         if own in found:
             raise BenchError(f"{path}: the id {own} is in 'categories' more than once")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import re
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -87,6 +87,39 @@ def check_sizes(image: ImageArray, picture: Path, size: tuple[int, int], file: P
             f"{file}: its masks are {size[0]}×{size[1]} (H×W), the picture {picture.name} is "
             f"{image.shape[0]}×{image.shape[1]}"
         )
+
+
+def check_said_size(
+    image: ImageArray,
+    picture: Path,
+    said: Mapping[str, Any],
+    file: Path,
+    whose: str,
+    remedy: Callable[[], str] = str,
+) -> None:
+    """Raises ``BenchError`` where a picture isn't as large as ``file`` says of it.
+
+    ``said`` may have ``height`` and ``width``; null is as good as nothing, and a number in quotes
+    as one without. ``remedy`` gives the error's end.
+    """
+    values = [said.get(name) for name in ("height", "width")]
+    pairs = zip(image.shape[:2], values, strict=True)
+    if any(value is not None and _number(value) != size for size, value in pairs):
+        told = "×".join("?" if value is None else str(value) for value in values)
+        raise BenchError(
+            f"{picture}: the picture is {image.shape[0]}×{image.shape[1]} (H×W), {file.name} says "
+            f"{told[:40]} for {whose}{remedy()}"
+        )
+
+
+def _number(value: object) -> float | None:
+    """The number that a value from a file is; none where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
 
 
 def hash_files(content: str, folder: Path, names: Iterable[str]) -> str:

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from bench.data.formats.coco_file import CocoFile, Entry, area_of, attributes_of, box_of
 from bench.data.formats.files import (
     check_inside,
+    check_said_size,
     hash_files,
     id_order,
     locate_file,
@@ -198,14 +199,10 @@ class Coco:
     def _picture(self, found: _Image, image_id: str) -> ImageArray:
         path, entry = self._folder / found.name, found.file.images[found.own_id]
         image = read_picture(path, exif=self.exif, pixel_limit=self._most)
-        height, width = image.shape[:2]
-        said = entry.get("height", height), entry.get("width", width)
-        if said != (height, width) and not (self.exif == "apply" and _is_stored(path, said)):
-            raise BenchError(
-                f"{path}: the picture is {height}×{width} (H×W), {found.file.path.name} says "
-                f"{said[0]}×{said[1]} for image {image_id}"
-                f"{turn_remedy(path, image.shape, said, self.exif)}"
-            )
+        said = entry.get("height"), entry.get("width")
+        if not (self.exif == "apply" and _is_stored(path, said)):
+            remedy = partial(turn_remedy, path, image.shape, said, self.exif)
+            check_said_size(image, path, entry, found.file.path, f"image {image_id}", remedy)
         return image
 
     def _target(self, found: _Image, annotation: Entry, height: int, width: int) -> Target:

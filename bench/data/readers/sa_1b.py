@@ -18,7 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.data.formats.coco_file import area_of, box_of
-from bench.data.formats.files import read_json
+from bench.data.formats.files import (
+    check_said_size,
+    read_json,
+)
 from bench.data.formats.pairs import Pairs
 from bench.data.formats.pictures import read_picture
 from bench.data.formats.segmentation import decode_segmentation
@@ -65,23 +68,21 @@ class Sa1b:
         height, width = image.shape[:2]
         content = _content(file)
         said = content["image"]
-        if (said.get("height", height), said.get("width", width)) != (height, width):
-            raise BenchError(
-                f"{picture}: the picture is {height}×{width} (H×W), {file.name} says "
-                f"{said.get('height')}×{said.get('width')}"
-            )
-        if said.get("file_name", picture.name) != picture.name:
+        check_said_size(image, picture, said, file, "it")
+        if said.get("file_name") not in (None, picture.name):
             raise BenchError(f"{file}: it belongs to {said['file_name']!r}, not {picture.name!r}")
         targets: dict[str, Target] = {}
         for annotation in content["annotations"]:
             mask_id = f"{image_id}/{annotation.get('id')}"
-            if "id" not in annotation or mask_id in targets:
+            if annotation.get("id") is None or mask_id in targets:
                 raise BenchError(f"{file}: an annotation needs an id of its own, found {mask_id}")
             try:
                 mask = decode_segmentation(annotation.get("segmentation"), height, width)
             except ValueError as error:
                 raise BenchError(f"{file}: annotation {mask_id}: {error}") from None
-            attributes = {k: str(annotation[k]) for k in _ATTRIBUTES if k in annotation}
+            attributes = {
+                k: str(annotation[k]) for k in _ATTRIBUTES if annotation.get(k) is not None
+            }
             targets[mask_id] = Target(
                 mask_id,
                 mask,

@@ -73,7 +73,7 @@ class WoodScape:
         content = _content(file)
         scale = width / _size(file, content, "width"), height / _size(file, content, "height")
         objects = [(n, one) for n, one in _objects(file, content) if len(one["tags"]) == 1]
-        for number, thing in sorted(objects, key=lambda o: (o[1].get("z_order", 0), o[0]))[::-1]:
+        for number, thing in sorted(objects, key=lambda o: (_order(o[1]), o[0]))[::-1]:
             try:
                 outline = points_of(thing["segmentation"]) * scale
                 mask = draw_outlines([outline], height, width)
@@ -83,7 +83,7 @@ class WoodScape:
                 mask = _uncovered(mask, covered)
             tag = str(thing["tags"][0])
             if self._tags is None or tag in self._tags:
-                attributes = {"z_order": str(thing.get("z_order", 0))}
+                attributes = {"z_order": str(_order(thing))}
                 targets[number] = Target(f"{image_id}/{number}", mask, tag, attributes=attributes)
         return Sample(image_id, image, [targets[number] for number in sorted(targets)])
 
@@ -136,6 +136,11 @@ def _content(file: Path) -> Mapping[str, Any]:
     return entry
 
 
+def _order(thing: Mapping[str, Any]) -> Any:
+    found = thing.get("z_order")
+    return 0 if found is None else found
+
+
 def _size(file: Path, content: Mapping[str, Any], side: str) -> float:
     size = content.get(f"image_{side}")
     if not isinstance(size, int | float) or not 1 <= size <= COORDINATE_LIMIT:
@@ -147,7 +152,7 @@ def _objects(file: Path, content: Mapping[str, Any]) -> Iterator[tuple[int, Mapp
     for number, thing in enumerate(content["annotation"]):
         if not isinstance(thing, dict) or not {"tags", "segmentation"} <= set(thing):
             raise BenchError(f"{file}: object {number} needs 'tags' and 'segmentation'")
-        if not isinstance(thing["tags"], list) or type(thing.get("z_order", 0)) not in (int, float):
+        if not isinstance(thing["tags"], list) or type(_order(thing)) not in (int, float):
             raise BenchError(f"{file}: object {number}: 'tags' is a list, 'z_order' a number")
         if not isinstance(thing["segmentation"], list | None):
             raise BenchError(f"{file}: object {number}: 'segmentation' is a list of corners")

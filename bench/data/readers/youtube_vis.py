@@ -20,6 +20,7 @@ from pathlib import Path
 from bench.data.formats.coco_file import CocoFile, Entry, Keys, area_of, attributes_of, box_of
 from bench.data.formats.files import (
     check_inside,
+    check_said_size,
     hash_files,
     id_order,
     locate_file,
@@ -87,12 +88,7 @@ class YoutubeVis:
         video, picture = self._file.images[frame.video], self._folder / frame.name
         image = read_picture(picture, pixel_limit=self._most)
         height, width = image.shape[:2]
-        said = video.get("height", height), video.get("width", width)
-        if said != (height, width):
-            raise BenchError(
-                f"{picture}: the picture is {height}×{width} (H×W), {self._file.path.name} says "
-                f"{said[0]}×{said[1]} for video {frame.video}"
-            )
+        check_said_size(image, picture, video, self._file.path, f"video {frame.video}")
         targets = []
         for annotation in self._file.annotations(frame.video):
             segmentation = self._segmentations(annotation, video)[frame.number]

@@ -15,6 +15,7 @@ from bench.report.figures import plots, style
 from bench.report.figures.figures import Drawing, curve_columns, own_figure, series_names
 from bench.report.tables.paper_tables import TABLES
 from bench.types import BenchError, Step
+from bench.types.errors import did_you_mean
 
 Draw: TypeAlias = Callable[[Selection, Table], Iterator[Drawing]]
 
@@ -30,8 +31,8 @@ def check_figure(name: str | None, allow_modules: Sequence[str] = ()) -> None:
         own_figure(name, allow_modules)
         return
     raise BenchError(
-        f"no figure is called {name!r}; there are: {', '.join(sorted(there))}, or a module of "
-        "your own (package.module)"
+        f"no figure is called {name!r}; {did_you_mean(name, there)} One of your own is a module, "
+        "package.module"
     )
 
 

@@ -18,7 +18,6 @@ import pkgutil
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from numbers import Real
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -27,7 +26,7 @@ import numpy as np
 
 from bench.config.component import load_module
 from bench.types import BenchError, Mask
-from bench.types.errors import told
+from bench.types.errors import did_you_mean, told
 from bench.types.measure import Measure
 
 Function: TypeAlias = Callable[[Mask, Mask], float | None]
@@ -128,10 +127,7 @@ def metric(name: str, allow_modules: Sequence[str] = ()) -> Metric:
     address = "." in name and all(part.isidentifier() for part in name.split("."))
     found = _own(name, allow_modules) if address else _on_shelf(name)
     if found is None:
-        known = names()
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise BenchError(f"unknown metric {name!r}; {hint}there are: {', '.join(known)}")
+        raise BenchError(f"unknown metric {name!r}; {did_you_mean(name, names())}")
     named = replace(found.measure, address=name, version=str(found.version))
     opened = replace(found, measure=named)
     if address:

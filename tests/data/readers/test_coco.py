@@ -180,13 +180,15 @@ BREAKS = {
     "annotation 3 has no 'segmentation'": lambda c: _without(c["annotations"], 3, "segmentation"),
     "id 1 is in 'annotations' more than once": lambda c: c["annotations"][0].update(id="1"),
     "id 10 is in 'images' more than once": lambda c: c["images"][1].update(id=10),
-    "'annotations' has a number or text 'id'": lambda c: _without(c["annotations"], 0, "id"),
-    "'annotations' has a number or text 'image_id'": lambda c: _without(
+    "'annotations' has a whole number or text 'id'": lambda c: _without(c["annotations"], 0, "id"),
+    "'annotations' has a whole number or text 'image_id'": lambda c: _without(
         c["annotations"], 0, "image_id"
     ),
-    "'images' has a number or text 'id'": lambda c: c["images"][0].update(id=None),
+    "'images' has a whole number or text 'id'": lambda c: c["images"][0].update(id=None),
     "image 10 has no 'file_name'": lambda c: _without(c["images"], 0, "file_name"),
-    "'categories' has 'id' and 'name'": lambda c: _without(c["categories"], 0, "name"),
+    "'categories' has a whole number or text 'id' and 'name'": lambda c: _without(
+        c["categories"], 0, "name"
+    ),
     "right folder of images": lambda c: [i.update(file_name="no.png") for i in c["images"]],
 }
 

@@ -84,7 +84,9 @@ def test_layouts_of_coco():
 @pytest.mark.parametrize("kind", ["captions", "panoptic"])
 def test_coco_files_without_masks_say_so(kind):
     folder = "layouts/coco_dataset/coco"
-    with pytest.raises(BenchError, match=r"'segmentation'|'annotations' has a number or text 'id'"):
+    with pytest.raises(
+        BenchError, match=r"'segmentation'|'annotations' has a whole number or text 'id'"
+    ):
         Coco(f"{folder}/annotations/{kind}_val.json", f"{folder}/images/val", site=SITE)
 
 

@@ -58,7 +58,7 @@ def _id(entry: Mapping[str, Any], key: str, where: str) -> str | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise BenchError(f"{where}: {key!r} is a number or text, found {str(value)[:40]}")
+        raise BenchError(f"{where}: {key!r} is a whole number or a text, found {repr(value)[:40]}")
     return str(value)
 
 
@@ -66,5 +66,5 @@ def _score(value: object, where: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise BenchError(f"{where}: 'score' is a number, found {str(value)[:40]}")
+        raise BenchError(f"{where}: 'score' is a finite number, found {repr(value)[:40]}")
     return float(value)
