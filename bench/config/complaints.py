@@ -20,6 +20,8 @@ _KINDS: Mapping[Any, str] = {
     str: "a text",
 }
 
+_UNKNOWN = (omegaconf.ConfigKeyError, omegaconf.ConfigAttributeError)
+
 _WORDS: Sequence[tuple[str, str]] = (
     (
         r"(?:Multiple values for )?(\S+?)(?:\. To override| appears more than once in the final).*",
@@ -61,9 +63,9 @@ def in_own_words(
         group, _, name = str(error.missing_cfg_file).partition("/")
         return f"{where}no {group} is called {name!r}; {did_you_mean(name, names(group))}"
     if unknown := re.match(r"Could not override '([^']+)'", text):
-        refused = next(_omegaconfs(error), None)
-        key = str(getattr(refused, "full_key", None) or unknown[1])
-        return unknown_key(key, root, groups)
+        cause = next(_omegaconfs(error), None)
+        if cause is None or isinstance(cause, _UNKNOWN):
+            return where + unknown_key(str((cause and cause.full_key) or unknown[1]), root, groups)
     for refused in _omegaconfs(error):
         return where + _refused(refused, text, root, groups)
     line = _one_line(text)
@@ -93,7 +95,7 @@ def _refused(
     refused: omegaconf.OmegaConfBaseException, text: str, root: type[Any], groups: Sequence[str]
 ) -> str:
     key, found = str(refused.full_key or ""), refused.value
-    if isinstance(refused, omegaconf.ConfigKeyError | omegaconf.ConfigAttributeError):
+    if isinstance(refused, _UNKNOWN):
         return unknown_key(key, root, groups)
     if isinstance(refused, omegaconf.KeyValidationError):
         return "a key of a YAML is neither a text nor a number"
@@ -104,7 +106,7 @@ def _refused(
     )
     if isinstance(refused, filled):
         return f"{key}: {_not_filled(refused)}; a text with ${{ in it is written \\${{"
-    if merged := re.match(r"Error merging override \+*([^=]+)=(.*)", text):
+    if merged := re.search(r"(?:Error merging override|config use) \+*([^=]+)=(.*)", text):
         if key and merged[1] != key:  # of a prompt that isn't chosen
             return unknown_key(merged[1], root, groups)
         key, found = merged[1], merged[2]

@@ -33,7 +33,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.files.documents import parse_json
-from bench.files.places import Place, RemotePath, place
+from bench.files.places import Place, place
 from bench.files.places import write_aside as write_aside
 from bench.store.added_metrics import added_images, added_names, with_added
 from bench.store.failures import ImageError as ImageError
@@ -42,12 +42,12 @@ from bench.store.headers import check_header
 from bench.store.part_file import NAMES, DamagedPartError, Whose, part_bytes, read_table
 from bench.store.part_file import Content as Content
 from bench.store.part_folder import PartFolder, Survey
+from bench.store.remedy import how_to_name
 from bench.store.row_table import read_parts
 from bench.store.schema import SCHEMA as SCHEMA
 from bench.store.schema import SCHEMA_VERSION as SCHEMA_VERSION
 from bench.store.schema import schema_of
 from bench.types import BenchError, Row
-from bench.types.errors import did_you_mean
 
 CLOSED = ("complete", "partial")
 """What the header of a run says that nobody is at: then its counts are those of its parts."""
@@ -314,8 +314,8 @@ def find_runs(results: Place, patterns: Sequence[str] = ("*",)) -> list[RunStore
                 if any(fnmatchcase(header.parent.name, glob) for glob in (pattern, f"*-{pattern}"))
             ]
         if not folders:
-            hint = _nearest_help(results, pattern)
-            raise BenchError(f"no run matches {pattern!r} in {results / 'runs'}; {hint}")
+            there = f"{results / 'runs'}; {how_to_name(results, pattern)}"
+            raise BenchError(f"no run matches {pattern!r} in {there}")
         found.update({folder: RunStore(folder) for folder in folders})
     return [found[folder] for folder in sorted(found, key=lambda folder: folder.parts)]
 
@@ -325,18 +325,6 @@ def _is_run(folder: Place) -> bool:
         return (folder / "run.json").is_file()
     except (OSError, ValueError):  # a name that no file can have
         return False
-
-
-def _nearest_help(results: Place, pattern: str) -> str:
-    if isinstance(results, RemotePath) and not results.root.exists():
-        return f"there is no {results.root}"
-    folders = [header.parent.name for header in (results / "runs").glob("*/run.json")]
-    if not folders:
-        return "there is none yet: `sam-bench run` makes one"
-    names = {folder.rpartition("-")[0]: folder for folder in folders}
-    plain = pattern.strip("*-")
-    hint = did_you_mean(plain, names, also=folders)
-    return f"{hint if hint.startswith('did') else ''} `sam-bench ls runs` lists them".strip()
 
 
 def read_runs(stores: Iterable[RunStore], columns: Sequence[str] | None = None) -> pd.DataFrame:

@@ -230,7 +230,10 @@ def test_a_damaged_record_is_named(sources: list[Source], tmp_path: Path) -> Non
         ({"url": "https://x/", "to": "a"}, "must be the address of a file"),
         ({"url": "https://x/a.zip", "to": "../a"}, "must lie below the datasets"),
         ({"url": "https://x/a.zip", "to": "/a"}, "must lie below the datasets"),
-        ({"url": "https://x/a.zip", "to": "a", "unpack": "rar"}, "found 'rar'"),
+        (
+            {"url": "https://x/a.zip", "to": "a", "unpack": "rar"},
+            "'rar'; did you mean tar",
+        ),
         ({"url": "https://x/a.zip"}, "is a list of"),
         ({"url": "https://x/a.zip", "to": "a", "md5": "0"}, "is a list of"),
         ("https://x/a.zip", "is a list of"),
