@@ -107,7 +107,7 @@ def _refused(
     if isinstance(refused, filled):
         return f"{key}: {_not_filled(refused)}; a text with ${{ in it is written \\${{"
     if merged := re.search(r"(?:Error merging override|config use) \+*([^=]+)=(.*)", text):
-        if key and merged[1].startswith(f"{key}."):  # of a prompt that isn't chosen
+        if key and not key.startswith(merged[1]):  # of a prompt that isn't chosen
             return unknown_key(merged[1], root, groups)
         key, found = merged[1], merged[2]
     if not key:
