@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bench.data.formats.segmentation import COORDINATE_LIMIT
+from bench.data.formats.segmentation import COORDINATE_LIMIT, check_outline
 from bench.types import Mask
 
 
@@ -37,7 +37,8 @@ def draw_outlines(outlines: Sequence[npt.NDArray[np.float64]], height: int, widt
     Coordinates are cut to whole pixels, as the official scripts of WoodScape and VISOR do; a
     pixel is inside where it lies in an odd number of polygons, or on an outline. Polygons of
     fewer than three points enclose nothing; what lies outside of the picture is cut off. Raises
-    ``ValueError`` for coordinates that aren't finite.
+    ``ValueError`` for coordinates that aren't finite, and for outlines so long that OpenCV would
+    take minutes or hours to fill them.
 
     >>> square = np.array([[1, 1], [3, 1], [3, 2.9], [1, 2.9]])
     >>> draw_outlines([square], 4, 6).box
@@ -52,6 +53,7 @@ def draw_outlines(outlines: Sequence[npt.NDArray[np.float64]], height: int, widt
     drawn = [outline.astype(np.int32) for outline in kept]
     if not drawn:
         return Mask(height, width, 0, 0, np.zeros((0, 0), dtype=bool))
+    check_outline(kept, height, width)
     corners = np.concatenate(drawn)
     x0, y0 = np.clip(corners.min(axis=0), 0, (width, height))
     x1, y1 = np.clip(corners.max(axis=0) + 1, 0, (width, height))

@@ -229,3 +229,10 @@ def test_outlines_are_cut_at_the_border_and_of_no_area_are_nothing():
 def test_broken_outlines_are_refused(broken):
     with pytest.raises(ValueError, match="polygon"):
         points_of(broken)
+
+
+def test_an_outline_that_opencv_would_take_hours_to_fill_is_refused():
+    corners = np.random.default_rng(0).uniform(0, 4000, (20_000, 2))
+    with pytest.raises(ValueError, match=r"outline is \d+ pixels long, beyond the 4000000"):
+        draw_outlines([corners], 4000, 4000)
+    assert draw_outlines([corners[:3]], 4000, 4000).area
