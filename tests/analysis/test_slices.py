@@ -123,3 +123,11 @@ def test_a_number_that_is_a_name_already_is_no_second_name():
 
     found = [each.name for each in named_apart(map(section, ["a", "a_2", "A", "a"]))]
     assert found == ["a", "a_2", "A_3", "a_4"]
+
+
+def test_what_a_line_shows_is_its_number_with_its_interval(bench):
+    section = slice_section(select([bench.run("shapes", "m", "box", images=9)]), "size", None)
+    column = section.heads.index("mIoU")
+    for shown, line in zip(section.rows, section.lines.to_dict("records"), strict=True):
+        miou, low, high = (100 * line[name] for name in ("miou", "miou_low", "miou_high"))
+        assert shown[column] == f"{miou:.1f} ({low:.1f}–{high:.1f})*"
