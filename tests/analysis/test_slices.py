@@ -125,6 +125,15 @@ def test_a_number_that_is_a_name_already_is_no_second_name():
     assert found == ["a", "a_2", "A_3", "a_4"]
 
 
+def test_protocols_are_named_where_there_are_several(bench):
+    runs = [bench.run("shapes", "m", "box", images=9, protocol=name) for name in ("sam", "mine")]
+    for stores, named in ((runs[:1], 0), (runs, 1)):
+        section = slice_section(select(stores), "size", None)
+        assert section.heads.count("protocol") == named
+        assert section.names == 4 + named
+        assert {len(row) for row in section.rows} == {len(section.heads)}
+
+
 def test_what_a_line_shows_is_its_number_with_its_interval(bench):
     section = slice_section(select([bench.run("shapes", "m", "box", images=9)]), "size", None)
     column = section.heads.index("mIoU")

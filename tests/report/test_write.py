@@ -124,6 +124,8 @@ def test_caption_says_what_is_missing(written):
         assert "1 image could not be scored" in text
         assert "2 crowd" in text
         assert "Protocol sam." in text
+    page = (report.folder / "index.html").read_text(encoding="utf-8")
+    assert "Datasets: nuclei v1, shapes v1. Models: grabcut v1, sam_b v1. Protocol: sam v1." in page
 
 
 def test_json_is_the_table_for_machines(written):

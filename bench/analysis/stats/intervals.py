@@ -83,6 +83,8 @@ class Interval:
         >>> found = clustered_interval([0.1, 0.2, 0.05], ["a", "b", "c"], reach=(-1, 1), lean=False)
         >>> round(found.low, 3), round(found.p, 3)
         (-0.075, 0.12)
+        >>> clustered_interval([0.1, 0.2, 0.05], ["a", "b", "c"], reach=(0, 1)).p is None
+        True
         """
         if self.low is None or not self.reach[0] < 0 < self.reach[1]:
             return None
