@@ -195,6 +195,8 @@ def test_every_bar_of_a_difference_is_its_rows(muddle):
     drawings += paper_figure("fig9a", selection, table)
     bars = [d for d in drawings if "difference" in d.name or "fig9a" in d.name]
     assert len(bars) >= 2
+    named = [f"difference_{number + 1}" for number in range(len(bars) - 1)]
+    assert [d.name for d in bars[:-1]] == ["difference", *named[1:]]
     for drawing in bars:
         a, b, label = re.fullmatch(r"(?:Fig. 9a: )?(.*) against (.*), (.*)", drawing.title).groups()
         check_bars(drawing.figure, truth, a, b, label)

@@ -130,6 +130,9 @@ def test_the_colours_of_a_density_reach_the_fullest_cell_of_all_panels():
         cells = [axis.collections[0] for axis in figure.axes[:2]]
         assert [int(each.get_array().max()) for each in cells] == [27, 5]
         assert {(each.norm.vmin, each.norm.vmax) for each in cells} == {(1, 27)}
+        assert {(*axis.get_xlim(), *axis.get_ylim()) for axis in figure.axes[:2]} == {
+            (0, 100, 0, 100)
+        }
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,7 @@ def test_caption_says_what_is_missing(written):
         assert "2 crowd" in text
         assert "Protocol sam." in text
     page = (report.folder / "index.html").read_text(encoding="utf-8")
+    assert re.search(r"\b0123456789ab\b", page), "a commit's first twelve digits"
     assert "Datasets: nuclei v1, shapes v1. Models: grabcut v1, sam_b v1. Protocol: sam v1." in page
 
 

@@ -104,7 +104,14 @@ def _metrics(rows: pd.DataFrame, candidate: str, ious: Values) -> Iterator[tuple
 
 
 def _averages(rows: pd.DataFrame, over_images: bool) -> Iterator[str]:
-    """Over masks; over each image's or category's mean; weighted by area; pixels in one pool."""
+    """Over masks; over each image's or category's mean; weighted by area; pixels in one pool.
+
+    >>> rows = pd.DataFrame({"image_id": ["a", "b", "b"], "category": ["x", "x", "y"]})
+    >>> list(_averages(rows, False)), list(_averages(rows[1:].assign(category=["x", None]), True))
+    (['masks', 'images', 'categories', 'area'], ['masks', 'area'])
+    >>> list(_averages(rows.assign(category=["x", "y", None]), True))
+    ['images', 'masks', 'area']
+    """
     if rows["image_id"].nunique() > 1:
         yield from ("images", "masks") if over_images else ("masks", "images")
     else:
