@@ -20,8 +20,8 @@ from rich.logging import RichHandler
 from bench import __version__
 from bench.cli import commands, console
 from bench.cli.arguments import Parser
+from bench.cli.ending import INTERRUPTED, ending_at_once
 from bench.files.text import visible_line
-from bench.run.runtime.stopping import INTERRUPTED, ending_at_once
 from bench.types import BenchError
 from bench.types.errors import fault_of_theirs
 

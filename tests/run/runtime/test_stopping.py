@@ -21,9 +21,10 @@ HERE = Path(__file__).resolve().parents[3]
 SLOW = """
 import threading, time
 from concurrent.futures import ThreadPoolExecutor
+from bench.cli import ending
 from bench.run.runtime import stopping
-stopping.GRACE = {grace}
-with stopping.ending_at_once(), stopping.asked_to_stop() as stop, ThreadPoolExecutor(1) as pool:
+ending.GRACE = {grace}
+with ending.ending_at_once(), stopping.asked_to_stop() as stop, ThreadPoolExecutor(1) as pool:
     slow = pool.submit(time.sleep, 60)
     print("at work", flush=True)
     while not stop():
