@@ -265,7 +265,7 @@ def test_nothing_is_imported_before_it_is_allowed(tmp_path: Path) -> None:
     [
         ({"count": "5"}, "count must be int, found '5'"),
         ({"count": True}, "count must be int"),
-        ({"bank": "other"}, "bank must be Literal"),
+        ({"bank": "other"}, "bank must be one of 'train', 'test', found 'other'"),
         ({"sizes": [[1, "x"]]}, "sizes must be Sequence"),
         ({"seed": None}, "seed must be int"),
     ],

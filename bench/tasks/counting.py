@@ -44,8 +44,5 @@ def none_counts(dataset: str, skipped: Mapping[str, int], images: int, reader: R
         found = [each for each in oddities_of(whole) if not each.breaks]
         said += "".join(f"; {each.count} × {each.kind}" for each in found[:3])
         if any("fewer than 3 points" in each.kind for each in found):
-            said += (
-                "; is a segmentation a box or a list of [x, y] there, in place of polygons "
-                "[x0, y0, x1, y1, …]?"
-            )
+            said += "; is a segmentation a box there, in place of polygons [x0, y0, x1, y1, …]?"
     return said

@@ -119,7 +119,7 @@ def test_show_says_it_all(extra: Path, tmp_path: Path, capsys: pytest.CaptureFix
     ):
         assert expected in out
     assert main(["data", "show", "bbbc38"]) == 2
-    assert "there is bbbc038" in capsys.readouterr().err
+    assert "did you mean bbbc038" in capsys.readouterr().err
 
 
 def test_a_gated_dataset_says_what_to_do_and_gives_2(

@@ -373,5 +373,5 @@ def test_a_module_that_cannot_be_imported_is_one_line(
     "text", ["C:\\data\\x", "C:\\data\\", "it's", "\\'", "\\\\", "a\\\\'b\\", "a, b=[c] (d) #e", ""]
 )
 def test_a_quoted_text_comes_through_as_it_is(text: str) -> None:
-    (config,) = load_configs([f"model.name={quoted('x' + text)}"])
-    assert config.model.name == "x" + text
+    (config,) = load_configs([f"figure={quoted('x' + text)}"])
+    assert config.figure == "x" + text

@@ -53,7 +53,7 @@ def test_pins_size_and_content(folder, site):
     [
         ({"sha256": "0" * 64}, "expected sha256 0000"),
         ({"file": "other.safetensors"}, r"those there: tiny\.safetensors"),
-        ({"size": "xl"}, "'xl'.*s, m, l"),
+        ({"size": "xl"}, "'xl'; did you mean l"),
     ],
 )
 def test_refuses_what_is_wrong(folder, site, changes, words):

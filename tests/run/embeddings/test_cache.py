@@ -141,12 +141,13 @@ def test_another_image_of_the_same_name_is_no_hit(folder: Path, embedded: list[I
 def test_the_same_bytes_in_another_shape_are_no_hit(
     coco_folder: Callable[..., Path], embedded: list[ImageArray]
 ) -> None:
-    folder = coco_folder(images=1, masks=0, size=(48, 64))
+    folder = coco_folder(images=1, masks=1, size=(48, 64))
     write_weights(folder / "weights.safetensors", seed=1)
     document = json.loads((folder / "annotations.json").read_text())
     for results, (height, width) in {"wide": (48, 64), "tall": (64, 48)}.items():
         Image.new("RGB", (width, height)).save(folder / "images" / "000.png")
         document["images"][0] |= {"height": height, "width": width}
+        document["annotations"][0]["segmentation"] = [[2, 2, 20, 2, 20, 20, 2, 20]]
         (folder / "annotations.json").write_text(json.dumps(document))
         execute(kept(folder, results=results))
     assert [image.shape[:2] for image in embedded] == [(48, 64), (64, 48)]

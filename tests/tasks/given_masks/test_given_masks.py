@@ -303,7 +303,7 @@ def bad_results(folder: Path) -> dict[str, tuple[Any, str]]:
         "odd polygon": ([entry(first, segmentation=[[1, 2, 3]])], "as many x as y"),
         "twice": ([entry(first), entry(second), entry(first)], "entry 2 (image 0, mask 1)"),
         "no segmentation": ([{"image_id": 0}], "entry 0 is no object with a 'segmentation'"),
-        "score of text": ([entry(first, score="high")], "'score' is a number"),
+        "score of text": ([entry(first, score="high")], "'score' is a finite number, found 'high'"),
         "no list": ({"a": 1}, "COCO results are a list"),
         "no JSON": ("{", "not a readable JSON file"),
     }
