@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from bench.cli import main
 from bench.data.opening import samples_of_runs
 from bench.store.added_metrics import added_names
 from bench.store.runs import RunStore, read_runs
-from bench.types import BenchError
+from bench.types import BenchError, Sample
 
 
 @pytest.fixture
@@ -46,6 +47,23 @@ def test_metrics_equal_plain_pixel_counts_and_the_stored_boundary_iou(folder: Pa
         assert found["dice"][index] == 2 * shared / (predicted.sum() + target.sum())
         assert found["precision"][index] == (shared / predicted.sum() if predicted.any() else 0)
         assert found["recall"][index] == shared / target.sum()
+
+
+def test_pixels_that_are_ignored_beside_all_masks_change_nothing(folder: Path) -> None:
+    store = disk_run(folder, "point_1")
+    read = samples_of_runs(Path("datasets"))
+    rows = read_runs([store])
+    drawn = {
+        image: np.logical_or.reduce([dense(row["mask_rle"], row) for _, row in own.iterrows()])
+        for image, own in rows.groupby("image_id")
+    }
+
+    def beside(run: RunStore, image_id: str) -> Sample:
+        sample = read(run, image_id)
+        truth = np.logical_or.reduce([target.mask.dense() for target in sample.targets])
+        return replace(sample, ignore=~(truth | drawn[image_id]))
+
+    assert rescore(store, ["recall"], beside).equals(rescore(store, ["recall"], read))
 
 
 def test_the_metric_joins_the_rows_and_the_rows_stay_as_they_are(folder: Path) -> None:

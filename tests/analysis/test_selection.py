@@ -304,3 +304,10 @@ def test_a_tasks_own_iou_is_not_told_as_that_of_masks(tmp_path):
     assert table.caption.startswith("box IoU: Of boxes.")
     assert "mIoU" not in table.caption
     assert table.lines["mean_iou"].tolist() == [0.375]
+
+
+def test_runs_of_two_tasks_are_named_with_what_they_measure(bench, tmp_path):
+    masks, beans = bench.run(prompt="point_1"), own_run(tmp_path, [4, 2])
+    says = r"measures mIoU, tins-eye-look-0{12} beans: report the runs of each task by themselves"
+    with pytest.raises(BenchError, match=says):
+        select([masks, beans])
