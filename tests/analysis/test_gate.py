@@ -27,3 +27,21 @@ def test_the_hint_counts_images_for_the_gap_between_the_difference_and_the_gate(
     said = re.search(r"about ([\d,]+) images would settle it$", sentence)
     assert said[1].replace(",", "") == str(needed)
     assert needed > 10
+
+
+def test_where_one_average_alone_holds_the_other_is_named(bench, row):
+    """Ten masks an image gain 20 points; in as many images of one mask each 30 are lost."""
+
+    def run(model, *gains):
+        rows = [
+            row(model=model, image_id=f"i{image}", mask_id=f"{image}-{mask}",
+                iou=0.5 + gains[image % 2] * (1 + 0.01 * image))
+            for image in range(12) for mask in range(1 if image % 2 else 10)
+        ]  # fmt: skip
+        return bench.run(model=model, prompt="point_1", rows=rows)
+
+    found = compare([run("a", 0.2, -0.3)], [run("b", 0.0, 0.0)])
+    assert not found.over_images
+    ((outcome, sentence),) = judged(found, Gate("delta_miou", ">", 0.0))
+    assert outcome == "undecided"
+    assert re.search(r"delta_miou is \+1[0-9.]+ \(\+.* to \+.*\) and, over images, −", sentence)
