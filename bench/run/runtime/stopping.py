@@ -26,9 +26,7 @@ def asked_to_stop() -> Iterator[Callable[[], bool]]:
                 at_once(number, frame)
             raise KeyboardInterrupt
         asked.set()
-        with suppress(
-            OSError
-        ):  # not through logging: a handler may break into a line being written
+        with suppress(OSError):  # not by logging, which may be in the middle of a line
             os.write(2, b"\nsam-bench: stopping after the image in hand; once more stops at once\n")
 
     if threading.current_thread() is not threading.main_thread():
