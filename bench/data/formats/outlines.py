@@ -31,14 +31,18 @@ def points_of(written: object) -> npt.NDArray[np.float64]:
     return points
 
 
+MOST_TANGLED = 5e8
+"""Pairs of sides that cross the same row: OpenCV sorts a row's sides anew, side by side."""
+
+
 def draw_outlines(outlines: Sequence[npt.NDArray[np.float64]], height: int, width: int) -> Mask:
     """The mask that polygons (P, 2) of (x, y) pixel indices enclose together.
 
     Coordinates are cut to whole pixels, as the official scripts of WoodScape and VISOR do; a
     pixel is inside where it lies in an odd number of polygons, or on an outline. Polygons of
     fewer than three points enclose nothing; what lies outside of the picture is cut off. Raises
-    ``ValueError`` for coordinates that aren't finite, and for outlines so long that OpenCV would
-    take minutes or hours to fill them.
+    ``ValueError`` for coordinates that aren't finite, and for outlines so long or so tangled that
+    OpenCV would take minutes or hours to fill them.
 
     >>> square = np.array([[1, 1], [3, 1], [3, 2.9], [1, 2.9]])
     >>> draw_outlines([square], 4, 6).box
@@ -54,6 +58,8 @@ def draw_outlines(outlines: Sequence[npt.NDArray[np.float64]], height: int, widt
     if not drawn:
         return Mask(height, width, 0, 0, np.zeros((0, 0), dtype=bool))
     check_outline(kept, height, width)
+    if (tangle := _tangle(drawn, height)) > MOST_TANGLED:
+        raise ValueError(f"its outlines are tangled: {tangle:.1g} pairs of sides share a row")
     corners = np.concatenate(drawn)
     x0, y0 = np.clip(corners.min(axis=0), 0, (width, height))
     x1, y1 = np.clip(corners.max(axis=0) + 1, 0, (width, height))
@@ -62,3 +68,19 @@ def draw_outlines(outlines: Sequence[npt.NDArray[np.float64]], height: int, widt
     canvas: Any = np.zeros((y1 - y0, x1 - x0), dtype=np.uint8)
     cv2.fillPoly(canvas, [outline - np.array([x0, y0], np.int32) for outline in drawn], 1)
     return Mask.from_crop(canvas.astype(bool), int(y0), int(x0), height, width)
+
+
+def _tangle(outlines: Sequence[npt.NDArray[np.int32]], height: int) -> float:
+    """The pairs of sides that cross the same row, over all rows of the picture.
+
+    >>> square = np.array([[1, 1], [3, 1], [3, 4], [1, 4]])
+    >>> _tangle([square], 10), _tangle([square, square], 10)
+    (12.0, 48.0)
+    """
+    begun = np.zeros(height + 1)
+    for outline in outlines:
+        rows = np.clip(outline[:, 1], 0, height)
+        following = np.roll(rows, -1)
+        np.add.at(begun, np.minimum(rows, following), 1)
+        np.add.at(begun, np.maximum(rows, following), -1)
+    return float((np.cumsum(begun) ** 2).sum())
