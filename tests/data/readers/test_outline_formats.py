@@ -241,7 +241,7 @@ def test_an_outline_that_opencv_would_take_hours_to_fill_is_refused():
 def test_a_short_outline_that_is_a_tangle_is_refused():
     corners = np.random.default_rng(0).uniform(0, 40, (20_000, 2))
     with pytest.raises(ValueError, match="tangled"):
-        draw_outlines([corners], 40, 40)
+        draw_outlines([corners], 1000, 1000)
     turn = np.linspace(0, 2 * np.pi, 100_000)
     many = np.stack([500 + 400 * np.cos(turn), 500 + 400 * np.sin(turn)], axis=1)
     assert draw_outlines([many], 1000, 1000).area == pytest.approx(np.pi * 400**2, rel=0.01)
