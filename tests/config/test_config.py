@@ -160,7 +160,7 @@ def test_every_yaml_names_a_class_that_takes_its_arguments(group: str) -> None:
         path = conf_dir() / group / f"{name}.yaml"
         assert f"name: {name}\n" in path.read_text(), f"{path} is not called as its file"
         unset = [] if "???" not in path.read_text() else ["annotations", "folder", "images"]
-        unset += ["labels", "masks"] if unset else []
+        unset += ["labels", "masks", "segments"] if unset else []
         wanted = [u for u in unset if f"  {u}: ???" in path.read_text()]
         config = load_configs(
             [f"{group}={name}", *(f"{group}.args.{argument}=x" for argument in wanted)]
