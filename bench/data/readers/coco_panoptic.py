@@ -85,7 +85,7 @@ class CocoPanoptic:
         self._folder = locate_folder(images, site)
         self._segments = locate_folder(segments, site)
         self._stuff, self._void = stuff, void
-        self._exif: Exif = exif
+        self.exif: Exif = exif
         self._most = site.max_pixels
         written = self._file.read_bytes()
         self._content = hashlib.sha256(written).hexdigest()
@@ -123,7 +123,7 @@ class CocoPanoptic:
         """
         found = self._found(image_id)
         picture, file = self._folder / found.picture, self._segments / found.name
-        image = read_picture(picture, exif=self._exif, pixel_limit=self._most)
+        image = read_picture(picture, exif=self.exif, pixel_limit=self._most)
         labels = self._labels(file)
         height, width = labels.shape
         check_sizes(image, picture, (height, width), file)

@@ -68,7 +68,7 @@ class Labelme:
         keep: Sequence[str] = (),
     ) -> None:
         self._most = site.max_pixels
-        self._exif: Exif = exif
+        self.exif: Exif = exif
         self._pairs = Pairs(folder, images, annotations, site=site, keep=keep)
 
     def ids(self) -> Sequence[str]:
@@ -83,13 +83,13 @@ class Labelme:
         has a shape that isn't known.
         """
         picture, file = self._pairs.of(image_id)
-        image = read_picture(picture, exif=self._exif, pixel_limit=self._most)
+        image = read_picture(picture, exif=self.exif, pixel_limit=self._most)
         height, width = image.shape[:2]
         content = _content(file)
         said = content.get("imageHeight") or height, content.get("imageWidth") or width
         if said != (height, width):
             turned = said == (width, height)
-            other = "apply" if self._exif == "ignore" else "ignore"
+            other = "apply" if self.exif == "ignore" else "ignore"
             raise BenchError(
                 f"{picture}: the picture is {height}×{width} (H×W), {file.name} says "
                 f"{str(said[0])[:20]}×{str(said[1])[:20]}"

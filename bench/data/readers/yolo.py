@@ -71,7 +71,7 @@ class Yolo:
         check_patterns(images, labels=labels)
         self._folder = locate_folder(folder, site)
         self._categories = _names(categories or {})
-        self._exif: Exif = exif
+        self.exif: Exif = exif
         self._most = site.max_pixels
         self._patterns = images, labels
         self._pictures = find_chosen("picture", self._folder, images, listed, keep, site, PICTURES)
@@ -94,7 +94,7 @@ class Yolo:
         """
         if image_id not in self._pictures:
             raise BenchError(f"{self._folder}: there is no image with the id {image_id!r}")
-        image = read_picture(self._pictures[image_id], exif=self._exif, pixel_limit=self._most)
+        image = read_picture(self._pictures[image_id], exif=self.exif, pixel_limit=self._most)
         height, width = image.shape[:2]
         file = self._labels[image_id]
         targets = []

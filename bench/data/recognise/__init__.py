@@ -25,7 +25,7 @@ from bench.data.opening import open_whole
 from bench.files.places import local_path
 from bench.types import BenchError, Site
 
-__all__ = ["Listing", "Recognised", "folders_of", "recognise"]
+__all__ = ["Listing", "Recognised", "below", "folders_of", "recognise"]
 
 _TRIED, _MISSES = 3, 2
 
@@ -112,6 +112,15 @@ def folders_of(names: Iterable[str], pictures: Sequence[str]) -> list[str]:
             if normal_form("/".join(parts[start:])) in wanted:
                 folders["/".join(parts[:start])] += 1
     return [folder for folder, _ in folders.most_common()]
+
+
+def below(folder: str, name: str) -> str:
+    """The name of a file in a folder of the listing; "" is the top.
+
+    >>> below("x", "a.png"), below("", "a.png")
+    ('x/a.png', 'a.png')
+    """
+    return f"{folder}/{name}" if folder else name
 
 
 def _not_told_otherwise(found: Sequence[Recognised]) -> list[Recognised]:

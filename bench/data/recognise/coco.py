@@ -12,7 +12,7 @@ from typing import Any
 from bench.data.formats.pictures import look_at
 from bench.data.formats.segmentation import count_far_polygons
 from bench.data.formats.spellings import normal_form
-from bench.data.recognise import Listing, Recognised, folders_of
+from bench.data.recognise import Listing, Recognised, below, folders_of
 from bench.files.documents import parse_json
 from bench.types import BenchError
 
@@ -37,7 +37,7 @@ def find(listing: Listing) -> Sequence[Recognised]:
         if not folders:
             continue
         folder = folders[0]
-        there = sum(normal_form(_below(folder, picture)) in names for picture in pictures)
+        there = sum(normal_form(below(folder, picture)) in names for picture in pictures)
         way = _way(listing, file, folder, content, there)
         found.append(replace(way, args={**way.args, "strip": strip}) if strip else way)
     return found
@@ -56,10 +56,6 @@ def _coco(path: Path) -> dict[str, Any] | None:
     if not content["images"] or not all(isinstance(entry, dict) for entry in entries):
         return None
     return content if any(a.get("segmentation") for a in content["annotations"]) else None
-
-
-def _below(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name
 
 
 def _way(
@@ -81,7 +77,7 @@ def _way(
         },
         seen=seen,
         assumed=tuple(assumed),
-        tree=(file, _below(folder, str(images[0].get("file_name")))),
+        tree=(file, below(folder, str(images[0].get("file_name")))),
     )
 
 
@@ -90,7 +86,7 @@ def _exif(listing: Listing, folder: str, content: dict[str, Any]) -> tuple[str, 
     images = content["images"]
     turned = 0
     for image in images[:_LOOKED_AT]:
-        path = listing.folder / _below(folder, str(image.get("file_name")))
+        path = listing.folder / below(folder, str(image.get("file_name")))
         try:
             stored = look_at(path)
         except BenchError:

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from bench.data.recognise import Listing, Recognised, folders_of
+from bench.data.recognise import Listing, Recognised, below, folders_of
 from bench.files.documents import parse_json
 
 Content: TypeAlias = Any
@@ -120,9 +120,9 @@ def _panoptic(
             "things and stuff are targets (stuff: true)",
             "pixels of no segment count in no score, as in panopticapi (void: ignore)",
         ),
-        tree=(file, _below(folders[0], names[0]), _below(segments[0], pngs[0])),
+        tree=(file, below(folders[0], names[0]), below(segments[0], pngs[0])),
         told=frozenset(
-            [*(_below(segments[0], png) for png in pngs), *(_below(folders[0], n) for n in names)]
+            [*(below(segments[0], png) for png in pngs), *(below(folders[0], n) for n in names)]
         ),
     )
 
@@ -146,7 +146,7 @@ def _youtube_vis(
         seen=f"{file}, {len(videos)} videos of {len(names)} frames, {len(annotations)} "
         f"annotations; frames in {folders[0] or '.'}",
         assumed=("every frame is an image; those of a video belong together",),
-        tree=(file, _below(folders[0], names[0])),
+        tree=(file, below(folders[0], names[0])),
     )
 
 
@@ -168,7 +168,7 @@ def _via(listing: Listing, file: str, entries: Sequence[Mapping[str, Any]]) -> R
         seen=f"{file}, {len(entries)} pictures with {regions} regions; pictures in "
         f"{folders[0] or '.'}",
         assumed=("no region attribute is the category (category: null)",),
-        tree=(file, _below(folders[0], names[0])),
+        tree=(file, below(folders[0], names[0])),
     )
 
 
@@ -213,7 +213,3 @@ def _has(content: Content, key: str) -> bool:
 def _first(content: Content, *keys: str) -> bool:
     """Whether the content is a list whose first entry has the keys."""
     return isinstance(content, list) and all(_has(_some(content), key) for key in keys)
-
-
-def _below(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.data.abilities import TurnsPictures
 from bench.data.formats.pictures import Exif
 from bench.data.readers.coco import Coco
 from bench.data.readers.label_image import LabelImage
@@ -16,6 +17,7 @@ from bench.data.readers.mask_folder import MaskFolder
 from bench.data.recognise import recognise
 from bench.types import BenchError, Reader
 
+from .kinds import KINDS
 from .making import HEIGHT, TRUTH, WIDTH, picture, rle, save, site, write_coco
 
 UPRIGHT = np.rot90(TRUTH["border"], k=-1)
@@ -126,3 +128,8 @@ def test_data_new_turns_pictures_whose_masks_were_drawn_as_shown(
 def test_data_new_leaves_pictures_whose_masks_lie_as_stored(tmp_path: Path) -> None:
     shown(tmp_path, (HEIGHT, WIDTH), "ignore", [[3, 2, 13, 2, 13, 8, 3, 8]])
     assert recognise(tmp_path).args["exif"] == "ignore"
+
+
+@pytest.mark.parametrize("name", ["CocoPanoptic", "Labelme", "Yolo"])
+def test_a_reader_that_turns_pictures_says_so(name, tmp_path):
+    assert isinstance(KINDS[name].make(tmp_path), TurnsPictures)
