@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -109,18 +108,6 @@ def test_what_a_worker_refuses_is_one_line(folder: Path) -> None:
         run(make_plan(small_sam_config(folder, *words)), Silent())
     again = make_plan(small_sam_config(folder, PROMPTS, "runtime=ray"))
     assert len(again.work.todo) < 9, "what was done before is kept"
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "nobody.invalid:{}"])
-def test_a_cluster_that_is_not_there_is_one_line_at_once(folder: Path, address: str) -> None:
-    with socket.socket() as taken:  # a port at which nothing listens
-        taken.bind(("127.0.0.1", 0))
-        address = address.format(taken.getsockname()[1])
-        words = [PROMPTS, "runtime=ray", f"runtime.ray.address='{address}'"]
-        with pytest.raises(
-            BenchError, match=rf"runtime\.ray\.address={address}: no cluster answers"
-        ):
-            run(make_plan(small_sam_config(folder, *words)), Silent())
 
 
 class _Lost:
