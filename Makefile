@@ -30,7 +30,8 @@ test: install
 	$(PYTEST)
 
 test-all: install
-	$(PYTEST) -m 'not slow' $(COVERAGE)
+	$(PYTEST) $(COVERAGE) --durations=40 --durations-min=1
+	$(PYTEST) -m 'long and not slow' --durations=40 --durations-min=1
 
 # Chromium for the tests of a report's page; without it they are skipped.
 browser:

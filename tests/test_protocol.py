@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from oddities import odd_masks
@@ -18,6 +20,7 @@ BOX = Prompt(box=np.zeros(4, np.float32))
 BOX_AND_ONE = Prompt(ONE.points, ONE.labels, BOX.box)
 
 
+@cache
 def part(name: str) -> Component:
     return load_configs([f"protocol={name}", "model=disk"])[0].protocol
 

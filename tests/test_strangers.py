@@ -346,6 +346,7 @@ def test_keys_that_are_not_known_or_missing_are_no_mistake() -> None:
     assert check_header({}) == {}
 
 
+@pytest.mark.long
 @settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -74,7 +74,7 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", [pytest.param("wide", marks=pytest.mark.long), "narrow", "styled"])
 def test_every_number_is_whole_at_every_width(name):
     own = numbers(drawn(TABLES[name](), 1000))
     assert len(own) > 3

@@ -152,9 +152,8 @@ def test_a_missing_folder_of_yamls_is_named(tmp_path: Path) -> None:
         one(extra=tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize(
-    "group", ["model", pytest.param("dataset", marks=pytest.mark.long), "prompt", "protocol"]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("group", ["model", "dataset", "prompt", "protocol"])
 def test_every_yaml_names_a_class_that_takes_its_arguments(group: str) -> None:
     for name in group_names(group):
         path = conf_dir() / group / f"{name}.yaml"

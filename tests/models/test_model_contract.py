@@ -87,9 +87,16 @@ def built(name):
 
 
 HERE = [name for name in YAMLS if is_here(name)]
+# Of the demo's class with other weights or another size: the tier of long tests asks them too.
+SIBLINGS = {name for name in HERE if name.startswith("demo_")}
 
 
-@pytest.fixture(scope="module", params=[*HERE, "coarse_disk", "small_sam", "pen"])
+def each(names):
+    """The names as parameters, those of siblings marked as long."""
+    return [pytest.param(n, marks=pytest.mark.long) if n in SIBLINGS else n for n in names]
+
+
+@pytest.fixture(scope="module", params=[*each(HERE), "coarse_disk", "small_sam", "pen"])
 def named(request, small_sam):
     if request.param == "pen":  # a user's own, of other cues
         return request.param, Pen(site=SITE)
@@ -248,7 +255,7 @@ def test_a_yaml_names_its_class_and_its_arguments(name):
     assert set(part["args"]) == set(parameters) - {"site"}
 
 
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", each(HERE))
 def test_pins_nothing_of_the_place(name):
     built(name)
     part = part_of(name)
@@ -258,7 +265,7 @@ def test_pins_nothing_of_the_place(name):
     assert pinned == class_of(part).pin(backwards, replace(SITE, image_batch=9, prompt_batch=1))
 
 
-@pytest.mark.parametrize("name", KEEPING)
+@pytest.mark.parametrize("name", each(KEEPING))
 def test_a_kept_embedding_answers_as_the_fresh_one(name, images, tmp_path):
     model, files = built(name), EmbeddingFiles(tmp_path, 10**9)
     prompts = prompts_for(model)
@@ -277,7 +284,7 @@ def test_a_kept_embedding_answers_as_the_fresh_one(name, images, tmp_path):
         assert before.frames == after.frames
 
 
-@pytest.mark.parametrize("name", KEEPING)
+@pytest.mark.parametrize("name", each(KEEPING))
 def test_tensors_that_are_no_embedding_are_refused(name, images):
     model = built(name)
     packed = dict(model.pack(model.embed(images[:1])[0]))
@@ -295,7 +302,7 @@ def test_the_demo_models_keep_their_embeddings():
     assert not set(KEEPING) & {"disk", "grabcut", "random_walker"}
 
 
-@pytest.mark.parametrize("name", KEEPING)
+@pytest.mark.parametrize("name", each(KEEPING))
 def test_the_identity_of_embeddings_follows_weights_and_thread(name):
     identity = built(name).embedding_identity()
     assert identity["checkpoint_sha256"] == part_of(name)["args"]["sha256"]
