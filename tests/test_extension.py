@@ -19,6 +19,8 @@ import pytest
 
 import bench
 
+pytestmark = pytest.mark.long
+
 HERE = Path(__file__).parent
 CONF = ["--config-dir", str(HERE / "outside" / "conf")]
 OWN = ["dataset=beans", "protocol=pens", "runtime.allow_modules=[outside]"]
@@ -47,7 +49,7 @@ def plain(results: Path) -> list[dict[str, object]]:
     return rows.drop(columns="run").map(str).to_dict("records")
 
 
-@pytest.fixture(scope="module", params=[pytest.param("masks", marks=pytest.mark.long), "counts"])
+@pytest.fixture(scope="module", params=TASKS)
 def task(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -62,7 +64,6 @@ def results(tmp_path_factory: pytest.TempPathFactory, task: str) -> Path:
     return results
 
 
-@pytest.mark.long
 def test_a_run_killed_in_the_middle_goes_on_where_it_was(
     task: str, results: Path, tmp_path: Path
 ) -> None:
@@ -80,7 +81,6 @@ def test_a_run_killed_in_the_middle_goes_on_where_it_was(
     assert "images," not in third.stderr, "nothing is left to do"
 
 
-@pytest.mark.long
 def test_two_processes_one_of_which_dies_give_the_same_rows(
     task: str, results: Path, tmp_path: Path
 ) -> None:
@@ -146,7 +146,6 @@ def test_the_page_draws_each_stroke(task: str, results: Path) -> None:
         assert all(step["outline"] for step in steps)
 
 
-@pytest.mark.long
 def test_a_report_and_a_comparison_later(task: str, results: Path) -> None:
     wider = ["model.name=wider", "model.args.width=13", f"runtime.results={results}"]
     done = command("run", *CONF, *OWN, *TASKS[task], *wider)
@@ -172,7 +171,6 @@ def test_a_report_and_a_comparison_later(task: str, results: Path) -> None:
         assert "area ratio" in (folder / "index.html").read_text()
 
 
-@pytest.mark.long
 def test_a_metric_is_added_later_and_stands_in_the_next_report(task: str, results: Path) -> None:
     words = ["--results", str(results), "--allow-module", "outside"]
     done = command("rescore", "beans-pen-*", "--metric", "outside.metrics.WIDTH_OFF", *words)
@@ -201,7 +199,6 @@ def test_modules_that_nobody_allowed_are_refused(tmp_path: Path, task: str) -> N
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.long
 def test_metrics_of_rows_that_are_no_masks_are_refused(tmp_path: Path) -> None:
     words = [*OWN, *COUNTS, f"runtime.results={tmp_path / 'results'}"]
     done = command("run", *CONF, *words, "metrics=[dice]")

@@ -137,6 +137,7 @@ def test_the_command_line_starts_without_torch() -> None:
     assert not loaded_by("import bench.cli") & heavy
 
 
+@pytest.mark.long
 def test_a_report_and_its_numbers_are_made_without_torch() -> None:
     rooms = [name for name in MODULES if room_of(name) in ("analysis", "report") and "." in name]
     assert "torch" not in loaded_by("; ".join(f"import bench.{name}" for name in rooms))

@@ -54,6 +54,7 @@ def test_clicks_are_those_of_the_sources_rule(protocol: str, seen: list[Seen]) -
             assert np.abs(a - b).max() < 1e-9
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("protocol", BOXES)
 def test_boxes_are_those_of_the_sources_rule(protocol: str, seen: list[Seen]) -> None:
     found, expected = ours(protocol, "box"), whole(BOXES[protocol], seen)

@@ -50,6 +50,7 @@ def test_a_row_on_one_side_alone_is_an_error(rows: pd.DataFrame) -> None:
         compare(rows, rows.drop(index=rows.index[5]), shown(rows))
 
 
+@pytest.mark.long
 def test_groups_of_images_on_a_cpu_give_the_same_bits(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["model=disk", "dataset=shapes", "dataset.args.count=3", "prompt=[point_1,box]"]
     assert main([*words, "--exact", "--override", "runtime.image_batch=3"]) == 0

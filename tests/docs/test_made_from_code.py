@@ -108,6 +108,7 @@ def test_every_choice_stands_beside_the_lines_of_its_source() -> None:
     assert linked > 70
 
 
+@pytest.mark.long
 def test_the_house_has_the_rooms_and_imports_that_the_layers_are_held_by() -> None:
     rooms = house.rooms()
     assert set(rooms) == set(KNOWS) | TOP
@@ -122,6 +123,7 @@ def test_the_house_has_the_rooms_and_imports_that_the_layers_are_held_by() -> No
         assert room.holds
 
 
+@pytest.mark.long
 def test_the_drawing_shows_every_room_above_those_it_imports() -> None:
     rooms = house.rooms()
     drawn = ET.fromstring(house.drawing(rooms))

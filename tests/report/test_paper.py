@@ -87,6 +87,7 @@ def test_each_table_is_written_by_its_experiment(conf, tmp_path, table, capsys):
     assert rf"| {100 * first['miou']:.1f} ± {half:.1f}\* |" in shown
 
 
+@pytest.mark.long
 def test_every_experiment_of_the_paper_composes_with_a_known_figure():
     names = [n for n in group_names("experiment") if n.startswith("paper_")]
     assert {n.removeprefix("paper_") for n in names} == {*FIGURES, *TABLES}

@@ -135,10 +135,8 @@ def test_the_colours_of_a_density_reach_the_fullest_cell_of_all_panels():
         }
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["points", *(pytest.param(name, marks=pytest.mark.long) for name in DRAW if name != "points")],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("name", DRAW)
 def test_the_same_figure_gives_the_same_bytes(name, tmp_path):
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()

@@ -150,6 +150,7 @@ def test_a_run_of_a_silent_model_is_stopped_and_a_right_one_is_not(
     assert main([*words, "model=disk"]) == 0
 
 
+@pytest.mark.long
 def test_what_a_run_will_write_is_reckoned_and_compared_with_the_disk(
     coco_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ def readers(store: RunStore, folder: Path) -> list[list[str]]:
     ]
 
 
+@pytest.mark.long
 def test_a_finished_run_that_lost_parts_is_refused_by_every_reader_and_mended_by_the_same_command(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

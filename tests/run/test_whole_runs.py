@@ -194,7 +194,11 @@ def test_a_full_size_vit_b_of_random_weights_equals_the_official_predictor(
     ],
 )
 @pytest.mark.parametrize(
-    "make", [configure, pytest.param(grabcut_config, marks=pytest.mark.long), small_sam_config]
+    "make",
+    [
+        configure,
+        *(pytest.param(m, marks=pytest.mark.long) for m in (grabcut_config, small_sam_config)),
+    ],
 )
 def test_rows_do_not_depend_on_batches_and_workers(
     shared: Path,

@@ -126,7 +126,10 @@ def test_rows_do_not_depend_on_threads_of_the_host() -> None:
 
 
 @pytest.mark.parametrize("model", ["small_sam", pytest.param("grabcut", marks=pytest.mark.long)])
-@pytest.mark.parametrize("wave_targets", [1, 2, 4])
+@pytest.mark.parametrize(
+    "wave_targets",
+    [pytest.param(1, marks=pytest.mark.long), 2, pytest.param(4, marks=pytest.mark.long)],
+)
 def test_rows_do_not_depend_on_who_helps(model: str, wave_targets: int) -> None:
     expected = rows_by_group(task_of(MODELS[model](), Protocol()), 5)
     crew, threads = Crew(3), set()

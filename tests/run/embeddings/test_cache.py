@@ -70,7 +70,7 @@ def files_in(folder: Path) -> list[Path]:
     return sorted((folder.parent / "cache").rglob("*.safetensors"))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.long)])
 def test_rows_are_those_without_a_cache_and_a_second_run_skips_the_encoder(
     folder: Path, embedded: list[ImageArray], dtype: str
 ) -> None:

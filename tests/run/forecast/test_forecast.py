@@ -168,6 +168,7 @@ def test_the_flag_says_it_and_runs_nothing(
     assert not list(folder.parent.rglob("results")), "no folder is made"
 
 
+@pytest.mark.long
 def test_a_long_command_says_it_and_a_short_one_does_not(
     coco_folder: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
