@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -112,6 +114,20 @@ def test_it_says_what_speaks_for_itself(odd: Check) -> None:
     assert "2 images can't be read." in said
     assert "pictures with an EXIF orientation that is not applied: 1, such as " in said
     assert "dataset.args.exif=apply" in said
+
+
+@pytest.mark.parametrize(
+    ("turns", "says"),
+    [
+        ({1: 2}, None),
+        ({1: 2, 6: 1}, "1 picture has an EXIF orientation, and exif: apply turns it."),
+        ({3: 1, 6: 1}, "2 pictures have an EXIF orientation, and exif: apply turns them."),
+    ],
+)
+def test_what_is_turned_is_said(odd: Check, turns: dict[int, int], says: str | None) -> None:
+    reads = replace(odd.dataset, args={**odd.dataset.args, "exif": "apply"})
+    said = sentences(replace(odd, dataset=reads, orientations=Counter(turns), doubts=()))
+    assert [line for line in said if "EXIF" in line] == ([says] if says else [])
 
 
 @pytest.mark.parametrize(
