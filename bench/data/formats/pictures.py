@@ -6,7 +6,8 @@ Three ways to look at a file, all by Pillow, all of the first frame only:
 * ``read_labels`` for label images, where a value is an identity: (H, W) int32;
 * ``read_levels`` for mask files, where a value is a brightness: (H, W) int32.
 
-Pixels are taken as they are stored. An EXIF orientation is ignored unless asked for, because
+Pixels are taken as they are stored. An EXIF orientation, be it a TIFF's own tag, is ignored unless
+asked for, because
 annotations (COCO's among them) are made on the stored pixels: a picture turned by its orientation
 no longer lies under its masks.
 """
@@ -27,6 +28,12 @@ import numpy.typing as npt
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from bench.data.formats.png import check_png
+from bench.data.formats.turning import (
+    orientation_of,
+    stored_shape,
+    turned_back,
+    turned_when_decoded,
+)
 from bench.types import MAX_PIXELS, BenchError, ImageArray
 
 Exif: TypeAlias = Literal["ignore", "apply"]
@@ -39,7 +46,6 @@ FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 """What is read, whatever a file's name says. Of Pillow's many others some run a program on the file
 (EPS is PostScript), and few have ever been attacked in earnest."""
 
-_ORIENTATION = 0x0112
 _SAMPLE_FORMAT, _SIGNED = 339, 2
 
 # What Pillow's decoders raise on broken files.
@@ -68,7 +74,10 @@ def read_picture(
     if exif not in ("ignore", "apply"):
         raise BenchError(f"exif must be 'ignore' or 'apply', found {exif!r}")
     with _opened(path, pixel_limit) as image:
-        return _rgb(ImageOps.exif_transpose(image) if exif == "apply" else image)
+        applied = turned_when_decoded(image)
+        if exif == "ignore":
+            return turned_back(_rgb(image), applied)
+        return _rgb(image if applied != 1 else ImageOps.exif_transpose(image))
 
 
 def read_labels(path: Path, *, pixel_limit: int = PIXEL_LIMIT) -> LabelArray:
@@ -81,22 +90,27 @@ def read_labels(path: Path, *, pixel_limit: int = PIXEL_LIMIT) -> LabelArray:
     JPEG (lossy), and colours of 16 bits a channel (Pillow keeps only the high byte).
     """
     with _opened(path, pixel_limit) as image:
-        if image.format in ("JPEG", "MPO"):
-            raise ValueError("a JPEG can't hold labels, its values are not exact; use PNG")
-        if _raw_bits(image) == 16 and not image.mode.startswith("I"):
-            raise ValueError("colour labels of 16 bits a channel are not supported")
-        if image.mode in ("1", "L", "P", "I") or image.mode.startswith("I;16"):
-            return _numbers(image)
-        if image.mode in ("LA", "PA"):
-            return np.array(image)[..., 0].astype(np.int32)
-        if image.mode in ("RGB", "RGBA"):
-            channels = np.asarray(image)
-            packed: LabelArray = channels[..., 0].astype(np.int32)
-            for channel in (1, 2):  # in place: a large picture would stand in memory five times
-                packed <<= 8
-                packed |= channels[..., channel]
-            return packed
-        raise ValueError(f"a label image of mode {image.mode!r} is not supported")
+        applied = turned_when_decoded(image)
+        return turned_back(_labels(image), applied)
+
+
+def _labels(image: ImageFile.ImageFile) -> LabelArray:
+    if image.format in ("JPEG", "MPO"):
+        raise ValueError("a JPEG can't hold labels, its values are not exact; use PNG")
+    if _raw_bits(image) == 16 and not image.mode.startswith("I"):
+        raise ValueError("colour labels of 16 bits a channel are not supported")
+    if image.mode in ("1", "L", "P", "I") or image.mode.startswith("I;16"):
+        return _numbers(image)
+    if image.mode in ("LA", "PA"):
+        return np.array(image)[..., 0].astype(np.int32)
+    if image.mode in ("RGB", "RGBA"):
+        channels = np.asarray(image)
+        packed: LabelArray = channels[..., 0].astype(np.int32)
+        for channel in (1, 2):  # in place: a large picture would stand in memory five times
+            packed <<= 8
+            packed |= channels[..., channel]
+        return packed
+    raise ValueError(f"a label image of mode {image.mode!r} is not supported")
 
 
 def read_levels(path: Path, *, pixel_limit: int = PIXEL_LIMIT) -> LabelArray:
@@ -148,12 +162,10 @@ def look_at(path: Path) -> Stored:
     """What the file's head says, nothing decoded; raises ``BenchError`` as ``read_picture``."""
     with _opened(path, 2 * PIXEL_LIMIT, decoded=False) as image:
         deep = image.mode.startswith("I") or _raw_bits(image) == 16
-        orientation = image.getexif().get(_ORIENTATION, 1)  # of a PNG it looks behind the pixels
-        known = isinstance(orientation, int) and 1 <= orientation <= 8
         return Stored(
             kind=f"{image.format} {image.mode}",
-            orientation=orientation if known else 1,
-            shape=(image.height, image.width),
+            orientation=orientation_of(image),
+            shape=stored_shape(image),
             alpha=_may_be_transparent(image),
             deep=deep,
             more=image.format != "MPO" and _has_second_page(image),
@@ -264,10 +276,11 @@ def _has_second_page(image: ImageFile.ImageFile) -> bool:
 
 def _levels(image: ImageFile.ImageFile) -> LabelArray:
     """(H, W) int32: grey as stored, else the brightest channel."""
+    applied = turned_when_decoded(image)
     if image.mode in ("L", "I") or image.mode.startswith("I;16"):
-        return _numbers(image)
+        return turned_back(_numbers(image), applied)
     brightest: LabelArray = _rgb(image).max(axis=2).astype(np.int32)
-    return brightest
+    return turned_back(brightest, applied)
 
 
 def _numbers(image: ImageFile.ImageFile) -> LabelArray:

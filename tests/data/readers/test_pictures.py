@@ -133,6 +133,22 @@ def test_the_orientation_is_ignored_unless_asked_for(tmp_path):
         read_picture(path, exif="yes")
 
 
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_is_turned_no_more_than_others(tmp_path, orientation, compression):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored, labels = picture(H, W), np.arange(H * W, dtype=np.uint8).reshape(H, W)
+    png = save(tmp_path / "a.png", stored, exif=exif)
+    options = {"tiffinfo": {274: orientation}, "compression": compression}
+    tif = save(tmp_path / "a.tif", stored, **options)
+    assert np.array_equal(read_picture(tif), stored)
+    assert np.array_equal(read_picture(tif, exif="apply"), read_picture(png, exif="apply"))
+    assert look_at(tif) == Stored("TIFF RGB", orientation, (H, W))
+    for read in (read_labels, read_levels):
+        assert np.array_equal(read(save(tmp_path / "l.tif", labels, **options)), labels)
+
+
 @pytest.mark.parametrize("read", [read_picture, read_labels, read_levels])
 def test_broken_files_are_named(tmp_path, read):
     whole = save(
