@@ -2,7 +2,8 @@
 
 A file that can be read may still hold something else than its owner thinks: a picture of 16 bits
 that uses eight of them is black, of a TIFF of many pages one is read, a mask in an alpha channel
-is dropped, one with soft edges is cut somewhere. None of it is an error, each gives a number. So
+is dropped, one with soft edges is cut somewhere, and one may lie elsewhere than the file's own box
+(``bench.data.astray``). None of it is an error, each gives a number. So
 it is said in one line: by ``check`` and ``data new``, and by a run of its first images.
 """
 
@@ -14,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from bench.data.abilities import CutsLevels, NamesFiles, NamesPictures, TakesLabels, TurnsPictures
+from bench.data.astray import contradictions
 from bench.data.formats.levels import APART, VOIDS, levels_of
 from bench.data.formats.pictures import (
     FORMATS,
@@ -28,7 +30,7 @@ from bench.data.formats.pictures import (
 )
 from bench.data.oddities import Oddity, Tally
 from bench.data.subset import Subset
-from bench.types import BenchError, ImageArray, Reader
+from bench.types import BenchError, ImageArray, Reader, Sample
 
 FIRST = 8
 """How many of its first images a run looks at."""
@@ -47,36 +49,48 @@ _NUMBERS = ("L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """One find: ``what`` such files are, in the plural, what mends it, and the file or image."""
+    """One find: ``what`` it is, in the plural, what mends it, and the file, image or mask."""
 
     what: str
     remedy: str
     place: str
 
 
-def doubts_of(reader: Reader, image_id: str, image: ImageArray | None = None) -> list[Doubt]:
+def doubts_of(reader: Reader, image_id: str, sample: Sample | None = None) -> list[Doubt]:
     """What is doubtful about an image's files, as far as the reader names them.
 
-    ``image`` is the picture as the reader gives it, (H, W, 3) uint8 RGB, read here where it isn't
-    given. Of an image's mask files the first few are looked at: one tool wrote them all. A file
-    that can't be read has no doubts: whoever reads it says so.
+    ``sample`` is the image as the reader gives it, read here where it isn't given. Of an image's
+    mask files the first few are looked at: one tool wrote them all. A file that can't be read has
+    no doubts: whoever reads it says so.
     """
     whole = reader.whole if isinstance(reader, Subset) else reader
     picture = whole.path(image_id) if isinstance(whole, NamesPictures) else None
     files = whole.files_of(image_id) if isinstance(whole, NamesFiles) else ()
+    if sample is None and picture is not None:
+        sample = _sample_of(reader, image_id)
     found: list[Doubt] = []
     try:
         if picture is not None:
-            seen = read_picture(picture) if image is None else image
+            seen = read_picture(picture) if sample is None else sample.image
             found += _of_picture(whole, picture, seen)
-        elif image is not None:
-            found += _of_pixels(image, image_id)
+        elif sample is not None:
+            found += _of_pixels(sample.image, image_id)
         masks = (f for f in files if f != picture and f.suffix.lower().lstrip(".") in _SUFFIXES)
         for file in islice(masks, _MASKS):
             found += _of_mask_file(whole, file)
     except BenchError:
         pass
+    if sample is not None:
+        found += (Doubt(*each) for each in contradictions(sample.targets))
     return found
+
+
+def _sample_of(reader: Reader, image_id: str) -> Sample | None:
+    """The image; none where it can't be read."""
+    try:
+        return reader.read(image_id)
+    except (BenchError, ValueError, OSError):
+        return None
 
 
 _SUFFIXES = {*map(str.lower, FORMATS), "jpg", "tif", "jp2", "pgm"}

@@ -109,7 +109,7 @@ def test_what_the_model_sees_of_a_picture(kind: str, tmp_path: Path) -> None:
     name, save, expected = PICTURES[kind]
     reader = coco(tmp_path, name, save)
     assert words_of(doubts_of(reader, "1")) == expected
-    assert doubts_of(reader, "1", reader.read("1").image) == doubts_of(reader, "1")
+    assert doubts_of(reader, "1", reader.read("1")) == doubts_of(reader, "1")
     assert doubts_of(Subset(reader, ["1"]), "1") == doubts_of(reader, "1")
 
 

@@ -37,8 +37,8 @@ def decode_segmentation(
     ``fill`` "union" takes what lies in any polygon, as COCO's own tools do; "even_odd" what lies in
     an odd number of them, so that one inside another is a hole.
 
-    Raises ``ValueError`` for anything else, for a list of pairs [x, y], for runs that don't fill
-    the image and for an RLE of another size.
+    Raises ``ValueError`` for anything else, for a list of pairs [x, y], for corners as shares of
+    the picture's size, for runs that don't fill the image and for an RLE of another size.
 
     >>> decode_segmentation([[1, 1, 3, 1, 3, 2, 1, 2]], 4, 6).box
     (1, 1, 2, 1)
@@ -66,6 +66,39 @@ def are_pairs(segmentation: object) -> bool:
         and len(segmentation) >= 3
         and all(isinstance(p, Sequence) and len(p) == 2 for p in segmentation)
     )
+
+
+def are_shares(segmentation: object) -> bool:
+    """Whether polygons are written as shares of the picture's width and height, not as pixels.
+
+    Then all corners lie between 0 and 1: as pixels they would be one pixel at most.
+
+    >>> are_shares([[0.1, 0.1, 0.5, 0.1, 0.5, 0.4]]), are_shares([[0, 0, 1, 0, 1, 1]])
+    (True, False)
+    """
+    try:
+        polygons = list(map(_checked_polygon, segmentation))  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        return False
+    return lie_in_first_pixel([polygon for polygon in polygons if polygon.size >= 6])
+
+
+def lie_in_first_pixel(polygons: Sequence[npt.NDArray[np.float64]]) -> bool:
+    """Whether there are polygons, all corners between 0 and 1, and not all of them whole numbers.
+
+    >>> lie_in_first_pixel([np.array([[0.1, 0.1], [0.5, 0.1], [0.5, 1.4]])])
+    False
+    """
+    corners = np.concatenate([polygon.ravel() for polygon in polygons]) if polygons else np.empty(0)
+    inside = bool(corners.size and corners.min() >= 0 and corners.max() <= 1)
+    return inside and bool((corners != np.floor(corners)).any())
+
+
+SHARES = (
+    "all its corners lie between 0 and 1, as shares of the picture's width and height do; "
+    "multiply them by these"
+)
+"""What is wrong with ``are_shares``."""
 
 
 def count_small_polygons(segmentation: object) -> int:
@@ -123,6 +156,8 @@ def _from_polygons(polygons: Sequence[Any], height: int, width: int, fill: Fill)
     drawn: Any = [polygon for polygon in map(_checked_polygon, polygons) if polygon.size >= 6]
     if not drawn:
         return _empty(height, width)
+    if lie_in_first_pixel(drawn):
+        raise ValueError(SHARES)
     check_outline(drawn, height, width)
     parts = coco_mask.frPyObjects(drawn, height, width)
     if fill == "even_odd":

@@ -35,6 +35,7 @@ from bench.data.formats.pictures import Exif, look_at, read_picture, turn_remedy
 from bench.data.formats.segmentation import (
     Fill,
     are_pairs,
+    are_shares,
     count_far_polygons,
     count_small_polygons,
     decode_segmentation,
@@ -63,11 +64,11 @@ class Coco:
 
     Every image is an id, those without annotations too. Every annotation is a target: crowds
     (``iscrowd``, false where it is missing) as such, an empty ``segmentation`` and polygons of
-    fewer than three points as an empty mask; a polygon written as pairs [x, y], and one that is the
-    annotation's ``bbox``, are refused with their image. ``bbox`` and ``area`` are kept beside it as
-    the file writes them, for protocols that take the file's. ``category`` is the category's name,
-    none in a file without ``categories``; ``attributes`` are the annotation's own, as text,
-    without those that are null.
+    fewer than three points as an empty mask; a polygon written as pairs [x, y] or as shares of the
+    picture's size, and one that is the annotation's ``bbox``, are refused with their image.
+    ``bbox`` and ``area`` are kept beside it as the file writes them, for protocols that take the
+    file's. ``category`` is the category's name, none in a file without ``categories``;
+    ``attributes`` are the annotation's own, as text, without those that are null.
 
     The JSON is looked through once, when opened; pictures and masks are decoded in ``read``.
     A picture that isn't there under its name is looked for under another spelling of it
@@ -264,6 +265,9 @@ def _tell(tally: Tally, mask_id: str, annotation: Entry, size: tuple[object, obj
         return
     if _is_box(annotation):
         tally.add("bbox in the place of a polygon", mask_id, breaks=True)
+        return
+    if are_shares(segmentation):
+        tally.add("polygon as shares of the picture's size", mask_id, breaks=True)
         return
     if annotation.get("bbox") is not None and box_of(annotation["bbox"]) is None:
         tally.add("bbox that is no box, the mask's own in its place", mask_id)

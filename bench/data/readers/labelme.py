@@ -30,7 +30,7 @@ from bench.data.formats.files import read_json
 from bench.data.formats.outlines import points_of
 from bench.data.formats.pairs import Pairs
 from bench.data.formats.pictures import Exif, read_held_levels, read_picture
-from bench.data.formats.segmentation import check_outline
+from bench.data.formats.segmentation import SHARES, check_outline, lie_in_first_pixel
 from bench.data.oddities import Oddity
 from bench.types import BenchError, Mask, Sample, Site, Target
 
@@ -220,6 +220,8 @@ def _drawn(kind: str, points: Points, height: int, width: int) -> Mask:
     if len(corners) > _MOST_CORNERS:
         raise ValueError(f"{len(corners)} corners are more than the {_MOST_CORNERS} that are drawn")
     if kind == "polygon":
+        if lie_in_first_pixel([corners]):
+            raise ValueError(SHARES)
         check_outline([corners], height, width)
     x0, y0 = np.clip(corners.min(axis=0).astype(int) - 1, 0, (width, height)).tolist()
     x1, y1 = np.clip(corners.max(axis=0).astype(int) + 1, 0, (width, height)).tolist()

@@ -179,7 +179,7 @@ class _Tallies:
             sample,
             facts_of(sample),
             look_at(reader.path(image_id)) if isinstance(reader, NamesPictures) else None,
-            doubts_of(reader, image_id, sample.image),
+            doubts_of(reader, image_id, sample),
             _hash_of(sample.image),
         )
 

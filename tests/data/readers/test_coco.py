@@ -250,6 +250,7 @@ def test_twins_and_strays_are_counted_where_they_are_refused(tmp_path, content):
         ([[1, 2, 5, 4]], "annotation 7: its segmentation is its bbox", "bbox in the place of"),
         ([1, 2, 5, 4], "annotation 7: its segmentation is its bbox", "bbox in the place of"),
         ([[1, 2], [6, 2], [6, 6]], r"annotation 7: .* found 3 pairs", "polygon written as pairs"),
+        ([[0.1, 0.2, 0.6, 0.2, 0.6, 1]], "annotation 7: .* as shares", "polygon as shares"),
     ],
 )
 def test_what_is_no_outline_is_refused_and_told(tmp_path, segmentation, says, odd):

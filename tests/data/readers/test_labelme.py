@@ -144,6 +144,7 @@ def test_pictures_are_turned_as_labelme_shows_them(tmp_path):
         (shape("rectangle", [[1, 1]] * 3), "a rectangle has two points, found 3"),
         (shape("polygon", [[1, "x"]]), r"a polygon is a list \[\[x, y\], …\]"),
         (shape("polygon", [[1, 1e9]] * 3), "beyond ±1000000"),
+        (shape("polygon", [[0.1, 0.1], [0.9, 0.1], [0.9, 0.8]]), "shape 0: .* as shares of"),
         (shape("polygon", [[0, 0], [900_000, 900_000]] * 60), "pixels long, beyond the 100000"),
         (shape("polygon", [[0, 0]] * 100_001), "100001 corners are more than the 100000"),
         (shape("mask", [[0, 0], [2, 2]], mask=held(np.eye(2))), "mask is 2×2 .* enclose 3×3"),

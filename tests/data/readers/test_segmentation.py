@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from bench.data.formats.segmentation import decode_segmentation
+from bench.data.formats.segmentation import are_shares, decode_segmentation
 
 from .making import HEIGHT, TRUTH, WIDTH, rle
 
@@ -80,6 +80,7 @@ polygon = st.lists(st.tuples(coordinate, coordinate), min_size=3, max_size=9).ma
 @settings(max_examples=150, deadline=None)
 @given(st.lists(polygon, min_size=1, max_size=3), st.integers(1, 30), st.integers(1, 37))
 def test_polygons_are_those_of_pycocotools(polygons, height, width):
+    assume(not are_shares(polygons))
     encoded = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
     expected = coco_mask.decode(encoded).astype(bool)
     assert np.array_equal(decode_segmentation(polygons, height, width).dense(), expected)
@@ -141,6 +142,23 @@ def test_broken_segmentations_are_refused(broken, message):
 def test_pairs_are_no_polygons_without_a_pixel(pairs: object) -> None:
     with pytest.raises(ValueError, match=r"found [34] pairs \[x, y\]"):
         decode_segmentation(pairs, 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("polygons", "area"),
+    [
+        ([[0, 0, 1, 0, 1, 1, 0, 1]], 1),  # whole pixels: the first one
+        ([[0.2, 0.1, 0.9, 0.1, 1.5, 0.8]], 0),  # reaches beyond it
+        ([[0.1, 0.1, 0.9, 0.1, 0.9, 0.9], [1, 1, 3, 1, 3, 3, 1, 3]], 4),  # a splinter of a whole
+    ],
+)
+def test_small_polygons_in_the_corner_are_no_shares(polygons: object, area: int) -> None:
+    assert decode_segmentation(polygons, 4, 6).area == area
+
+
+def test_shares_of_the_size_are_no_pixels() -> None:
+    with pytest.raises(ValueError, match="as shares"):
+        decode_segmentation([[0.1, 0.1, 0.9, 0.1, 0.9, 0.9], [0, 0, 1, 0, 1, 1]], 4, 6)
 
 
 def test_points_and_lines_among_polygons_stay_empty() -> None:

@@ -437,3 +437,23 @@ def test_image_ids_and_masks_under_another_spelling_are_known(
     assert found.keys() == set(ids)
     with pytest.raises(BenchError, match="another label map is of image 'A' too"):
         read_predictions(made / "labels", "labels", [*ids[:2], "A"])
+
+
+@pytest.mark.parametrize("order", ["F", "C"])
+def test_run_lengths_by_rows_are_told_by_the_box_beside_them(
+    order: str, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    entries = []
+    for annotation in truth(folder):
+        rle = annotation["segmentation"]
+        bits = coco_mask.decode(rle).ravel(order).astype(bool)
+        ends = (np.flatnonzero(np.diff(bits)) + 1).tolist()
+        counts = [*([0] if bits[0] else []), *np.diff([0, *ends, bits.size]).tolist()]
+        by_order = {"size": rle["size"], "counts": counts}
+        box = coco_mask.toBbox(rle).tolist()
+        entries.append(entry(annotation, segmentation=by_order, bbox=box))
+    read_predictions(results(folder, entries), None, ["0", "1", "2"])
+    said = [record.getMessage() for record in caplog.records]
+    assert ["of the first 6 masks 5 lie elsewhere" in words for words in said] == (
+        [True] if order == "C" else []
+    )

@@ -6,17 +6,24 @@ number, which COCO's tools give anew from 1, and names nothing.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.data.astray import lies_astray
+from bench.data.formats.coco_file import box_of
 from bench.data.formats.segmentation import decode_segmentation
 from bench.data.formats.spellings import Known
 from bench.files.documents import parse_json
 from bench.tasks.given_masks.predictions import Given, Predictions, refuse_threshold
 from bench.types import BenchError
+
+log = logging.getLogger(__name__)
+
+_LOOKED_AT = 50
 
 
 def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> Predictions:
@@ -50,7 +57,31 @@ def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> 
         )
         found.setdefault(image_id, []).append(given)
     known.say(path)
+    _say_astray(path, content)
     return found
+
+
+def _say_astray(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Warns where most of the first masks lie elsewhere than the box that their entry gives."""
+    seen, astray = 0, []
+    for number, entry in enumerate(entries):
+        rle, box = entry["segmentation"], box_of(entry.get("bbox"))
+        if box is None or not isinstance(rle, Mapping):
+            continue
+        try:
+            mask = decode_segmentation(rle, *rle["size"])
+        except (ValueError, KeyError, TypeError):
+            continue  # whoever scores it says so
+        seen += 1
+        astray += [number] if lies_astray(mask, box) else []
+        if seen == _LOOKED_AT:
+            break
+    if 2 * len(astray) > seen:
+        log.warning(
+            "%s: of the first %d masks %d lie elsewhere than the 'bbox' of their entry, such as "
+            "entry %d; run lengths go by columns, and a box is [x, y, width, height]",
+            path, seen, len(astray), astray[0],
+        )  # fmt: skip
 
 
 def _id(entry: Mapping[str, Any], key: str, where: str) -> str | None:
