@@ -131,6 +131,12 @@ def make_jpeg_masks(folder: Path) -> None:
         save(folder / "masks" / f"{name}.jpg", box())
 
 
+def make_gif_masks(folder: Path) -> None:
+    for name in NAMES:
+        photo(folder / "images" / f"{name}.jpg")
+        save(folder / "masks" / f"{name}_mask.gif", box())
+
+
 LAYOUTS: dict[str, tuple[Callable[[Path], None], str, str, str, int]] = {
     "two_folders": (make_two_folders, "mask_folder", "images/{id}.jpg", "masks/{id}.png", 4),
     "suffix": (make_suffix, "mask_folder", "{id}.jpg", "{id}_mask.png", 4),
@@ -144,6 +150,7 @@ LAYOUTS: dict[str, tuple[Callable[[Path], None], str, str, str, int]] = {
     "palette": (make_palette, "label_image", "JPEGImages/{id}.jpg",
                 "SegmentationObject/{id}.png", 8),
     "rgb": (make_rgb, "label_image", "rgb/{id}.jpg", "gt/{id}.png", 8),
+    "gif_masks": (make_gif_masks, "mask_folder", "images/{id}.jpg", "masks/{id}_mask.gif", 4),
     "jpeg_masks": (make_jpeg_masks, "mask_folder", "images/{id}.jpg", "masks/{id}.jpg", 4),
 }  # fmt: skip
 

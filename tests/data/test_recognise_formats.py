@@ -176,6 +176,11 @@ def jpeg_labels(folder: Path) -> None:
     save(folder / "labels" / "a.jpg", np.full((H, W), 100, np.uint8))
 
 
+def dark_webp_labels(folder: Path) -> None:
+    photo(folder / "images" / "a.png")
+    save(folder / "labels" / "a.webp", np.repeat(np.eye(H, W, dtype=np.uint8)[..., None], 3, 2))
+
+
 def float_labels(folder: Path) -> None:
     photo(folder / "images" / "a.png")
     save(folder / "labels" / "a.tif", np.eye(H, W, dtype=np.float32))
@@ -237,7 +242,8 @@ def labelme_alone(folder: Path) -> None:
 
 MISSES: list[tuple[Callable[[Path], None], str]] = [
     (twins, "images/a.jpg and images/a.png are two pictures of one name"),
-    (jpeg_labels, "labels/a.jpg is a JPEG that isn't black and white: a JPEG can't hold labels"),
+    (jpeg_labels, "labels/a.jpg is a JPEG that isn't black and white: a JPEG packed with loss"),
+    (dark_webp_labels, "labels/a.webp is a WEBP that isn't black and white: a WEBP packed with"),
     (float_labels, "labels/a.tif: the picture can't be read: a label image of mode 'F' is not"),
     (yolo_boxes, "labels/{id}.txt holds boxes (five numbers a line), so there are no masks"),
     (panoptic_without_pngs, "is a COCO panoptic file, but its PNGs of segments are not here, 'a."),

@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from bench.data.formats.lossy import is_lossy
 from bench.data.formats.png import check_png
 from bench.data.formats.turning import (
     orientation_of,
@@ -87,7 +88,8 @@ def read_labels(path: Path, *, pixel_limit: int = PIXEL_LIMIT) -> LabelArray:
     RGB: the colour packed as R·65536 + G·256 + B; an alpha channel is dropped.
 
     Raises ``BenchError`` as ``read_picture`` does, and for files that can't hold identities:
-    JPEG (lossy), and colours of 16 bits a channel (Pillow keeps only the high byte).
+    JPEG, WebP and others that are packed with loss, and colours of 16 bits a channel (Pillow keeps
+    only the high byte).
     """
     with _opened(path, pixel_limit) as image:
         applied = turned_when_decoded(image)
@@ -95,8 +97,10 @@ def read_labels(path: Path, *, pixel_limit: int = PIXEL_LIMIT) -> LabelArray:
 
 
 def _labels(image: ImageFile.ImageFile) -> LabelArray:
-    if image.format in ("JPEG", "MPO"):
-        raise ValueError("a JPEG can't hold labels, its values are not exact; use PNG")
+    if is_lossy(image):
+        raise ValueError(
+            f"a {image.format} packed with loss can't hold labels, its values aren't exact; use PNG"
+        )
     if _raw_bits(image) == 16 and not image.mode.startswith("I"):
         raise ValueError("colour labels of 16 bits a channel are not supported")
     if image.mode in ("1", "L", "P", "I") or image.mode.startswith("I;16"):
@@ -142,7 +146,7 @@ class Stored:
     EXIF, 1 to 8, and 1 (upright) where the file says none; ``shape`` is (H, W) as stored. ``more``
     says that there are further pages or frames, of which only the first is read; a phone's second
     picture behind its JPEG is none. ``alpha`` says that there may be transparent pixels,
-    ``deep`` that a channel has more than 8 bits.
+    ``deep`` that a channel has more than 8 bits, ``lossy`` that its values aren't exact.
     """
 
     kind: str
@@ -151,6 +155,7 @@ class Stored:
     more: bool = False
     alpha: bool = False
     deep: bool = False
+    lossy: bool = False
 
     @property
     def turned(self) -> bool:
@@ -168,6 +173,7 @@ def look_at(path: Path) -> Stored:
             shape=stored_shape(image),
             alpha=_may_be_transparent(image),
             deep=deep,
+            lossy=is_lossy(image),
             more=image.format != "MPO" and _has_second_page(image),
         )
 

@@ -29,6 +29,9 @@ __all__ = ["Listing", "Recognised", "below", "folders_of", "recognise"]
 
 _TRIED, _MISSES = 3, 2
 
+_ENDINGS = (*PICTURES, ".gif", ".jfif", ".jp2", ".pgm", ".ppm")
+"""Also endings that ``.*`` does not stand for in a pattern: a way names them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -40,7 +43,7 @@ class Listing:
     @property
     def pictures(self) -> list[str]:
         """Those that look like pictures or masks."""
-        return [name for name in self.files if name.lower().endswith(PICTURES)]
+        return [name for name in self.files if name.lower().endswith(_ENDINGS)]
 
 
 @dataclass(frozen=True, slots=True)

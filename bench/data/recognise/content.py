@@ -45,11 +45,14 @@ def content_of(paths: Sequence[Path]) -> Content:
     """The content of mask files, from at most 16 of them; raises ``BenchError`` for broken ones."""
     step = max(1, len(paths) // _FILES)
     chosen = list(paths)[::step][:_FILES]
-    kinds = [look_at(path).kind for path in chosen]
-    if any(kind.startswith(("JPEG", "MPO")) for kind in kinds):
+    stored = [look_at(path) for path in chosen]
+    kinds = [each.kind for each in stored]
+    if any(each.lossy for each in stored):
         levels = [read_levels(path) for path in chosen]
         between = np.concatenate([((v > 64) & (v < 192)).ravel() for v in levels]).mean()
-        return Content(labels=False, masks=bool(between < _SOFT_SHARE), soft=True, threshold=127)
+        whites = any(bool((v >= 192).any()) for v in levels)  # else small labels, all of them dark
+        masks = whites and bool(between < _SOFT_SHARE)
+        return Content(labels=False, masks=masks, soft=True, threshold=127)
     colours = any(kind.endswith((" RGB", " RGBA")) for kind in kinds)
     counts: dict[int, int] = {}
     for path in chosen:

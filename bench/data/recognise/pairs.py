@@ -81,15 +81,16 @@ def _no_content(listing: Listing, pair: Pair) -> str:
     path = pair.files[pair.with_masks[0]][0]
     name = path.relative_to(listing.folder).as_posix()
     try:
-        kind = look_at(path).kind
-        if not kind.startswith(("JPEG", "MPO")):
+        stored = look_at(path)
+        if not stored.lossy:
             content_of([path])
     except BenchError as error:
         return str(error).replace(str(path), name, 1)
-    if kind.startswith(("JPEG", "MPO")):
+    kind, of = stored.kind, stored.kind.partition(" ")[0]
+    if stored.lossy:
         return (
-            f"{name} is a JPEG that isn't black and white: a JPEG can't hold labels, its values "
-            "are not exact; save label images as PNG"
+            f"{name} is a {of} that isn't black and white: a {of} packed with loss can't hold "
+            "labels, its values aren't exact; save label images as PNG"
         )
     return f"{name} ({kind}) is neither a label image of few values nor one object's mask"
 

@@ -108,7 +108,7 @@ def test_what_a_files_head_says(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 8
     assert look_at(save(tmp_path / "a.jpg", picture(H, W), exif=exif)) == Stored(
-        "JPEG RGB", 8, (H, W)
+        "JPEG RGB", 8, (H, W), lossy=True
     )
     assert look_at(save(tmp_path / "b.png", grey())) == Stored("PNG L", 1, (H, W))
     exif[0x0112] = 99
@@ -192,6 +192,33 @@ def test_values_without_a_fixed_range_are_refused(tmp_path):
         with pytest.raises(BenchError, match="no fixed range"):
             read_picture(tmp_path / name)
     assert read_labels(tmp_path / "i.tif").max() == 70_000
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "exact"),
+    [
+        ("a.jpg", {"quality": 100}, False),
+        ("a.webp", {"quality": 100}, False),
+        ("a.webp", {"quality": 100, "exif": b"Exif\0\0"}, False),
+        ("a.webp", {"lossless": True}, True),
+        ("a.jp2", {"irreversible": True}, False),
+        ("a.j2k", {"irreversible": True}, False),
+        ("a.jp2", {}, True),
+        ("a.tif", {"compression": "jpeg"}, False),
+        ("a.tif", {"compression": "tiff_lzw"}, True),
+        ("a.png", {}, True),
+    ],
+)
+def test_labels_are_read_only_where_values_are_exact(tmp_path, name, options, exact):
+    labels = np.zeros((H, W, 3), dtype=np.uint8)
+    labels[1:3, 2:5], labels[3:, 6:] = 1, 2
+    path = save(tmp_path / name, labels, **options)
+    assert look_at(path).lossy is not exact
+    if exact:
+        assert np.array_equal(read_labels(path), labels[..., 0].astype(np.int32) * 0x10101)
+    else:
+        with pytest.raises(BenchError, match="packed with loss can't hold labels"):
+            read_labels(path)
 
 
 def test_labels_are_not_read_from_what_cant_hold_them(tmp_path):
