@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from bench.files.signatures import HEAD, signature_of
+
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -35,8 +37,18 @@ def parse_json(written: bytes | str) -> Any:
 
 
 def decode_json(written: bytes) -> str:
-    """The text of a JSON file; raises ``ValueError`` where it isn't in a Unicode encoding."""
-    return written.decode(json.detect_encoding(written))
+    """The text of a JSON file.
+
+    Raises ``ValueError`` where it is something else by its first bytes, in words for what it is,
+    or in no Unicode encoding.
+    """
+    other = signature_of(written[:HEAD])
+    if other is not None:
+        raise ValueError(f"it is {other.words}")
+    try:
+        return written.decode(json.detect_encoding(written))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is in no Unicode encoding ({error}); save it as UTF-8") from None
 
 
 def value_at(text: str, place: int) -> tuple[Any, int]:

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from bench.files.signatures import signature_of
 from bench.types import BenchError
 
 WRAPPINGS = ("model", "state_dict")
@@ -176,27 +177,11 @@ def _likeliness(saved: Saved) -> tuple[int, int]:
 
 def _refuse_other(path: Path, head: bytes) -> None:
     """Refuses a file that is something else by its first bytes, in words for what it is."""
-    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not head:
         raise BenchError(f"{path} is empty, 0 bytes; copy or download it again")
-    if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
-        raise BenchError(
-            f"{path} is a web page, not a checkpoint: in its place a login, a warning or an error "
-            "was downloaded; open the link in a browser and download the file itself"
-        )
-    if start.startswith(b"version https://git-lfs"):
-        size = re.search(rb"\nsize (\d+)", head)
-        of = f" of {int(size[1]):,} bytes" if size and len(size[1]) < 20 else ""
-        raise BenchError(
-            f"{path} is a pointer of Git LFS, not the checkpoint{of} that it stands for; "
-            f"`git lfs pull` in its repository fetches that"
-        )
-    kinds = {b"\x1f\x8b": "a gzip archive", b"7z\xbc\xaf": "a 7z archive", b"rar!": "a RAR archive"}
-    kind = next((kind for magic, kind in kinds.items() if start.startswith(magic)), None)
-    if head[257:262] == b"ustar":
-        kind = "a tar archive"
-    if kind:
-        raise BenchError(f"{path} is {kind}, not a checkpoint; unpack it and name the file in it")
+    found = None if head.startswith(b"PK") else signature_of(head)  # torch.save writes a zip file
+    if found is not None:
+        raise BenchError(f"{path} is {found.what}, not a checkpoint; {found.remedy}")
 
 
 def _is_safetensors(path: Path, head: bytes) -> bool:

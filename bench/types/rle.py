@@ -25,6 +25,10 @@ def read_counts(counts: str | bytes | Sequence[int]) -> Runs:
     Raises ``ValueError`` for anything else, and for a damaged string.
     """
     if isinstance(counts, str):
+        if counts[:2] in ("b'", 'b"'):  # no characters of a compressed string
+            raise ValueError(
+                "an RLE's counts are written as Python shows bytes, b'…': write counts.decode()"
+            )
         counts = counts.encode("ascii", errors="replace")
     if isinstance(counts, bytes):
         return _decompressed(counts)

@@ -224,9 +224,9 @@ def test_files_of_other_projects_are_named(state, name, project):
         (b"<!DOCTYPE html><html>Virus scan warning</html>", "is a web page"),
         (b"\n <html>", "is a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 375042383\n",
-         "pointer of Git LFS, not the checkpoint of 375,042,383 bytes.*git lfs pull"),
+         "pointer of Git LFS for 375,042,383 bytes, not a checkpoint.*git lfs pull"),
         (b"", "is empty"),
-        (b"\x1f\x8b\x08\x00", "is a gzip archive.*unpack it"),
+        (b"\x1f\x8b\x08\x00", "is packed with gzip, not a checkpoint.*unpack it"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_something_else_is_named(tmp_path, suffix, content, words):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
@@ -99,10 +100,9 @@ def check_said_size(
 ) -> None:
     """Raises ``BenchError`` where a picture isn't as large as ``file`` says of it.
 
-    ``said`` may have ``height`` and ``width``; null is as good as nothing, and a number in quotes
-    as one without. ``remedy`` gives the error's end.
+    ``said`` may have ``height`` and ``width`` (``said_size``). ``remedy`` gives the error's end.
     """
-    values = [said.get(name) for name in ("height", "width")]
+    values = said_size(said)
     pairs = zip(image.shape[:2], values, strict=True)
     if any(value is not None and _number(value) != size for size, value in pairs):
         told = "×".join("?" if value is None else str(value) for value in values)
@@ -110,6 +110,30 @@ def check_said_size(
             f"{picture}: the picture is {image.shape[0]}×{image.shape[1]} (H×W), {file.name} says "
             f"{told[:40]} for {whose}{remedy()}"
         )
+
+
+def said_size(
+    entry: Mapping[str, Any], height: str = "height", width: str = "width"
+) -> tuple[object, object]:
+    """The (H, W) that a file says of a picture, of keys of these names; none where it says nothing.
+
+    Null is as good as nothing, so is a number that no picture can have, as -1 and 0 stand for
+    unknown; a number in quotes is as good as one without.
+
+    >>> said_size({"height": -1, "width": None}), said_size({"height": "48", "width": 64})
+    ((None, None), (48, 64))
+    """
+    first, second = (_size_of(entry.get(name)) for name in (height, width))
+    return first, second
+
+
+def _size_of(value: object) -> object:
+    number = _number(value)
+    if number is None or not math.isfinite(number):
+        return value
+    if number <= 0:
+        return None
+    return int(number) if number == int(number) else number
 
 
 def _number(value: object) -> float | None:

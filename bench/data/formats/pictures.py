@@ -35,6 +35,7 @@ from bench.data.formats.turning import (
     turned_back,
     turned_when_decoded,
 )
+from bench.files.signatures import HEAD, signature_of, signature_of_file
 from bench.types import MAX_PIXELS, BenchError, ImageArray
 
 Exif: TypeAlias = Literal["ignore", "apply"]
@@ -242,6 +243,11 @@ def _opened(
     except FileNotFoundError:
         raise BenchError(f"{path}: no such picture file") from None
     except UnidentifiedImageError:
+        other = signature_of(held[:HEAD]) if held is not None else signature_of_file(path)
+        if other is not None:
+            raise BenchError(
+                f"{path}: not a picture of a known kind: it is {other.what}; {other.remedy}"
+            ) from None
         raise BenchError(f"{path}: not a picture of a known kind ({', '.join(FORMATS)})") from None
     except Image.DecompressionBombError as error:
         raise BenchError(

@@ -49,7 +49,11 @@ def decode_segmentation(
         return _from_rle(segmentation, height, width)
     if isinstance(segmentation, Sequence) and not isinstance(segmentation, str | bytes):
         return _from_polygons(segmentation, height, width, fill)
-    raise ValueError(f"a segmentation is polygons or an RLE, found {type(segmentation).__name__}")
+    quoted = isinstance(segmentation, str) and segmentation.lstrip()[:1] in ("[", "{")
+    raise ValueError(
+        f"a segmentation is polygons or an RLE, found {type(segmentation).__name__}"
+        + (" that holds one: write it without the quotes" if quoted else "")
+    )
 
 
 def are_pairs(segmentation: object) -> bool:
@@ -152,6 +156,16 @@ def _from_polygons(polygons: Sequence[Any], height: int, width: int, fill: Fill)
             f"a polygon is a list [x0, y0, x1, y1, …], found {len(polygons)} pairs [x, y]; write "
             f"them one behind the other"
         )
+    if polygons and all(type(number) in (int, float) for number in polygons):
+        raise ValueError(
+            "a segmentation is a list of polygons, found one that is in no list: write "
+            "[[x0, y0, x1, y1, …]]"
+        )
+    if _are_nested(polygons):
+        raise ValueError(
+            "a polygon is a list [x0, y0, x1, y1, …], found a list of such lists: take one pair of "
+            "brackets off"
+        )
     # pycocotools takes two points for a box and fails on one: they enclose nothing, so they go.
     drawn: Any = [polygon for polygon in map(_checked_polygon, polygons) if polygon.size >= 6]
     if not drawn:
@@ -164,6 +178,14 @@ def _from_polygons(polygons: Sequence[Any], height: int, width: int, fill: Fill)
         return Mask.from_dense(np.logical_xor.reduce([Mask.from_rle(p).dense() for p in parts]))
     encoded: Mapping[str, Any] = coco_mask.merge(parts)
     return Mask.from_rle(encoded)
+
+
+def _are_nested(polygons: Sequence[Any]) -> bool:
+    """Whether each is a list of polygons, or of pairs, itself."""
+    return bool(polygons) and all(
+        isinstance(each, list) and each and all(isinstance(inner, list) for inner in each)
+        for each in polygons
+    )
 
 
 def _checked_polygon(polygon: object) -> npt.NDArray[np.float64]:

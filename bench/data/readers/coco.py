@@ -29,6 +29,7 @@ from bench.data.formats.files import (
     locate_file,
     locate_folder,
     require_some,
+    said_size,
     unlisted_files,
 )
 from bench.data.formats.pictures import Exif, look_at, read_picture, turn_remedy
@@ -191,8 +192,7 @@ class Coco:
 
     def _size(self, found: _Image) -> tuple[object, object]:
         """The (H, W) that the JSON says, of a picture that is turned as it is then."""
-        entry = found.file.images[found.own_id]
-        said = entry.get("height"), entry.get("width")
+        said = said_size(found.file.images[found.own_id])
         path = self._folder / found.name
         turned = self.exif == "apply" and path.is_file() and _is_stored(path, said)
         return said[::-1] if turned else said
@@ -200,7 +200,7 @@ class Coco:
     def _picture(self, found: _Image, image_id: str) -> ImageArray:
         path, entry = self._folder / found.name, found.file.images[found.own_id]
         image = read_picture(path, exif=self.exif, pixel_limit=self._most)
-        said = entry.get("height"), entry.get("width")
+        said = said_size(entry)
         if not (self.exif == "apply" and _is_stored(path, said)):
             remedy = partial(turn_remedy, path, image.shape, said, self.exif)
             check_said_size(image, path, entry, found.file.path, f"image {image_id}", remedy)

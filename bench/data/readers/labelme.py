@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from bench.data.formats.files import read_json
+from bench.data.formats.files import read_json, said_size
 from bench.data.formats.outlines import points_of
 from bench.data.formats.pairs import Pairs
 from bench.data.formats.pictures import Exif, read_held_levels, read_picture
@@ -86,7 +86,8 @@ class Labelme:
         image = read_picture(picture, exif=self.exif, pixel_limit=self._most)
         height, width = image.shape[:2]
         content = _content(file)
-        said = content.get("imageHeight") or height, content.get("imageWidth") or width
+        told = said_size(content, "imageHeight", "imageWidth")
+        said = told[0] or height, told[1] or width
         if said != (height, width):
             turned = said == (width, height)
             other = "apply" if self.exif == "ignore" else "ignore"

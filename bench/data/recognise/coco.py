@@ -9,6 +9,7 @@ from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
+from bench.data.formats.files import said_size
 from bench.data.formats.pictures import look_at
 from bench.data.formats.segmentation import count_far_polygons
 from bench.data.formats.spellings import normal_form
@@ -94,8 +95,8 @@ def _exif(listing: Listing, folder: str, content: dict[str, Any]) -> tuple[str, 
         if stored.orientation == 1:
             continue
         turned += 1
-        said = image.get("width"), image.get("height")
-        if stored.orientation >= 5 and said == stored.shape != stored.shape[::-1]:
+        said = said_size(image)
+        if stored.orientation >= 5 and said == stored.shape[::-1] != stored.shape:
             return "apply", ["pictures are turned by their EXIF orientation, as the sizes say"]
         if stored.turned and _fit_only_turned(content, image.get("id"), stored.shape):
             return "apply", [

@@ -43,10 +43,13 @@ def test_nulls_are_absent(tmp_path: Path) -> None:
     assert reader.mask_count("1") == 1
 
 
-@pytest.mark.parametrize("size", [(5, 9), (5.0, 9.0), ("5", "9"), (None, 9), (5, None)])
+@pytest.mark.parametrize("size", [(5, 9), (5.0, 9.0), ("5", "9"), (None, 9), (5, None),
+                                  (-1, -1), (0, 0), (-1, 9)])  # fmt: skip
 def test_a_size_is_what_it_means(tmp_path: Path, size: tuple[object, object]) -> None:
     image = dict(zip(("height", "width"), size, strict=True))
-    assert coco(tmp_path, image, {}).read("1").image.shape == (5, 9, 3)
+    reader = coco(tmp_path, image, {})
+    assert reader.read("1").image.shape == (5, 9, 3)
+    assert reader.oddities() == []
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,10 @@ def test_zero_runs_inside_a_list():
         ({"size": [9, 14], "counts": "\x7f~"}, "damaged"),
         ({"size": [9, 14], "counts": "é"}, "runs"),
         ({"size": [9, 14], "counts": "oooooooooooooooo0"}, "damaged"),
+        ({"size": [9, 14], "counts": str(b"1b0")}, r"write counts\.decode\(\)"),
+        ([1, 1, 3, 1, 3, 2], r"one that is in no list: write \[\[x0"),
+        ([[[1, 1, 3, 1, 3, 2]]], "take one pair of brackets off"),
+        ("[[1, 1, 3, 1, 3, 2]]", "found str that holds one: write it without the quotes"),
         ({"size": [9, 14], "counts": "3"}, "sum to 3"),
     ],
 )
