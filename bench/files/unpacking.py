@@ -26,6 +26,9 @@ _LEAST_LIMIT = 1 << 30
 _RATIO = 100
 """How many times its own size an archive of data may unpack to; more is taken for a trap."""
 
+_FAT = 0
+"""The system that zip files of Windows and DOS come from."""
+
 _JUNK = ("__MACOSX", ".DS_Store")
 
 # What the two libraries raise on damaged files, and on ways of packing that they don't know.
@@ -94,21 +97,22 @@ def _too_much(archive: Path, most: int) -> BenchError:
 @contextmanager
 def _zip(archive: Path, most: int) -> Iterator[Iterator[Member]]:
     with zipfile.ZipFile(archive) as opened:
-        infos = [info for info in opened.infolist() if not info.is_dir()]
+        infos = [i for i in opened.infolist() if not _with_slashes(i).endswith("/")]
         needed, free = sum(info.file_size for info in infos), _free(archive)
         if needed > free:
             raise BenchError(f"{archive}: unpacks to {needed} bytes, {free} are free")
 
         def members() -> Iterator[Member]:
             for info in infos:
-                if _is_junk(info.filename):
+                if _is_junk(_with_slashes(info)):
                     continue
                 if info.flag_bits & 1:
                     raise BenchError(f"{archive}: {info.filename!r} is encrypted")
                 mode = info.external_attr >> 16
                 if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
                     raise BenchError(f"{archive}: {info.filename!r} is a link or a device")
-                yield info.filename, lambda info=info: opened.open(info)  # type: ignore[misc]
+                name = _with_slashes(info)
+                yield name, lambda info=info: opened.open(info)  # type: ignore[misc]
 
         yield members()
 
@@ -205,6 +209,12 @@ def _inside(archive: Path, name: str) -> PurePosixPath:
     if bad:
         raise BenchError(f"{archive}: the name {name!r} would leave the folder; nothing is kept")
     return path
+
+
+def _with_slashes(info: zipfile.ZipInfo) -> str:
+    """A member's name; one that was packed on Windows may part its folders as that system does."""
+    windows = info.create_system == _FAT and "/" not in info.filename
+    return info.filename.replace("\\", "/") if windows else info.filename
 
 
 def _is_junk(name: str) -> bool:

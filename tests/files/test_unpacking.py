@@ -86,6 +86,32 @@ def test_what_would_leave_the_folder_is_refused(tmp_path: Path, kind: str, name:
     assert not (tmp_path / "out.txt").exists()
 
 
+def make_windows_zip(path: Path, names: list[str]) -> Path:
+    """As PowerShell 5 packs it: folders parted by backslashes, and members of their own."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            info = zipfile.ZipInfo("x")
+            info.filename, info.create_system = name, 0
+            archive.writestr(info, b"" if name.endswith("\\") else b"content")
+    return path
+
+
+def test_folders_of_a_zip_from_windows_are_folders(tmp_path: Path) -> None:
+    archive = make_windows_zip(tmp_path / "a", ["sub\\", "sub\\deep\\a.txt", "__MACOSX\\._a.txt"])
+    assert unpack(archive, "zip", tmp_path / "out") == 1
+    assert below(tmp_path / "out") == {"sub/deep/a.txt": b"content"}
+
+
+@pytest.mark.parametrize(
+    "name", ["..\\a.txt", "\\a.txt", "C:\\a.txt", "sub\\..\\..\\a.txt", "a/..\\b"]
+)
+def test_no_zip_from_windows_leaves_the_folder(tmp_path: Path, name: str) -> None:
+    archive = make_windows_zip(tmp_path / "a", [name])
+    with pytest.raises(BenchError, match="would leave the folder"):
+        unpack(archive, "zip", tmp_path / "deep" / "out")
+    assert list(below(tmp_path)) == ["a"]
+
+
 @pytest.mark.parametrize("mode", [stat.S_IFLNK | 0o777, stat.S_IFCHR | 0o666, stat.S_IFIFO])
 def test_links_and_devices_of_a_zip_are_refused(tmp_path: Path, mode: int) -> None:
     archive = make_zip(tmp_path / "a", {"link": b"/etc/passwd"}, mode=mode)
