@@ -49,10 +49,11 @@ class Labelme:
     what a JSON holds of its picture (``imageData``, ``imagePath``) is not looked at.
 
     Polygons, rectangles, circles and masks are targets, points and lines empty ones, as are
-    polygons of fewer than three points. Shapes of one label and one ``group_id`` are one target.
-    ``category`` is the label; ``attributes`` are the flags and the description, where it isn't
-    blank. Pictures are turned by their EXIF orientation, as labelme shows them; ``exif`` "ignore"
-    takes them as stored.
+    polygons of fewer than three points. A rectangle may have four corners, or be turned
+    (``rotation``), as X-AnyLabeling writes it. Shapes of one label and one ``group_id`` are one
+    target. ``category`` is the label; ``attributes`` are the flags and the description, where it
+    isn't blank. Pictures are turned by their EXIF orientation, as labelme shows them; ``exif``
+    "ignore" takes them as stored.
 
     Raises ``BenchError`` as ``Pairs`` does.
     """
@@ -187,8 +188,10 @@ class Labelme:
 
 
 def _rectangle(points: Points) -> Points:
-    if len(points) != 2:
-        raise ValueError(f"a rectangle has two points, found {len(points)}")
+    if len(points) == 4 and not all(len(np.unique(points[:, axis])) <= 2 for axis in (0, 1)):
+        raise ValueError("a rectangle of four corners has two x and two y; is it a polygon?")
+    if len(points) not in (2, 4):
+        raise ValueError(f"a rectangle has two points, or four corners, found {len(points)}")
     return np.stack([points.min(axis=0), points.max(axis=0)])
 
 
@@ -205,6 +208,7 @@ def _circle(points: Points) -> Points:
 _DRAWN: Mapping[str, tuple[str, Callable[[Points], Points]]] = MappingProxyType(
     {
         "polygon": ("polygon", lambda points: points),
+        "rotation": ("polygon", lambda points: points),
         "rectangle": ("rectangle", _rectangle),
         "circle": ("ellipse", _circle),
     }
@@ -216,11 +220,11 @@ def _drawn(kind: str, points: Points, height: int, width: int) -> Mask:
     """The mask of a shape in ``_DRAWN``, its outline in it."""
     tool, corners_of = _DRAWN[kind]
     corners = corners_of(points)
-    if len(corners) < (3 if kind == "polygon" else 2):
+    if len(corners) < (3 if tool == "polygon" else 2):
         return Mask.empty(height, width)
     if len(corners) > _MOST_CORNERS:
         raise ValueError(f"{len(corners)} corners are more than the {_MOST_CORNERS} that are drawn")
-    if kind == "polygon":
+    if tool == "polygon":
         if lie_in_first_pixel([corners]):
             raise ValueError(SHARES)
         check_outline([corners], height, width)

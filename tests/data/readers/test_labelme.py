@@ -103,6 +103,19 @@ def test_shapes_by_hand(tmp_path):
         assert np.array_equal(mask, truth), number
 
 
+def test_rectangles_of_four_corners(tmp_path):
+    corners = [[2, 1], [9, 1], [9, 5], [2, 5]]
+    turned = [[5, 0], [9, 4], [6, 7], [2, 3]]
+    shapes = [shape("rectangle", corners), shape("rectangle", [corners[2], corners[0]]),
+              shape("rotation", turned, direction=0.78), shape("polygon", turned)]  # fmt: skip
+    targets = labelme(tmp_path, *shapes).read("a").targets
+    four, two, rotated, polygon = (target.mask.dense() for target in targets)
+    assert np.array_equal(four, two)
+    assert (four.sum(), np.argwhere(four).min(axis=0).tolist()) == (40, [1, 2])
+    assert np.array_equal(rotated, polygon)
+    assert rotated.any()
+
+
 def test_shapes_of_one_label_and_group_are_one_object(tmp_path):
     one, two = [[0, 0], [2, 0], [2, 2], [0, 2]], [[7, 3], [9, 3], [9, 5], [7, 5]]
     shapes = [
@@ -141,7 +154,8 @@ def test_pictures_are_turned_as_labelme_shows_them(tmp_path):
         (shape("oriented_rectangle", [[1, 1]] * 4), "shape 0: the shape 'oriented_rectangle' is"),
         (shape("circle", [[1, 1]]), "a circle has two points, found 1"),
         (shape("circle", [[0, 0], [900_000, 0]]), "a radius of 900000 pixels is beyond"),
-        (shape("rectangle", [[1, 1]] * 3), "a rectangle has two points, found 3"),
+        (shape("rectangle", [[1, 1]] * 3), "a rectangle has two points, .* found 3"),
+        (shape("rectangle", [[1, 1], [5, 2], [5, 4], [1, 3]]), "two x and two y; is it a polygon"),
         (shape("polygon", [[1, "x"]]), r"a polygon is a list \[\[x, y\], …\]"),
         (shape("polygon", [[1, 1e9]] * 3), "beyond ±1000000"),
         (shape("polygon", [[0.1, 0.1], [0.9, 0.1], [0.9, 0.8]]), "shape 0: .* as shares of"),
