@@ -79,24 +79,30 @@ class Known:
     >>> known = Known(["Gr\u00fcn", "a", "A"])
     >>> known.meant("gru\u0308n") == "Gr\u00fcn", known.meant("a"), known.meant("b")
     (True, 'a', None)
+    >>> Known(["139", "9", "09"]).meant("000139"), Known(["9", "09"]).meant("009")
+    ('139', None)
     """
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = set(names)
         self._by_form: dict[str, list[str]] = {}
         for name in self._names:
-            self._by_form.setdefault(normal_form(name), []).append(name)
+            self._by_form.setdefault(_form_of_id(name), []).append(name)
         self._others: dict[str, str] = {}
 
     def meant(self, name: str) -> str | None:
         """The name itself, else the only one of its normal form; none without one."""
         if name in self._names:
             return name
-        found = self._by_form.get(normal_form(name), [])
+        found = self._by_form.get(_form_of_id(name), [])
         if len(found) != 1:
             return None
         self._others[name] = found[0]
         return found[0]
+
+    def some(self) -> str:
+        """A few of the names, for an error; empty where there are none."""
+        return ", ".join(map(repr, sorted(self._names)[:3]))
 
     def say(self, source: object) -> None:
         """Logs how many names were meant under another spelling, with their ``source``."""
@@ -106,6 +112,11 @@ class Known:
                 "%s: %d names are known under another spelling, %s as %s for one",
                 *(source, len(self._others), *_shown(said, found)),
             )
+
+
+def _form_of_id(name: str) -> str:
+    """The normal form; of a number without zeros before it, as files are called but ids are not."""
+    return name.lstrip("0") or "0" if name.isascii() and name.isdigit() else normal_form(name)
 
 
 def _shown(said: str, found: str) -> tuple[str, str]:

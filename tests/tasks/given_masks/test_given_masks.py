@@ -457,3 +457,14 @@ def test_run_lengths_by_rows_are_told_by_the_box_beside_them(
     assert ["of the first 6 masks 5 lie elsewhere" in words for words in said] == (
         [True] if order == "C" else []
     )
+
+
+def test_images_are_known_by_the_numbers_that_their_files_are_called(folder: Path) -> None:
+    entries = [entry(a, image_id=f"{a['image_id']:012d}") for a in truth(folder)]
+    found = read_predictions(results(folder, entries), None, ["0", "1", "2"])
+    assert {image_id: len(given) for image_id, given in found.items()} == {"0": 2, "1": 2, "2": 2}
+    named = [entry(truth(folder)[0], image_id="000.png")]
+    with pytest.raises(
+        BenchError, match=r"no image '000\.png' .*; its ids are such as '0', '1', '2'"
+    ):
+        read_predictions(results(folder, named), None, ["0", "1", "2"])

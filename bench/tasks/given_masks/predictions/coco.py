@@ -45,7 +45,10 @@ def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> 
         own_id = _id(entry, "image_id", where)
         image_id = None if own_id is None else known.meant(own_id)
         if image_id is None:
-            raise BenchError(f"{where}: no image {own_id!r} in the dataset ('image_id')")
+            raise BenchError(
+                f"{where}: no image {own_id!r} in the dataset ('image_id'); its ids are such as "
+                f"{known.some()}"
+            )
         mask_id = _id(entry, "mask_id", where)
         where += f" (image {image_id}{f', mask {mask_id}' if mask_id else ''})"
         given = Given(
