@@ -226,6 +226,37 @@ def label_studio(folder: Path) -> None:
     write(folder / "export.json", [{"id": 1, "annotations": [], "data": {"image": "a.jpg"}}])
 
 
+def label_studio_min(folder: Path) -> None:
+    photo(folder / "a.jpg")
+    write(folder / "export.json", [{"id": 1, "image": "a.jpg", "tag": [{"format": "rle"}]}])
+
+
+def isat(folder: Path) -> None:
+    photo(folder / "a.jpg")
+    write(folder / "a.json", {"info": {"description": "ISAT"}, "objects": []})
+
+
+def heic(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "a.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+
+
+def arrays(folder: Path) -> None:
+    photo(folder / "images" / "a.jpg")
+    (folder / "masks").mkdir()
+    np.save(folder / "masks" / "a.npy", np.eye(3))
+
+
+def comma_numbers(folder: Path) -> None:
+    photo(folder / "images" / "a.png")
+    write(folder / "labels" / "a.txt", "0 0,5 0,5 0,7 0,5 0,7 0,9\n")
+
+
+def confidences(folder: Path) -> None:
+    photo(folder / "images" / "a.png")
+    write(folder / "labels" / "a.txt", "0 .5 .5 .7 .5 .7 .9 .87\n")
+
+
 def voc_xml(folder: Path) -> None:
     photo(folder / "a.jpg")
     write(folder / "a.xml", "<annotation/>")
@@ -252,6 +283,11 @@ MISSES: list[tuple[Callable[[Path], None], str]] = [
     (via_elsewhere, "via.json is a VIA file, but none of its pictures, 'a.jpg' for one, is here"),
     (supervisely, "ann/a.jpg.json looks like Supervisely's, which no reader reads: export it as"),
     (label_studio, "export.json looks like Label Studio's, which no reader reads: export it as"),
+    (label_studio_min, "export.json looks like Label Studio's, which no reader reads"),
+    (isat, "a.json looks like ISAT's, which no reader reads: export it as COCO"),
+    (heic, "a.heic is a HEIC picture; convert it to PNG or JPEG"),
+    (arrays, "masks/a.npy is a NumPy array; save it as PNG"),
+    (comma_numbers, "labels/{id}.txt holds no lines of numbers, '0 0,5 0,5 0,7 0,5 0,7 0,9' for"),
     (voc_xml, "a.xml is XML (as Pascal VOC, LabelMe and CVAT write), export it as COCO"),
     (broken_json, "c.json is no JSON file that can be read: "),
     (labelme_alone, "a.json is labelme's, but no picture is here (reader labelme)"),
@@ -272,3 +308,13 @@ def test_what_a_folder_nearly_is_is_said(
     assert says in said
     assert said.count("\n") == 1
     assert said.count(says) == 1
+
+
+def test_a_confidence_behind_an_outline_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    confidences(tmp_path / "data")
+    assert main(["data", "new", "mine", "--folder", str(tmp_path / "data")]) == 2
+    said = capsys.readouterr().err
+    assert "a.txt: line 1: an outline is three or more pairs of x and y, found 7 numbers" in said
+    assert "the last may be a prediction's confidence (save_conf)" in said

@@ -200,7 +200,14 @@ def _class_and_outline(words: Sequence[str]) -> tuple[int, npt.NDArray[np.float6
             "more (labels of a segmentation task)"
         )
     if len(numbers) < 6 or len(numbers) % 2:
-        raise ValueError(f"an outline is three or more pairs of x and y, found {len(numbers)}")
+        more = ""
+        if len(numbers) % 2 and 0 <= numbers[-1] <= 1:
+            more = (
+                "; the last may be a prediction's confidence (save_conf), which labels have none of"
+            )
+        raise ValueError(
+            f"an outline is three or more pairs of x and y, found {len(numbers)} numbers{more}"
+        )
     outline = np.array(numbers, dtype=np.float64).reshape(-1, 2)
     if not np.all((outline >= -_BEYOND) & (outline <= 1 + _BEYOND)):  # false for NaN too
         raise ValueError(

@@ -17,6 +17,7 @@ from bench.types import BenchError
 
 _LOOKED_AT = 20
 _FEW = 3
+_SHOWN = 40
 
 
 def find(listing: Listing) -> Sequence[Recognised]:
@@ -36,6 +37,13 @@ def misses(listing: Listing) -> Iterator[str]:
             yield (
                 f"{pair.masks} holds boxes (five numbers a line), so there are no masks to "
                 "measure; the reader yolo reads outlines, labels of a segmentation task"
+            )
+    for pair in find_pairs(listing, listing.pictures, _ending(listing, ".txt")):
+        if not _numbers(_files(pair)):
+            words = _first_words(_files(pair)[0])
+            yield (
+                f"{pair.masks} holds no lines of numbers, {words!r} for one; the reader yolo reads "
+                "a class and shares of the picture's size, with spaces between and points in them"
             )
     for name in _ending(listing, ".xml")[:1]:
         yield f"{name} is XML (as Pascal VOC, LabelMe and CVAT write), export it as COCO"
@@ -78,6 +86,14 @@ def _numbers(paths: Sequence[Path]) -> set[int]:
         except (ValueError, OSError):
             return set()
     return found if min(found, default=0) >= 5 else set()
+
+
+def _first_words(path: Path) -> str:
+    """The beginning of a text file, for a sentence."""
+    try:
+        return path.read_bytes()[:_SHOWN].decode("utf-8", errors="replace").split("\n")[0]
+    except OSError:
+        return ""
 
 
 def _labelme(listing: Listing, pair: Pair) -> Recognised:

@@ -18,7 +18,9 @@ _BESIDE_PICTURES = 20
 _WITHOUT_READER: Mapping[str, Callable[[Content], bool]] = MappingProxyType(
     {
         "Supervisely's": lambda c: _has(c, "objects") and _has(c, "size"),
-        "Label Studio's": lambda c: _first(c, "annotations", "data"),
+        "Label Studio's": lambda c: _first(c, "annotations", "data") or _first(c, "id", "tag"),
+        "ISAT's": lambda c: _has(c, "objects") and _has(c, "info"),
+        "VoTT's": lambda c: _has(c, "asset") and _has(c, "regions"),
         "CreateML's": lambda c: _first(c, "annotations", "image"),
         "Datumaro's": lambda c: _has(c, "items") and _has(c, "categories"),
     }
