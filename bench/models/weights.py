@@ -248,6 +248,7 @@ def fitting(
     likeliest = tried[0]
     alike = [name for name, build in (relatives or {}).items() if _fits(build, sets)]
     hint = f"; it looks like {' or '.join(alike)}" if alike else _stranger(likeliest.tensors)
+    hint = hint or _other_grid(network, likeliest.tensors)
     hint = hint or _other_constants(network, likeliest.tensors) or _hidden(network, likeliest)
     where = f" ({likeliest.words})" if likeliest.words else ""
     faults = "; ".join(misfits(network, likeliest.tensors))
@@ -305,6 +306,21 @@ def _stranger(state: Mapping[str, Tensor]) -> str:
     for project, (pattern, remedy) in STRANGERS.items():
         if any(re.match(pattern, _plain(name)) for name in state):
             return f"; it looks like {project}: {remedy}"
+    return ""
+
+
+def _other_grid(network: nn.Module, state: Mapping[str, Tensor]) -> str:
+    """Says that a network of these names was trained on pictures of another size."""
+    for name, own in network.state_dict().items():
+        found = state.get(name)
+        if found is None or not name.endswith("pos_embed") or own.ndim != 4 or found.ndim != 4:
+            continue
+        (_, h, w, c), (_, rows, columns, depth) = own.shape, found.shape
+        if (h, w) != (rows, columns) and c == depth:
+            return (
+                f"; its {name} is a grid of {rows}×{columns}, the network's of {h}×{w}: it was "
+                "trained on pictures of another size; wrap its own code as a model"
+            )
     return ""
 
 

@@ -159,6 +159,17 @@ RUN = ("bbbc", "rgb")
 """Of each kind of reader one; what the others wrote is read by `check`."""
 
 
+def test_a_folder_called_as_a_pattern_is_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "[a-c]* {id} (1)"
+    make_two_folders(folder)
+    make_two_folders(tmp_path / "b {id} (1)")
+    way = recognise(folder)
+    assert way.folder == folder
+    reader = open_whole(Component("mine", "1", way.target, dict(way.args)), Site())
+    assert list(reader.ids()) == sorted(NAMES)
+    assert [reader.read(image_id).shape for image_id in reader.ids()] == [(H, W)] * 4
+
+
 @pytest.mark.parametrize("layout", sorted(LAYOUTS))
 def test_a_layout_is_recognised_written_checked_and_run(
     layout: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

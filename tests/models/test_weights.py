@@ -247,3 +247,18 @@ def test_objects_beside_tensors_are_named(tmp_path, state):
     torch.save({"model": state, "args": argparse.Namespace(lr=1)}, tmp_path / "w.pth")
     with pytest.raises(BenchError, match=r"safely: beside tensors it holds objects of argparse\.N"):
         read_saved(tmp_path / "w.pth")
+
+
+class Grid(nn.Module):
+    """A network whose positions lie on a grid of its pictures' size, as an image encoder's do."""
+
+    def __init__(self, side):
+        super().__init__()
+        self.pos_embed = nn.Parameter(torch.zeros(1, side, side, 6))
+        self.head = nn.Linear(6, 2)
+
+
+def test_a_network_trained_on_pictures_of_another_size_is_told():
+    says = "pos_embed is a grid of 4×4, the network's of 8×8: it was trained on pictures of another"
+    with pytest.raises(BenchError, match=says):
+        load_strict(Grid(8), Grid(4).state_dict(), "w")

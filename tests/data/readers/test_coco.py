@@ -105,7 +105,7 @@ def test_box_and_area_of_the_file_are_kept_beside_the_masks(tmp_path, content):
     assert told["bbox that is no box, the mask's own in its place"] == ("1", "2")
 
 
-@pytest.mark.parametrize("size", [{"height": None}, {"width": None}, {"height": "9"}])
+@pytest.mark.parametrize("size", [{"height": None}, {"width": None}, {"height": -1}])
 def test_polygons_of_an_image_of_no_known_size_are_not_held_against_it(tmp_path, content, size):
     content["images"][0] |= size
     content["annotations"][0]["segmentation"] = [[500, 500, 600, 500, 600, 600]]
