@@ -101,3 +101,19 @@ def test_a_crowd_is_what_the_file_says_and_not_what_python_takes_for_true(
     change_annotations(folder, lambda document: document["annotations"][0].update(iscrowd="0"))
     with pytest.raises(BenchError, match="'iscrowd' '0', expected 0 or 1"):
         Coco("annotations.json", "images", site=Site(datasets=folder))
+
+
+def test_a_tiff_upside_down_lies_under_its_mask(tmp_path: Path) -> None:
+    """Pillow turns a TIFF by its own orientation when it decodes it, and no other kind of file."""
+    pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    Image.fromarray(pixels).save(tmp_path / "a.tif", tiffinfo={274: 3})
+    assert np.array_equal(read_labels(tmp_path / "a.tif"), pixels)
+
+
+def test_a_webp_packed_with_loss_makes_no_objects_of_its_noise(tmp_path: Path) -> None:
+    labels = np.zeros((32, 48, 3), dtype=np.uint8)
+    labels[8:20, 10:30] = 60
+    Image.fromarray(labels).save(tmp_path / "a.webp", quality=60)
+    assert len(np.unique(np.asarray(Image.open(tmp_path / "a.webp")))) > 2
+    with pytest.raises(BenchError, match="packed with loss"):
+        read_labels(tmp_path / "a.webp")

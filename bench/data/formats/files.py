@@ -45,6 +45,14 @@ def id_order(image_id: str) -> tuple[int, int, str]:
     return 1, 0, image_id
 
 
+def is_hidden(path: Path, folder: Path) -> bool:
+    """Whether a file or a folder below ``folder`` that leads to it has a name beginning with a dot.
+
+    Systems and notebooks keep copies there: ``._a.png``, ``.ipynb_checkpoints/a-checkpoint.png``.
+    """
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
 def read_json(path: Path) -> Any:
     """What a JSON file holds; ``BenchError`` naming the file where it's missing or broken."""
     try:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from bench.data.formats.files import check_inside, id_order, locate_file
+from bench.data.formats.files import check_inside, id_order, is_hidden, locate_file
 from bench.types import BenchError, Site
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -49,8 +49,8 @@ def find_by_id(folder: Path, pattern: str, endings: Sequence[str] = ()) -> dict[
     """The files that match a pattern, id → path, in ``id_order``.
 
     ``endings`` are those that a pattern's own ending ``.*`` stands for, in lower case; all of them
-    where it is empty. Files whose name begins with a dot are left out. Raises ``BenchError`` where
-    two files have the same id.
+    where it is empty. Files and folders whose name begins with a dot are left out. Raises
+    ``BenchError`` where two files have the same id.
     """
     shape = _regex(pattern)
     found: dict[str, Path] = {}
@@ -231,8 +231,10 @@ def choose_ids(ids: Sequence[str], keep: Sequence[str], folder: Path) -> list[st
 
 
 def _files(folder: Path, pattern: str) -> Iterator[Path]:
+    named = "/." in f"/{pattern}"  # a hidden folder that the pattern itself names is meant
     for path in sorted(folder.glob(pattern.replace("[", "[[]"))):
-        if not path.name.startswith(".") and path.is_file():
+        hidden = path.name.startswith(".") if named else is_hidden(path, folder)
+        if not hidden and path.is_file():
             yield path
 
 

@@ -27,9 +27,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from bench.data.formats.lossy import is_lossy
 from bench.data.formats.png import check_png
-from bench.data.formats.turning import (
+from bench.data.formats.stored import (
+    is_lossy,
     orientation_of,
     stored_shape,
     turned_back,

@@ -28,6 +28,7 @@ import numpy as np
 from bench.data.formats.files import (
     check_inside,
     hash_files,
+    is_hidden,
     locate_file,
     locate_folder,
     require_some,
@@ -96,7 +97,8 @@ class OpenImages:
         self._content = hashlib.sha256(self._file.read_bytes())
         if self._miap is not None:
             self._content.update(self._miap.read_bytes())
-        self._files = {path.name: path for path in sorted(self._mask_folder.rglob("*.png"))}
+        found = (p for p in self._mask_folder.rglob("*.png") if not is_hidden(p, self._mask_folder))
+        self._files = {path.name: path for path in sorted(found)}
         require_some(self._folder, [f"{image_id}.jpg" for image_id in self._ids], self._file.name)
 
     def ids(self) -> Sequence[str]:

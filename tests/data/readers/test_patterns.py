@@ -38,6 +38,14 @@ def test_the_words_of_a_pattern_make_the_id(tmp_path):
     ]
 
 
+def test_hidden_folders_hold_no_images_unless_they_are_named(tmp_path):
+    touch(tmp_path, "v/1.png", "v/._1.png", ".ipynb_checkpoints/1-checkpoint.png", ".own/a/7.png")
+    assert list(find_by_id(tmp_path, "{video}/{id}.png")) == ["v/1"]
+    assert find_of_ids(tmp_path, "*/{id}.png", ["1", "1-checkpoint"])["1-checkpoint"] == []
+    assert strays(tmp_path, "{video}/{id}.png", []) == ["v/1.png"]
+    assert list(find_by_id(tmp_path, ".own/a/{id}.png")) == ["7"]
+
+
 def test_a_single_word_takes_an_id_with_slashes():
     assert fill_pattern("labels/{id}.png", "labels/{id}.png", "a/b c") == "labels/a/b c.png"
     with pytest.raises(BenchError, match="has 1 parts"):

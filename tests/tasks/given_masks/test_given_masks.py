@@ -468,3 +468,22 @@ def test_images_are_known_by_the_numbers_that_their_files_are_called(folder: Pat
         BenchError, match=r"no image '000\.png' .*; its ids are such as '0', '1', '2'"
     ):
         read_predictions(results(folder, named), None, ["0", "1", "2"])
+
+
+@pytest.mark.parametrize("kind", ["labels", "masks"])
+def test_copies_in_hidden_folders_are_no_predictions(kind: str, folder: Path) -> None:
+    path = folder.parent / "theirs"
+    for name in ("0.png", "._0.png", ".ipynb_checkpoints/0-checkpoint.png"):
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.eye(4, 6, dtype=np.uint8)).save(path / name)
+    found = read_predictions(path, kind, ["0", "1", "2"])
+    assert [given.where.split(",")[0] for each in found.values() for given in each] == [
+        str(path / "0.png")
+    ]
+
+
+def test_ids_may_begin_at_0_and_results_be_none(folder: Path) -> None:
+    first = truth(folder)[0]
+    found = read_predictions(results(folder, [entry(first, mask_id=0)]), None, ["0", "1", "2"])
+    assert [given.names for given in found["0"]] == [("0",)]
+    assert read_predictions(results(folder, []), None, ["0", "1", "2"]) == {}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.data.formats.files import is_hidden
 from bench.data.formats.levels import levels_of
 from bench.data.formats.pictures import LabelArray, read_labels, read_levels
 from bench.data.formats.spellings import Known
@@ -30,6 +31,8 @@ def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> 
     known, found = Known(image_ids), dict[str, list[Given]]()
     latest = lru_cache(maxsize=1)(read_labels)  # an image's values are asked for one by one
     for file in sorted(path.rglob("*.png")):
+        if is_hidden(file, path):
+            continue
         name = file.relative_to(path).with_suffix("").as_posix()
         image_id = known.meant(name)
         if image_id is None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from bench.data.formats.files import is_hidden
 from bench.data.formats.levels import levels_of
 from bench.data.formats.pictures import LabelArray, count_colours, read_levels
 from bench.data.formats.spellings import Known
@@ -23,6 +24,8 @@ def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> 
         raise BenchError(f"{path}: masks are a folder of <mask_id>.png or <image_id>/<mask_id>.png")
     known, found = Known(image_ids), dict[str, list[Given]]()
     for file in sorted(path.rglob("*.png")):
+        if is_hidden(file, path):
+            continue
         name = file.relative_to(path).with_suffix("").as_posix()
         parts = name.split("/")
         owners = ["/".join(parts[:n]) for n in range(len(parts) - 1, 0, -1)]
