@@ -49,6 +49,11 @@ def pages(path: Path) -> None:
     first.save(path, save_all=True, append_images=[second, first])
 
 
+def gif_by_another_name(path: Path) -> None:
+    first, second = Image.fromarray(PHOTO), Image.fromarray(255 - PHOTO)
+    first.save(path, "GIF", save_all=True, append_images=[second])
+
+
 def colours16(path: Path) -> None:
     cv2.imwrite(str(path), PHOTO.astype(np.uint16) * 16)
 
@@ -80,6 +85,8 @@ PICTURES: dict[str, tuple[str, Save, set[str]]] = {
     "one colour": ("a.png", write(np.full((H, W, 3), 200, np.uint8)), {"one colour"}),
     "pages": ("a.tif", pages, {"further pages"}),
     "frames": ("a.webp", pages, {"further pages"}),
+    "a GIF called PNG": ("a.png", gif_by_another_name, {"further pages"}),
+    "a TIFF turned": ("a.tif", write(PHOTO, tiffinfo={274: 6}), {"EXIF"}),
     "alpha": ("a.png", see_through, {"alpha"}),
     "alpha of a palette": ("a.png", see_through_palette, {"alpha"}),
     "turned": ("a.jpg", write(PHOTO, exif=EXIF), {"EXIF"}),

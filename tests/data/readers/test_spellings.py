@@ -101,6 +101,7 @@ def test_nothing_is_guessed(tmp_path: Path, said: list[str], there: list[str]) -
         ("images/a.png", "images/"),
         ("images\\a.png", "images\\"),
         ("D:\\data\\images\\a.png", "D:\\data\\images\\"),
+        ("..\\..\\media\\upload\\4\\a.png", "..\\..\\media\\upload\\4\\"),
         ("/home/someone/my project/a.png", "/home/someone/my project/"),
         ("/data/local-files/?d=images/a.png", "/data/local-files/?d=images/"),
         ("/it's/$HOME/a.png", "/it's/$HOME/"),
