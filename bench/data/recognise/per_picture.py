@@ -39,8 +39,9 @@ def misses(listing: Listing) -> Iterator[str]:
                 "measure; the reader yolo reads outlines, labels of a segmentation task"
             )
     for pair in find_pairs(listing, listing.pictures, _ending(listing, ".txt")):
-        if not _numbers(_files(pair)):
-            words = _first_words(_files(pair)[0])
+        files = _files(pair)
+        if files and not _numbers(files):
+            words = _first_words(files[0])
             yield (
                 f"{pair.masks} holds no lines of numbers, {words!r} for one; the reader yolo reads "
                 "a class and shares of the picture's size, with spaces between and points in them"
