@@ -133,8 +133,7 @@ def _image(
     """The metrics of one image's rows by their place; steps that keep a mask are scored once."""
     targets = {target.mask_id: target.mask for target in sample.targets}
     if sample.ignore is not None:
-        kept = ~sample.ignore
-        targets = {name: Mask.from_dense(mask.dense() & kept) for name, mask in targets.items()}
+        targets = {name: mask.without(sample.ignore) for name, mask in targets.items()}
     ready: dict[str, dict[str, Callable[[Mask], float | None]]] = {}
     scored: list[tuple[int, dict[str, float | None]]] = []
     earlier: dict[tuple[str, str], dict[str, float | None]] = {}

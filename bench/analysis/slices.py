@@ -157,16 +157,19 @@ def complexity(mask: Mask) -> float:
 
     Contours run through the centres of the border's pixels, holes included.
     """
-    dense = np.ascontiguousarray(mask.dense(), np.uint8)
-    contours, _ = cv2.findContours(dense, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    if not mask.bits.size:
+        return 0.0
+    bits = mask.bits.astype(np.uint8)
+    contours, _ = cv2.findContours(bits, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     perimeter = sum(cv2.arcLength(contour, closed=True) for contour in contours)
     return float(perimeter**2 / max(1, mask.area))
 
 
 def parts(mask: Mask) -> float:
     """The number of connected components, 8-connected."""
-    dense = np.ascontiguousarray(mask.dense(), np.uint8)
-    return float(cv2.connectedComponents(dense, connectivity=8)[0] - 1)
+    if not mask.bits.size:
+        return 0.0
+    return float(cv2.connectedComponents(mask.bits.astype(np.uint8), connectivity=8)[0] - 1)
 
 
 def _counted(values: pd.Series[Any], datasets: pd.Series[Any]) -> pd.Series[str]:

@@ -102,7 +102,7 @@ def measure(
             shared[prompt],
             predicted[prompt],
             selected[prompt],
-            _empty(prediction.frames[prompt].image) if there is None else there.mask(),
+            Mask.empty(*prediction.frames[prompt].image) if there is None else there.mask(),
             chosen_logits[prompt],
             faults.get(prompt, ""),
         )
@@ -253,10 +253,6 @@ def _sides(prediction: Candidates, prompt: int) -> tuple[Mixes, Mixes]:
     grid = int(height), int(width)
     k = prediction.logits.shape[1]
     return mixes(0, grid, frame, k, device), mixes(1, grid, frame, k, device)
-
-
-def _empty(image: tuple[int, int]) -> Mask:
-    return Mask(*image, 0, 0, np.zeros((0, 0), dtype=bool))
 
 
 def _can_exceed(logits: torch.Tensor, threshold: float) -> torch.Tensor:

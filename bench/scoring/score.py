@@ -31,7 +31,7 @@ class Aim:
     """
 
     def __init__(self, target: Mask, ignore: BoolArray | None = None) -> None:
-        self.mask = target if ignore is None else without(target, ignore)
+        self.mask = target if ignore is None else target.without(ignore)
         self.ignore = ignore
         self._ready: dict[str, Callable[[Mask], float | None]] = {}
 
@@ -147,7 +147,7 @@ def _one_by_one(
         sound = all_finite(logits) and bool(np.isfinite(predicted).all())
         masks = foregrounds(logits, frame)
         if aim.ignore is not None:
-            masks = [without(mask, aim.ignore) for mask in masks]
+            masks = [mask.without(aim.ignore) for mask in masks]
         selected = selects(predicted)
         yield Measured(
             areas=np.array([mask.area for mask in masks], dtype=np.int64),
@@ -158,10 +158,3 @@ def _one_by_one(
             mask_logits=logits[selected].numpy().copy(),  # a view would keep the whole batch
             fault="" if sound else fault(logits, torch.from_numpy(predicted)),
         )
-
-
-def without(mask: Mask, ignore: BoolArray) -> Mask:
-    """The mask with the pixels of (H, W) ``ignore`` switched off."""
-    h, w = mask.bits.shape
-    kept = mask.bits & ~ignore[mask.y0 : mask.y0 + h, mask.x0 : mask.x0 + w]
-    return Mask.from_crop(kept, mask.y0, mask.x0, mask.height, mask.width)

@@ -52,7 +52,7 @@ class Mask:
     @classmethod
     def empty(cls, height: int, width: int) -> Mask:
         """The mask of (height, width) without a pixel."""
-        return cls.from_dense(np.zeros((height, width), dtype=bool))
+        return cls(height, width, 0, 0, np.zeros((0, 0), dtype=bool))
 
     @classmethod
     def from_crop(cls, crop: BoolArray, y0: int, x0: int, height: int, width: int) -> Mask:
@@ -98,6 +98,12 @@ class Mask:
                 top - self.y0 : bottom - self.y0, left - self.x0 : right - self.x0
             ]
         return window
+
+    def without(self, ignore: BoolArray) -> Mask:
+        """The mask with the pixels of (H, W) ``ignore`` switched off."""
+        h, w = self.bits.shape
+        kept = self.bits & ~ignore[self.y0 : self.y0 + h, self.x0 : self.x0 + w]
+        return Mask.from_crop(kept, self.y0, self.x0, self.height, self.width)
 
     def to_rle(self) -> str:
         """The compressed COCO counts string; the size is ``shape``."""

@@ -56,7 +56,7 @@ def draw_outlines(outlines: Sequence[npt.NDArray[np.float64]], height: int, widt
         raise ValueError(f"a polygon's coordinate is not finite, or beyond ±{COORDINATE_LIMIT}")
     drawn = [outline.astype(np.int32) for outline in kept]
     if not drawn:
-        return Mask(height, width, 0, 0, np.zeros((0, 0), dtype=bool))
+        return Mask.empty(height, width)
     check_outline(kept, height, width)
     if (tangle := _tangle(drawn, height)) > MOST_TANGLED:
         raise ValueError(f"its outlines are tangled: {tangle:.1g} pairs of sides share a row")
@@ -64,7 +64,7 @@ def draw_outlines(outlines: Sequence[npt.NDArray[np.float64]], height: int, widt
     x0, y0 = np.clip(corners.min(axis=0), 0, (width, height))
     x1, y1 = np.clip(corners.max(axis=0) + 1, 0, (width, height))
     if x0 >= x1 or y0 >= y1:
-        return Mask(height, width, 0, 0, np.zeros((0, 0), dtype=bool))
+        return Mask.empty(height, width)
     canvas: Any = np.zeros((y1 - y0, x1 - x0), dtype=np.uint8)
     cv2.fillPoly(canvas, [outline - np.array([x0, y0], np.int32) for outline in drawn], 1)
     return Mask.from_crop(canvas.astype(bool), int(y0), int(x0), height, width)

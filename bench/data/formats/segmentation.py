@@ -44,7 +44,7 @@ def decode_segmentation(
     (1, 1, 2, 1)
     """
     if segmentation is None:
-        return _empty(height, width)
+        return Mask.empty(height, width)
     if isinstance(segmentation, Mapping):
         return _from_rle(segmentation, height, width)
     if isinstance(segmentation, Sequence) and not isinstance(segmentation, str | bytes):
@@ -132,6 +132,27 @@ def count_far_polygons(segmentation: object, height: int, width: int) -> tuple[i
     return outside, beyond
 
 
+def combine(masks: Sequence[Mask], rule: np.ufunc) -> Mask:
+    """What masks of one image are together: their ``np.logical_or``, or ``np.logical_xor``.
+
+    No more is held than the box around them all.
+    """
+    height, width = masks[0].shape
+    boxes = np.array([mask.box for mask in masks if mask.box])
+    if not len(boxes):
+        return Mask.empty(height, width)
+    x0, y0 = boxes[:, :2].min(axis=0).tolist()
+    x1, y1 = boxes[:, 2:].max(axis=0).tolist()
+    together = np.zeros((y1 - y0 + 1, x1 - x0 + 1), dtype=bool)
+    for mask in masks:
+        h, w = mask.bits.shape
+        top, left = mask.y0 - y0, mask.x0 - x0
+        if mask.box:
+            part = together[top : top + h, left : left + w]
+            rule(part, mask.bits, out=part)
+    return Mask.from_crop(together, y0, x0, height, width)
+
+
 def check_outline(polygons: Sequence[npt.NDArray[np.float64]], height: int, width: int) -> None:
     """Raises ``ValueError`` for outlines so long that drawing them would take gigabytes or hours.
 
@@ -169,13 +190,13 @@ def _from_polygons(polygons: Sequence[Any], height: int, width: int, fill: Fill)
     # pycocotools takes two points for a box and fails on one: they enclose nothing, so they go.
     drawn: Any = [polygon for polygon in map(_checked_polygon, polygons) if polygon.size >= 6]
     if not drawn:
-        return _empty(height, width)
+        return Mask.empty(height, width)
     if lie_in_first_pixel(drawn):
         raise ValueError(SHARES)
     check_outline(drawn, height, width)
     parts = coco_mask.frPyObjects(drawn, height, width)
     if fill == "even_odd":
-        return Mask.from_dense(np.logical_xor.reduce([Mask.from_rle(p).dense() for p in parts]))
+        return combine([Mask.from_rle(part) for part in parts], np.logical_xor)
     encoded: Mapping[str, Any] = coco_mask.merge(parts)
     return Mask.from_rle(encoded)
 
@@ -219,7 +240,3 @@ def _from_rle(rle: Mapping[str, Any], height: int, width: int) -> Mask:
 def _shown(value: object) -> str:
     """The beginning of a value, for an error."""
     return repr(value)[:60]
-
-
-def _empty(height: int, width: int) -> Mask:
-    return Mask(height, width, 0, 0, np.zeros((0, 0), dtype=bool))

@@ -23,10 +23,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.data.formats.files import check_sizes, read_json
+from bench.data.formats.label_masks import masks_of_values
 from bench.data.formats.pairs import Pairs
 from bench.data.formats.pictures import LabelArray, read_labels, read_picture
 from bench.data.oddities import Oddity
-from bench.data.readers.label_image import masks_of_values
 from bench.types import BenchError, Sample, Site, Target
 
 

@@ -36,9 +36,9 @@ from bench.data.formats.files import (
     unlisted_files,
 )
 from bench.data.formats.json_lists import read_object
+from bench.data.formats.label_masks import masks_of_values
 from bench.data.formats.pictures import Exif, LabelArray, look_at, read_labels, read_picture
 from bench.data.oddities import Oddity, Tally
-from bench.data.readers.label_image import masks_of_values
 from bench.files.documents import decode_json, value_at
 from bench.types import BenchError, Mask, Sample, Site, Target
 

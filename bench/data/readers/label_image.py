@@ -10,14 +10,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-import cv2
-import numpy as np
-
 from bench.data.formats.files import hash_files, locate_folder
+from bench.data.formats.label_masks import (
+    components,
+    find_boxes,
+    masks_of_values,
+    pixels_of_values,
+)
 from bench.data.formats.patterns import (
     check_patterns,
     cluster_of,
@@ -25,9 +28,9 @@ from bench.data.formats.patterns import (
     find_partners,
     strays,
 )
-from bench.data.formats.pictures import Exif, LabelArray, read_labels, read_picture, turn_remedy
+from bench.data.formats.pictures import Exif, read_labels, read_picture, turn_remedy
 from bench.data.oddities import Oddity, Tally
-from bench.types import BenchError, Mask, Sample, Site, Target
+from bench.types import BenchError, Sample, Site, Target
 
 Value: TypeAlias = int | str | Sequence[int]
 """A value of a label image: a number, or a colour as "r,g,b" or [r, g, b]."""
@@ -113,10 +116,11 @@ class LabelImage:
                 f"picture {self._pictures[image_id].name} is {image.shape[0]}×{image.shape[1]}"
                 f"{turn_remedy(self._pictures[image_id], image.shape, labels.shape, self.exif)}"
             )
-        self._refuse_below_zero(labels, file)
-        ignored = self._ignored(labels, file)
+        boxes = find_boxes(labels)
+        self._refuse_below_zero(boxes, file)
+        ignored = self._ignored(boxes, file)
         targets = []
-        for value, mask in masks_of_values(labels, skip=[*self._background, *ignored]):
+        for value, mask in masks_of_values(labels, skip=[*self._background, *ignored], boxes=boxes):
             category = self._categories.get(value)
             if self._split:
                 targets += [
@@ -125,7 +129,7 @@ class LabelImage:
                 ]
             else:
                 targets.append(Target(f"{image_id}/{value}", mask, category))
-        ignore = np.isin(labels, ignored) if ignored else None
+        ignore = pixels_of_values(labels, ignored, boxes) if ignored else None
         cluster = cluster_of(self._patterns[0], image_id)
         return Sample(image_id, image, targets, ignore, cluster)
 
@@ -160,63 +164,28 @@ class LabelImage:
             tally.add("label image of another split, left out", name)
         return tally.oddities()
 
-    def _refuse_below_zero(self, labels: LabelArray, file: Path) -> None:
+    def _refuse_below_zero(self, values: Iterable[int], file: Path) -> None:
         """A value below 0 is a tool's word for nothing or for unknown, and no object unsaid."""
-        if labels.min() >= 0:
-            return
         told = {*self._background, *self._ignore, *self._categories}
-        for value in np.unique(labels[labels < 0]).tolist():
-            if value not in told:
+        for value in values:
+            if value < 0 and value not in told:
                 raise BenchError(
                     f"{file}: the value {value} is below 0; if it means nothing or unknown, list "
                     f"it in dataset.args.background or dataset.args.ignore"
                 )
 
-    def _ignored(self, labels: LabelArray, file: Path) -> list[int]:
+    def _ignored(self, values: Iterable[int], file: Path) -> list[int]:
         """The values that count in no score: those told, and others without a name."""
         if self._others == "target":
             return self._ignore
         known = {*self._background, *self._ignore, *self._categories}
-        unnamed = [int(value) for value in np.unique(labels) if int(value) not in known]
+        unnamed = [value for value in values if value not in known]
         if unnamed and self._others == "refuse":
             raise BenchError(
                 f"{file}: the value {unnamed[0]} is none of {sorted(known)}; name it in "
                 f"dataset.args.categories, or list it in background or ignore"
             )
         return [*self._ignore, *unnamed]
-
-
-def masks_of_values(labels: LabelArray, *, skip: Sequence[int]) -> Iterator[tuple[int, Mask]]:
-    """Each value of an (H, W) label image with its mask, by rising value, but for ``skip``.
-
-    One sort of the pixels finds every value's box, so that hundreds of objects cost little more
-    than one.
-    """
-    height, width = labels.shape
-    flat = labels.ravel()
-    kept = np.flatnonzero(~np.isin(flat, list(skip)))
-    order = kept[np.argsort(flat[kept], kind="stable")]
-    if order.size == 0:
-        return
-    values, starts = np.unique(flat[order], return_index=True)
-    for value, places in zip(values, np.split(order, starts[1:]), strict=True):
-        rows, columns = places // width, places % width
-        y0, x0, x1 = int(rows[0]), int(columns.min()), int(columns.max())
-        crop = labels[y0 : int(rows[-1]) + 1, x0 : x1 + 1] == value
-        yield int(value), Mask.from_crop(crop, y0, x0, height, width)
-
-
-def components(mask: Mask) -> list[Mask]:
-    """The 8-connected parts of a mask, in the order of their first pixels, row by row."""
-    if mask.bits.size == 0:  # OpenCV 5.0 crashes on an empty picture
-        return []
-    _, parts = cv2.connectedComponents(mask.bits.astype(np.uint8), connectivity=8)
-    numbers, first = np.unique(parts.ravel(), return_index=True)
-    by_first = [number for _, number in sorted(zip(first, numbers, strict=True)) if number]
-    return [
-        Mask.from_crop(parts == number, mask.y0, mask.x0, mask.height, mask.width)
-        for number in by_first
-    ]
 
 
 def _number(value: Value) -> int:

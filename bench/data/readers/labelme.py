@@ -30,7 +30,7 @@ from bench.data.formats.files import read_json, said_size
 from bench.data.formats.outlines import points_of
 from bench.data.formats.pairs import Pairs
 from bench.data.formats.pictures import Exif, read_held_levels, read_picture
-from bench.data.formats.segmentation import SHARES, check_outline, lie_in_first_pixel
+from bench.data.formats.segmentation import SHARES, check_outline, combine, lie_in_first_pixel
 from bench.data.oddities import Oddity
 from bench.types import BenchError, Mask, Sample, Site, Target
 
@@ -107,7 +107,7 @@ class Labelme:
             targets.append(
                 Target(
                     f"{image_id}/{numbers[0]}",
-                    masks[0] if len(masks) == 1 else _union(masks),
+                    masks[0] if len(masks) == 1 else combine(masks, np.logical_or),
                     category=shapes[0]["label"],
                     attributes=_attributes(shapes[0]),
                 )
@@ -232,14 +232,11 @@ def _drawn(kind: str, points: Points, height: int, width: int) -> Mask:
     x1, y1 = np.clip(corners.max(axis=0).astype(int) + 1, 0, (width, height)).tolist()
     if x0 >= x1 or y0 >= y1:
         return Mask.empty(height, width)
-    canvas = Image.new("L", (x1, y1))  # from the picture's corner: Pillow rounds as it does there
-    xy = [(x, y) for x, y in corners.tolist()]
+    # From the picture's left side: Pillow rounds as it does there, but rows are whole numbers.
+    canvas = Image.new("L", (x1, y1 - y0))
+    xy = [(x, y - y0) for x, y in corners.tolist()]
     getattr(ImageDraw.Draw(canvas), tool)(xy, outline=1, fill=1)
-    return Mask.from_crop(np.asarray(canvas)[y0:, x0:] != 0, y0, x0, height, width)
-
-
-def _union(masks: Sequence[Mask]) -> Mask:
-    return Mask.from_dense(np.logical_or.reduce([mask.dense() for mask in masks]))
+    return Mask.from_crop(np.asarray(canvas)[:, x0:] != 0, y0, x0, height, width)
 
 
 def _content(file: Path) -> Mapping[str, Any]:

@@ -221,7 +221,7 @@ def resized(crop: ImageArray, view: Window) -> ImageArray:
 
 def magnified(mask: Mask, view: Window) -> BoolArray:
     """The mask on the picture's grid; shrunk, a picture pixel is in it if half of it is."""
-    crop = mask.dense()[view.y0 : view.y1 + 1, view.x0 : view.x1 + 1].astype(np.float32)
+    crop = mask.crop(view.y0, view.x0, view.y1 + 1, view.x1 + 1).astype(np.float32)
     how = cv2.INTER_NEAREST if view.scale >= 1 else cv2.INTER_AREA
     shown = cv2.resize(crop, view.size, interpolation=how)
     return np.asarray(shown >= min(0.5, float(shown.max()) or 0.5), dtype=bool)

@@ -14,7 +14,7 @@ from bench.config.run_key import Question
 from bench.files.places import local_path
 from bench.protocol import Protocol, chosen
 from bench.scoring.metrics.iou import iou
-from bench.scoring.score import Aim, without
+from bench.scoring.score import Aim
 from bench.tasks.contract import Case, Lent, Scored, Way
 from bench.tasks.counting import none_counts
 from bench.tasks.given_masks.matching import (
@@ -240,7 +240,7 @@ class GivenRows:
         aim = Aim(target.mask, sample.ignore)
         mask = Mask.empty(*sample.shape) if answer is None else answer.mask
         if sample.ignore is not None:
-            mask = without(mask, sample.ignore)
+            mask = mask.without(sample.ignore)
         value = iou(mask, aim.mask)
         score = None if answer is None else answer.score
         return MaskRow.of(
@@ -268,4 +268,4 @@ def _cut(target: Target, sample: Sample) -> Target:
     """The target less the pixels that count in no score."""
     if sample.ignore is None:
         return target
-    return replace(target, mask=without(target.mask, sample.ignore))
+    return replace(target, mask=target.mask.without(sample.ignore))

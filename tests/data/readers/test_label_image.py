@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.data.readers.label_image import LabelImage, components
+from bench.data.formats.label_masks import components
+from bench.data.readers.label_image import LabelImage
 from bench.types import BenchError, Mask
 
 from .making import TRUTH, open_label_image, picture, save, site, write_label_image

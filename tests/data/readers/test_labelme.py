@@ -66,20 +66,22 @@ def drawn_by_labelme(one, height, width):
     return np.array(mask, dtype=bool)
 
 
-def test_shapes_are_drawn_as_labelme_draws_them(tmp_path):
+@pytest.mark.parametrize(("height", "width", "low"), [(19, 27, -4), (190, 270, 60)])
+def test_shapes_are_drawn_as_labelme_draws_them(tmp_path, height, width, low):
     rng = np.random.default_rng(5)
     shapes = []
     for number in range(60):
         kind = ("polygon", "rectangle", "circle")[number % 3]
         count = int(rng.integers(3, 8)) if kind == "polygon" else 2
-        points = rng.uniform((-4, -4), (27 + 4, 19 + 4), (count, 2))
+        points = rng.uniform((low, low), (width + 4, height + 4), (count, 2))
         if kind == "rectangle":
             points.sort(axis=0)
         shapes.append(shape(kind, points.tolist()))
-    sample = labelme(tmp_path, *shapes, height=19, width=27, size=(19, 27)).read("a")
+    reader = labelme(tmp_path, *shapes, height=height, width=width, size=(height, width))
+    sample = reader.read("a")
     assert [t.mask_id for t in sample.targets] == [f"a/{n}" for n in range(60)]
     for target, one in zip(sample.targets, shapes, strict=True):
-        assert np.array_equal(target.mask.dense(), drawn_by_labelme(one, 19, 27)), one
+        assert np.array_equal(target.mask.dense(), drawn_by_labelme(one, height, width)), one
     assert sum(target.mask.area > 0 for target in sample.targets) > 50
 
 

@@ -6,13 +6,13 @@ overlap a label map has lost one of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
-import numpy as np
-
 from bench.data.formats.files import is_hidden
+from bench.data.formats.label_masks import Box, find_boxes, masks_of_values
 from bench.data.formats.levels import levels_of
 from bench.data.formats.pictures import LabelArray, read_labels, read_levels
 from bench.data.formats.spellings import Known
@@ -29,7 +29,7 @@ def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> 
     if not path.is_dir():
         raise BenchError(f"{path}: label maps are a folder of <image_id>.png")
     known, found = Known(image_ids), dict[str, list[Given]]()
-    latest = lru_cache(maxsize=1)(read_labels)  # an image's values are asked for one by one
+    latest = lru_cache(maxsize=1)(_read_map)  # an image's values are asked for one by one
     for file in sorted(path.rglob("*.png")):
         if is_hidden(file, path):
             continue
@@ -39,7 +39,7 @@ def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> 
             raise BenchError(f"{file}: no image {name!r} in the dataset")
         if image_id in found:
             raise BenchError(f"{file}: another label map is of image {image_id!r} too")
-        _refuse_no_labels(latest(file), file)
+        _refuse_no_labels(latest(file).labels, file)
         found[image_id] = [
             Given(
                 where=f"{file}, value {value}",
@@ -47,13 +47,26 @@ def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> 
                 names=(f"{image_id}/{value}", str(value)),
                 place=value,
             )
-            for value in np.unique(latest(file)).tolist()
+            for value in latest(file).boxes
             if value != 0
         ]
     known.say(path)
     if not found:
         raise BenchError(f"{path}: no PNG file of predictions")
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Map:
+    """A label map, (H, W) int32, and the box of each of its values."""
+
+    labels: LabelArray
+    boxes: Mapping[int, Box]
+
+
+def _read_map(file: Path) -> _Map:
+    labels = read_labels(file)
+    return _Map(labels, find_boxes(labels))
 
 
 def _refuse_no_labels(labels: LabelArray, file: Path) -> None:
@@ -71,12 +84,14 @@ def _refuse_no_labels(labels: LabelArray, file: Path) -> None:
 
 
 def _mask(
-    read_file: Callable[[Path], LabelArray], file: Path, value: int, height: int, width: int
+    read_file: Callable[[Path], _Map], file: Path, value: int, height: int, width: int
 ) -> Mask:
-    labels = read_file(file)
+    found = read_file(file)
+    labels = found.labels
     if labels.shape != (height, width):
         raise ValueError(
             f"the label map is of {labels.shape[0]}×{labels.shape[1]}, the image of "
             f"{height}×{width} (H×W)"
         )
-    return Mask.from_dense(labels == value)
+    ((_, mask),) = masks_of_values(labels, skip=(), boxes={value: found.boxes[value]})
+    return mask
