@@ -1,8 +1,9 @@
-"""How much host memory a run takes: one large picture of many masks, and very many pictures.
+"""How much host memory a run takes: large pictures of many masks, and very many pictures.
 
-    python benchmarks/memory.py                    both
+    python benchmarks/memory.py                    all
     python benchmarks/memory.py large              4000 x 3000 with 1,000 masks under `demo`
     python benchmarks/memory.py many               about 1,000,000 rows under `disk`
+    python benchmarks/memory.py labels             8000 x 8000 with 20,000 labels under `disk`
 
 Each runs in a process of its own, whose resident memory, torch and all, is read from the system
 while it is at work. Prints a Markdown table and writes it with JSON, machine, versions and date
@@ -27,7 +28,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import result_files
-from pictures import coco_files, write_pictures
+from pictures import coco_files, write_label_image, write_pictures
 
 from bench.config.composing import load_configs
 from bench.run.plan import make_plan
@@ -39,6 +40,9 @@ MIB = 1 << 20
 MOST_LARGE = 3000 * 10**6 // MIB
 """MiB that the large picture may take: 3 GB."""
 
+MOST_LABELS = 1500
+"""MiB that a picture of 8000×8000 with 20,000 labels may take above what the process has before."""
+
 MOST_GROWTH = 64
 """MiB by which the last tenth of many pictures may lie above the tenth before the half."""
 
@@ -47,12 +51,16 @@ SHARES = (0.1, 0.5, 1.0)
 
 @dataclass(slots=True)
 class Memory:
-    """What a run took: MiB resident before it began, and the most in the tenth up to each share."""
+    """What a run took: MiB resident before it began, and the most in the tenth up to each share.
+
+    ``reading`` are the seconds of ``seconds`` that the reader took.
+    """
 
     case: str
     images: int = 0
     rows: int = 0
     seconds: float = 0.0
+    reading: float = 0.0
     before: float = 0.0
     peak: float = 0.0
     at: dict[str, float] = field(default_factory=dict)
@@ -103,18 +111,38 @@ def resident() -> float:
 
 def _large(folder: Path, chosen: argparse.Namespace) -> list[str]:
     write_pictures(folder, [(3000, 4000)], [chosen.masks])
-    return ["model=demo", "prompt=[point_1,point_3,box]"]
+    return ["model=demo", "prompt=[point_1,point_3,box]", *_coco(folder)]
 
 
 def _many(folder: Path, chosen: argparse.Namespace) -> list[str]:
     write_pictures(folder, [(40, 56)] * chosen.images, [4] * chosen.images)
     clicks = ["prompts.points.args.clicks=5", "prompts.points.args.report=[5]"]
-    return ["model=disk", "prompt=points", "protocol=efficient_sam", *clicks]
+    return ["model=disk", "prompt=points", "protocol=efficient_sam", *clicks, *_coco(folder)]
+
+
+def _labels(folder: Path, chosen: argparse.Namespace) -> list[str]:
+    """Under a model that costs next to nothing: small discs on a coarse grid."""
+    write_label_image(folder, 8000, chosen.labels)
+    return [
+        "model=disk",
+        "model.args.stride=64",
+        "model.args.radius=0.003",
+        "prompt=point_1",
+        "dataset=label_image",
+        f"dataset.args.folder={folder}",
+        "dataset.args.images=images/{id}.png",
+        "dataset.args.labels=labels/{id}.png",
+    ]
+
+
+def _coco(folder: Path) -> list[str]:
+    return ["dataset=coco", *coco_files(folder)]
 
 
 CASES: Mapping[str, Callable[[Path, argparse.Namespace], list[str]]] = {
     "large": _large,
     "many": _many,
+    "labels": _labels,
 }
 
 
@@ -123,8 +151,6 @@ def measure(name: str, chosen: argparse.Namespace) -> Memory:
     with tempfile.TemporaryDirectory() as folder:
         words = [
             *CASES[name](Path(folder) / "data", chosen),
-            "dataset=coco",
-            *coco_files(Path(folder) / "data"),
             f"runtime.results={folder}/results",
             *chosen.override,
         ]
@@ -162,6 +188,7 @@ def _run(name: str, words: Sequence[str], pipe: Connection) -> None:
         f"{share:.0%}".replace("%", " %"): watcher.tenths[round(10 * share) - 1] for share in SHARES
     }
     stores = [each.store for each in plan.work.runs.values()]
+    found.reading = stores[0].header()["seconds"].get("read", 0.0)
     found.rows = sum(_rows(store.folder) for store in stores)
     pipe.send(found)
 
@@ -175,14 +202,15 @@ def _rows(folder: Path) -> int:
 def table(found: Sequence[Memory]) -> str:
     """The figures as a Markdown table."""
     lines = [
-        "| case | images | rows | seconds | before the run MiB | most up to 10 % | up to 50 % "
-        "| up to 100 % | peak MiB |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| case | images | rows | seconds | of them reading | before the run MiB "
+        "| most up to 10 % | up to 50 % | up to 100 % | peak MiB |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for one in found:
         at = " | ".join(f"{value:.0f}" if value else "–" for value in one.at.values())
         lines.append(
-            f"| {one.case} | {one.images} | {one.rows} | {one.seconds:.0f} | {one.before:.0f} "
+            f"| {one.case} | {one.images} | {one.rows} | {one.seconds:.0f} | {one.reading:.1f} "
+            f"| {one.before:.0f} "
             f"| {at} | {one.peak:.0f} |"
         )
     return "\n".join(lines) + "\n"
@@ -194,6 +222,11 @@ def broken(found: Sequence[Memory]) -> list[str]:
     for one in found:
         if one.case == "large" and one.peak > MOST_LARGE:
             said.append(f"large: {one.peak:.0f} MiB, the bound is {MOST_LARGE}")
+        if one.case == "labels" and one.peak - one.before > MOST_LABELS:
+            said.append(
+                f"labels: {one.peak - one.before:.0f} MiB above the start, the bound is "
+                f"{MOST_LABELS}"
+            )
         if one.case == "many" and one.growth > MOST_GROWTH:
             said.append(f"many: grew by {one.growth:.0f} MiB, the bound is {MOST_GROWTH}")
     return said
@@ -204,6 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)} (all)")
     parser.add_argument("--masks", type=int, default=1000, help="of the large picture")
+    parser.add_argument("--labels", type=int, default=20_000, help="of the labelled picture")
     parser.add_argument("--images", type=int, default=50_000, help="of many")
     parser.add_argument("--override", action="append", default=[], help="word for sam-bench run")
     parser.add_argument("--name", default="memory", help="of the files in benchmarks/results")

@@ -1,4 +1,4 @@
-"""Made-up pictures with many objects, as a COCO dataset on disk, and how a run names such one."""
+"""Made-up pictures with many objects, as COCO datasets and label images on disk."""
 
 from __future__ import annotations
 
@@ -69,3 +69,23 @@ def write_pictures(
         "categories": [{"id": 1, "name": "thing"}],
     }
     (folder / "annotations.json").write_text(json.dumps(whole))
+
+
+def write_label_image(folder: Path, side: int, objects: int, seed: int = 0) -> None:
+    """Write ``images/0.png`` and ``labels/0.png``: a picture of side × side pixels full of objects.
+
+    Every pixel is of one of about so many objects, whose borders are ragged, numbered in no order.
+    """
+    rng = np.random.default_rng(seed)
+    across = int(np.ceil(np.sqrt(objects)))
+    names = rng.permutation(across * across).astype(np.uint16) + 1
+    columns = np.arange(side)
+    labels = np.zeros((side, side), np.uint16)
+    for y in range(side):
+        rows, shifted = (
+            np.clip(line + rng.integers(-8, 9, side), 0, side - 1) for line in (y, columns)
+        )
+        labels[y] = names[rows * across // side * across + shifted * across // side]
+    for name, pixels in (("images", np.full((side, side, 3), 90, np.uint8)), ("labels", labels)):
+        (folder / name).mkdir(parents=True)
+        cv2.imwrite(str(folder / name / "0.png"), pixels)

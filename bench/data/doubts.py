@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.data.abilities import CutsLevels, NamesFiles, NamesPictures, TakesLabels, TurnsPictures
 from bench.data.astray import contradictions
-from bench.data.formats.levels import APART, VOIDS, levels_of
+from bench.data.formats.levels import APART, VOIDS, counts_of, levels_of
 from bench.data.formats.pictures import (
     FORMATS,
     Stored,
@@ -212,7 +212,7 @@ def _of_labels(
         )
     if levels.nested or takes is None:
         return
-    values = sorted(levels_of(read_labels(file)).counts)
+    values = sorted(counts_of(read_labels(file)) if mode == "P" else levels.counts)
     for void in VOIDS:
         others = [value for value in values if value != void]
         if void in values and takes(void) and others and max(others) < void - APART:

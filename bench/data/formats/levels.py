@@ -7,7 +7,8 @@ them belongs to the mask is a threshold, which nobody but the files' owner knows
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -23,6 +24,9 @@ VOIDS, APART = (255, 65535), 55
 _LEAST = 3
 """As many levels in between say something of how they lie; one or two may be void or a class."""
 _SLOPE, _MANY, _GENTLE, _STEP = 0.5, 32, 0.8, 0.05
+_STRIP = 1 << 21
+"""Pixels that are looked at together."""
+
 _MOST_BETWEEN = 0.4
 """A soft mask has at most so many of its pixels in the middle half of its range; a photo more."""
 
@@ -70,32 +74,61 @@ class Levels:
 
 def levels_of(levels: npt.NDArray[np.int32]) -> Levels:
     """The levels of an (H, W) mask file, as ``read_levels`` gives it."""
-    if levels.min() >= 0 and levels.max() < 1 << 16:  # a tenth of the time of sorting
-        numbers = np.bincount(levels.ravel())
-        values = np.flatnonzero(numbers)
-        counts = dict(zip(values.tolist(), numbers[values].tolist(), strict=True))
-    else:
-        values, numbers = np.unique(levels, return_counts=True)
-        counts = dict(zip(values.tolist(), numbers.tolist(), strict=True))
-    return Levels(counts, len(counts) >= _LEAST + 2 and _nest(levels))
+    counts = counts_of(levels)
+    return Levels(counts, len(counts) >= _LEAST + 2 and _nest(levels, len(counts)))
 
 
-def _nest(levels: npt.NDArray[np.int32]) -> bool:
+def counts_of(values: npt.NDArray[np.int32]) -> dict[int, int]:
+    """How many pixels of an (H, W) array each value has, by rising value.
+
+    >>> counts_of(np.array([[3, 0, 3]], dtype=np.int32))
+    {0: 1, 3: 2}
+    """
+    small = values.min() >= 0 and values.max() < 1 << 16  # a tenth of the time of sorting
+    counts: Counter[int] = Counter()
+    for rows in _strips(values.shape):
+        strip = values[rows].ravel()
+        if small:
+            numbers = np.bincount(strip)
+            found = np.flatnonzero(numbers)
+            numbers = numbers[found]
+        else:
+            found, numbers = np.unique(strip, return_counts=True)
+        counts.update(dict(zip(found.tolist(), numbers.tolist(), strict=True)))
+    return dict(sorted(counts.items()))
+
+
+def _strips(shape: tuple[int, ...]) -> Iterator[slice]:
+    """The rows of a picture, so many together that what is made of them stays small."""
+    step = max(1, _STRIP // max(1, shape[1]))
+    for top in range(0, shape[0], step):
+        yield slice(top, min(shape[0], top + step))
+
+
+def _nest(levels: npt.NDArray[np.int32], number: int) -> bool:
     """Whether most pixels in between that lie at an edge have a lower and a higher one beside them.
 
     Labels have one or the other, but where three meet. Wide slopes in small steps nest too.
+    ``number`` is how many levels there are.
     """
-    plain = levels.astype(np.float32)
     ring = np.ones((3, 3), dtype=np.uint8)
-    low, high = np.asarray(cv2.erode(plain, ring)), np.asarray(cv2.dilate(plain, ring))
-    lowest, highest = float(plain.min()), float(plain.max())
+    lowest, highest = float(levels.min()), float(levels.max())
     reach = highest - lowest
-    middle = (plain > lowest + reach / 4) & (plain < highest - reach / 4)
-    edges = (plain > lowest) & (plain < highest) & (low < high)
-    number = int(edges.sum())
-    if not number or middle.mean() > _MOST_BETWEEN:
+    middle = edge = slope = gentle = 0
+    for rows in _strips(levels.shape):
+        around = max(0, rows.start - 1)  # a pixel's neighbours lie in the rows beside a strip too
+        plain = levels[around : rows.stop + 1].astype(np.float32)
+        own = slice(rows.start - around, rows.stop - around)
+        low, high = (
+            np.asarray(cv2.erode(plain, ring))[own],
+            np.asarray(cv2.dilate(plain, ring))[own],
+        )
+        plain = plain[own]
+        middle += np.count_nonzero((plain > lowest + reach / 4) & (plain < highest - reach / 4))
+        edges = (plain > lowest) & (plain < highest) & (low < high)
+        edge += np.count_nonzero(edges)
+        slope += np.count_nonzero(edges & (low < plain) & (plain < high))
+        gentle += np.count_nonzero(edges & (high - low <= _STEP * reach))
+    if not edge or middle / levels.size > _MOST_BETWEEN:
         return False
-    slope = int((edges & (low < plain) & (plain < high)).sum()) / number
-    gentle = int((edges & (high - low <= _STEP * reach)).sum()) / number
-    many = np.unique(levels).size >= _MANY
-    return slope > _SLOPE or (many and gentle > _GENTLE)
+    return slope / edge > _SLOPE or (number >= _MANY and gentle / edge > _GENTLE)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from bench.data.formats import levels as level_rules
 from bench.data.formats.levels import levels_of
 
 Grey = npt.NDArray[np.int32]
@@ -99,3 +100,21 @@ def test_what_needs_no_threshold(values: list[int], exact: bool) -> None:
 )
 def test_half_of_the_range(values: list[int], half: int) -> None:
     assert levels_of(np.array([values], dtype=np.int32)).half == half
+
+
+def test_a_large_file_is_looked_at_in_strips_with_the_same_result(monkeypatch):
+    rng = np.random.default_rng(6)
+    files = [rng.integers(-2, 70_000, (13, 9)), rng.integers(0, 6, (31, 40))]
+    for size in (1.0, 2.5):
+        blurred = cv2.GaussianBlur(np.float32(rng.random((43, 29)) > 0.7) * 255, (0, 0), size)
+        files += [blurred, np.where(blurred > 90, blurred, 0), np.round(blurred / 40) * 40]
+    whole = [levels_of(file.astype(np.int32)) for file in files]
+    assert {levels.nested for levels in whole} == {True, False}
+    for strip in (1, 7, 100):
+        monkeypatch.setattr(level_rules, "_STRIP", strip)
+        for file, levels in zip(files, whole, strict=True):
+            found = levels_of(file.astype(np.int32))
+            assert (list(found.counts.items()), found.nested) == (
+                list(levels.counts.items()),
+                levels.nested,
+            )
