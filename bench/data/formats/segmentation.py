@@ -12,17 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
+from bench.data.formats.outlines import COORDINATE_LIMIT, check_outline
 from bench.types import Mask
 
 Fill: TypeAlias = Literal["union", "even_odd"]
 """What several polygons of one mask enclose together."""
-
-COORDINATE_LIMIT = 1_000_000
-"""The largest coordinate of a polygon; pycocotools' memory grows with the outline's length."""
-
-
-OUTLINE_LIMIT = 4_000_000
-"""The longest outline of a mask's polygons in pixels, however large the image."""
 
 
 def decode_segmentation(
@@ -151,24 +145,6 @@ def combine(masks: Sequence[Mask], rule: np.ufunc) -> Mask:
             part = together[top : top + h, left : left + w]
             rule(part, mask.bits, out=part)
     return Mask.from_crop(together, y0, x0, height, width)
-
-
-def check_outline(polygons: Sequence[npt.NDArray[np.float64]], height: int, width: int) -> None:
-    """Raises ``ValueError`` for outlines so long that drawing them would take gigabytes or hours.
-
-    They enclose nothing sane: one that doesn't cross itself and stays in its image is shorter than
-    twice its pixels. ``polygons`` are (2P,) x and y by turns, or (P, 2).
-    """
-    limit = max(100_000, min(4 * height * width, OUTLINE_LIMIT))
-    length = 0.0
-    for polygon in polygons:
-        corners = polygon.reshape(-1, 2)
-        length += float(np.abs(np.diff(corners, axis=0, append=corners[:1])).max(axis=1).sum())
-    if length > limit:
-        raise ValueError(
-            f"the polygons' outline is {length:.0f} pixels long, beyond the {limit} that are drawn "
-            f"in an image of {height}×{width}"
-        )
 
 
 def _from_polygons(polygons: Sequence[Any], height: int, width: int, fill: Fill) -> Mask:

@@ -27,10 +27,10 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from bench.data.formats.files import read_json, said_size
-from bench.data.formats.outlines import points_of
+from bench.data.formats.outlines import check_outline, points_of
 from bench.data.formats.pairs import Pairs
 from bench.data.formats.pictures import Exif, read_held_levels, read_picture
-from bench.data.formats.segmentation import SHARES, check_outline, combine, lie_in_first_pixel
+from bench.data.formats.segmentation import SHARES, combine, lie_in_first_pixel
 from bench.data.oddities import Oddity
 from bench.types import BenchError, Mask, Sample, Site, Target
 
@@ -223,7 +223,10 @@ def _drawn(kind: str, points: Points, height: int, width: int) -> Mask:
     if len(corners) < (3 if tool == "polygon" else 2):
         return Mask.empty(height, width)
     if len(corners) > _MOST_CORNERS:
-        raise ValueError(f"{len(corners)} corners are more than the {_MOST_CORNERS} that are drawn")
+        raise ValueError(
+            f"{len(corners)} corners are more than the {_MOST_CORNERS} that are drawn; simplify "
+            f"the polygon"
+        )
     if tool == "polygon":
         if lie_in_first_pixel([corners]):
             raise ValueError(SHARES)

@@ -20,10 +20,9 @@ from typing import Any
 import numpy as np
 
 from bench.data.formats.files import read_json
-from bench.data.formats.outlines import draw_outlines, points_of
+from bench.data.formats.outlines import COORDINATE_LIMIT, draw_outlines, points_of
 from bench.data.formats.pairs import Pairs
 from bench.data.formats.pictures import read_picture
-from bench.data.formats.segmentation import COORDINATE_LIMIT
 from bench.data.oddities import Oddity
 from bench.types import BenchError, BoolArray, Mask, Sample, Site, Target
 

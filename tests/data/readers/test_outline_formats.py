@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from bench.data.formats.outlines import draw_outlines, points_of
+from bench.data.formats.outlines import draw_outlines, points_of, steps_to_sort
 from bench.data.oddities import oddities_of
 from bench.data.readers.via import Via
 from bench.types import BenchError
@@ -240,8 +240,51 @@ def test_an_outline_that_opencv_would_take_hours_to_fill_is_refused():
 
 def test_a_short_outline_that_is_a_tangle_is_refused():
     corners = np.random.default_rng(0).uniform(0, 40, (20_000, 2))
-    with pytest.raises(ValueError, match="tangled"):
+    with pytest.raises(ValueError, match=r"is a tangle: .* simplify the polygon, or write"):
         draw_outlines([corners], 1000, 1000)
+    spot = np.random.default_rng(0).uniform(500, 502, (90_000, 2))
+    with pytest.raises(ValueError, match="is a tangle"):
+        draw_outlines([spot], 1000, 1000)
     turn = np.linspace(0, 2 * np.pi, 100_000)
     many = np.stack([500 + 400 * np.cos(turn), 500 + 400 * np.sin(turn)], axis=1)
     assert draw_outlines([many], 1000, 1000).area == pytest.approx(np.pi * 400**2, rel=0.01)
+
+
+def test_many_sides_in_a_row_are_no_tangle_where_they_keep_their_order():
+    teeth, height, width = 300, 900, 1200
+    across, up = np.arange(2 * teeth) * 2.0, np.tile([0.0, height - 2], teeth)
+    comb = np.vstack([np.stack([across, up], axis=1), [[width - 1, height - 1], [0, height - 1]]])
+    assert steps_to_sort([comb], height) < 2 * 2 * teeth * height
+    assert draw_outlines([comb] * 7, height, width).area > height * width / 3
+
+
+def sorted_by_hand(corners):
+    """How often a side is looked at where neighbours are swapped until none is, row by row."""
+    pairs = zip(corners, [*corners[1:], corners[0]], strict=True)
+    sides = [sorted(pair, key=lambda end: end[1]) for pair in pairs]
+
+    def place(side, row):
+        (x0, y0), (x1, y1) = side
+        return x0 + (row - y0) * ((x1 - x0) / (y1 - y0))
+
+    steps, active = 0, []
+    for row in range(max(y for _, y in corners)):
+        active = [side for side in active if side[1][1] > row]
+        active += [side for side in sides if side[0][1] == row < side[1][1]]
+        active.sort(key=lambda side: place(side, row))
+        swapped = bool(active)
+        while swapped:
+            swapped = False
+            steps += len(active)
+            for left in range(len(active) - 1):
+                if place(active[left], row + 1) > place(active[left + 1], row + 1):
+                    active[left : left + 2] = active[left + 1], active[left]
+                    swapped = True
+    return steps
+
+
+def test_the_steps_are_those_of_sorting_by_swaps():
+    rng = np.random.default_rng(8)
+    for _ in range(20):
+        corners = rng.integers(0, 30, (int(rng.integers(3, 25)), 2))
+        assert steps_to_sort([corners.astype(float)], 30) == sorted_by_hand(corners.tolist())
