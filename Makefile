@@ -6,7 +6,7 @@ JOBS ?= 2
 # The pins are those of CI and hold for its Python; others take the newest that fits.
 PINS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.version_info[:2] == (3, 11) else "")')
 
-.PHONY: install demo test test-all browser slow notebooks lint types wheel docs linkcheck pictures check pins clean
+.PHONY: install demo test test-all browser latex slow notebooks lint types wheel docs linkcheck pictures check pins clean
 
 install: .venv/installed
 
@@ -39,6 +39,13 @@ browser:
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver; \
 	else echo 'install chromium and chromedriver, on Debian as root: apt-get install chromium chromium-driver' >&2; exit 1; fi
+
+# pdflatex and booktabs for the tests of LaTeX tables; without it they are skipped.
+latex:
+	@if command -v pdflatex >/dev/null && kpsewhich booktabs.sty >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends texlive-latex-base texlive-latex-recommended; \
+	else echo 'install pdflatex with booktabs, on Debian as root: apt-get install texlive-latex-base texlive-latex-recommended' >&2; exit 1; fi
 
 slow: install
 	$(BIN)/python -m pytest -m slow -s

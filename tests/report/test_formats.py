@@ -7,13 +7,16 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from bench.analysis.comparing.comparison import compare
 from bench.analysis.section import Section
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
 from bench.cli.tables import fitted
 from bench.files.text import csv_cell
+from bench.report import write_report
+from bench.report.pages.comparison import write_comparison
 from bench.report.tables import section_text
-from bench.report.tables.formats import to_csv, to_latex, to_markdown, to_rich
+from bench.report.tables.formats import escape_latex, to_csv, to_latex, to_markdown, to_rich
 
 ROUGH = r"A&B_50%|<b>#1 $x^2~{y}\[red]*"
 
@@ -84,31 +87,88 @@ def test_latex_escapes_every_special_character(table):
     assert "×" not in text
 
 
-def test_latex_compiles(table, tmp_path):
-    if shutil.which("pdflatex") is None:
-        pytest.skip("pdflatex is not installed")
-    document = (
-        r"\documentclass{article}\usepackage[utf8]{inputenc}\usepackage[T1]{fontenc}"
-        r"\usepackage{booktabs}\begin{document}" + to_latex(table) + r"\end{document}"
-    )
-    (tmp_path / "t.tex").write_text(document)
-    done = subprocess.run(
-        ["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stdout[-2000:]
-
-
 HOSTILE = [
     "[2cm]", "*", "=1+1", "+1+1", "-cmd", "@SUM(1)", "\t=1", "\r=1", "＝1",
     "a\rb", "a\r\nb", "a\x0bb", "a\x85b", "a\u2028b", "a\x1b[31mb", "~~a~~", "a\x00b",
 ]  # fmt: skip
 
 
+TEX = [
+    r"\input{secret}", r"\write18{touch owned}", r"\immediate\write18{touch owned}", r"\csname x",
+    r"\end{tabular}", r"\\[9cm]", r"\midrule[9pt]", "% a comment", "a & b", "#1", "$x^{2}$", "a_b",
+    "^^M", "^^5cinput{secret}", "{", "}", "{{{", "[0pt]", "*[3em]", "a--b---c", "``x''", ",,x''",
+    "?`x", "~", "\\", "a\tb", "e\u0301", "x\u0327\u0308", "Straße Łódź Ağrı", "犬の写真", "שלום",
+    "مرحبا", "\u0416", "\u200d", "👩\u200d🔬", "❤\ufe0f", "\ufeff", "\ufffd", "\ufffe",
+    "\U0010ffff", "\xad", "\xa0", "\ufb01", "\u2212", "\u2264", "\u03b1", "\u2192", "\u202eb",
+    "x" * 400,
+]  # fmt: skip
+
+
 @pytest.fixture
 def hostile():
-    lines = pd.DataFrame({"category": HOSTILE, "miou": [-0.5] * len(HOSTILE)})
-    heads, rows = ("[category]", "mIoU"), tuple((text, "-50.0") for text in HOSTILE)
-    return Section("by_category", "By category", "A note.", heads, rows, lines, names=1)
+    return section_of(HOSTILE, "[category]")
+
+
+def section_of(texts, head="[category]", note="A note."):
+    lines = pd.DataFrame({"category": texts, "miou": [-0.5] * len(texts)})
+    rows = tuple((text, "-50.0") for text in texts)
+    return Section("by_category", "By category", note, (head, "mIoU"), rows, lines, names=1)
+
+
+def compiled(folder, *tables, program="pdflatex"):
+    """The tables in a paper with no package but those that they ask for: the log of a clean end."""
+    (folder / "secret.tex").write_text("READ ")
+    named = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs}\begin{document}"
+    (folder / "t.tex").write_text(named + "\n\n".join(tables) + r"\end{document}")
+    words = ["-no-shell-escape", "-halt-on-error", "-interaction=nonstopmode", "t.tex"]
+    done = subprocess.run([program, *words], cwd=folder, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    log = (folder / "t.log").read_bytes()
+    assert b"secret.tex" not in log
+    assert not (folder / "owned").exists()
+    return log
+
+
+needs_latex = pytest.mark.skipif(
+    shutil.which("pdflatex") is None, reason="pdflatex is not installed (CONTRIBUTING.md)"
+)
+
+
+@needs_latex
+def test_latex_compiles_whatever_names_hold(table, tmp_path):
+    texts = [*HOSTILE, *TEX]
+    everywhere = section_of([*texts, *(f"a {text}" for text in texts)], note=" ".join(texts))
+    heads = [section_of(["a", "a"], head=text, note=text) for text in texts]
+    sections = [section_text.to_latex(section) for section in (everywhere, *heads)]
+    log = compiled(tmp_path, to_latex(table), r"\clearpage ".join(sections))
+    assert b"Overfull" in log  # the name of 400 characters, for one: the tables were set
+    assert b"Missing character" not in log
+
+
+@needs_latex
+@pytest.mark.long
+def test_every_table_of_a_report_and_a_comparison_compiles(bench, row, tmp_path):
+    stores = []
+    for model, title in (("a", "& " + TEX[0]), ("b", TEX[1])):
+        rows = [
+            row(model=model, image_id=f"{n}", mask_id=f"{n}/1", category=TEX[n % len(TEX)])
+            for n in range(60)
+        ]
+        stores.append(bench.run(model=model, prompt="point_1", rows=rows, title=title))
+    write_report(stores, tmp_path / "report", by=["category"])
+    write_comparison([compare(stores[:1], stores[1:])], tmp_path / "comparison")
+    found = sorted(tmp_path.rglob("*.tex"))
+    assert {path.stem for path in found} >= {"table", "slices_category", "comparison"}
+    compiled(tmp_path, *(path.read_text() for path in found))
+
+
+def test_what_latex_would_join_or_not_know_is_kept_apart():
+    assert escape_latex("a--b 5–6 ''x'' ?`y") == ("a-{}-b 5--6 '{}'x'{}' ?{}\\textasciigrave{}y")
+    assert escape_latex("e\u0301 Łódź") == "é Łódź"
+    assert escape_latex("ж") == r"\samchar{ж}{0436}"
+    plain, foreign = (section_text.to_latex(section_of([text])) for text in ("é", "ж"))
+    assert r"\providecommand{\samchar}" not in plain
+    assert foreign.count(r"\providecommand{\samchar}") == 1
 
 
 def test_a_row_stays_a_row_whatever_a_name_holds(hostile):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -137,9 +139,12 @@ def latex_table(
         if starts and body:
             body.append(r"\midrule")
         body.append(_latex_row([row[0] if starts else "", *row[1:]]))
+    caption = escape_latex(caption)
+    texts = [*heads, *body, caption]
     return "\n".join(
         [
-            r"% needs \usepackage{booktabs}",
+            r"% needs \usepackage{booktabs}, and for letters with accents \usepackage[T1]{fontenc}",
+            *([_CHARACTER] if any(r"\samchar{" in text for text in texts) else []),
             r"\begin{table}",
             r"\centering",
             rf"\begin{{tabular}}{{{'l' * left}{'r' * (len(heads) - left)}}}",
@@ -149,7 +154,7 @@ def latex_table(
             *body,
             r"\bottomrule",
             r"\end{tabular}",
-            rf"\caption{{{escape_latex(caption)}}}",
+            rf"\caption{{{caption}}}",
             r"\end{table}",
             "",
         ]
@@ -225,13 +230,43 @@ _LATEX: dict[str, str | int | None] = {
     "·": r"$\cdot$",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    "`": r"\textasciigrave{}",
+    "\0": "{}",
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
 }
 
+_LIGATURE = re.compile("(?<=[-–',!?])(?=[-–',`])")
+"""Between characters that LaTeX would make one of: two hyphens are no dash."""
+
+_UNSURE = re.compile(
+    "[^\x20-\x7e\u00a0-\u0125\u0128-\u0137\u0139-\u013e\u0141-\u0148\u014a-\u0165\u0168-\u017e"
+    "\u2018-\u201a\u201c-\u201e\u2020-\u2022\u2026\u20ac\u2122]"
+)
+"""Any but what pdflatex of 2020 and later prints in the encoding T1 without a further package."""
+
+_CHARACTER = (
+    r"\providecommand{\samchar}[2]{\ifdefined\Uchar#1\else"
+    r"\ifcsname u8:\detokenize{#1}\endcsname#1\else(U+#2)\fi\fi}"
+)
+"""A character in lualatex, xelatex and where pdflatex knows it, else its number in Unicode."""
+
 
 def escape_latex(text: str) -> str:
-    """No character of the text means anything to LaTeX."""
-    return as_cell(text).translate(str.maketrans(_LATEX))
+    r"""No character of the text means anything to LaTeX, and none stops it.
+
+    >>> escape_latex("50% of a--b: 犬")
+    '50\\% of a-{}-b: \\samchar{犬}{72AC}'
+    """
+    plain = _LIGATURE.sub("\0", unicodedata.normalize("NFC", as_cell(text)))
+    known = plain.translate(str.maketrans(_LATEX))
+    return _UNSURE.sub(_named_character, known)
+
+
+def _named_character(found: re.Match[str]) -> str:
+    character, number = found[0], f"{ord(found[0]):04X}"
+    if character == "\ufffd" or unicodedata.category(character) in ("Cc", "Cn", "Co", "Cs"):
+        return f"(U+{number})"  # no character to some programs
+    return rf"\samchar{{{character}}}{{{number}}}"
 
 
 def escape_markdown(text: str) -> str:
