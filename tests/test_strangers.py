@@ -28,7 +28,7 @@ from bench.files.places import place
 from bench.files.yaml_files import check_yaml
 from bench.models.weights import read_state
 from bench.store.headers import check_header
-from bench.store.runs import RunStore
+from bench.store.runs import RunStore, run_name
 from bench.types import BenchError
 
 
@@ -145,6 +145,8 @@ NAMES = [
     "a\nb",
     "a\x1b[2Jb",
     "\u202eb",
+    "n" * 300,
+    "名" * 41,
 ]
 
 
@@ -152,7 +154,9 @@ NAMES = [
 def test_a_components_name_leads_nowhere(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    with pytest.raises(BenchError, match=r"a component's name '.*' (holds|is empty|is a folder)"):
+    with pytest.raises(
+        BenchError, match=r"a component's name '.*' (holds|is empty|is a folder|is \d+ bytes long)"
+    ):
         Component(name)
     written = f"name: {json.dumps(name)}\nversion: '1'\ntarget: bench.data.readers.shapes.Shapes\n"
     folder = theirs(tmp_path / "conf", written, "dataset")
@@ -389,3 +393,35 @@ def test_a_checkpoint_that_unfolds_is_refused(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(1).expand(30_000, 30_000)}, path)
     with pytest.raises(BenchError, match="share memory"):
         read_state(path)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", "..", "n" * 300])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["report", "--name"],
+        ["compare", "a", "b", "--name"],
+        ["run", "--report"],
+        ["score", "masks", "--report"],
+        ["check", "--report"],
+        ["protocol", "ablate", "a", "b", "--report"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_reports_name_leads_nowhere(
+    words: list[str], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words, name])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert "expected a bare name" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_long_names_make_a_folder_that_every_disk_takes(tmp_path: Path) -> None:
+    long = ["n" * 120, "m" * 120, "p" * 120]
+    name = run_name(*long, "0123456789ab")
+    assert name.endswith("-0123456789ab")
+    assert len(name) < 245
+    (tmp_path / name).mkdir()

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
+from bench.files.names import fault_of_name
 from bench.files.places import local_path, place
 from bench.types.errors import did_you_mean
 
@@ -63,6 +64,13 @@ def add_overrides(parser: Parser, example: str) -> None:
     """The words ``KEY=VALUE`` that change the configuration, and ``--config-dir``."""
     add_config_dir(parser)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=f"such as {example}")
+
+
+def report_name(text: str) -> str:
+    """The name of a report's folder; refuses one that leads elsewhere or that no disk takes."""
+    if fault := fault_of_name(text):
+        raise argparse.ArgumentTypeError(f"{text[:80]!r} {fault}: expected a bare name")
+    return text
 
 
 def groups_in(overrides: Sequence[str]) -> set[str]:

@@ -10,6 +10,7 @@ from bench.config.component import Component
 from bench.config.composing import component_file, group_names, load_component
 from bench.data.opening import missing_pictures, open_whole
 from bench.files.places import local_path
+from bench.files.text import lines_of
 from bench.types import BenchError, Site
 
 _UNSET = "???"
@@ -44,7 +45,7 @@ def entries(extra_dir: Path | None = None) -> list[Entry]:
 def entry(name: str, extra_dir: Path | None = None) -> Entry:
     """The dataset of that name; raises ``BenchError``, with the nearest names, where none is."""
     path = component_file("dataset", name, extra_dir)
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = lines_of(path.read_text(encoding="utf-8"))
     head = []
     for line in lines:
         if not line.startswith("#"):

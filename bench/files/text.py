@@ -16,6 +16,19 @@ _BREAKS = re.compile(f"[{_STEERING}\n\t]+")
 _FORMULA = re.compile(r"[\t\r\n ]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
 
+def lines_of(text: str) -> list[str]:
+    r"""The lines of a file's text, without their ends.
+
+    They end where every tool ends them. ``str.splitlines`` also cuts at U+0085, U+2028 and others,
+    which may be in a name.
+
+    >>> lines_of("a\u2028b\r\nc\n\nd\n")
+    ['a\u2028b', 'c', '', 'd']
+    """
+    lines = re.split(r"\r\n|\r|\n", text)
+    return lines if lines[-1] else lines[:-1]
+
+
 def visible(text: str) -> str:
     r"""The text with what steers a terminal written as an escape; ends of lines and tabs stay.
 

@@ -290,10 +290,19 @@ class RunStore:
 def run_name(dataset: str, model: str, prompt: str, key: str) -> str:
     """A run's folder name: readable parts, then the key that makes it unique.
 
+    Parts too long for a file system are cut: the key is what counts.
+
     >>> run_name("bbbc038", "sam_vit_b", "point_1", "0123456789ab")
     'bbbc038-sam_vit_b-point_1-0123456789ab'
     """
-    return "-".join(re.sub(r"[^A-Za-z0-9_.]", "_", part) for part in (dataset, model, prompt, key))
+    parts = [re.sub(r"[^A-Za-z0-9_.]", "_", part) for part in (dataset, model, prompt, key)]
+    if sum(map(len, parts)) > _LONGEST_NAME:
+        parts = [part[: _LONGEST_NAME // len(parts)] for part in parts]
+    return "-".join(parts)
+
+
+_LONGEST_NAME = 240
+"""Characters of a run's folder name, without the marks that others put around it."""
 
 
 def find_runs(results: Place, patterns: Sequence[str] = ("*",)) -> list[RunStore]:

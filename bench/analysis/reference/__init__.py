@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from bench.files.text import lines_of
 from bench.types import BenchError
 from bench.types.errors import did_you_mean
 
@@ -101,7 +102,7 @@ def _read(folder: Traversable) -> list[dict[str, str]]:
 
 def _rows(path: Traversable) -> Iterator[tuple[str, dict[str, str]]]:
     """Each row of a file with its place, "file line n"."""
-    reader = csv.reader(path.read_text(encoding="utf-8").splitlines())
+    reader = csv.reader(lines_of(path.read_text(encoding="utf-8")))
     header = next(reader, [])
     if tuple(header) != COLUMNS:
         raise BenchError(f"{path.name} has the columns {header}, not {list(COLUMNS)}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_overrides, groups_in
+from bench.cli.arguments import Commands, add_overrides, groups_in, report_name
 from bench.files.places import local_path, local_side, place
 from bench.types import BenchError
 
@@ -41,7 +41,9 @@ def add(commands: Commands) -> None:
         description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    check.add_argument("--report", metavar="NAME", help="also a page, results/reports/NAME/")
+    check.add_argument(
+        "--report", metavar="NAME", type=report_name, help="also a page, results/reports/NAME/"
+    )
     check.add_argument(
         "--manifest",
         type=local_path,

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_data, add_results
+from bench.cli.arguments import Commands, add_data, add_results, report_name
 from bench.files.places import Place, local_side
 from bench.files.text import visible_line
 from bench.types import BenchError
@@ -34,7 +34,9 @@ def add(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     compare.add_argument("sides", nargs="+", metavar="SIDE", help="two or more sets of runs")
-    compare.add_argument("--name", default="compare", help="the report's folder name")
+    compare.add_argument(
+        "--name", type=report_name, default="compare", help="the report's folder name"
+    )
     compare.add_argument("--gate", help="exit 1 unless it holds, such as 'delta_miou>-0.2'")
     compare.add_argument("--allow-mixed", action="store_true", help="other data or protocols too")
     compare.add_argument("--allow-partial", action="store_true", help="unfinished runs too")

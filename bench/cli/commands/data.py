@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bench.cli import console
 from bench.cli.arguments import Commands, Parser, add_config_dir, add_data
 from bench.files.places import local_path
+from bench.files.text import lines_of
 from bench.types import BenchError
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def show_dataset(options: argparse.Namespace) -> int:
     wide = max(map(len, facts), default=0)
     lines += ["", *(f"{name:<{wide}}  {value}" for name, value in facts.items())]
     lines += ["", "where to get it", *(f"  {line}" for line in _ways(found))]
-    lines += ["", "what goes where", *(f"  {line}".rstrip() for line in found.head.splitlines())]
+    lines += ["", "what goes where", *(f"  {line}".rstrip() for line in lines_of(found.head))]
     lines += ["", f"here: {state.name}{f', {state.why}' if state.why else ''}"]
     for line in lines:
         console.output().print(line, highlight=False, markup=False, soft_wrap=True)

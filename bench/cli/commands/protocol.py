@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_config_dir, add_overrides
+from bench.cli.arguments import Commands, add_config_dir, add_overrides, report_name
 from bench.files.places import local_side, place
 from bench.types import BenchError
 
@@ -55,7 +55,10 @@ def add(commands: Commands) -> None:
     ablate.add_argument("b")
     add_overrides(ablate, "model=demo")
     ablate.add_argument(
-        "--report", metavar="NAME", help="also write the tables into results/reports/NAME/"
+        "--report",
+        metavar="NAME",
+        type=report_name,
+        help="also write the tables into results/reports/NAME/",
     )
     ablate.set_defaults(command=ablate_protocols)
 

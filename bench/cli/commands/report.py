@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_data, add_results, add_slices
+from bench.cli.arguments import Commands, add_data, add_results, add_slices, report_name
 from bench.files.places import local_side
 
 
@@ -13,7 +13,9 @@ def add(commands: Commands) -> None:
     """Adds the command."""
     report = commands.add_parser("report", help="tables, figures and a page from finished runs")
     report.add_argument("runs", nargs="*", metavar="RUN", help="folders, globs or keys (all)")
-    report.add_argument("--name", default="report", help="the report's folder name")
+    report.add_argument(
+        "--name", type=report_name, default="report", help="the report's folder name"
+    )
     add_results(report)
     add_data(report)
     report.add_argument("--allow-partial", action="store_true", help="unfinished runs too, marked")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_overrides, add_slices, groups_in
+from bench.cli.arguments import Commands, add_overrides, add_slices, groups_in, report_name
 from bench.files.places import local_side, place
 from bench.types import BenchError
 
@@ -40,7 +40,9 @@ def add(commands: Commands) -> None:
     run.add_argument(
         "--plan", action="store_true", help="only say what there is to do, and what it will take"
     )
-    run.add_argument("--report", metavar="NAME", help="also write results/reports/NAME/")
+    run.add_argument(
+        "--report", metavar="NAME", type=report_name, help="also write results/reports/NAME/"
+    )
     add_slices(run)
     run.set_defaults(command=main)
 

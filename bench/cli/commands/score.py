@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_overrides, groups_in
+from bench.cli.arguments import Commands, add_overrides, groups_in, report_name
 from bench.files.places import local_path, local_side, place
 from bench.types import BenchError
 from bench.types.errors import did_you_mean
@@ -47,9 +47,11 @@ def add(commands: Commands) -> None:
         help="of masks with levels between nothing and all: in the mask is what is above it, 127 "
         "for half of 8 bits; without it they are refused",
     )
-    score.add_argument("--report", metavar="NAME", help="also write results/reports/NAME/")
+    score.add_argument(
+        "--report", metavar="NAME", type=report_name, help="also write results/reports/NAME/"
+    )
     # What it was called before it was called as that of `run` is.
-    score.add_argument("--name", dest="report", help=argparse.SUPPRESS)
+    score.add_argument("--name", dest="report", type=report_name, help=argparse.SUPPRESS)
     add_overrides(score, "dataset=photos")
     score.set_defaults(command=main)
 

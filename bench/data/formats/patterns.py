@@ -16,6 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from bench.data.formats.files import check_inside, id_order, is_hidden, locate_file
+from bench.files.text import lines_of
 from bench.types import BenchError, Site
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -187,6 +188,10 @@ def cluster_of(pattern: str, image_id: str) -> str | None:
     return "/".join(found) or None
 
 
+_BLANKS = " \t\v\f"
+"""What may stand around an id in a list; other white space may be in it."""
+
+
 def listed_ids(listed: str, folder: Path, pattern: str, site: Site) -> list[str]:
     """The ids of a list file, one a line, in ``id_order``; empty lines are left out.
 
@@ -198,15 +203,16 @@ def listed_ids(listed: str, folder: Path, pattern: str, site: Site) -> list[str]
     shape = _regex(pattern)
     ids: dict[str, None] = {}
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = lines_of(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise BenchError(f"{file}: not a list of ids in UTF-8: {error}") from None
     for line in lines:
-        if not line.strip():
+        line = line.strip(_BLANKS)
+        if not line:
             continue
-        match = shape.fullmatch(line.split()[0].lstrip("/"))
+        match = shape.fullmatch(re.split(f"[{_BLANKS}]", line)[0].lstrip("/"))
         words = _words(pattern)
-        image_id = "/".join(match[word] for word in words) if match else line.strip()
+        image_id = "/".join(match[word] for word in words) if match else line
         check_inside(image_id, f"{file}: the id")
         if image_id in ids:
             raise BenchError(f"{file}: {image_id!r} is there twice")

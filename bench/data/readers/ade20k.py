@@ -27,6 +27,7 @@ from bench.data.formats.label_masks import masks_of_values
 from bench.data.formats.pairs import Pairs
 from bench.data.formats.pictures import LabelArray, read_labels, read_picture
 from bench.data.oddities import Oddity
+from bench.files.text import lines_of
 from bench.types import BenchError, Sample, Site, Target
 
 
@@ -170,7 +171,7 @@ def _names_of_classes(file: Path, level: int) -> dict[int, str]:
 def _names_by_number(file: Path, level: int) -> dict[int, str]:
     """Names by instance number, from lines ``number # level # occluded # class # name # …``."""
     names: dict[int, str] = {}
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in lines_of(file.read_text(encoding="utf-8", errors="replace")):
         fields = [field.strip() for field in line.split("#")]
         if len(fields) >= 4 and fields[0].isdecimal() and fields[1] == str(level):
             names[int(fields[0])] = fields[3]

@@ -12,6 +12,7 @@ from bench.data.formats.pictures import look_at
 from bench.data.recognise import Listing, Recognised
 from bench.data.recognise.pairs import Pair, find_pairs
 from bench.files.documents import parse_json
+from bench.files.text import lines_of
 from bench.files.yaml_files import LOADER, check_yaml
 from bench.types import BenchError
 
@@ -82,7 +83,7 @@ def _numbers(paths: Sequence[Path]) -> set[int]:
     found: set[int] = set()
     for path in paths[:_LOOKED_AT]:
         try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            lines = lines_of(path.read_text(encoding="utf-8-sig"))
             found |= {len([float(word) for word in line.split()]) for line in lines if line.strip()}
         except (ValueError, OSError):
             return set()

@@ -154,3 +154,10 @@ def test_sa_1b_in_folders_of_its_own(tmp_path):
     reader = Sa1b("all", "{part}/{id}.jpg", "{part}/{id}.json", site=site(tmp_path))
     assert reader.ids() == ["sa_000001/sa_560", "sa_000001/sa_9"]
     assert reader.read("sa_000001/sa_560").targets[0].mask_id == "sa_000001/sa_560/7"
+
+
+def test_a_line_of_a_list_ends_where_a_file_says_so(tmp_path):
+    ids = ["a\x85b", "a\u2028b", "a\u2029b", "c\x1cd", "e\xa0", "f g"]
+    (tmp_path / "list.txt").write_bytes("\r\n".join([*ids, " img/h.jpg -1 ", ""]).encode())
+    found = listed_ids("list.txt", tmp_path, "img/{id}.jpg", site(tmp_path))
+    assert found == sorted([*ids, "h"])
