@@ -1,12 +1,14 @@
 """What the bench makes of damaged and forged files: thousands of them, each judged.
 
     PYTHONPATH=. python benchmarks/fuzz.py --count 10000 --name fuzz
+    PYTHONPATH=. python benchmarks/fuzz.py --count 10000 --name fuzz --resume
 
 A case is good where the file is read as an independent decoder reads it, or refused with a
-``BenchError``. It fails on any other exception, a wrong value, code that ran, a crash, more than
-10 s of the processor, or more than 2 GB. Cases run in a process of their own with a limit on its
-memory, are named by kind and number, and are the same for a seed; `--kind K --only N` runs one
-again. Writes
+``BenchError``. It fails on any other exception, a wrong value, code that ran, a file or a
+connection beyond the case's folder, a crash, more than 10 s of the processor, or more than 2 GB.
+Cases run in a process of their own with a limit on its memory, are named by kind and number, and
+are the same for a seed; ``--kind K --only N`` runs one again. A kind that runs again replaces its
+own figures and leaves the others; ``--resume`` goes on behind the cases that are there. Writes
 ``benchmarks/results/<name>.json`` and ``.md``.
 """
 
@@ -28,7 +30,6 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -38,8 +39,10 @@ SECONDS = 10.0
 PATIENCE = 300.0
 """Of the processor, for starting and for the independent decoders."""
 BYTES = 2 << 30
-KINDS = ("image", "mask", "coco", "rle", "checkpoint", "parquet", "run_json", "yaml")
-PACKAGES = ("pillow", "torch", "pyarrow", "numpy", "hydra-core", "safetensors", "pycocotools")
+PACKAGES = ("pillow", "torch", "pyarrow", "numpy", "hydra-core", "safetensors", "pycocotools",
+            "h5py", "scipy")  # fmt: skip
+STEP = 50
+"""Cases after which the figures are written."""
 
 
 def work(seed: int) -> None:
@@ -47,61 +50,85 @@ def work(seed: int) -> None:
     import logging
     import warnings
 
-    from fuzzing import annotations, files, pictures
+    from fuzzing.kinds import maker
+    from fuzzing.pictures import WrongError
+    from fuzzing.watch import Watch
 
     from bench.types import BenchError
 
+    said = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a case prints is no answer
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
-    makers: Mapping[str, Any] = dict(
-        zip(
-            KINDS,
-            (pictures.picture, pictures.mask, annotations.coco, annotations.rle, files.checkpoint,
-             files.parquet, files.run_json, files.config),
-            strict=True,
-        )
-    )  # fmt: skip
-    for maker in makers.values():  # what is imported once and cached is no case's
-        with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Exception):
-            maker(random.Random(0), Path(folder))()
-    limit = _status("VmSize") + 2 * BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    watch, makers = Watch(), {}
     for line in sys.stdin:
         kind, number = json.loads(line)
-        with tempfile.TemporaryDirectory() as folder:
-            judge = makers[kind](random.Random(f"{seed}/{kind}/{number}"), Path(folder))
+        if kind not in makers:  # what is imported once and cached is no case's
+            makers[kind] = maker(kind)
+            for warm in range(3):
+                with _empty_folder() as folder, contextlib.suppress(Exception):
+                    makers[kind](random.Random(warm), folder)()
+            limit = _status("VmSize") + 2 * BYTES
+            resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+        with _empty_folder() as folder:
+            try:
+                judge = makers[kind](random.Random(f"{seed}/{kind}/{number}"), folder)
+            except Exception as error:
+                told = {"outcome": "maker", "why": _told(error), "seconds": 0.0, "peak": 0}
+                said.write(json.dumps({"kind": kind, "number": number} | told) + "\n")
+                said.flush()
+                continue
             Path("/proc/self/clear_refs").write_text("5")
-            _say("start")
+            said.write("start\n")
+            said.flush()
             start = time.process_time()
             seconds, why = None, ""
             try:
-                verify = judge()
+                with watch.over(folder):
+                    verify = judge()
                 seconds, peak = time.process_time() - start, _status("VmHWM")
-                _say("judged")
+                said.write("judged\n")
+                said.flush()
                 verify()
                 outcome = "read"
             except BenchError as error:
                 outcome, why = "refused", str(error)
                 if "\n" in why.strip():
                     outcome = "several lines"
-            except pictures.WrongError as error:
+            except WrongError as error:
                 outcome, why = "wrong", str(error)
             except BaseException as error:
-                last = traceback.extract_tb(error.__traceback__)[-1]
                 outcome = "memory" if isinstance(error, MemoryError) else "traceback"
-                where = f"{Path(last.filename).name}:{last.lineno}"
-                why = f"{type(error).__name__} at {where}: {str(error)[:200]}"
+                why = _told(error)
             if seconds is None:
                 seconds, peak = time.process_time() - start, _status("VmHWM")
+        if watch.seen and outcome in ("read", "refused"):
+            outcome, why = "reached out", "; ".join(watch.seen)
         if outcome in ("read", "refused") and peak > BYTES:
             outcome, why = "memory", f"peak of {peak / 2**20:.0f} MB; {why}"
-        said = {"outcome": outcome, "why": why[:300], "seconds": seconds, "peak": peak}
-        _say(json.dumps({"kind": kind, "number": number} | said))
+        told = {"outcome": outcome, "why": why[:300], "seconds": seconds, "peak": peak}
+        said.write(json.dumps({"kind": kind, "number": number} | told) + "\n")
+        said.flush()
 
 
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+@contextlib.contextmanager
+def _empty_folder() -> Iterator[Path]:
+    """A new folder, the current one for the length of the block."""
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        os.chdir(folder)
+        try:
+            yield Path(folder)
+        finally:
+            os.chdir(before)
+
+
+def _told(error: BaseException) -> str:
+    """An exception that is none of the bench's, and where it was raised."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    own = [at for at in traceback.extract_tb(error.__traceback__) if "/bench/" in at.filename]
+    where = [f"{Path(at.filename).name}:{at.lineno}" for at in (*own[-1:], last)]
+    return f"{type(error).__name__} at {', '.join(dict.fromkeys(where))}: {str(error)[:200]}"
 
 
 def _status(name: str) -> int:
@@ -185,71 +212,85 @@ class Worker:
             self._process.wait()
 
 
-def fuzz(
-    kinds: Sequence[str], count: int, seed: int, jobs: int = 1
-) -> Iterator[list[dict[str, Any]]]:
-    """The outcomes of the cases so far, after each kind; ``count`` in all, as many of each kind."""
-
-    def of_kind(kind: str) -> list[dict[str, Any]]:
-        worker = Worker(seed)
-        try:
-            found = [worker.run(kind, number) for number in range(-(-count // len(kinds)))]
-        finally:
-            worker.close()
-        sys.stderr.write(f"{summary(found)[0]}\n")
-        return found
-
-    so_far: list[dict[str, Any]] = []
-    with ThreadPoolExecutor(jobs) as pool:
-        for own in pool.map(of_kind, kinds):
-            so_far += own
-            yield so_far
+def fuzz(worker: Worker, kind: str, numbers: range) -> Iterator[list[dict[str, Any]]]:
+    """The outcomes of a kind's cases of these numbers, some at a time."""
+    for first in range(numbers.start, numbers.stop, STEP):
+        few = range(first, min(first + STEP, numbers.stop))
+        yield [worker.run(kind, number) for number in few]
 
 
-def summary(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A line per kind and one for all: counts, the longest time and the highest memory."""
-    lines = []
-    for kind in (*dict.fromkeys(one["kind"] for one in found), "all"):
-        own = [one for one in found if kind in (one["kind"], "all")]
-        counts = Counter(one["outcome"] for one in own)
-        failures = {k: v for k, v in counts.items() if k not in ("read", "refused")}
-        lines.append(
-            {
-                "kind": kind, "cases": len(own), "read": counts["read"],
-                "refused": counts["refused"], "failures": sum(failures.values()),
-                "of which": failures, "worst seconds": round(max(o["seconds"] for o in own), 2),
-                "peak MB": round(max(o["peak"] for o in own) / 2**20),
-            }
-        )  # fmt: skip
-    return lines
+GOOD = ("read", "refused")
 
 
-def report(found: Sequence[Mapping[str, Any]], head: Mapping[str, Any], path: Path) -> str:
-    """Writes the JSON and gives the Markdown."""
-    lines = summary(found)
-    bad = [one for one in found if one["outcome"] not in ("read", "refused")]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = {**head, "summary": lines, "failures": bad}
-    path.with_suffix(".json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+def added(line: Mapping[str, Any] | None, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A kind's figures with further outcomes: counts, the longest time, the most memory."""
+    line = line or {"cases": 0, "outcomes": {}, "worst seconds": 0.0, "peak MB": 0, "failures": []}
+    counts = Counter(line["outcomes"]) + Counter(one["outcome"] for one in found)
+    seconds, peak = ([one[key] for one in found] for key in ("seconds", "peak"))
+    return {
+        "cases": line["cases"] + len(found),
+        "outcomes": dict(counts),
+        "worst seconds": max(line["worst seconds"], *(round(each, 2) for each in seconds)),
+        "peak MB": max(line["peak MB"], *(round(each / 2**20) for each in peak)),
+        "failures": [*line["failures"], *(one for one in found if one["outcome"] not in GOOD)],
+    }
+
+
+def report(lines: Mapping[str, Mapping[str, Any]]) -> str:
+    """The figures in Markdown: a line for each kind, and one for all."""
     names = ("kind", "cases", "read", "refused", "failures", "of which", "worst seconds", "peak MB")
     rows = ["| " + " | ".join(names) + " |", "|---|" + "---:|" * (len(names) - 1)]
-    for line in lines:
-        cells = [line[n] if n != "of which" else ", ".join(f"{v} {k}" for k, v in line[n].items())
-                 for n in names]  # fmt: skip
-        rows.append("| " + " | ".join(str(cell) for cell in cells) + " |")
-    said = [f"{key}: {value}" for key, value in head.items()]
-    text = "\n".join(["# Fuzzing", "", *(f"- {one}" for one in said), "", *rows, ""])
-    path.with_suffix(".md").write_text(text)
-    return text
+    total: Counter[str] = sum((Counter(line["outcomes"]) for line in lines.values()), Counter())
+    whole = {
+        "cases": total.total(),
+        "outcomes": total,
+        **{k: max(line[k] for line in lines.values()) for k in ("worst seconds", "peak MB")},
+    }
+    for kind, line in {**lines, "all": whole}.items():
+        counts = line["outcomes"]
+        bad = {name: count for name, count in counts.items() if name not in GOOD}
+        cells = (kind, line["cases"], counts.get("read", 0), counts.get("refused", 0),
+                 sum(bad.values()), ", ".join(f"{n} {name}" for name, n in bad.items()),
+                 line["worst seconds"], line["peak MB"])  # fmt: skip
+        rows.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(rows)
+
+
+def _heads(lines: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """How the figures came about, each way once with its kinds."""
+    ways: dict[tuple[str, ...], list[str]] = {}
+    for kind, line in lines.items():
+        keys = ("date", "commit", "machine", "python", "versions")
+        ways.setdefault(tuple(f"{key}: {line[key]}" for key in keys), []).append(kind)
+    return [
+        one
+        for said, kinds in ways.items()
+        for one in (f"- {', '.join(kinds)}:", *(f"  - {each}" for each in said))
+    ]
+
+
+def _head() -> dict[str, Any]:
+    from bench.store import provenance
+
+    git = provenance.commit()
+    return {
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "commit": f"{str(git.get('commit'))[:10]}{' and changes' if git.get('dirty') else ''}",
+        "machine": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES),
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
+    from fuzzing.kinds import MAKERS
+
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--count", type=int, default=10_000, help="of cases, over all kinds")
-    parser.add_argument("--kind", action="append", choices=KINDS, help="one kind alone")
+    parser.add_argument("--count", type=int, default=10_000, help="of cases, over the kinds chosen")
+    parser.add_argument("--kind", action="append", choices=list(MAKERS), help="one kind alone")
     parser.add_argument("--only", type=int, help="one case of a kind by its number")
-    parser.add_argument("--jobs", type=int, default=1, help="kinds at the same time")
+    parser.add_argument("--resume", action="store_true", help="go on behind the cases there are")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--name", default="fuzz", help="of the files in benchmarks/results")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
@@ -257,26 +298,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.worker:
         work(chosen.seed)
         return 0
-    kinds = chosen.kind or list(KINDS)
+    kinds = chosen.kind or list(MAKERS)
     if chosen.only is not None:
         worker = Worker(chosen.seed)
         print(json.dumps(worker.run(kinds[0], chosen.only), indent=1))  # noqa: T201
         worker.close()
         return 0
-    start = time.perf_counter()
-    found, path = [], Path(__file__).parent / "results" / chosen.name
-    for found in fuzz(kinds, chosen.count, chosen.seed, chosen.jobs):
-        head = {
-            "command": " ".join(["python benchmarks/fuzz.py", *(arguments or sys.argv[1:])]),
-            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "machine": f"{platform.system()} {platform.machine()}",
-            "python": platform.python_version(),
-            "versions": ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES),
-            "seconds": round(time.perf_counter() - start),
-        }
-        text = report(found, head, path)
-    print(text)  # noqa: T201
-    return 0 if not any(line["failures"] for line in summary(found)) else 1
+    path, each = Path(__file__).parent / "results" / chosen.name, -(-chosen.count // len(kinds))
+    head, worker = _head(), Worker(chosen.seed)
+    for kind in kinds:
+        done = _read(path).get(kind)
+        if not (chosen.resume and done and done["seed"] == chosen.seed):
+            done = None
+        start = time.perf_counter()
+        for found in fuzz(worker, kind, range(done["cases"] if done else 0, each)):
+            spent = round(time.perf_counter() - start, 1)
+            start = time.perf_counter()
+            seconds = round((done["seconds"] if done else 0) + spent, 1)
+            done = {**added(done, found), "seed": chosen.seed, "seconds": seconds, **head}
+            _write(path, kind, done)
+        if done:
+            sys.stderr.write(f"{kind}: {done['cases']} cases, {done['outcomes']}\n")
+    worker.close()
+    lines = _read(path)
+    print(report(lines))  # noqa: T201
+    return 1 if any(lines[kind]["failures"] for kind in kinds if kind in lines) else 0
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The figures that are there, by kind."""
+    file = path.with_suffix(".json")
+    return dict(json.loads(file.read_text())) if file.is_file() else {}
+
+
+def _write(path: Path, kind: str, line: Mapping[str, Any]) -> None:
+    """Puts a kind's figures beside the others', in the order of the kinds."""
+    from fuzzing.kinds import MAKERS
+
+    held = {**_read(path), kind: line}
+    lines = {kind: held[kind] for kind in MAKERS if kind in held}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".json").write_text(json.dumps(lines, indent=1, ensure_ascii=False) + "\n")
+    said = "`PYTHONPATH=. python benchmarks/fuzz.py --count 10000`; failed cases: `fuzz.json`."
+    text = "\n".join(["# Fuzzing", "", said, "", report(lines), "", *_heads(lines), ""])
+    path.with_suffix(".md").write_text(text)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,9 @@ ReadSample: TypeAlias = Callable[[RunStore, str], Sample]
 _KEY = ["run", "image_id", "mask_id"]
 _COCO = ((32**2, "small"), (96**2, "medium"), (float("inf"), "large"))
 _THIRDS = ("smallest third", "middle third", "largest third")
+_LONGEST = 60
+"""Characters of a group's name in the name of a file, which has 255 bytes at most."""
+
 UNKNOWN = "not given"
 """The group of the masks that lack what is asked for."""
 
@@ -71,7 +74,7 @@ def slice_section(selection: Selection, by: str, read_sample: ReadSample | None)
         shown.append((*names, said, f"{line['masks']:,}", counted(*sizes)))
     heads = ["dataset", by.removeprefix("attribute:"), "prompt", "model"]
     heads += [*(["protocol"] if several else []), "mIoU", "masks", "images"]
-    slug = "".join(c if c.isalnum() else "_" for c in by)
+    slug = "".join(c if c.isalnum() else "_" for c in by)[:_LONGEST]
     return Section(
         f"slices_{slug}",
         f"By {by.removeprefix('attribute:')}",

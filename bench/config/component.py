@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+from bench.config.about import fault_of_about
 from bench.config.hints import fits, hints_of, said
 from bench.files.names import fault_of_name
 from bench.types import BenchError
@@ -21,8 +22,9 @@ class Component:
     """One exchangeable piece: a class, its constructor's arguments, and words for people.
 
     What is ``???`` must be set. ``version`` is raised whenever a correction changes numbers.
-    ``about`` never changes one. Raises ``BenchError`` for a name that isn't bare: whoever has a
-    component may make files that are named by it.
+    ``about`` never changes one. Raises ``BenchError`` for a name that isn't bare, since whoever has
+    a component may make files that are named by it, and for an ``about`` of other shapes than those
+    that are shown.
     """
 
     name: str = "???"
@@ -37,6 +39,8 @@ class Component:
                 f"a component's name {str(self.name)!r} {fault}: expected a bare name, which "
                 "becomes part of file names"
             )
+        if fault := fault_of_about(self.about):
+            raise BenchError(f"{self.name}: {fault}")
 
 
 def load_class(

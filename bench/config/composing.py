@@ -25,7 +25,6 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from bench.config.about import fault_of_about
 from bench.config.complaints import in_own_words, unknown_key
 from bench.config.component import Component
 from bench.config.labels import shown_label
@@ -143,8 +142,6 @@ def load_component(group: str, name: str, extra_dir: Path | None = None) -> Comp
         raise BenchError(f"{path}: {error}") from None
     except (TypeError, ValueError) as error:
         raise BenchError(f"{path}: not the YAML of a {group} ({error})") from None
-    if fault := fault_of_about(found.about):
-        raise BenchError(f"{path}: {fault}")
     return found
 
 

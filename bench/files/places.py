@@ -237,7 +237,8 @@ def lock_of(folder: Place) -> tuple[Path, str]:
 def scan(folder: Place) -> Iterator[tuple[str, int, int | str]]:
     """Name, bytes and a stamp of every visible Parquet file, in no order.
 
-    The stamp changes with the file, as far as file system or store tell.
+    The stamp changes with the file, as far as file system or store tell. Raises ``BenchError`` for
+    a link to nothing, and ``FileNotFoundError`` where a file goes meanwhile.
     """
     if isinstance(folder, RemotePath):
         for name, each in folder.entries().items():
@@ -248,7 +249,15 @@ def scan(folder: Place) -> Iterator[tuple[str, int, int | str]]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.endswith(".parquet") and not entry.name.startswith("."):
-                    status = entry.stat()
+                    try:
+                        status = entry.stat()
+                    except FileNotFoundError:
+                        if not os.path.lexists(entry.path):
+                            raise
+                        raise BenchError(
+                            f"{entry.path}: a link to a file that isn't there; bring the file "
+                            "back, or delete the link"
+                        ) from None
                     yield entry.name, status.st_size, status.st_mtime_ns
     except FileNotFoundError:
         if not folder.exists():

@@ -159,12 +159,28 @@ def open_part(path: Place) -> PartFile:
 def _content(said: Mapping[str, Any]) -> Content:
     """What a part says of some images; raises ``TypeError`` or ``ValueError`` where it can't be."""
     content = Content(**said)
+    if not (isinstance(content.images, list) and all(map(_is_text, content.images))):
+        raise ValueError(f"expected the ids of images, found {content.images!r}")
+    if not _is_count(content.masks):
+        raise ValueError(f"expected a number of masks, found {content.masks!r}")
+    for counts in (content.skipped, content.counted):
+        if not (isinstance(counts, dict) and all(map(_is_count, counts.values()))):
+            raise ValueError(f"expected counts by name, found {counts!r}")
+    for text in (content.fingerprint, content.run):
+        if not isinstance(text, str):
+            raise ValueError(f"expected a fingerprint and a run's key as text, found {text!r}")
     for image_id, origin in content.origins.items():
         if not (isinstance(origin, list) and [type(each) for each in origin] == [str, str]):
             raise ValueError(f"expected two hashes of image {image_id}, found {origin!r}")
-    if not isinstance(content.run, str):
-        raise ValueError(f"expected a run's key, found {content.run!r}")
     return dataclasses.replace(content, images=tuple(content.images))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
 
 
 def _names(file: pq.FileMetaData) -> dict[str, tuple[str, str]]:

@@ -71,7 +71,7 @@ def coco(rng: random.Random, folder: Path) -> Judge:
 
     def verify(read: dict[str, Any], refusals: list[BenchError]) -> None:
         try:
-            document = json.loads(data, object_pairs_hook=_without_twins)
+            document = json.loads(data, object_pairs_hook=without_twins)
         except json.JSONDecodeError:
             # Numbers of a polygon are parsed when they are used: they refuse their image alone.
             if not refusals:
@@ -84,7 +84,8 @@ def coco(rng: random.Random, folder: Path) -> Judge:
     return judge
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of a JSON text that was read; raises ``WrongError`` where a key stands twice."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise WrongError("a key stands twice and one of them was silently taken")

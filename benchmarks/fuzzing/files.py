@@ -114,23 +114,27 @@ def _run(folder: Path) -> RunStore:
     for i in range(2):
         image_id = f"scene_0000{i}"
         store.write_part([r for r in rows if r.image_id == image_id], [image_id], {"empty": i}, "f")
-    part = {"version": "1", "args": {}, "about": {}}
-    shapes = {"count": 2, "seed": 1}
-    store.write_header(
-        {
-            "schema_version": 1, "name": store.folder.name, "key": "0123456789ab", "seed": 0,
-            "task": "prompted_masks",
-            "model": part | {"name": "disk", "target": "bench.models.disk.Disk"},
-            "dataset": part | {"name": "shapes", "target": "bench.data.readers.shapes.Shapes",
-                               "args": shapes},
-            "prompt": part | {"name": "point_1", "target": "bench.prompts.clicks.Clicks"},
-            "protocol": part | {"name": "sam", "target": "bench.protocol.Protocol"},
-            "report_steps": {"1": "1 point"}, "status": "complete", "images": 2, "images_done": 2,
-            "images_failed": 0, "masks": 6, "skipped": {"empty": 1}, "dataset_fingerprint": "f",
-            "seconds": {"total": 1.0}, "device": "cpu", "facts": {}, "versions": {}, "git": {},
-        }
-    )  # fmt: skip
+    store.write_header(run_header(store, images=2, masks=6) | {"skipped": {"empty": 1}})
     return store
+
+
+def run_header(store: RunStore, images: int, masks: int) -> dict[str, Any]:
+    """The header of a finished run of ``disk`` on ``shapes``."""
+
+    def part(name: str, target: str, **args: Any) -> dict[str, Any]:
+        return {"name": name, "version": "1", "target": target, "args": args, "about": {}}
+
+    return {
+        "schema_version": 1, "name": store.folder.name, "key": "0123456789ab", "seed": 0,
+        "task": "prompted_masks", "model": part("disk", "bench.models.disk.Disk"),
+        "dataset": part("shapes", "bench.data.readers.shapes.Shapes", count=images, seed=1),
+        "prompt": part("point_1", "bench.prompts.clicks.Clicks"),
+        "protocol": part("sam", "bench.protocol.Protocol"),
+        "report_steps": {"1": "1 point"}, "status": "complete", "images": images,
+        "images_done": images, "images_failed": 0, "masks": masks, "skipped": {},
+        "dataset_fingerprint": "f", "seconds": {"total": 1.0}, "device": "cpu", "facts": {},
+        "versions": {}, "git": {},
+    }  # fmt: skip
 
 
 def parquet(rng: random.Random, folder: Path) -> Judge:
@@ -158,9 +162,9 @@ def run_json(rng: random.Random, folder: Path) -> Judge:
     """A finished run's header, forged; then listed, selected, tabled, and its dataset opened."""
     store = _run(folder)
     path = store.folder / "run.json"
+    rows = read_runs([store])
     data = forged_json(json.loads(path.read_text()), rng)
     path.write_bytes(data)
-    rows = read_runs([store])
 
     def judge() -> Verify:
         stores = find_runs(folder)

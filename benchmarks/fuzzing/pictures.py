@@ -19,6 +19,9 @@ Verify = Callable[[], None]
 Judge = Callable[[], Verify]
 """Reads a file, which is timed, and gives what compares it with the truth, which is not."""
 
+Maker = Callable[[random.Random, Path], Judge]
+"""Writes a case's files into an empty folder."""
+
 EXACT = ("PNG", "BMP", "PPM", "TIFF")
 LOSSY = ("JPEG", "WEBP")
 

@@ -67,11 +67,12 @@ def show_protocol(options: argparse.Namespace) -> int:
     """``sam-bench protocol show``: every choice of a protocol and where it comes from."""
     component = _protocol(options.name, options)
     screen = console.output()
+    title = component.about.get("title") or component.name
     screen.print(
-        f"{component.about['title']} ({component.name}, version {component.version})",
-        highlight=False,
+        escape(f"{title} ({component.name}, version {component.version})"), highlight=False
     )
-    screen.print(component.about["cite"], style="dim", highlight=False)
+    if cite := component.about.get("cite"):
+        screen.print(escape(str(cite)), style="dim", highlight=False)
     table = Table("choice", "value", "why", box=None, header_style="bold")
     for choice, value in component.args.items():
         table.add_row(*map(escape, (choice, str(value), _why(component, choice))))
@@ -86,7 +87,7 @@ def diff_protocols(options: argparse.Namespace) -> int:
     """``sam-bench protocol diff``: the choices in which two protocols differ."""
     a, b = (_protocol(name, options) for name in (options.a, options.b))
     differing = [choice for choice in a.args if a.args[choice] != b.args[choice]]
-    table = Table("choice", a.name, b.name, box=None, header_style="bold")
+    table = Table("choice", escape(a.name), escape(b.name), box=None, header_style="bold")
     for choice in differing:
         values = [
             f"{escape(str(component.args[choice]))}\n[dim]{escape(_why(component, choice))}[/dim]"
@@ -96,7 +97,7 @@ def diff_protocols(options: argparse.Namespace) -> int:
     if differing:
         console.show(table, console.output())
     else:
-        console.output().print(f"{a.name} and {b.name} make the same choices")
+        console.output().print(escape(f"{a.name} and {b.name} make the same choices"))
     return 0
 
 

@@ -38,6 +38,7 @@ def load_variable(file: Path, name: str, shape: tuple[int, ...]) -> Any:
     ``shape`` is the picture's: a file that unfolds into far more than its labels is not decoded.
     """
     from scipy.io import loadmat  # takes a tenth of a second to import
+    from scipy.io.matlab import MatReadError
 
     try:
         _check_file(file, SMALL + BYTES_PER_PIXEL * math.prod(shape))
@@ -45,7 +46,7 @@ def load_variable(file: Path, name: str, shape: tuple[int, ...]) -> Any:
     except FileNotFoundError:
         raise BenchError(f"{file}: no such file") from None
     # What scipy raises on broken files; it documents none of it.
-    except _BROKEN as error:
+    except (*_BROKEN, MatReadError) as error:
         raise BenchError(f"{file}: not a .mat file that can be read: {error}") from None
     if name not in content:
         found = ", ".join(key for key in content if not key.startswith("__")) or "none"

@@ -19,6 +19,7 @@ from bench.analysis.section import Section
 from bench.analysis.selection import Selection, part
 from bench.analysis.table import Table
 from bench.analysis.words import MARK, points
+from bench.files.text import visible
 from bench.report.figures import style
 from bench.report.pictures import overlay
 from bench.report.pictures.gallery import RANKS, Group
@@ -81,7 +82,7 @@ def render(
 
 
 def template(name: str) -> jinja2.Template:
-    """A page's template; every text that enters it is escaped.
+    """A page's template; every text that enters it is escaped, and steers nothing.
 
     It has ``script`` and ``policy`` of the names of our own scripts: their text, and the policy by
     which a browser runs these and nothing else in the page, and loads nothing from anywhere.
@@ -90,6 +91,7 @@ def template(name: str) -> jinja2.Template:
         loader=jinja2.PackageLoader("bench.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -103,6 +105,11 @@ def template(name: str) -> jinja2.Template:
 
     environment.globals.update(script=script, policy=policy)
     return environment.get_template(name)
+
+
+def _shown(value: Any) -> Any:
+    """What is written of a value: a text with what steers written out, all else as it is."""
+    return visible(value) if type(value) is str else value
 
 
 _POLICY = (
