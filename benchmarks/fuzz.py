@@ -41,6 +41,7 @@ PATIENCE = 300.0
 BYTES = 2 << 30
 PACKAGES = ("pillow", "torch", "pyarrow", "numpy", "hydra-core", "safetensors", "pycocotools",
             "h5py", "scipy")  # fmt: skip
+ROOT = Path(__file__).resolve().parents[1]
 STEP = 50
 """Cases after which the figures are written."""
 
@@ -272,10 +273,13 @@ def _heads(lines: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def _head() -> dict[str, Any]:
     from bench.store import provenance
 
-    git = provenance.commit()
+    commit = str(provenance.commit()["commit"])
+    code = ("bench", "conf", "benchmarks/*.py", "benchmarks/fuzzing/*.py")
+    asked = ["git", "-C", str(ROOT), "status", "--porcelain", "--", *code]
+    changes = subprocess.run(asked, capture_output=True, check=False).stdout
     return {
         "date": datetime.now(timezone.utc).date().isoformat(),
-        "commit": f"{str(git.get('commit'))[:10]}{' and changes' if git.get('dirty') else ''}",
+        "commit": f"{commit[:10]}{' and changes' if changes else ''}",
         "machine": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "versions": ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES),
