@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from bench.store.runs import RunStore, run_name
+from bench.config.run_key import run_name
+from bench.store.runs import RunStore
 from bench.types import BenchError, Mask, MaskRow, Sample, Target
 
 REPORT_STEPS = {

@@ -23,12 +23,13 @@ from bench.cli import main
 from bench.config.component import Component, load_class
 from bench.config.composing import RunConfig, load_configs
 from bench.config.hints import fits
+from bench.config.run_key import run_name
 from bench.data import readers
 from bench.files.places import place
 from bench.files.yaml_files import check_yaml
 from bench.models.weights import read_state
 from bench.store.headers import check_header
-from bench.store.runs import RunStore, run_name
+from bench.store.runs import RunStore
 from bench.types import BenchError
 
 

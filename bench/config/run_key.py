@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 from bench.config.component import Component
 
 KEY_VERSION = 1
+
+_LONGEST_NAME = 240
+"""Characters of a run's folder name, without the marks that others put around it."""
 
 LATER: Mapping[str, Mapping[str, Any]] = {
     "protocol": {
@@ -83,3 +87,17 @@ def run_key(
 def _identity(component: Component, later: Mapping[str, Any]) -> dict[str, Any]:
     args = {n: v for n, v in component.args.items() if n not in later or v != later[n]}
     return {"name": component.name, "version": component.version, "args": args}
+
+
+def run_name(dataset: str, model: str, prompt: str, key: str) -> str:
+    """A run's folder name: readable parts, then the key that makes it unique.
+
+    Parts too long for a file system are cut: the key is what counts.
+
+    >>> run_name("bbbc038", "sam_vit_b", "point_1", "0123456789ab")
+    'bbbc038-sam_vit_b-point_1-0123456789ab'
+    """
+    parts = [re.sub(r"[^A-Za-z0-9_.]", "_", part) for part in (dataset, model, prompt, key)]
+    if sum(map(len, parts)) > _LONGEST_NAME:
+        parts = [part[: _LONGEST_NAME // len(parts)] for part in parts]
+    return "-".join(parts)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench.config.composing import RunConfig
-from bench.config.run_key import Question
+from bench.config.run_key import Question, run_name
 from bench.config.settings import Runtime
 from bench.data.opening import open_dataset, pin_dataset
 from bench.data.origins import Origins
@@ -18,7 +18,7 @@ from bench.run.promises import check_task
 from bench.scoring.metrics import Metric, chosen
 from bench.store.lock import Fence
 from bench.store.remedy import how_to_add
-from bench.store.runs import RunStore, run_name
+from bench.store.runs import RunStore
 from bench.store.schema import schema_of, taken_columns
 from bench.tasks.contract import Task, Way
 from bench.tasks.opening import open_task

@@ -20,7 +20,6 @@ may write into it. The folder may lie behind a URL (``bench.files.places``).
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -285,24 +284,6 @@ class RunStore:
     def errors(self) -> list[ImageError]:
         """The images that failed in the latest attempt."""
         return read_failures(self._errors)
-
-
-def run_name(dataset: str, model: str, prompt: str, key: str) -> str:
-    """A run's folder name: readable parts, then the key that makes it unique.
-
-    Parts too long for a file system are cut: the key is what counts.
-
-    >>> run_name("bbbc038", "sam_vit_b", "point_1", "0123456789ab")
-    'bbbc038-sam_vit_b-point_1-0123456789ab'
-    """
-    parts = [re.sub(r"[^A-Za-z0-9_.]", "_", part) for part in (dataset, model, prompt, key)]
-    if sum(map(len, parts)) > _LONGEST_NAME:
-        parts = [part[: _LONGEST_NAME // len(parts)] for part in parts]
-    return "-".join(parts)
-
-
-_LONGEST_NAME = 240
-"""Characters of a run's folder name, without the marks that others put around it."""
 
 
 def find_runs(results: Place, patterns: Sequence[str] = ("*",)) -> list[RunStore]:

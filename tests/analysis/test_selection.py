@@ -6,8 +6,9 @@ import pytest
 
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
+from bench.config.run_key import run_name
 from bench.scoring.metrics import metric
-from bench.store.runs import RunStore, run_name
+from bench.store.runs import RunStore
 from bench.types import BenchError, Measure, Row, Step
 
 ROWS = {"images": 4}

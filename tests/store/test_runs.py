@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bench.config.run_key import run_name
 from bench.store.runs import (
     SCHEMA,
     Content,
@@ -18,7 +19,6 @@ from bench.store.runs import (
     find_runs,
     read_rows,
     read_runs,
-    run_name,
 )
 from bench.types import BenchError, MaskRow
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.data.formats.files import check_sizes, read_json
-from bench.data.formats.label_masks import masks_of_values
+from bench.data.formats.labels import masks_of_values
 from bench.data.formats.pairs import Pairs
 from bench.data.formats.pictures import LabelArray, read_labels, read_picture
 from bench.data.oddities import Oddity

@@ -36,7 +36,7 @@ from bench.data.formats.files import (
     unlisted_files,
 )
 from bench.data.formats.json_lists import read_object
-from bench.data.formats.label_masks import masks_of_values
+from bench.data.formats.labels import masks_of_values
 from bench.data.formats.pictures import Exif, LabelArray, look_at, read_labels, read_picture
 from bench.data.oddities import Oddity, Tally
 from bench.files.documents import decode_json, value_at

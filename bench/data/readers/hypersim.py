@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench.data.formats.files import need_package
 from bench.data.formats.hdf5 import load_labels
-from bench.data.formats.label_masks import masks_of_values
+from bench.data.formats.labels import masks_of_values
 from bench.data.formats.pairs import Pairs
 from bench.data.formats.pictures import read_picture
 from bench.data.oddities import Oddity

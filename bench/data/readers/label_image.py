@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from bench.data.formats.files import hash_files, locate_folder
-from bench.data.formats.label_masks import (
+from bench.data.formats.labels import (
     components,
     find_boxes,
     masks_of_values,

@@ -21,8 +21,7 @@ from typing import Any
 import numpy as np
 
 from bench.data.formats.files import check_sizes
-from bench.data.formats.label_masks import masks_of_values
-from bench.data.formats.labels import whole_numbers
+from bench.data.formats.labels import masks_of_values, whole_numbers
 from bench.data.formats.matlab import labels_of, load_variable
 from bench.data.formats.pairs import Pairs
 from bench.data.formats.pictures import read_picture

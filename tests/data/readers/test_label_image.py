@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.data.formats.label_masks import components
+from bench.data.formats.labels import components
 from bench.data.readers.label_image import LabelImage
 from bench.types import BenchError, Mask
 

@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from bench.data.formats.files import is_hidden
-from bench.data.formats.label_masks import Box, find_boxes, masks_of_values
+from bench.data.formats.labels import Box, find_boxes, masks_of_values
 from bench.data.formats.levels import levels_of
 from bench.data.formats.pictures import LabelArray, read_labels, read_levels
 from bench.data.formats.spellings import Known

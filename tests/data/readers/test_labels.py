@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from bench.data.formats import label_masks
-from bench.data.formats.label_masks import (
+from bench.data.formats.labels import (
     components,
     find_boxes,
     masks_of_values,
