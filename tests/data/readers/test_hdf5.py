@@ -114,6 +114,16 @@ def packed_bomb(file, folder):
     stored.id.write_direct_chunk((0, 0), zlib.compress(bytes(1 << 26)))
 
 
+def packed_twice(file, folder):
+    settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    settings.set_chunk(SHAPE)
+    settings.set_deflate(9)
+    settings.set_deflate(9)
+    h5py.h5d.create(
+        file.id, b"dataset", h5py.h5t.STD_I16LE, h5py.h5s.create_simple(SHAPE), settings
+    )
+
+
 def other_filter(file, folder):
     file.create_dataset("dataset", data=LABELS, chunks=SHAPE, compression="lzf")
 
@@ -137,6 +147,7 @@ def other_filter(file, folder):
         (long_text, "no plain whole number"),
         (huge_chunk, "its chunks are of 1800000000 bytes, the labels of 96"),
         (packed_bomb, "a chunk unfolds into more than 1048672 bytes"),
+        (packed_twice, r"its filters \[1, 1\] are not read"),
         (other_filter, r"its filters \[32000\] are not read"),
         (lambda f, _: f.create_dataset("dataset", (6, 8, 1), "i2"), r"labels are \(H, W\)"),
         (lambda f, _: f.create_dataset("dataset", (), "i2"), r"labels are \(H, W\)"),

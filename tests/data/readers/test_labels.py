@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bench.data.formats import label_masks
+from bench.data.formats import labels as module
 from bench.data.formats.labels import (
     components,
     find_boxes,
@@ -65,7 +65,7 @@ def test_each_mask_is_the_pixels_of_its_value(kind: str) -> None:
 
 
 def test_values_are_ranked_across_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(label_masks, "_PIECE", 7)
+    monkeypatch.setattr(module, "_PIECE", 7)
     labels = drawn("of 32 bits", np.random.default_rng(3))
     for value, mask in masks_of_values(labels, skip=()):
         assert np.array_equal(mask.dense(), labels == value)
@@ -104,13 +104,13 @@ def test_the_cost_is_that_of_the_boxes(
     made: Callable[[Labels], list[Mask]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked: list[int] = []
-    mask_in = label_masks._mask
+    mask_in = module._mask
 
-    def noted(bits: BoolArray, box: label_masks.Box, shape: tuple[int, ...]) -> Mask:
+    def noted(bits: BoolArray, box: module.Box, shape: tuple[int, ...]) -> Mask:
         looked.append(bits.size)
         return mask_in(bits, box, shape)
 
-    monkeypatch.setattr(label_masks, "_mask", noted)
+    monkeypatch.setattr(module, "_mask", noted)
     masks = made(many(800))
     assert len(masks) == 10_000
     assert {mask.area for mask in masks} == {25}
@@ -122,6 +122,6 @@ def test_scattered_values_are_refused_before_they_fill_the_memory(
 ) -> None:
     labels = np.random.default_rng(1).integers(1, 40, (50, 60)).astype(np.int32)
     assert len(list(masks_of_values(labels, skip=[0]))) == 39
-    monkeypatch.setattr(label_masks, "MOST_BITS", 39 * 50 * 60 // 2)
+    monkeypatch.setattr(module, "MOST_BITS", 39 * 50 * 60 // 2)
     with pytest.raises(BenchError, match=r"39 objects are scattered .* values of their own"):
         next(iter(masks_of_values(labels, skip=[0])))
