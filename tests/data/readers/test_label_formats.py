@@ -35,7 +35,9 @@ def test_groups_of_cityscapes_are_crowds_and_stuff_may_be_left_out(tmp_path):
     ]
 
 
-@pytest.mark.parametrize(("value", "message"), [(34, "34 is no class"), (40001, "40001 is no")])
+@pytest.mark.parametrize(
+    ("value", "message"), [(34, "34 is no class"), (999, "999 is no class"), (40001, "40001 is no")]
+)
 def test_a_value_that_is_no_class_of_cityscapes_is_refused(tmp_path, value, message):
     OFFICIAL["cityscapes"](tmp_path)
     stem = "lindau_000000_000019"
