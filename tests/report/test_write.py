@@ -100,6 +100,11 @@ def test_every_picture_has_words(written):
     assert page.count('role="img"') == len(drawn(written[2]))
 
 
+def test_the_gallery_is_there_and_linked(written):
+    page = written[2].page.read_text(encoding="utf-8")
+    assert page.count('<a href="#gallery">') == page.count('<section id="gallery">') == 1
+
+
 def test_every_line_of_the_page_has_its_numbers_over_images(written):
     report = written[2]
     page = report.page.read_text(encoding="utf-8")
