@@ -19,7 +19,6 @@ import os
 import shutil
 import urllib.error
 import urllib.request
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -31,6 +30,7 @@ from filelock import FileLock, Timeout
 
 from bench.files.download import download
 from bench.files.hashing import sha256_of
+from bench.files.places import forget_leftovers, write_aside
 from bench.files.unpacking import kinds, unpack
 from bench.types import BenchError
 from bench.types.errors import did_you_mean
@@ -264,6 +264,5 @@ def _records(path: Path) -> list[dict[str, Any]]:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    aside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    aside.replace(path)
+    forget_leftovers(path)
+    write_aside(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())

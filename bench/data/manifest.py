@@ -21,13 +21,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.files.documents import parse_json
+from bench.files.places import forget_leftovers, write_aside
 from bench.types import BenchError
 
 FORMAT = 1
@@ -81,15 +80,12 @@ class Manifest:
 
 def save_manifest(manifest: Manifest, path: Path) -> None:
     """Writes the file in one move, its folder made; raises ``BenchError`` where it can't."""
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(manifest.to_json(), encoding="utf-8", newline="\n")
-        aside.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
         raise BenchError(f"{path}: the manifest can't be written ({error})") from error
+    forget_leftovers(path)
+    write_aside(path, manifest.to_json().encode())
 
 
 def load_manifest(path: Path) -> Manifest:

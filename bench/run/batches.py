@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import TypeVar
 
 import torch
 
-from bench.types import BenchError
+from bench.types import UnfitImageError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -63,7 +64,7 @@ class Halving:
     ) -> Iterator[Result]:
         """The work's results for one slice of the items after the other.
 
-        Raises ``BenchError`` where there is no memory for a single item.
+        Raises ``UnfitImageError`` where there is no memory for a single item: others may fit.
         """
         start = 0
         while start < len(items):
@@ -74,7 +75,7 @@ class Halving:
                 with self._room.alone():
                     results, reason = _attempt(work, batch)
                 if reason:
-                    raise BenchError(
+                    raise UnfitImageError(
                         f"out of memory on the device with {self._setting}=1: {reason}; "
                         "take a smaller model or image, or a device with more memory"
                     )
@@ -96,14 +97,27 @@ class Halving:
         )
 
 
+_HOST = re.compile("DefaultCPUAllocator|not enough memory|Cannot allocate memory")
+"""What torch says where the host's memory has run out, by an error of no kind of its own."""
+
+
+def out_of_memory(error: BaseException) -> str | None:
+    """What an error says in one line, if it is that memory has run out; else none."""
+    known = isinstance(error, torch.cuda.OutOfMemoryError | MemoryError)
+    if not known and not (isinstance(error, RuntimeError) and _HOST.search(str(error))):
+        return None
+    return (str(error).strip().splitlines() or ["no reason given"])[0]
+
+
 def _attempt(
     work: Callable[[Sequence[Item]], Result], batch: Sequence[Item]
 ) -> tuple[list[Result], str]:
     """The result, or why there is no memory for it; what the attempt held is free again."""
     try:
         return [work(batch)], ""
-    except torch.cuda.OutOfMemoryError as error:
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+    except (torch.cuda.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if (reason := out_of_memory(error)) is None:
+            raise
     gc.collect()  # frames of the attempt that refer to each other
     torch.cuda.empty_cache()  # nothing where CUDA was not used
     return [], reason

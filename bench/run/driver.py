@@ -49,7 +49,8 @@ def run(plan: Plan, progress: Progress, profile: Profile | None = None) -> list[
         for name in unfinished:
             compact(plan.work.runs[name].store)
             _write_header(plan, name, "running", started, findings)
-        _say_doubts(plan)
+        for words in doubts(plan):
+            log.warning("%s", words)
         try:
             with findings.watch("total"):
                 _do(plan, token, progress, findings)
@@ -90,10 +91,10 @@ def _do(plan: Plan, token: str, progress: Progress, findings: Findings) -> None:
         plan = held(plan, token)
 
 
-def _say_doubts(plan: Plan) -> None:
-    """Says what may not be meant about the files of the first images, before a model is loaded."""
-    for words in first_doubts(plan.reader, (job.image_id for job in plan.work.jobs())):
-        log.warning("%s: %s", plan.question.dataset.name, words)
+def doubts(plan: Plan) -> list[str]:
+    """What may not be meant about the files of the first images, a sentence for each kind."""
+    found = first_doubts(plan.reader, (job.image_id for job in plan.work.jobs()))
+    return [f"{plan.question.dataset.name}: {words}" for words in found]
 
 
 def _mend(store: RunStore) -> None:

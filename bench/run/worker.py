@@ -12,7 +12,7 @@ import torch
 from bench.config.composing import conf_dir
 from bench.models.loading import model_class
 from bench.run import canary
-from bench.run.batches import Halving, Room
+from bench.run.batches import Halving, Room, out_of_memory
 from bench.run.embeddings.cache import Encoder
 from bench.run.findings import Progress
 from bench.run.health import Health
@@ -145,13 +145,16 @@ class Worker:
         try:
             with self._crew.seat():
                 self._score_together(group)
-        except UnfitImageError as error:
+        except Exception as error:
+            reason = _fault_of_image(error)
+            if reason is None:
+                raise
             if len(group) > 1:
                 for one in group:
                     self._score([one])
                 return
             job = group[0][0]
-            faults = dict.fromkeys(job.prompts, str(error))
+            faults = dict.fromkeys(job.prompts, reason)
             self._finished[job.image_id] = Scored(job.image_id, {}, faults=faults)
             self._embedded.pop(job.image_id, None)
 
@@ -219,8 +222,8 @@ class Worker:
             try:
                 with self._watch("wait"):
                     sample = future.result()
-            except (BenchError, ValueError, OSError) as error:
-                self._fail(ImageError(job.image_id, str(error)))
+            except (BenchError, ValueError, OSError, MemoryError) as error:
+                self._fail(ImageError(job.image_id, _fault_of_image(error) or str(error)))
                 continue
             size = sample.shape[0] * sample.shape[1]
             if group and pixels + size > _GROUP_PIXELS:
@@ -248,6 +251,14 @@ class Worker:
             raise BenchError(f"image {error.image_id}: {error.reason} (runtime.strict=true)")
         log.warning("image %s left out: %s", error.image_id, error.reason)
         self._progress.image_failed(error)
+
+
+def _fault_of_image(error: Exception) -> str | None:
+    """Why an image fails alone, however right the model is; none where the run is to end."""
+    if isinstance(error, UnfitImageError):
+        return str(error)
+    reason = out_of_memory(error)
+    return None if reason is None else f"out of memory: {reason}; take a smaller image"
 
 
 def _error_of(scored: Scored) -> ImageError:

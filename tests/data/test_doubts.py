@@ -229,6 +229,9 @@ def test_check_run_and_data_new_say_it(
     said = "pictures of 16 bits that are dark or black to the model: 3, such as "
     assert main(["check", *dataset_words(folder)]) == 0
     assert said in capsys.readouterr().out
+    run = ["run", "model=disk,demo", "prompt=[box]", *dataset_words(folder)]
+    assert main([*run, "--plan"]) == 0
+    assert capsys.readouterr().err.count(said) == 1
     assert main(["run", "model=disk", "prompt=[box]", *dataset_words(folder)]) == 0
     assert said in capsys.readouterr().err
     assert main(["run", "model=disk", "prompt=[box]", *dataset_words(folder)]) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -155,9 +156,13 @@ def test_what_a_killed_call_left_is_thrown_away(
     left = tmp_path / ".fetched" / "set.unpacked" / "val" / "stale.jpg"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half")
+    record = tmp_path / ".fetched" / f".set.json.{'0' * 32}"
+    record.write_bytes(b"half")
+    os.utime(record, (0, 0))
     fetched(sources, tmp_path)
     assert below(tmp_path / "set") == WHOLE
     assert not left.exists()
+    assert not record.exists()
 
 
 def test_files_of_one_name_have_parts_of_their_own() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -34,6 +35,7 @@ from bench.config.composing import RunConfig
 from bench.data.readers.coco import Coco
 from bench.models.disk import Disk
 from bench.run.driver import run
+from bench.run.health import Health
 from bench.run.plan import make_plan
 from bench.scoring.metrics.boundary_iou import boundary_iou
 from bench.scoring.metrics.iou import iou
@@ -330,20 +332,65 @@ def test_a_run_refused_while_loading_is_no_run(folder: Path, early: bool) -> Non
     assert store.folder == box.work.runs["box"].store.folder.resolve()
 
 
+FAULTS: Mapping[str, tuple[Exception, str]] = {
+    "unfit": (UnfitImageError("a picture too wide"), "a picture too wide"),
+    "device": (
+        torch.cuda.OutOfMemoryError("CUDA out of memory: 9 GiB\nmore"),
+        "out of memory on the device with runtime.image_batch=1: CUDA out of memory: 9 GiB; "
+        "take a smaller model or image, or a device with more memory",
+    ),
+    "host": (
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+        "out of memory on the device with runtime.image_batch=1: DefaultCPUAllocator: can't "
+        "allocate memory: 9 bytes; take a smaller model or image, or a device with more memory",
+    ),
+    "answer": (MemoryError("9 GiB"), "out of memory: 9 GiB; take a smaller image"),
+    "picture": (MemoryError(), "out of memory: no reason given; take a smaller image"),
+}
+
+
 class Choosy(Disk):
     """Takes no picture that is wider than it is high by more than some factor."""
 
-    def embed(self, images: Sequence[ImageArray]) -> Sequence[Any]:
-        for image in images:
-            if image.shape[1] > 10 * image.shape[0]:
-                raise UnfitImageError("a picture too wide")
+    def __init__(self, fault: str, *, site: Site) -> None:
+        super().__init__(site=site)
+        self._fault = fault
+
+    @classmethod
+    def pin(cls, args: Mapping[str, Any], site: Site) -> dict[str, Any]:
+        return dict(args)
+
+    def embed(self, images: Sequence[ImageArray]) -> list[tuple[int, int]]:
+        if self._fault in ("unfit", "device", "host"):
+            for image in images:
+                if image.shape[1] > 10 * image.shape[0]:
+                    raise FAULTS[self._fault][0]
         return super().embed(images)
 
 
-@pytest.mark.parametrize("words", [["runtime.workers=1"], ["runtime.image_batch=4"]])
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("unfit", ["runtime.workers=1"]),
+        ("unfit", ["runtime.image_batch=4"]),
+        ("device", ["runtime.image_batch=4"]),
+        *((fault, ["runtime.workers=1"]) for fault in ("host", "answer", "picture")),
+    ],
+)
 def test_a_picture_that_the_model_cannot_take_fails_alone_at_every_try(
-    folder: Path, words: list[str]
+    folder: Path, fault: str, words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def cramped(straight: Any, own: str, of: Callable[..., str]) -> Any:
+        def done(self: Any, *given: Any) -> Any:
+            if fault == own and "25" in of(*given):
+                raise FAULTS[fault][0]
+            return straight(self, *given)
+
+        return done
+
+    monkeypatch.setattr(Coco, "read", cramped(Coco.read, "picture", str))
+    health = cramped(Health.look, "answer", lambda sample, *_: sample.image_id)
+    monkeypatch.setattr(Health, "look", health)
     document = json.loads((folder / "annotations.json").read_text())
     document["images"].append({"id": 25, "file_name": "wide.png", "height": 3, "width": 64})
     box = [[1, 0, 9, 0, 9, 2, 1, 2]]
@@ -353,17 +400,17 @@ def test_a_picture_that_the_model_cannot_take_fails_alone_at_every_try(
     (folder / "annotations.json").write_text(json.dumps(document))
     Image.new("RGB", (64, 3)).save(folder / "images" / "wide.png")
     config = configure(folder, "prompt=[box,point_1]", *words)
-    config.model.target = "test_whole_runs.Choosy"
+    config.model.target, config.model.args = "test_whole_runs.Choosy", {"fault": fault}
     config.runtime.allow_modules = ["test_whole_runs"]
     for _ in range(2):
         plan = make_plan(config)
-        assert run(plan, Silent()) == [ImageError("25", "a picture too wide")]
+        assert run(plan, Silent()) == [ImageError("25", FAULTS[fault][1])]
         for each in plan.work.runs.values():
             header = each.store.header()
             assert (header["status"], header["images_done"]) == ("complete", 5)
             assert header["images_failed"] == 1
     config.runtime.strict = True
-    with pytest.raises(BenchError, match=r"image 25: a picture too wide .*strict"):
+    with pytest.raises(BenchError, match=rf"image 25: {re.escape(FAULTS[fault][1])} .*strict"):
         run(make_plan(config), Silent())
 
 
@@ -496,6 +543,6 @@ def test_a_device_short_of_memory_gives_the_same_rows(
 def test_no_memory_for_a_single_one_is_one_line(
     folder: Path, images: int, prompts: int, name: str
 ) -> None:
-    says = rf"out of memory on the device with runtime\.{name}_batch=1: CUDA out of memory: 1 "
-    with pytest.raises(BenchError, match=says):
-        execute(cramped_config(folder, images, prompts, "results"))
+    errors = run(make_plan(cramped_config(folder, images, prompts, "results")), Silent())
+    says = f"out of memory on the device with runtime.{name}_batch=1: CUDA out of memory: 1 "
+    assert [error.reason.startswith(says) for error in errors] == [True] * 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from bench.run.plan import Plan
     from bench.store.runs import RunStore
     from bench.types import Sample
+
+log = logging.getLogger(__name__)
 
 _HELP = """\
 Runs what is missing and prints the mIoU table. The words after `run` are overrides of the
@@ -51,6 +54,7 @@ def main(options: argparse.Namespace) -> int:
     """Runs what is missing, shows the table, and says which images failed."""
     from bench.config.composing import load_configs
     from bench.report import Request
+    from bench.run.driver import doubts
     from bench.run.forecast.disk_space import check_disk_space
     from bench.run.forecast.forecast import worth_saying
     from bench.run.plan import make_plan
@@ -67,6 +71,8 @@ def main(options: argparse.Namespace) -> int:
         _refuse_idle(plan, options.overrides)
     if options.plan:
         console.show_plans(plans, console.output())
+        for words in dict.fromkeys(words for plan in plans for words in doubts(plan)):
+            log.warning("%s", words)
         return 0
     check_disk_space(plans)
     if worth_saying(plans):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _STEP = 1 << 20
@@ -32,6 +32,41 @@ def check_png(file: BinaryIO) -> None:
             _check(file)
     finally:
         file.seek(before)
+
+
+def turns_late(file: IO[bytes]) -> bool:
+    """Whether a PNG file says behind its pixels how it is to be turned.
+
+    In EXIF's own chunk, or in the words that older tools write for it. No chunk is read whole, so
+    that a picture of any size is looked through at once; what is no PNG file has none. The file is
+    left where it was.
+    """
+    before = file.tell()
+    try:
+        file.seek(0)
+        return file.read(len(SIGNATURE)) == SIGNATURE and _turns_late(file)
+    finally:
+        file.seek(before)
+
+
+def _turns_late(file: IO[bytes]) -> bool:
+    behind = False
+    while len(head := file.read(8)) == 8:
+        length, name = struct.unpack(">I4s", head)
+        behind |= name == b"IDAT"
+        if behind and name == b"eXIf":
+            return True
+        words = name in (b"tEXt", b"zTXt", b"iTXt")
+        begun = file.read(min(length, _LONGEST_WORD)) if words else b""
+        if behind and begun.startswith(_WORDS):
+            return True
+        file.seek(length - len(begun) + 4, 1)
+    return False
+
+
+_LONGEST_WORD = 80
+_WORDS = (b"Raw profile type exif\0", b"Raw profile type APP1\0", b"XML:com.adobe.xmp\0")
+"""The keywords under which Pillow looks for EXIF and for an orientation in XMP."""
 
 
 def _check(file: BinaryIO) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
 
+from bench.data.formats.png import turns_late
+
 _ORIENTATION, _WIDTH, _HEIGHT = 0x0112, 256, 257
 
 _BACKWARDS = {
@@ -33,8 +35,16 @@ _HEAD = 1 << 16
 
 def orientation_of(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; 1 (upright) where the file says none, or none that there is."""
-    orientation = image.getexif().get(_ORIENTATION, 1)  # of a PNG it looks behind the pixels
+    orientation = _exif_of(image).get(_ORIENTATION, 1)
     return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+
+
+def _exif_of(image: Image.Image) -> Image.Exif:
+    """What the file says of its picture; decoded only where that stands behind the pixels."""
+    file = getattr(image, "fp", None)
+    if image.format == "PNG" and file is not None and not turns_late(file):
+        return Image.Image.getexif(image)  # a PNG's own decodes the picture first
+    return image.getexif()
 
 
 def stored_shape(image: ImageFile.ImageFile) -> tuple[int, int]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.files.places import local_side, place, write_aside
+from bench.files.places import folder_aside, forget_leftovers, local_side, place, write_aside
 from bench.run.profiling.page import Measured, page
 from bench.run.profiling.recorder import Recorder
 from bench.run.profiling.recording import MOST_EVENTS, Recording
@@ -54,11 +54,9 @@ class Profile:
         measured = self._measured(plan, findings)
         results = local_side(place(plan.setting.runtime.results))
         name = re.sub(r"[^\w.-]", "_", f"{plan.question.dataset.name}-{plan.question.model.name}")
-        folder = _new_folder(results / "profiles", name)
         trace = "\n".join(trace_lines(measured.recordings, measured.names))
-        write_aside(folder / "trace.json", trace.encode())
-        write_aside(folder / "profile.md", page(measured).encode())
-        self.folder = folder
+        texts = {"trace.json": trace, "profile.md": page(measured)}
+        self.folder = _publish(texts, results / "profiles" / name)
 
     def _measured(self, plan: Plan, findings: Findings) -> Measured:
         settings, seconds = plan.setting.runtime, dict(findings.watch.seconds)
@@ -86,18 +84,22 @@ class Profile:
         )
 
 
-def _new_folder(profiles: Path, name: str) -> Path:
-    """A folder that no other command has, named after the time as well."""
+def _publish(texts: Mapping[str, str], like: Path) -> Path:
+    """Puts the files into a folder that no other command has, named after the time as well.
+
+    All of them are there or none, whenever the command is killed.
+    """
+    forget_leftovers(like)
     now = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
-    names = itertools.chain([f"{name}-{now}"], (f"{name}-{now}-{i}" for i in itertools.count(2)))
-    for each in names:
-        try:
-            (profiles / each).mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise BenchError(
-                f"{profiles / each}: cannot make the profile's folder: {error}"
-            ) from error
-        return profiles / each
-    raise AssertionError("the names have no end")
+    names = (f"{like.name}-{now}{end}" for end in ("", *(f"-{i}" for i in range(2, 1000))))
+    folder = like.parent / next(names)
+    try:
+        with folder_aside(like) as aside:
+            for name, text in texts.items():
+                write_aside(aside / name, text.encode())
+            while folder.exists():
+                folder = like.parent / next(names)
+            aside.rename(folder)
+    except OSError as error:
+        raise BenchError(f"{folder}: cannot make the profile's folder: {error}") from error
+    return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from functools import cached_property
 from bench.config.component import Component
 from bench.config.composing import RunConfig
 from bench.config.run_key import Question
+from bench.data.formats.spellings import normal_form
 from bench.files.places import local_path
 from bench.protocol import Protocol, chosen
 from bench.scoring.metrics.iou import iou
@@ -40,6 +42,8 @@ from bench.types import (
     Target,
 )
 from bench.types.stopwatch import Stopwatch
+
+log = logging.getLogger(__name__)
 
 PROMPT = "given"
 """What stands for a prompt in rows and keys."""
@@ -111,16 +115,30 @@ class GivenMasks:
     def check(self, config: RunConfig, reader: Reader) -> None:
         """Matches all predictions once, so that one that doesn't fit is said before rows are."""
         scorer = self.scorer(config, reader, Lent(None))
-        counting, lost, skipped = 0, "", Counter[str]()
+        counting, lost, skipped, known = 0, "", Counter[str](), set[str]()
         for image_id in reader.ids():
             try:
                 sample = reader.read(image_id)
             except (BenchError, ValueError, OSError) as error:
                 lost = lost or f"; {image_id}: {error}"
                 continue
+            known.update(target.mask_id for target in sample.targets)
             targets, _, left_out, _ = scorer.answered(sample)
             counting += len(targets)
             skipped.update(left_out)
+        for name, mask_id in scorer.spelled.items():
+            if name in known:
+                raise BenchError(
+                    f"{name!r} and {mask_id!r} are targets that differ in their spelling alone, so "
+                    "a mask without its image's folder may be either's: write it as "
+                    "<image_id>/<mask_id>.png"
+                )
+        if scorer.spelled:
+            name, mask_id = next(iter(scorer.spelled.items()))
+            log.info(
+                "%d masks are named as their targets in another spelling, %r as %r for one",
+                *(len(scorer.spelled), name, mask_id),
+            )
         if scorer.homeless and not lost:
             raise BenchError(f"{next(iter(scorer.homeless.values())).where}: no such target")
         if not counting:
@@ -194,6 +212,12 @@ class GivenRows:
         self._protocol, self._rule, self._given, self._lent = protocol, rule, given, lent
         self.homeless = {one.names[0]: one for one in given.get("", ())}
         """Masks of no image, by the name of their target, that no target was found for yet."""
+        self.spelled: dict[str, str] = {}
+        """The names of such masks that were their target's in another spelling, and its own."""
+        forms: dict[str, list[str]] = {}
+        for name in self.homeless:
+            forms.setdefault(normal_form(name), []).append(name)
+        self._by_form = {form: names[0] for form, names in forms.items() if len(names) == 1}
 
     def __call__(self, cases: Sequence[Case], watch: Stopwatch) -> list[Scored]:
         """A row for each target that counts."""
@@ -233,8 +257,17 @@ class GivenRows:
         return Scored(sample.image_id, {PROMPT: rows}, skipped, counted)
 
     def _found_by_name(self, sample: Sample) -> Iterable[Given]:
-        found = [self.homeless.pop(target.mask_id, None) for target in sample.targets]
-        return [one for one in found if one is not None]
+        """The masks of no image that the sample's targets are the names of, taken from there."""
+        forms = Counter(normal_form(target.mask_id) for target in sample.targets)
+        for target in sample.targets:
+            name, form = target.mask_id, normal_form(target.mask_id)
+            if name not in self.homeless and forms[form] == 1:
+                name = self._by_form.get(form, name)
+            if (one := self.homeless.pop(name, None)) is None:
+                continue
+            if name != target.mask_id:
+                self.spelled[name] = target.mask_id
+            yield one
 
     def _row(self, sample: Sample, target: Target, answer: Answer | None) -> MaskRow:
         aim = Aim(target.mask, sample.ignore)

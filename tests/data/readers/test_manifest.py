@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,11 @@ def test_a_manifest_that_is_not_there_or_cant_be_written_is_named(tmp_path: Path
     (tmp_path / "file").touch()
     with pytest.raises(BenchError, match="can't be written"):
         save_manifest(MADE, tmp_path / "file" / "m.json")
+
+
+def test_what_a_killed_command_left_of_a_manifest_is_swept(tmp_path: Path) -> None:
+    left = tmp_path / f".m.json.{'0' * 32}"
+    left.write_text("half")
+    os.utime(left, (0, 0))
+    save_manifest(MADE, tmp_path / "m.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["m.json"]

@@ -1,10 +1,11 @@
 """Picture files of every kind, read as RGB, as labels and as levels."""
 
 import struct
+import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from bench.data.formats.pictures import Stored, look_at, read_labels, read_levels, read_picture
 from bench.types import BenchError
@@ -115,6 +116,39 @@ def test_what_a_files_head_says(tmp_path):
     assert look_at(save(tmp_path / "c.jpg", picture(H, W), exif=exif)).orientation == 1
     with pytest.raises(BenchError, match=r"none\.png"):
         look_at(tmp_path / "none.png")
+
+
+def chunk(name, content):
+    whole = name + content
+    return struct.pack(">I", len(content)) + whole + struct.pack(">I", zlib.crc32(whole))
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("kind", ["eXIf", "zTXt", "tEXt", "none"])
+def test_a_pngs_head_is_read_without_its_pixels(tmp_path, monkeypatch, kind, behind):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    raw = exif.tobytes()
+    words = f"\nexif\n{len(raw):8d}\n{raw.hex()}\n".encode()
+    said = {
+        "eXIf": chunk(b"eXIf", raw.removeprefix(b"Exif\0\0")),
+        "tEXt": chunk(b"tEXt", b"Raw profile type exif\0" + words),
+        "zTXt": chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(words)),
+        "none": chunk(b"tEXt", b"date:create\0today"),
+    }[kind]
+    file = save(tmp_path / "a.png", picture(H, W))
+    written = file.read_bytes()
+    place = written.index(b"IEND" if behind else b"IDAT") - 4
+    file.write_bytes(written[:place] + said + written[place:])
+    with Image.open(file) as image:
+        assert image.getexif().get(0x0112, 1) == (1 if kind == "none" else 6)
+    decoded = []
+    load = ImageFile.ImageFile.load
+    monkeypatch.setattr(
+        ImageFile.ImageFile, "load", lambda self: (decoded.append(1), load(self))[1]
+    )
+    assert look_at(file).orientation == (1 if kind == "none" else 6)
+    assert not decoded or (behind and kind != "none")
 
 
 def test_colour_labels_are_packed(tmp_path):

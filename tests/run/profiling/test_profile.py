@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -179,6 +180,19 @@ def test_two_profiles_of_one_second_lie_apart(folder: Path) -> None:
     )
     assert one != two
     assert one.parent == two.parent
+    assert {path.name for path in one.iterdir()} == {"trace.json", "profile.md"}
+
+
+@pytest.mark.long
+def test_a_profile_is_whole_or_not_there_and_what_was_left_of_one_is_swept(folder: Path) -> None:
+    plan = make_plan(configure(folder, "prompt=box", "runtime.profile=true"))
+    profiles = folder.parent / "results" / "profiles"
+    left = profiles / f".coco-disk.{'0' * 32}"
+    left.mkdir(parents=True)
+    (left / "trace.json").touch()
+    os.utime(left, (0, 0))
+    assert profiled(plan).parent == profiles
+    assert len(list(profiles.iterdir())) == 1
 
 
 def test_a_long_run_keeps_its_sums_and_the_first_events(

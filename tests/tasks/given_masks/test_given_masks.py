@@ -18,10 +18,11 @@ from pycocotools import mask as coco_mask
 import bench
 from bench.cli import main
 from bench.data.opening import samples_of_runs
+from bench.data.readers.coco import Coco
 from bench.report.pages.comparison import differing
 from bench.store.runs import RunStore, find_runs, read_runs
 from bench.tasks.given_masks.predictions import read_predictions
-from bench.types import BenchError
+from bench.types import BenchError, Site
 
 
 @pytest.fixture
@@ -487,3 +488,29 @@ def test_ids_may_begin_at_0_and_results_be_none(folder: Path) -> None:
     found = read_predictions(results(folder, [entry(first, mask_id=0)]), None, ["0", "1", "2"])
     assert [given.names for given in found["0"]] == [("0",)]
     assert read_predictions(results(folder, []), None, ["0", "1", "2"]) == {}
+
+
+def test_masks_in_no_images_folder_are_known_under_another_spelling(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = json.loads((folder / "annotations.json").read_text())
+    for place, annotation in enumerate(document["annotations"]):
+        annotation["id"] = f"Gr\u00fcn {place}"
+    (folder / "annotations.json").write_text(json.dumps(document))
+    reader = Coco(str(folder / "annotations.json"), str(folder / "images"), site=Site())
+    targets = [target for image_id in reader.ids() for target in reader.read(image_id).targets]
+    made = folder.parent / "loose"
+    made.mkdir()
+    for target in targets:
+        name = normalize("NFD", target.mask_id.rpartition("/")[2]).replace(" ", "%20")
+        path = made / f"{name.lower()}.png"
+        Image.fromarray(target.mask.dense().astype(np.uint8) * 255).save(path)
+    assert score(folder, made, "--format", "masks") == 0
+    said = f"{len(targets)} masks are named as their targets in another spelling, 'gr"
+    assert said in capsys.readouterr().err
+    rows = read_runs([given_run(folder)])
+    assert (rows["iou"] == 1).all()
+    document["annotations"][-1]["id"] = normalize("NFD", "gr\u00fcn%200")
+    (folder / "annotations.json").write_text(json.dumps(document))
+    assert score(folder, made, "--format", "masks") == 2
+    assert "differ in their spelling alone" in one_line(capsys.readouterr().err)
