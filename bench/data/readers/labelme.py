@@ -26,10 +26,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from bench.data.formats.files import read_json, said_size
+from bench.data.formats.files import check_said_size, read_json, said_size
 from bench.data.formats.outlines import check_outline, points_of
 from bench.data.formats.pairs import Pairs
-from bench.data.formats.pictures import Exif, read_held_levels, read_picture
+from bench.data.formats.pictures import Exif, read_held_levels, read_picture, turn_remedy
 from bench.data.formats.segmentation import SHARES, combine, lie_in_first_pixel
 from bench.data.oddities import Oddity
 from bench.types import BenchError, Mask, Sample, Site, Target
@@ -88,15 +88,12 @@ class Labelme:
         height, width = image.shape[:2]
         content = _content(file)
         told = said_size(content, "imageHeight", "imageWidth")
-        said = told[0] or height, told[1] or width
-        if said != (height, width):
-            turned = said == (width, height)
-            other = "apply" if self.exif == "ignore" else "ignore"
-            raise BenchError(
-                f"{picture}: the picture is {height}×{width} (H×W), {file.name} says "
-                f"{str(said[0])[:20]}×{str(said[1])[:20]}"
-                + (f"; dataset.args.exif={other} turns it" if turned else "")
-            )
+        said = {"height": told[0] or None, "width": told[1] or None}
+
+        def remedy() -> str:
+            return turn_remedy(picture, image.shape, tuple(said.values()), self.exif)
+
+        check_said_size(image, picture, said, file, "it", remedy)
         targets = []
         for numbers in _objects(content["shapes"]):
             shapes = [content["shapes"][number] for number in numbers]

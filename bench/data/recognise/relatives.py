@@ -133,43 +133,46 @@ def _youtube_vis(
     listing: Listing, file: str, videos: Sequence[Any], annotations: Sequence[Any]
 ) -> Recognised | None:
     names = [name for video in videos for name in _names(video)]
-    folders = folders_of(names, listing.pictures)
-    if not folders:
-        return None
-    return Recognised(
-        format="youtube_vis",
-        detail=file,
-        target="bench.data.readers.youtube_vis.YoutubeVis",
-        folder=listing.folder,
-        args={
-            "annotations": str(listing.folder / file),
-            "images": str(listing.folder / folders[0]),
-        },
-        seen=f"{file}, {len(videos)} videos of {len(names)} frames, {len(annotations)} "
-        f"annotations; frames in {folders[0] or '.'}",
-        assumed=("every frame is an image; those of a video belong together",),
-        tree=(file, below(folders[0], names[0])),
+    return _listed(
+        listing,
+        file,
+        names,
+        reader="bench.data.readers.youtube_vis.YoutubeVis",
+        seen=f"{len(videos)} videos of {len(names)} frames, {len(annotations)} annotations; frames",
+        assumed="every frame is an image; those of a video belong together",
     )
 
 
 def _via(listing: Listing, file: str, entries: Sequence[Mapping[str, Any]]) -> Recognised | None:
-    names = [entry["filename"] for entry in entries]
+    regions = sum(len(entry["regions"] or ()) for entry in entries)
+    return _listed(
+        listing,
+        file,
+        [entry["filename"] for entry in entries],
+        reader="bench.data.readers.via.Via",
+        seen=f"{len(entries)} pictures with {regions} regions; pictures",
+        assumed="no region attribute is the category (category: null)",
+    )
+
+
+def _listed(
+    listing: Listing, file: str, names: Sequence[str], *, reader: str, seen: str, assumed: str
+) -> Recognised | None:
+    """A file that lists pictures, with a reader that takes it and their folder, if one is here."""
     folders = folders_of(names, listing.pictures)
     if not folders:
         return None
-    regions = sum(len(entry["regions"] or ()) for entry in entries)
     return Recognised(
-        format="via",
+        format=reader.split(".")[-2],
         detail=file,
-        target="bench.data.readers.via.Via",
+        target=reader,
         folder=listing.folder,
         args={
             "annotations": str(listing.folder / file),
             "images": str(listing.folder / folders[0]),
         },
-        seen=f"{file}, {len(entries)} pictures with {regions} regions; pictures in "
-        f"{folders[0] or '.'}",
-        assumed=("no region attribute is the category (category: null)",),
+        seen=f"{file}, {seen} in {folders[0] or '.'}",
+        assumed=(assumed,),
         tree=(file, below(folders[0], names[0])),
     )
 

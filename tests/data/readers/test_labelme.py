@@ -145,7 +145,10 @@ def test_pictures_are_turned_as_labelme_shows_them(tmp_path):
     assert target.mask.shape == (WIDTH, HEIGHT)
     assert target.mask.box == (0, 9, 2, 11)
     stored = Labelme("set", "{id}.*", site=site(tmp_path), exif="ignore")
-    says = r"9×14 \(H×W\), a\.json says 14×9; dataset\.args\.exif=apply turns it"
+    says = (
+        r"9×14 \(H×W\), a\.json says 14×9 for it; the picture has the EXIF orientation 6: set "
+        r"dataset\.args\.exif=apply"
+    )
     with pytest.raises(BenchError, match=says):
         stored.read("a")
 
