@@ -60,7 +60,12 @@ class CutsLevels(Protocol):
 
 @runtime_checkable
 class TakesLabels(Protocol):
-    """A reader of label images that knows which values are objects."""
+    """A reader of label images that knows which values are objects.
+
+    With a ``threshold`` the files hold one mask with soft edges each: what is brighter.
+    """
+
+    threshold: int | None
 
     def takes(self, value: int) -> bool:
         """Whether a pixel of the value belongs to an object."""

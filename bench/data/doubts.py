@@ -9,7 +9,7 @@ it is said in one line: by ``check`` and ``data new``, and by a run of its first
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -177,7 +177,9 @@ def _of_mask_file(reader: Reader, file: Path) -> Iterator[Doubt]:
         if reader.threshold == 0:
             yield from _of_levels(file, set(reader.ignore), coloured=mode not in _GREY)
     elif mode in _NUMBERS:
-        yield from _of_labels(file, mode, reader.takes if isinstance(reader, TakesLabels) else None)
+        knowing = reader if isinstance(reader, TakesLabels) else None
+        if knowing is None or knowing.threshold is None:
+            yield from _of_labels(file, mode, knowing)
 
 
 def _of_levels(file: Path, ignore: Set[int], *, coloured: bool) -> Iterator[Doubt]:
@@ -199,19 +201,23 @@ def _of_levels(file: Path, ignore: Set[int], *, coloured: bool) -> Iterator[Doub
         )
 
 
-def _of_labels(
-    file: Path, mode: str, takes: Callable[[int], bool] | None = None
-) -> Iterator[Doubt]:
-    """Of a label image of numbers; ``takes`` says which of them are objects."""
+def _of_labels(file: Path, mode: str, reader: TakesLabels | None = None) -> Iterator[Doubt]:
+    """Of a label image of numbers; ``reader`` knows which of them are objects."""
     levels = levels_of(read_levels(file))
     if levels.nested:
+        remedy = (
+            f"read it with dataset=mask_folder and threshold {levels.half}"
+            if reader is None
+            else f"dataset.args.threshold={levels.half} takes what is above half"
+        )
         yield Doubt(
             "label images whose values nest as a soft mask's edge does, each taken as an object",
-            f"if a file is one mask, read it with dataset=mask_folder and threshold {levels.half}",
+            f"if a file is one mask, {remedy}",
             f"{file} ({levels.words})",
         )
-    if levels.nested or takes is None:
+    if levels.nested or reader is None:
         return
+    takes = reader.takes
     values = sorted(counts_of(read_labels(file)) if mode == "P" else levels.counts)
     for void in VOIDS:
         others = [value for value in values if value != void]

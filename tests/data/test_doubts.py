@@ -185,6 +185,7 @@ MASKS: dict[str, tuple[Any, str, Save, dict[str, Any], set[str]]] = {
     "pages": (masks, "a.tif", pages, {"threshold": 1}, {"further pages"}),
     "labels": (labels, "a.png", write(side_by_side(1, 2, 3, 4)), {}, set()),
     "labels, soft": (labels, "a.png", write(soft()), {}, {"nest"}),
+    "labels, half": (labels, "a.png", write(soft()), {"threshold": 127}, set()),
     "minus one": (labels, "a.png", write(side_by_side(1, 2, 255)), {}, {"far from the others"}),
     "minus one, told": (labels, "a.png", write(side_by_side(1, 2, 255)), {"ignore": [255]}, set()),
     "palette": (labels, "a.png", palette([250, 9, 9]), {}, {"palette"}),

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from bench.data.formats.files import hash_files, locate_folder
 from bench.data.formats.labels import (
     components,
@@ -28,7 +30,14 @@ from bench.data.formats.patterns import (
     find_partners,
     strays,
 )
-from bench.data.formats.pictures import Exif, read_labels, read_picture, turn_remedy
+from bench.data.formats.pictures import (
+    Exif,
+    LabelArray,
+    read_labels,
+    read_levels,
+    read_picture,
+    turn_remedy,
+)
 from bench.data.oddities import Oddity, Tally
 from bench.types import BenchError, Sample, Site, Target
 
@@ -53,7 +62,8 @@ class LabelImage:
     8-connected part of a value (for semantic labels). ``categories`` names values; ``others`` says
     what values without a name are: a "target", "ignore", or "refuse" them with an error. Values
     are numbers (palette images: the index) or colours, "r,g,b" or [r, g, b]. ``exif`` turns
-    pictures, never labels.
+    pictures, never labels. ``threshold`` is for files that hold one mask with soft edges each: what
+    is brighter has the value 1, all else the value 0.
 
     Raises ``BenchError`` where the folder is missing, no label image is found, one has no
     picture, a listed one is missing, two files have the same id, or an argument isn't a value.
@@ -74,6 +84,7 @@ class LabelImage:
         listed: str | None = None,
         keep: Sequence[str] = (),
         others: Others = "target",
+        threshold: int | None = None,
     ) -> None:
         check_patterns(images, labels=labels)
         self._folder = locate_folder(folder, site)
@@ -82,6 +93,7 @@ class LabelImage:
         self._split = split_components
         self._categories = {_number(k): str(v) for k, v in (categories or {}).items()}
         self.exif: Exif = exif
+        self.threshold = threshold
         self._most = site.max_pixels
         self._others: Others = others
         self._patterns = images, labels
@@ -109,7 +121,7 @@ class LabelImage:
             raise BenchError(f"{self._folder}: there is no image with the id {image_id!r}")
         image = read_picture(self._pictures[image_id], exif=self.exif, pixel_limit=self._most)
         file = self._labels[image_id]
-        labels = read_labels(file, pixel_limit=self._most)
+        labels = self._read_labels(file)
         if labels.shape != image.shape[:2]:
             raise BenchError(
                 f"{file}: the label image is {labels.shape[0]}×{labels.shape[1]} (H×W), its "
@@ -163,6 +175,13 @@ class LabelImage:
         for name in strays(self._folder, self._patterns[1], self._labels.values()):
             tally.add("label image of another split, left out", name)
         return tally.oddities()
+
+    def _read_labels(self, file: Path) -> LabelArray:
+        if self.threshold is None:
+            return read_labels(file, pixel_limit=self._most)
+        brighter = read_levels(file, pixel_limit=self._most) > self.threshold
+        labels: LabelArray = brighter.astype(np.int32)
+        return labels
 
     def _refuse_below_zero(self, values: Iterable[int], file: Path) -> None:
         """A value below 0 is a tool's word for nothing or for unknown, and no object unsaid."""

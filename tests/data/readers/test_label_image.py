@@ -104,6 +104,19 @@ def test_components_touch_over_corners_and_keep_their_holes():
     assert components(Mask.from_dense(TRUTH["none"])) == []
 
 
+def test_a_threshold_makes_one_object_of_soft_files_or_one_of_each_part(tmp_path):
+    soft = np.array([[0, 90, 140, 0, 0], [0, 0, 255, 0, 0], [0, 0, 0, 0, 200]], dtype=np.uint8)
+    reader = opened(tmp_path, soft, threshold=127)
+    assert {name: mask.tolist() for name, mask in masks(reader).items()} == {
+        "a/1": (soft > 127).tolist()
+    }
+    apart = LabelImage(
+        "", "images/{id}.png", "labels/{id}.png", site=site(tmp_path),
+        threshold=127, split_components=True,
+    )  # fmt: skip
+    assert {name: mask.sum() for name, mask in masks(apart).items()} == {"a/1.0": 2, "a/1.1": 1}
+
+
 def test_the_ids_are_what_has_labels(tmp_path):
     save(tmp_path / "images" / "unlabelled.png", picture(3, 5))
     assert opened(tmp_path, LABELS).ids() == ["a"]
