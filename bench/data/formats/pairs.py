@@ -77,3 +77,21 @@ class Pairs:
         for name in strays(self.folder, self._patterns[0], self.pictures.values(), PICTURES):
             tally.add("picture without annotation, or of another split, left out", name)
         return tally
+
+
+class PairedFiles:
+    """What every reader of pairs says of its files; it has them as ``_pairs``."""
+
+    _pairs: Pairs
+
+    def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
+        """A hash of the names and sizes in bytes of the pictures and their files."""
+        return self._pairs.fingerprint(image_ids)
+
+    def files_of(self, image_id: str) -> Sequence[Path]:
+        """The picture and its file of annotations."""
+        return self._pairs.of(image_id)
+
+    def path(self, image_id: str) -> Path:
+        """Where the image's picture lies."""
+        return self._pairs.pictures[image_id]

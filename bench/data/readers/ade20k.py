@@ -24,14 +24,14 @@ import numpy as np
 
 from bench.data.formats.files import check_sizes, read_json
 from bench.data.formats.labels import masks_of_values
-from bench.data.formats.pairs import Pairs
+from bench.data.formats.pairs import PairedFiles, Pairs
 from bench.data.formats.pictures import LabelArray, read_labels, read_picture
 from bench.data.oddities import Oddity
 from bench.files.text import lines_of
 from bench.types import BenchError, Sample, Site, Target
 
 
-class Ade20k:
+class Ade20k(PairedFiles):
     """Reads ADE20K's objects and, with ``parts``, its parts of every level, as targets.
 
     ``folder`` is relative to ``site.datasets`` unless absolute; ``images`` and ``labels`` are
@@ -98,10 +98,6 @@ class Ade20k:
         picture, file = self._pairs.of(image_id)
         named = [path for path in _naming(picture) if path.is_file()]
         return [picture, file, *self._parts[image_id], *named[:1]]
-
-    def path(self, image_id: str) -> Path:
-        """Where the image's picture lies."""
-        return self._pairs.pictures[image_id]
 
     def oddities(self) -> Sequence[Oddity]:
         """Pictures without labels, and those whose levels of parts have a gap."""

@@ -14,20 +14,19 @@ A ``.mat`` holds ``groundTruth``, a cell for each person with ``Segmentation`` (
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from bench.data.formats.files import check_sizes
 from bench.data.formats.labels import masks_of_values
 from bench.data.formats.matlab import labels_of, load_variable
-from bench.data.formats.pairs import Pairs
+from bench.data.formats.pairs import PairedFiles, Pairs
 from bench.data.formats.pictures import read_picture
 from bench.data.oddities import Oddity
 from bench.types import BenchError, Sample, Site, Target
 
 
-class Bsds:
+class Bsds(PairedFiles):
     """Reads every person's every segment as a target; those of one person tile the picture.
 
     ``folder`` is relative to ``site.datasets`` unless absolute; ``images`` and ``annotations`` are
@@ -71,18 +70,6 @@ class Bsds:
                 mask_id = f"{image_id}/{number}/{label}"
                 targets.append(Target(mask_id, mask, attributes={"annotator": str(number)}))
         return Sample(image_id, image, targets)
-
-    def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
-        """A hash of the names and sizes in bytes of the pictures and ``.mat`` files."""
-        return self._pairs.fingerprint(image_ids)
-
-    def files_of(self, image_id: str) -> Sequence[Path]:
-        """The picture and its ``.mat`` file."""
-        return self._pairs.of(image_id)
-
-    def path(self, image_id: str) -> Path:
-        """Where the image's picture lies."""
-        return self._pairs.pictures[image_id]
 
     def oddities(self) -> Sequence[Oddity]:
         """Pictures without a ``.mat``."""

@@ -14,12 +14,11 @@ class without instances, or a group of a class that has some.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 
 from bench.data.formats.files import check_sizes
 from bench.data.formats.labels import masks_of_values
-from bench.data.formats.pairs import Pairs
+from bench.data.formats.pairs import PairedFiles, Pairs
 from bench.data.formats.pictures import read_labels, read_picture
 from bench.data.oddities import Oddity
 from bench.types import BenchError, Sample, Site, Target
@@ -59,7 +58,7 @@ IGNORED = frozenset({0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30, 65535})
 """Classes that don't count: their pixels belong to no target. 65535 is -1, license plates."""
 
 
-class Cityscapes:
+class Cityscapes(PairedFiles):
     """Reads things and stuff as targets, groups as crowds, as the official conversion does.
 
     ``folder`` is relative to ``site.datasets`` unless absolute; ``images`` and ``labels`` are
@@ -116,18 +115,6 @@ class Cityscapes:
                 )
             )
         return Sample(image_id, image, targets)
-
-    def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
-        """A hash of the names and sizes in bytes of the pictures and label images."""
-        return self._pairs.fingerprint(image_ids)
-
-    def files_of(self, image_id: str) -> Sequence[Path]:
-        """The picture and its label image."""
-        return self._pairs.of(image_id)
-
-    def path(self, image_id: str) -> Path:
-        """Where the image's picture lies."""
-        return self._pairs.pictures[image_id]
 
     def oddities(self) -> Sequence[Oddity]:
         """Pictures without a label image."""

@@ -14,18 +14,17 @@ An HDF5 file holds ``dataset``, (H, W) int16: an instance's number, -1 for none.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from bench.data.formats.files import need_package
 from bench.data.formats.hdf5 import load_labels
 from bench.data.formats.labels import masks_of_values
-from bench.data.formats.pairs import Pairs
+from bench.data.formats.pairs import PairedFiles, Pairs
 from bench.data.formats.pictures import read_picture
 from bench.data.oddities import Oddity
 from bench.types import BenchError, Sample, Site, Target
 
 
-class Hypersim:
+class Hypersim(PairedFiles):
     """Reads Hypersim's instances: every number but -1 is a target.
 
     ``folder`` is relative to ``site.datasets`` unless absolute; ``images`` and ``labels`` are
@@ -80,14 +79,6 @@ class Hypersim:
     def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
         """A hash of the names and sizes in bytes of the pictures and HDF5 files."""
         return self._pairs.fingerprint(self._ids if image_ids is None else image_ids)
-
-    def files_of(self, image_id: str) -> Sequence[Path]:
-        """The picture and its HDF5 file."""
-        return self._pairs.of(image_id)
-
-    def path(self, image_id: str) -> Path:
-        """Where the image's picture lies."""
-        return self._pairs.pictures[image_id]
 
     def oddities(self) -> Sequence[Oddity]:
         """Renderings without instances, and frames of volumes that are left out."""

@@ -28,7 +28,7 @@ from PIL import Image, ImageDraw
 
 from bench.data.formats.files import check_said_size, read_json, said_size
 from bench.data.formats.outlines import check_outline, points_of
-from bench.data.formats.pairs import Pairs
+from bench.data.formats.pairs import PairedFiles, Pairs
 from bench.data.formats.pictures import Exif, read_held_levels, read_picture, turn_remedy
 from bench.data.formats.segmentation import SHARES, combine, lie_in_first_pixel
 from bench.data.oddities import Oddity
@@ -41,7 +41,7 @@ _OPEN = ("point", "points", "line", "linestrip")
 """Shapes that enclose nothing."""
 
 
-class Labelme:
+class Labelme(PairedFiles):
     """Reads labelme's shapes, drawn as labelme's own tools draw them.
 
     ``folder`` is relative to ``site.datasets`` unless absolute; ``images`` and ``annotations`` are
@@ -110,18 +110,6 @@ class Labelme:
                 )
             )
         return Sample(image_id, image, targets, cluster=self._pairs.cluster(image_id))
-
-    def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
-        """A hash of the names and sizes in bytes of the pictures and JSON files."""
-        return self._pairs.fingerprint(image_ids)
-
-    def files_of(self, image_id: str) -> Sequence[Path]:
-        """The picture and its JSON."""
-        return self._pairs.of(image_id)
-
-    def path(self, image_id: str) -> Path:
-        """Where the image's picture lies."""
-        return self._pairs.pictures[image_id]
 
     def mask_count(self, image_id: str) -> int:
         """How many objects the image has."""

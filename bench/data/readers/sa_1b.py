@@ -22,7 +22,7 @@ from bench.data.formats.files import (
     check_said_size,
     read_json,
 )
-from bench.data.formats.pairs import Pairs
+from bench.data.formats.pairs import PairedFiles, Pairs
 from bench.data.formats.pictures import read_picture
 from bench.data.formats.segmentation import decode_segmentation
 from bench.data.oddities import Oddity
@@ -31,7 +31,7 @@ from bench.types import BenchError, Sample, Site, Target
 _ATTRIBUTES = ("predicted_iou", "stability_score")
 
 
-class Sa1b:
+class Sa1b(PairedFiles):
     """Reads SA-1B: one target per annotation of a picture's JSON.
 
     ``folder`` is relative to ``site.datasets`` unless absolute; ``images`` and ``annotations`` are
@@ -91,18 +91,6 @@ class Sa1b:
                 file_area=area_of(annotation.get("area")),
             )
         return Sample(image_id, image, list(targets.values()))
-
-    def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
-        """A hash of the names and sizes in bytes of the pictures and JSON files."""
-        return self._pairs.fingerprint(image_ids)
-
-    def files_of(self, image_id: str) -> Sequence[Path]:
-        """The picture and its JSON."""
-        return self._pairs.of(image_id)
-
-    def path(self, image_id: str) -> Path:
-        """Where the image's picture lies."""
-        return self._pairs.pictures[image_id]
 
     def mask_count(self, image_id: str) -> int:
         """How many annotations the image has."""

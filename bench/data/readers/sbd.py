@@ -23,7 +23,7 @@ import numpy as np
 from bench.data.formats.files import check_sizes
 from bench.data.formats.labels import masks_of_values, whole_numbers
 from bench.data.formats.matlab import labels_of, load_variable
-from bench.data.formats.pairs import Pairs
+from bench.data.formats.pairs import PairedFiles, Pairs
 from bench.data.formats.pictures import read_picture
 from bench.data.oddities import Oddity
 from bench.types import BenchError, Sample, Site, Target
@@ -36,7 +36,7 @@ CLASSES = (
 """Pascal VOC's classes, from 1."""
 
 
-class Sbd:
+class Sbd(PairedFiles):
     """Reads SBD's instances: every number but 0 is a target.
 
     ``folder`` is relative to ``site.datasets`` unless absolute; ``images`` and ``annotations`` are
@@ -77,18 +77,6 @@ class Sbd:
             for number, mask in masks_of_values(labels, skip=[0])
         ]
         return Sample(image_id, image, targets)
-
-    def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
-        """A hash of the names and sizes in bytes of the pictures and ``.mat`` files."""
-        return self._pairs.fingerprint(image_ids)
-
-    def files_of(self, image_id: str) -> Sequence[Path]:
-        """The picture and its ``.mat`` file."""
-        return self._pairs.of(image_id)
-
-    def path(self, image_id: str) -> Path:
-        """Where the image's picture lies."""
-        return self._pairs.pictures[image_id]
 
     def oddities(self) -> Sequence[Oddity]:
         """Pictures of other splits."""

@@ -21,13 +21,13 @@ import numpy as np
 
 from bench.data.formats.files import read_json
 from bench.data.formats.outlines import COORDINATE_LIMIT, draw_outlines, points_of
-from bench.data.formats.pairs import Pairs
+from bench.data.formats.pairs import PairedFiles, Pairs
 from bench.data.formats.pictures import read_picture
 from bench.data.oddities import Oddity
 from bench.types import BenchError, BoolArray, Mask, Sample, Site, Target
 
 
-class WoodScape:
+class WoodScape(PairedFiles):
     """Reads WoodScape's instance annotations as the authors' own scripts draw them.
 
     What has another number of tags than one is left out. Polygons are scaled from the JSON's size
@@ -85,18 +85,6 @@ class WoodScape:
                 attributes = {"z_order": str(_order(thing))}
                 targets[number] = Target(f"{image_id}/{number}", mask, tag, attributes=attributes)
         return Sample(image_id, image, [targets[number] for number in sorted(targets)])
-
-    def fingerprint(self, image_ids: Sequence[str] | None = None) -> str:
-        """A hash of the names and sizes in bytes of the pictures and JSON files."""
-        return self._pairs.fingerprint(image_ids)
-
-    def files_of(self, image_id: str) -> Sequence[Path]:
-        """The picture and its JSON."""
-        return self._pairs.of(image_id)
-
-    def path(self, image_id: str) -> Path:
-        """Where the image's picture lies."""
-        return self._pairs.pictures[image_id]
 
     def mask_count(self, image_id: str) -> int:
         """How many objects of the image have one tag, of those that count."""
