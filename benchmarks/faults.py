@@ -3,7 +3,8 @@
     python benchmarks/faults.py                     # all of it, into benchmarks/results/faults.json
     python benchmarks/faults.py kills --times 10    # one experiment, fewer times
 
-The experiments: ``kills`` (kill -9 of the command), ``workers`` (of a worker process), ``nodes``
+The experiments: ``kills`` (kill -9 of the command), ``operations`` (at chosen changes of files,
+of every command that writes), ``workers`` (of a worker process), ``nodes``
 (a Ray node removed), ``disk`` (full at every write; needs root), ``pairs`` (two commands at once),
 ``scale`` (100,000 parts), ``efficiency`` (two processes against one). An experiment that runs
 again replaces its own figures and leaves the others.
@@ -26,13 +27,15 @@ ROOT = Path(__file__).resolve().parent
 sys.path[:0] = [str(ROOT.parent), str(ROOT)]
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT.parent), str(ROOT)])
 
-from faulting import efficiency, kills, nodes, obstacles, scale  # noqa: E402
+from faulting import efficiency, kills, nodes, obstacles, operations, scale  # noqa: E402
+from faulting.scenarios import all_scenarios  # noqa: E402
 from faulting.setting import server  # noqa: E402
 
 Experiment = Callable[[Path, int | None], dict[str, Any]]
 
 EXPERIMENTS: Mapping[str, Experiment] = {
     "kills": lambda work, n: kills.killed_commands(server(), work, n or 100, seed=1),
+    "operations": lambda work, n: _operations(work, n or 110),
     "workers": lambda work, n: kills.killed_workers(server(), work, n or 30, seed=2),
     "nodes": lambda work, n: nodes.removed_nodes(server(), work, n or 10, seed=4),
     "disk": lambda work, n: obstacles.full_disk(server(), work, n or 2_000),
@@ -40,6 +43,14 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     "scale": lambda work, n: scale.many_parts(work, n or 100_000),
     "efficiency": lambda work, n: efficiency.two_against_one(server(), work, n or 3),
 }
+
+
+def _operations(work: Path, kills: int) -> dict[str, Any]:
+    context = server()
+    with all_scenarios(context, work) as scenarios:
+        if only := os.environ.get("SCENARIOS"):
+            scenarios = [each for each in scenarios if each.name in only.split(",")]
+        return operations.killed_at_operations(context, work, scenarios, kills, seed=5)
 
 
 def main() -> None:

@@ -15,19 +15,14 @@ own figures and leaves the others; ``--resume`` goes on behind the cases that ar
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import platform
-import random
-import resource
 import select
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
@@ -38,7 +33,6 @@ from typing import Any
 SECONDS = 10.0
 PATIENCE = 300.0
 """Of the processor, for starting and for the independent decoders."""
-BYTES = 2 << 30
 PACKAGES = ("pillow", "torch", "pyarrow", "numpy", "hydra-core", "safetensors", "pycocotools",
             "h5py", "scipy")  # fmt: skip
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,106 +40,13 @@ STEP = 50
 """Cases after which the figures are written."""
 
 
-def work(seed: int) -> None:
-    """The process that runs cases: a line of JSON in; "start", "judged", JSON out."""
-    import logging
-    import warnings
-
-    from fuzzing.kinds import maker
-    from fuzzing.pictures import WrongError
-    from fuzzing.watch import Watch
-
-    from bench.types import BenchError
-
-    said = os.fdopen(os.dup(1), "w")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a case prints is no answer
-    warnings.simplefilter("ignore")
-    logging.disable(logging.CRITICAL)
-    watch, makers = Watch(), {}
-    for line in sys.stdin:
-        kind, number = json.loads(line)
-        if kind not in makers:  # what is imported once and cached is no case's
-            makers[kind] = maker(kind)
-            for warm in range(3):
-                with _empty_folder() as folder, contextlib.suppress(Exception):
-                    makers[kind](random.Random(warm), folder)()
-            limit = _status("VmSize") + 2 * BYTES
-            resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
-        with _empty_folder() as folder:
-            try:
-                judge = makers[kind](random.Random(f"{seed}/{kind}/{number}"), folder)
-            except Exception as error:
-                told = {"outcome": "maker", "why": _told(error), "seconds": 0.0, "peak": 0}
-                said.write(json.dumps({"kind": kind, "number": number} | told) + "\n")
-                said.flush()
-                continue
-            Path("/proc/self/clear_refs").write_text("5")
-            said.write("start\n")
-            said.flush()
-            start = time.process_time()
-            seconds, why = None, ""
-            try:
-                with watch.over(folder):
-                    verify = judge()
-                seconds, peak = time.process_time() - start, _status("VmHWM")
-                said.write("judged\n")
-                said.flush()
-                verify()
-                outcome = "read"
-            except BenchError as error:
-                outcome, why = "refused", str(error)
-                if "\n" in why.strip():
-                    outcome = "several lines"
-            except WrongError as error:
-                outcome, why = "wrong", str(error)
-            except BaseException as error:
-                outcome = "memory" if isinstance(error, MemoryError) else "traceback"
-                why = _told(error)
-            if seconds is None:
-                seconds, peak = time.process_time() - start, _status("VmHWM")
-        if watch.seen and outcome in ("read", "refused"):
-            outcome, why = "reached out", "; ".join(watch.seen)
-        if outcome in ("read", "refused") and peak > BYTES:
-            outcome, why = "memory", f"peak of {peak / 2**20:.0f} MB; {why}"
-        told = {"outcome": outcome, "why": why[:300], "seconds": seconds, "peak": peak}
-        said.write(json.dumps({"kind": kind, "number": number} | told) + "\n")
-        said.flush()
-
-
-@contextlib.contextmanager
-def _empty_folder() -> Iterator[Path]:
-    """A new folder, the current one for the length of the block."""
-    before = os.getcwd()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        os.chdir(folder)
-        try:
-            yield Path(folder)
-        finally:
-            os.chdir(before)
-
-
-def _told(error: BaseException) -> str:
-    """An exception that is none of the bench's, and where it was raised."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    own = [at for at in traceback.extract_tb(error.__traceback__) if "/bench/" in at.filename]
-    where = [f"{Path(at.filename).name}:{at.lineno}" for at in (*own[-1:], last)]
-    return f"{type(error).__name__} at {', '.join(dict.fromkeys(where))}: {str(error)[:200]}"
-
-
-def _status(name: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-def _processor_seconds(pid: int) -> float:
-    """The processor's time that a process has used; 0 once it is gone."""
+def _processor(pid: int) -> tuple[str, float]:
+    """A process's state and the processor's seconds that it has used; nothing once it is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return "", 0.0
+    return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Worker:
@@ -188,15 +89,17 @@ class Worker:
         """The next line; none where it doesn't come in time, empty where the process ended.
 
         The time is that of the processor, so that a busy machine makes no hang; or ten times that
-        on the clock, for what waits.
+        on the clock of a process that waits for something else than the processor.
         """
         assert self._process is not None
         assert self._process.stdout is not None
-        start, used = time.monotonic(), _processor_seconds(self._process.pid)
+        (_, used), waited = _processor(self._process.pid), 0.0
         while "\n" not in self._heard:
+            looked = time.monotonic()
             if not select.select([self._process.stdout], [], [], min(seconds, 1.0))[0]:
-                busy = _processor_seconds(self._process.pid) - used
-                if busy > seconds or time.monotonic() - start > 10 * seconds:
+                state, busy = _processor(self._process.pid)
+                waited += 0.0 if state == "R" else time.monotonic() - looked
+                if busy - used > seconds or waited > 10 * seconds:
                     return None
                 continue
             heard = os.read(self._process.stdout.fileno(), 1 << 16).decode()
@@ -264,9 +167,8 @@ def _heads(lines: Mapping[str, Mapping[str, Any]]) -> list[str]:
         keys = ("date", "commit", "machine", "python", "versions")
         ways.setdefault(tuple(f"{key}: {line[key]}" for key in keys), []).append(kind)
     return [
-        one
+        "\n".join([f"{', '.join(kinds)}:", "", *(f"- {each}" for each in said), ""])
         for said, kinds in ways.items()
-        for one in (f"- {', '.join(kinds)}:", *(f"  - {each}" for each in said))
     ]
 
 
@@ -300,6 +202,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.worker:
+        from fuzzing.work import work
+
         work(chosen.seed)
         return 0
     kinds = chosen.kind or list(MAKERS)

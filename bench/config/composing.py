@@ -25,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from bench.config.about import fault_of_about
 from bench.config.complaints import in_own_words, unknown_key
 from bench.config.component import Component
 from bench.config.labels import shown_label
@@ -137,7 +138,10 @@ def load_component(group: str, name: str, extra_dir: Path | None = None) -> Comp
         loaded = OmegaConf.to_container(node, resolve=True)
     written = loaded.get(group) if isinstance(loaded, dict) else None
     try:
-        found = Component(**{str(key): value for key, value in dict(written or {}).items()})
+        said = {str(key): value for key, value in dict(written or {}).items()}
+        if fault := fault_of_about(said.get("about", {})):
+            raise BenchError(fault)
+        found = Component(**said)
     except BenchError as error:
         raise BenchError(f"{path}: {error}") from None
     except (TypeError, ValueError) as error:

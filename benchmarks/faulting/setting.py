@@ -23,7 +23,7 @@ from pycocotools import mask as coco_mask
 PRELOAD = ["bench.config.composing", "bench.run.plan", "bench.run.progress", "bench.run.worker",
            "bench.run.runtime.local",
            "bench.models.disk", "bench.data.readers.coco", "bench.prompts.clicks",
-           "bench.prompts.box"]  # fmt: skip
+           "bench.prompts.box", "bench.cli", "bench.report.pages.write"]  # fmt: skip
 
 
 def make_dataset(

@@ -114,6 +114,14 @@ def test_two_attributes_of_like_names_have_a_file_each(bench, row, tmp_path):
     assert groups == {NAMES[0]: {"a0", "a1"}, NAMES[1]: {"b0", "b1", "b2"}}
 
 
+def test_an_attribute_of_a_long_name_has_a_file(bench, row, tmp_path):
+    keys = [f"{'日本' * 60}{end}" for end in "ab"]
+    rows = [row(mask_id=f"m{i}", attributes=dict.fromkeys(keys, str(i))) for i in range(3)]
+    by = tuple(f"attribute:{key}" for key in keys)
+    report = write(Request([bench.run(prompt="point_1", rows=rows)], by=by), tmp_path / "out")
+    assert len(list(report.folder.glob("slices_*.csv"))) == 2
+
+
 NAMES = ("slices_attribute_skin_tone", "slices_attribute_skin_tone_2")
 
 

@@ -203,6 +203,18 @@ def test_protocol_diff_shows_whose_box_and_where_clicks_are_placed(
     assert "its YAML names no other" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.parametrize("about", ["", "about: {title: 'a [/] b', cite: '[/x]'}\n"])
+def test_protocol_show_takes_an_about_of_any_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], about: str
+) -> None:
+    (tmp_path / "protocol").mkdir()
+    text = "name: mine\nversion: '1'\ntarget: bench.protocol.Protocol\n" + about
+    (tmp_path / "protocol" / "mine.yaml").write_text(text)
+    assert main(["protocol", "show", "mine", "--config-dir", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out.splitlines()[0]
+    assert shown == f"{'a [/] b' if about else 'mine'} (mine, version 1)"
+
+
 def test_protocol_show_says_what_the_source_does_otherwise(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -198,6 +198,8 @@ def _yamls() -> list[Path]:
         ("about: {paper: many}", "about.paper must be a mapping"),
         ("about: {title: [a, b]}", "about.title must be a text"),
         ("about: {what: {a: 1}}", "about.what must be a text"),
+        ("about: {choices: [a]}", "about.choices must be a mapping"),
+        ("about: {differs: [{where: here}]}", "about.differs must be a list"),
     ],
 )
 def test_an_about_of_another_shape_is_one_line_and_hides_no_other(
@@ -213,3 +215,5 @@ def test_an_about_of_another_shape_is_one_line_and_hides_no_other(
     assert "shapes" in said
     assert main(["data", "show", "odd", *where]) == 2
     assert f"odd.yaml: {says}" in capsys.readouterr().err
+    assert main(["run", "--plan", "dataset=odd", "model=disk", *where]) == 2
+    assert f"odd: {says}" in capsys.readouterr().err or "about: [" in about or "words" in about

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 from test_runs import ROW
 
 from bench.store.compaction import MOST_SMALL, compact
-from bench.store.part_file import Content, Whose, part_bytes, read_table
+from bench.store.part_file import Content, Whose, part_bytes, part_name, read_table
 from bench.store.part_folder import PartFolder
 from bench.store.runs import RunStore, read_runs
 from bench.types import BenchError
@@ -296,3 +297,41 @@ def test_a_part_of_an_earlier_release_is_held_against_the_names_in_its_rows(
     other = headed(store, "aaa", model="another")
     with pytest.raises(BenchError, match="a part of model 'm', this is a run of model 'another'"):
         other.contents()
+
+
+ODD = [
+    {"masks": None}, {"masks": -1}, {"masks": float("nan")}, {"masks": "3"}, {"images": [1]},
+    {"images": "a"}, {"images": None}, {"skipped": {"crowd": "x"}}, {"counted": [1]},
+    {"fingerprint": 3}, {"run": None}, {"origins": [1]}, {"images": ["a", None]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+def test_a_part_whose_account_is_of_other_kinds_is_set_aside(
+    store: RunStore, odd: dict[str, object]
+) -> None:
+    write(store, "a")
+    write(store, "b")
+    part = store.parts()[0]
+    table = pq.read_table(part)
+    said = json.loads(table.schema.metadata[b"bench.content"])
+    table = table.replace_schema_metadata(
+        table.schema.metadata | {b"bench.content": json.dumps(said | odd)}
+    )
+    pq.write_table(table, part)
+    data = part.read_bytes()
+    part.unlink()
+    (part.parent / part_name(data)).write_bytes(data)
+    with pytest.raises(BenchError, match="its account of its images"):
+        images_read(RunStore(store.folder))
+    (line,) = RunStore(store.folder).mend()
+    assert "set aside in damaged/" in line
+    assert len(images_read(RunStore(store.folder))) == 1
+
+
+def test_a_link_to_a_part_that_is_gone_is_said_at_once(store: RunStore) -> None:
+    write(store, "a")
+    link = store.folder / "parts" / f"{'0' * 32}-{'0' * 16}.parquet"
+    link.symlink_to(store.folder / "nothing")
+    with pytest.raises(BenchError, match=f"{link.name}: a link to a file that isn't there"):
+        images_read(store)

@@ -113,3 +113,12 @@ def test_what_scipy_writes_is_read(tmp_path: Path, options: dict[str, object]) -
         read = labels_of(tmp_path / "a.mat", cell, "Segmentation")
         assert read.dtype == np.int32
         assert np.array_equal(read, labels + number)
+
+
+@pytest.mark.parametrize("cut", range(8, 400, 56))
+def test_a_file_that_is_cut_off_anywhere_is_one_line(tmp_path: Path, cut: int) -> None:
+    file = tmp_path / "truth.mat"
+    savemat(file, {"truth": {"Segmentation": np.ones((3, 4), np.uint8)}})
+    file.write_bytes(file.read_bytes()[:-cut])
+    with pytest.raises(BenchError, match="truth.mat"):
+        load_variable(file, "truth", (3, 4))
