@@ -76,6 +76,14 @@ def test_labels_do_not(make: Callable[[], Grey]) -> None:
     assert not levels_of(make()).nested
 
 
+@pytest.mark.parametrize(("level", "nested"), [(51, True), (77, False), (179, False), (204, True)])
+def test_much_in_the_middle_half_of_the_range_is_no_mask(level: int, nested: bool) -> None:
+    """Beside a soft mask half of the picture has one level."""
+    grey = np.hstack([blurred(1.5), np.full((H, W), level, dtype=np.int32)])
+    assert (grey.min(), grey.max()) == (0, 255)
+    assert levels_of(grey).nested == nested
+
+
 def test_a_photo_is_no_mask() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (H, W), dtype=np.uint8)
     photo = np.asarray(cv2.GaussianBlur(noise, (0, 0), 2), dtype=np.int32)

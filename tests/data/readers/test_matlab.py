@@ -120,5 +120,5 @@ def test_a_file_that_is_cut_off_anywhere_is_one_line(tmp_path: Path, cut: int) -
     file = tmp_path / "truth.mat"
     savemat(file, {"truth": {"Segmentation": np.ones((3, 4), np.uint8)}})
     file.write_bytes(file.read_bytes()[:-cut])
-    with pytest.raises(BenchError, match="truth.mat"):
+    with pytest.raises(BenchError, match=r"truth\.mat"):
         load_variable(file, "truth", (3, 4))
