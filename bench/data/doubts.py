@@ -78,7 +78,7 @@ def doubts_of(reader: Reader, image_id: str, sample: Sample | None = None) -> li
         masks = (f for f in files if f != picture and f.suffix.lower().lstrip(".") in _SUFFIXES)
         for file in islice(masks, _MASKS):
             found += _of_mask_file(whole, file)
-    except BenchError:
+    except (BenchError, MemoryError):
         pass
     if sample is not None:
         found += (Doubt(*each) for each in contradictions(sample.targets))
@@ -89,7 +89,7 @@ def _sample_of(reader: Reader, image_id: str) -> Sample | None:
     """The image; none where it can't be read."""
     try:
         return reader.read(image_id)
-    except (BenchError, ValueError, OSError):
+    except (BenchError, ValueError, OSError, MemoryError):
         return None
 
 
