@@ -420,6 +420,60 @@ def test_a_reports_name_leads_nowhere(
     assert len(said.splitlines()) == 1
 
 
+LONG = "n" * 300
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["ls", "runs", "--results", LONG], "longer than the file system takes"),
+        (["data", "show", LONG], "no dataset is called"),
+        (["run", "dataset=shapes", "--config-dir", LONG], "longer than the file system takes"),
+        (["run", "dataset=shapes", f"dataset.args.manifest={LONG}"], "no manifest"),
+        (["run", "dataset=bbbc038", f"runtime.datasets={LONG}"], "longer than the file system"),
+        (["run", "model=sam_vit_b", f"model.args.checkpoint={LONG}"], "no checkpoint"),
+        (["run", f"runtime.results={LONG}"], "longer than the file system takes"),
+        (["score", "--predictions", LONG, "dataset=photos"], "--predictions takes"),
+        (["data", "new", "x", "--folder", LONG], "(--folder)"),
+        (["data", "new", LONG, "--folder", "."], "is 300 bytes long, beyond 120"),
+        (
+            ["segment", "--image_path", LONG, "--input_point", "5,5"],
+            "longer than the file system takes",
+        ),
+        (["ls", "models", "--config-dir", "nowhere"], "nowhere: no such folder"),
+        (["data", "ls", "--config-dir", "nowhere"], "nowhere: no such folder"),
+        (["data", "show", "shapes", "--config-dir", "nowhere"], "nowhere: no such folder"),
+        (["protocol", "show", "sam", "--config-dir", "file"], "file: it is a file"),
+        (["report", "--results", "file"], "file: it is a file"),
+        (["run", "model=disk", "dataset=shapes", "runtime.results=file"], "file: it is a file"),
+        (["run", "model=sam_vit_b", "model.args.checkpoint=/tmp"], "/tmp (it is a folder)"),
+        (["score", "--predictions", "/dev/null", "dataset=photos"], "it is a device"),
+    ],
+    ids=lambda each: " ".join(each).replace(LONG, "LONG") if isinstance(each, list) else "",
+)
+def test_a_path_that_cannot_be_is_one_line(
+    words: list[str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("in the way")
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert len(said.splitlines()) == 1
+
+
+def test_an_error_of_the_disk_that_nobody_foresaw_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bench.store.runs.find_runs", os.stat)
+    assert main(["ls", "runs", "--results", "a/nowhere"]) == 2
+    assert capsys.readouterr().err == "sam-bench: a/nowhere: there is no such file or folder\n"
+
+
 def test_long_names_make_a_folder_that_every_disk_takes(tmp_path: Path) -> None:
     long = ["n" * 120, "m" * 120, "p" * 120]
     name = run_name(*long, "0123456789ab")

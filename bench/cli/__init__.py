@@ -23,7 +23,7 @@ from bench.cli.arguments import Parser
 from bench.cli.ending import INTERRUPTED, ending_at_once
 from bench.files.text import visible_line
 from bench.types import BenchError
-from bench.types.errors import fault_of_theirs
+from bench.types.errors import disk_complaint, fault_of_theirs
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,8 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except Exception as error:
         said = fault_of_theirs(error)
-        if said is None or sys.flags.dev_mode:
+        if sys.flags.dev_mode or (said is None and not isinstance(error, OSError)):
             raise
+        if isinstance(error, OSError) and said is None:
+            console.complain(disk_complaint(error))
+            return 2
         console.complain(f"{said}; python -X dev -m bench … shows the whole way there")
         return 2
     except KeyboardInterrupt:

@@ -14,6 +14,7 @@ from typing import Literal
 from bench.config.composing import conf_dir, group_names, load_component, load_configs
 from bench.data.catalogue import state_of
 from bench.files.places import Place, RemotePath
+from bench.files.there import is_there
 from bench.models.loading import model_class
 from bench.run.forecast.disk_space import SPARE, megabytes
 from bench.store.provenance import versions
@@ -127,7 +128,7 @@ def _folders(results: Place, checkpoints: Path) -> Iterator[Finding]:
         if isinstance(folder, RemotePath):
             yield _behind_url(name, folder)
             continue
-        there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+        there = next(each for each in (folder, *folder.absolute().parents) if is_there(each))
         needed = name == "results"
         what = f"{name}: {folder.absolute()}"
         try:
@@ -139,7 +140,7 @@ def _folders(results: Place, checkpoints: Path) -> Iterator[Finding]:
             yield Finding("folders", what, "broken", f"can't be written: {error}", get, needed)
             continue
         roomy = free >= LEAST_ROOM
-        said = f"can be {'written' if folder.exists() else 'made'}, {megabytes(free)} free"
+        said = f"can be {'written' if is_there(folder) else 'made'}, {megabytes(free)} free"
         get = "" if roomy else f"make room: at least {megabytes(LEAST_ROOM)}"
         yield Finding("folders", what, "ready" if roomy else "broken", said, get, needed)
 

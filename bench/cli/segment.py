@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from bench.data.formats.pictures import Exif, read_picture
+from bench.files.there import make_folder
 from bench.scoring.finite import fault
 from bench.scoring.score import upscale
 from bench.types import (
@@ -95,7 +96,8 @@ def segment(
 
     A pixel is in a mask where its logit lies above ``threshold``, which is a protocol's choice.
     ``exif`` says whether the picture, and with it prompt and masks, is turned by its orientation.
-    Raises ``BenchError`` where the model finds no mask, and for an answer that is no number.
+    Raises ``BenchError`` where the model finds no mask, for an answer that is no number, and a
+    folder that can't be made.
     """
     image = read_picture(image_path, exif=exif, pixel_limit=pixel_limit)
     embedding = segmenter.embed([image])[0]
@@ -110,7 +112,7 @@ def segment(
     logits = upscale(prediction.logits[0][None].float(), prediction.frames[0])
     masks = (logits > threshold)[0].cpu().numpy()
     predicted = prediction.predicted_iou[0].float().cpu().numpy()
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     segmented = []
     for rank, k in enumerate(np.argsort(-predicted, kind="stable"), start=1):
         stem = f"{image_path.stem}_mask_{rank}"

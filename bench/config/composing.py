@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
+from os.path import isdir, isfile
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from bench.config.settings import RaySettings as RaySettings
 from bench.config.settings import Runtime as Runtime
 from bench.config.settings import reaching
 from bench.config.words import as_meant, quoted
+from bench.files.there import kind_of
 from bench.files.yaml_files import check_yaml, check_yamls, refuse_calls
 from bench.types import BenchError
 from bench.types.errors import did_you_mean
@@ -86,8 +88,7 @@ def load_configs(overrides: Sequence[str], extra_dir: Path | None = None) -> lis
     nor allow modules. Raises ``BenchError`` with one line for anything that doesn't compose.
     """
     if extra_dir is not None:
-        if not extra_dir.is_dir():
-            raise BenchError(f"{extra_dir}: no such folder (--config-dir)")
+        _check_extra(extra_dir)
         if "${" in str(extra_dir.resolve()):
             raise BenchError(f"{extra_dir}: holds '${{', which is filled in in YAMLs; rename it")
         check_yamls(extra_dir)
@@ -113,14 +114,16 @@ def group_names(group: str, extra_dir: Path | None = None) -> list[str]:
 
 
 def group_folders(group: str, extra_dir: Path | None = None) -> list[Path]:
-    """Where a group's YAMLs are, a user's own folder first."""
+    """Where a group's YAMLs are, a user's own folder first; raises ``BenchError`` without it."""
+    if extra_dir is not None:
+        _check_extra(extra_dir)
     return [*([extra_dir / group] if extra_dir else []), conf_dir() / group]
 
 
 def component_file(group: str, name: str, extra_dir: Path | None = None) -> Path:
     """The YAML of a group's component, a user's own before the bench's; raises ``BenchError``."""
     for folder in group_folders(group, extra_dir):
-        if (path := folder / f"{name}.yaml").is_file():
+        if isfile(path := folder / f"{name}.yaml"):
             return path
     names = group_names(group, extra_dir)
     raise BenchError(f"no {group} is called {name!r}; {did_you_mean(name, names)}")
@@ -153,6 +156,12 @@ def component_about(group: str, name: str, extra_dir: Path | None = None) -> str
     """What a component's YAML says of itself in one line, such as that of ``model``, ``demo``."""
     about = load_component(group, name, extra_dir).about
     return ": ".join(str(about[key]) for key in ("title", "what") if about.get(key))
+
+
+def _check_extra(folder: Path) -> None:
+    if not isdir(folder):
+        found = kind_of(folder).replace("such file", "such folder")
+        raise BenchError(f"{folder}: {found} (--config-dir takes a folder of YAMLs)")
 
 
 def _compose(

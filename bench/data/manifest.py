@@ -28,6 +28,7 @@ from pathlib import Path
 from bench.files.documents import parse_json
 from bench.files.places import forget_leftovers, write_aside
 from bench.types import BenchError
+from bench.types.errors import disk_fault
 
 FORMAT = 1
 
@@ -83,7 +84,7 @@ def save_manifest(manifest: Manifest, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BenchError(f"{path}: the manifest can't be written ({error})") from error
+        raise BenchError(f"{path}: the manifest can't be written: {disk_fault(error)}") from error
     forget_leftovers(path)
     write_aside(path, manifest.to_json().encode())
 

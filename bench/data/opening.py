@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from os.path import isfile
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -21,7 +22,9 @@ from bench.data.abilities import NamesPictures
 from bench.data.manifest import Manifest, load_manifest, save_manifest
 from bench.data.subset import Subsample, Subset, check_manifest, draw
 from bench.files.places import local_path
+from bench.files.there import kind_of
 from bench.types import BenchError, Reader, Sample, Site
+from bench.types.errors import disk_complaint, fault_of_theirs
 
 
 class Run(Protocol):
@@ -86,7 +89,13 @@ def open_whole(dataset: Component, site: Site, allow_modules: Sequence[str] = ()
     module isn't among ``allow_modules``.
     """
     part = replace(dataset, args=reader_args(dataset))
-    reader: Reader = load_class(part, readers, allow_modules, Reader)(**part.args, site=site)
+    made = load_class(part, readers, allow_modules, Reader)
+    try:
+        reader: Reader = made(**part.args, site=site)
+    except OSError as error:
+        if fault_of_theirs(error) is not None:
+            raise
+        raise BenchError(f"{dataset.name}: {disk_complaint(error)}") from error
     return reader
 
 
@@ -165,12 +174,10 @@ def _subset(dataset: Component, site: Site) -> tuple[Subsample | None, Path | No
     given = local_path(str(manifest))
     places = [given] if given.is_absolute() else [given, Path(site.datasets) / given]
     for place in places:
-        if place.is_file():
+        if isfile(place):
             return None, place
-    raise BenchError(
-        f"{dataset.name}: no manifest {manifest}: looked for "
-        f"{' and '.join(str(place.absolute()) for place in places)}"
-    )
+    looked = " and ".join(f"{place.absolute()} ({kind_of(place)})" for place in places)
+    raise BenchError(f"{dataset.name}: no manifest {manifest}: looked for {looked}")
 
 
 def _named(path: Path, manifest: Manifest, dataset: Component, whole: Reader) -> Subset:

@@ -21,7 +21,9 @@ from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from bench.files.remote import RemotePath as RemotePath
+from bench.files.there import is_there
 from bench.types import BenchError
+from bench.types.errors import disk_fault
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +89,8 @@ def write_aside(path: Place, content: bytes, guard: Callable[[], None] = lambda:
         _forget(aside)
         if isinstance(error, OSError):
             raise BenchError(
-                f"{path}: cannot be written ({error}); the same command goes on once it can"
+                f"{path}: cannot be written: {disk_fault(error)}; the same command goes on once it "
+                "can"
             ) from error
         raise
 
@@ -283,7 +286,7 @@ def free_bytes(folder: Place) -> int | None:
     """The room on the disk where a folder is or would be; none where nothing tells, as at a URL."""
     if not isinstance(folder, Path):
         return None
-    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    there = next(each for each in (folder, *folder.absolute().parents) if is_there(each))
     return shutil.disk_usage(there).free
 
 

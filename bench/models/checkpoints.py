@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from bench.files.download import download
 from bench.files.hashing import sha256_of
 from bench.files.names import fault_of_name
 from bench.files.places import local_path
+from bench.files.there import kind_of
 from bench.types import BenchError
 
 log = logging.getLogger(__name__)
@@ -59,9 +61,10 @@ def find_own(checkpoint: str | Path, folder: Path) -> Path:
     given = local_path(checkpoint)
     places = [given] if given.is_absolute() else [Path.cwd() / given, folder / given]
     for place in places:
-        if place.is_file():
+        if isfile(place):
             return place
-    raise BenchError(f"no checkpoint {checkpoint}: looked for {' and '.join(map(str, places))}")
+    looked = " and ".join(f"{place} ({kind_of(place)})" for place in places)
+    raise BenchError(f"no checkpoint {checkpoint}: looked for {looked}; name a file of weights")
 
 
 def fetch(

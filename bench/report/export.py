@@ -14,6 +14,7 @@ import pandas as pd
 from bench.analysis.selection import none_scored
 from bench.files.places import forget_leftovers
 from bench.files.text import csv_cell
+from bench.files.there import make_folder
 from bench.store.runs import RunStore, read_runs, write_aside
 from bench.types import BenchError
 
@@ -57,6 +58,7 @@ def export_prompts(store: RunStore, path: Path) -> int:
                 "cues": "" if pd.isna(row["cues"]) else csv_cell(row["cues"]),
             }
         )
+    make_folder(path.parent)
     forget_leftovers(path)
     write_aside(path, sink.getvalue().encode())
     return len(rows)
@@ -96,6 +98,7 @@ def export_coco(store: RunStore, path: Path, step: int | None = None) -> int:
         for row in latest.to_dict("records")
     ]
     text = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
+    make_folder(path.parent)
     forget_leftovers(path)
     write_aside(path, f"[\n{text}\n]\n".encode())
     return len(entries)

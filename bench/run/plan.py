@@ -12,6 +12,7 @@ from bench.config.settings import Runtime
 from bench.data.opening import open_dataset, pin_dataset
 from bench.data.origins import Origins
 from bench.files.places import local_side, place
+from bench.files.there import check_folder
 from bench.models.abilities import check_files, check_keeps_embeddings
 from bench.models.loading import model_class
 from bench.run.promises import check_task
@@ -115,7 +116,9 @@ def make_plan(config: RunConfig) -> Plan:
     ways = task.ways(config)
     runtime = config.runtime
     site = runtime.site() if task.asks_model else runtime.reading_site()
-    manifests = local_side(place(runtime.results)) / "manifests"
+    results = place(runtime.results)
+    check_folder(results, "runtime.results")
+    manifests = local_side(results) / "manifests"
     reader = open_dataset(config.dataset, site, runtime.allow_modules, manifests=manifests)
     ids = tuple(reader.ids())
     if not ids:

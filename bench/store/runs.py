@@ -34,6 +34,7 @@ import pyarrow.compute as pc
 from bench.files.documents import parse_json
 from bench.files.places import Place, place
 from bench.files.places import write_aside as write_aside
+from bench.files.there import check_folder
 from bench.store.added_metrics import added_images, added_names, with_added
 from bench.store.failures import ImageError as ImageError
 from bench.store.failures import read_failures, write_failures
@@ -293,6 +294,7 @@ def find_runs(results: Place, patterns: Sequence[str] = ("*",)) -> list[RunStore
     ``BenchError`` for a pattern that names no run.
     """
     found: dict[Place, RunStore] = {}
+    check_folder(results, "what holds runs")
     for pattern in patterns:
         given = place(pattern)
         if pattern and _is_run(given):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -48,6 +50,41 @@ def told(error: BaseException, file: str | None = None) -> str:
     if isinstance(error, SyntaxError) or not frames or frames[-1].filename.startswith(_BENCH):
         return words
     return f"{words} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
+
+
+def disk_fault(error: OSError) -> str:
+    """Why the system refused a file or folder, in words and without its path.
+
+    >>> disk_fault(OSError(errno.ENAMETOOLONG, "File name too long", "a" * 300))
+    'a name in it is longer than the file system takes; choose a shorter one'
+    """
+    return _OF_DISK.get(error.errno or 0) or (error.strerror or str(error) or "refused").lower()
+
+
+def disk_complaint(error: OSError) -> str:
+    """The same with its path, cut in the middle where it is long; the error's own words without."""
+    if error.filename is None:
+        return disk_fault(error) if error.errno else f"{type(error).__name__}: {error}"
+    path = os.fsdecode(error.filename) if not isinstance(error.filename, int) else "a file"
+    if len(path) > 2 * _SHOWN:
+        path = f"{path[:_SHOWN]}…{path[-_SHOWN:]}"
+    return f"{path}: {disk_fault(error)}"
+
+
+_SHOWN = 100
+"""Characters that are shown of the beginning and of the end of a long path."""
+
+_OF_DISK: Mapping[int, str] = {
+    errno.ENAMETOOLONG: "a name in it is longer than the file system takes; choose a shorter one",
+    errno.EEXIST: "a file lies there already, where a folder is needed; name another place",
+    errno.ENOTDIR: "a file lies in the place of one of its folders; name another place",
+    errno.EISDIR: "it is a folder, where a file is needed; name a file",
+    errno.ENOENT: "there is no such file or folder",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EROFS: "the file system can only be read; name another place",
+    errno.ENOSPC: "no space is left on the disk",
+}
 
 
 def fault_of_theirs(error: BaseException) -> str | None:

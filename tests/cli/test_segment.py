@@ -216,3 +216,12 @@ def test_a_click_inside_either_way_is_said(
     assert np.asarray(Image.open(tmp_path / "out" / "phone_mask_1.png")).shape == (40, 60)
     assert main(["segment", f"--image_path={picture}", *words]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused_before_the_model_loads(
+    picture: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bench.models.loading.load_model", None)
+    words = ["--image_path", str(picture), "--input_point", "5,5", "--output_dir", str(picture)]
+    assert main(["segment", *words, "model=disk"]) == 2
+    assert "it is a file; --output_dir is a folder" in capsys.readouterr().err

@@ -275,7 +275,10 @@ MISSES: list[tuple[Callable[[Path], None], str]] = [
     (twins, "images/a.jpg and images/a.png are two pictures of one name"),
     (jpeg_labels, "labels/a.jpg is a JPEG that isn't black and white: a JPEG packed with loss"),
     (dark_webp_labels, "labels/a.webp is a WEBP that isn't black and white: a WEBP packed with"),
-    (float_labels, "labels/a.tif: the picture can't be read: a label image of mode 'F' is not"),
+    (
+        float_labels,
+        "labels/a.tif: the picture can't be read: floating-point values are no labels; save it",
+    ),
     (yolo_boxes, "labels/{id}.txt holds boxes (five numbers a line), so there are no masks"),
     (panoptic_without_pngs, "is a COCO panoptic file, but its PNGs of segments are not here, 'a."),
     (coco_boxes, "c.json is a COCO file without segmentations"),

@@ -99,7 +99,9 @@ def test_ids_that_are_no_numbers_stay_text(tmp_path: Path) -> None:
         ([], "nothing to export"),
         (["--prompts", "{out}/p.csv", "--step", "1"], "--step"),
         (["--coco", "{out}/c.json", "--step", "7"], "no step 7; there are: 1, 2, 3"),
-        (["--coco", "{out}/missing/c.json"], "cannot be written"),
+        (["--coco", "{out}/file/c.json"], "the folder cannot be made"),
+        (["--coco", "{out}/a.csv", "--prompts", "{out}/./a.csv"], "name one file"),
+        (["--coco", "{out}/link.csv", "--prompts", "{out}/a.csv"], "name one file"),
     ],
 )
 def test_what_cannot_be_exported_is_one_line(
@@ -107,10 +109,18 @@ def test_what_cannot_be_exported_is_one_line(
 ) -> None:
     store, out = disk_run(folder, "point_3"), folder.parent / "out"
     out.mkdir()
+    (out / "file").write_text("in the way")
+    (out / "link.csv").symlink_to("a.csv")
     capsys.readouterr()
     assert main(["export", str(store.folder), *(w.format(out=out) for w in words)]) == 2
     assert says in one_line(capsys.readouterr().err)
-    assert not list(out.iterdir())
+    assert sorted(each.name for each in out.iterdir()) == ["file", "link.csv"]
+
+
+def test_folders_of_exported_files_are_made(folder: Path) -> None:
+    store, out = disk_run(folder, "point_3"), folder.parent / "out"
+    assert main(["export", str(store.folder), "--coco", f"{out}/new/c.json"]) == 0
+    assert json.loads((out / "new" / "c.json").read_text())
 
 
 def test_one_run_with_masks_is_needed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

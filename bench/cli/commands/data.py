@@ -163,8 +163,9 @@ def fetch_data(options: argparse.Namespace) -> int:
 def new_dataset(options: argparse.Namespace) -> int:
     """``sam-bench data new``: recognises a folder and writes its YAML."""
     from bench.data.recognise import recognise
-    from bench.data.recognise.writing import write_yaml
+    from bench.data.recognise.writing import check_name, write_yaml
 
+    check_name(options.name)
     found = recognise(options.folder, options.format)
     path = write_yaml(options.name, found, options.config_dir)
     screen = console.output()

@@ -47,6 +47,10 @@ def main(options: argparse.Namespace) -> int:
         raise BenchError("nothing to export: give --prompts FILE.csv or --coco FILE.json")
     if options.step is not None and options.coco is None:
         raise BenchError("--step chooses the masks of --coco; --prompts holds every step")
+    if None not in (options.prompts, options.coco) and (
+        options.prompts.resolve() == options.coco.resolve()
+    ):
+        raise BenchError(f"{options.coco}: --prompts and --coco name one file; give each its own")
     stores = find_runs(options.results, [options.run])
     if len(stores) > 1:
         names = ", ".join(store.folder.name for store in stores[:4])

@@ -48,6 +48,7 @@ def main(options: argparse.Namespace) -> int:
     from bench.cli.segment import parse_prompt, segment
     from bench.config.composing import load_configs
     from bench.data.formats.pictures import Exif, read_picture
+    from bench.files.there import check_folder
     from bench.models.loading import load_model, model_class
     from bench.tasks.opening import open_protocol
 
@@ -71,6 +72,7 @@ def main(options: argparse.Namespace) -> int:
     multimask = options.multimask
     if multimask is None:
         multimask = protocol.asks_multimask(prompt)
+    check_folder(options.output_dir, "--output_dir")
     segmenter = load_model(config.model, site, config.runtime.allow_modules)
     masks = segment(
         segmenter,

@@ -7,13 +7,18 @@ import importlib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from os.path import isdir, isfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from bench.files.documents import parse_json
 from bench.files.places import local_path
+from bench.files.there import is_there, kind_of
 from bench.types import BenchError, ImageArray, Site
+
+_LONGEST_NAME, _LONGEST_PATH = 255, 3000
+"""Bytes of one name and of all in a path, beyond which no file system has them."""
 
 _TRIED = 20  # pictures that are looked for before the whole folder is called wrong
 
@@ -21,7 +26,7 @@ _TRIED = 20  # pictures that are looked for before the whole folder is called wr
 def locate_file(path: str, site: Site) -> Path:
     """The file at ``path``, from ``site.datasets`` unless absolute; ``BenchError`` without it."""
     found = _beneath(path, site)
-    if not found.is_file():
+    if not isfile(found):
         raise BenchError(_not_there("file", path, found, site))
     return found
 
@@ -29,7 +34,7 @@ def locate_file(path: str, site: Site) -> Path:
 def locate_folder(path: str, site: Site) -> Path:
     """The folder at ``path``, from ``site.datasets`` unless absolute; ``BenchError`` without it."""
     found = _beneath(path, site)
-    if not found.is_dir():
+    if not isdir(found):
         raise BenchError(_not_there("folder", path, found, site))
     return found
 
@@ -77,13 +82,26 @@ def need_package(name: str, what: str) -> ModuleType:
 def check_inside(name: str, where: str, remedy: Callable[[], str] = str) -> None:
     """Raises ``BenchError`` for a file name from a file that leads out of its folder.
 
-    Absolute names, ``..``, drives and NUL are refused whether or not there is such a file, so that
-    annotations can't show what lies elsewhere; ``remedy`` gives the
-    error's end. Links inside a folder are its owner's, and followed.
+    Absolute names, ``..`` and drives are refused whether or not there is such a file, so that
+    annotations can't show what lies elsewhere; ``remedy`` gives the error's end. So are names that
+    no file can have. Links inside a folder are its owner's, and followed.
+
+    >>> check_inside("a/" + "n" * 300, "a.json: image 1: 'file_name'")
+    Traceback (most recent call last):
+    bench.types.errors.BenchError: a.json: image 1: 'file_name' \
+'a/nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn…' is longer than any file's name, of 255 bytes at most
     """
+    if "\0" in name:
+        raise BenchError(f"{where} {name[:80]!r} holds NUL, which no file's name does")
+    sizes = [len(part.encode(errors="replace")) for part in name.split("/")]
+    if max(sizes) > _LONGEST_NAME or sum(sizes) > _LONGEST_PATH:
+        raise BenchError(
+            f"{where} {name[:40] + '…'!r} is longer than any file's name, of {_LONGEST_NAME} bytes "
+            "at most"
+        )
     parts = name.replace("\\", "/").split("/")
     drive = re.match(r"[A-Za-z]:", name)
-    if drive or name.startswith(("/", "\\")) or ".." in parts or "\0" in name:
+    if drive or name.startswith(("/", "\\")) or ".." in parts:
         raise BenchError(
             f"{where} {name[:80]!r} leads out of its folder; expected a name inside it{remedy()}"
         )
@@ -208,10 +226,15 @@ def _beneath(path: str, site: Site) -> Path:
 
 
 def _not_there(kind: str, path: str, found: Path, site: Site) -> str:
+    what = kind_of(found)
+    if what == "no such file":
+        what = f"no such {kind}"
+    elif is_there(found):
+        what += f", where a {kind} is expected"
     if local_path(path).is_absolute():
-        return f"{found}: no such {kind}"
+        return f"{found}: {what}"
     return (
-        f"{found.absolute()}: no such {kind}; the dataset's {path!r} was looked for in the "
+        f"{found.absolute()}: {what}; the dataset's {path!r} was looked for in the "
         f"datasets folder {str(site.datasets)!r}: put it there, or say where it is with "
         f"runtime.datasets=PATH"
     )

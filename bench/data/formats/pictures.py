@@ -37,6 +37,7 @@ from bench.data.formats.stored import (
 )
 from bench.files.signatures import HEAD, signature_of, signature_of_file
 from bench.types import MAX_PIXELS, BenchError, ImageArray
+from bench.types.errors import disk_fault
 
 Exif: TypeAlias = Literal["ignore", "apply"]
 LabelArray: TypeAlias = npt.NDArray[np.int32]
@@ -115,7 +116,14 @@ def _labels(image: ImageFile.ImageFile) -> LabelArray:
             packed <<= 8
             packed |= channels[..., channel]
         return packed
-    raise ValueError(f"a label image of mode {image.mode!r} is not supported")
+    if image.mode == "F":
+        raise ValueError(
+            "floating-point values are no labels; save it as a PNG of 8 or 16 bits, a whole number "
+            "per object"
+        )
+    raise ValueError(
+        f"a label image of mode {image.mode!r} is not supported; save it as a PNG of 8 or 16 bits"
+    )
 
 
 def read_levels(path: Path, *, pixel_limit: int = PIXEL_LIMIT) -> LabelArray:
@@ -314,4 +322,6 @@ def _raw_bits(image: ImageFile.ImageFile) -> int:
 
 def _words(error: Exception) -> str:
     """What an error says, in one line; its kind where it says nothing."""
+    if isinstance(error, OSError) and error.errno:
+        return disk_fault(error)
     return " ".join(str(error).split()) or type(error).__name__

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from os.path import isdir
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from bench.data.formats.patterns import PICTURES
 from bench.data.formats.spellings import normal_form
 from bench.data.opening import open_whole
 from bench.files.places import local_path
+from bench.files.there import kind_of
 from bench.types import BenchError, Site
 
 __all__ = ["Listing", "Recognised", "below", "folders_of", "recognise"]
@@ -83,8 +85,9 @@ def recognise(folder: Path, wanted: str | None = None) -> Recognised:
     folder that isn't there, that no format fits, that several fit, or whose images can't be read.
     """
     root = local_path(folder).absolute()
-    if not root.is_dir():
-        raise BenchError(f"{folder}: no such folder (--folder)")
+    if not isdir(root):
+        what = kind_of(root).replace("such file", "such folder")
+        raise BenchError(f"{folder}: {what} (--folder)")
     listing = _listing(root)
     found = [way for finder in _finders() for way in finder.find(listing)]
     if not found:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from bench.config.composing import conf_dir
 from bench.data.recognise import Recognised
+from bench.files.names import fault_of_name
 from bench.files.places import local_path
 from bench.types import BenchError
+from bench.types.errors import disk_fault
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NO_NAMES = ("true", "false", "yes", "no", "on", "off", "y", "n", "null", "none", "nan", "inf")
@@ -21,12 +23,7 @@ def write_yaml(name: str, way: Recognised, config_dir: Path) -> Path:
 
     Raises ``BenchError`` for a name that is none or is taken, and a file that can't be written.
     """
-    if not _NAME.fullmatch(name) or name.lower() in _NO_NAMES:
-        raise BenchError(
-            f"{name!r} can't be a dataset's name: letters, digits and underscores, no digit first"
-        )
-    if (conf_dir() / "dataset" / f"{name}.yaml").is_file():
-        raise BenchError(f"{name!r} is a dataset of the bench; take another name")
+    check_name(name)
     path = local_path(config_dir) / "dataset" / f"{name}.yaml"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,8 +32,20 @@ def write_yaml(name: str, way: Recognised, config_dir: Path) -> Path:
     except FileExistsError:
         raise BenchError(f"{path} is there already; delete it or take another name") from None
     except OSError as error:
-        raise BenchError(f"{path}: can't be written ({error})") from error
+        raise BenchError(f"{path}: can't be written: {disk_fault(error)}") from error
     return path
+
+
+def check_name(name: str) -> None:
+    """Raises ``BenchError`` for what can't be a dataset's name, or is one of the bench's."""
+    if not _NAME.fullmatch(name) or name.lower() in _NO_NAMES:
+        raise BenchError(
+            f"{name!r} can't be a dataset's name: letters, digits and underscores, no digit first"
+        )
+    if fault := fault_of_name(name):
+        raise BenchError(f"a dataset's name {fault}: expected a shorter one")
+    if (conf_dir() / "dataset" / f"{name}.yaml").is_file():
+        raise BenchError(f"{name!r} is a dataset of the bench; take another name")
 
 
 def to_yaml(name: str, way: Recognised) -> str:

@@ -27,7 +27,7 @@ from bench.tasks.given_masks.matching import (
     crossed,
     match,
 )
-from bench.tasks.given_masks.predictions import Given, Predictions, read_predictions
+from bench.tasks.given_masks.predictions import Given, Predictions, check_there, read_predictions
 from bench.tasks.opening import open_protocol
 from bench.types import (
     IOU,
@@ -185,8 +185,7 @@ class GivenMasks:
     def _hash(self) -> str:
         """A hash of a file, or of the names and contents of a folder's files."""
         path = self.path
-        if not path.exists():
-            raise BenchError(f"{path}: no such file or folder of predictions")
+        check_there(path)
         files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file())
         digest = hashlib.sha256()
         for file in files:

@@ -10,12 +10,21 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from os.path import isdir, isfile
 from pathlib import Path
 from typing import TypeAlias
 
+from bench.files.there import kind_of
 from bench.types import BenchError, Mask
 
-__all__ = ["Given", "Predictions", "formats", "read_predictions", "refuse_threshold"]
+__all__ = [
+    "Given",
+    "Predictions",
+    "check_there",
+    "formats",
+    "read_predictions",
+    "refuse_threshold",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +65,7 @@ def read_predictions(
     Raises ``BenchError`` for a path that isn't there, a folder without a format, an unknown image
     id and a damaged file.
     """
-    if not path.exists():
-        raise BenchError(f"{path}: no such file or folder of predictions")
+    check_there(path)
     if kind is None and path.is_file() and path.suffix == ".json":
         kind = "coco"
     if kind is None:
@@ -65,6 +73,13 @@ def read_predictions(
     read = importlib.import_module(f"{__name__}.{kind}").read
     found: Predictions = read(path, list(image_ids), threshold)
     return found
+
+
+def check_there(path: Path) -> None:
+    """Raises ``BenchError`` for predictions that are neither a file nor a folder."""
+    if not isfile(path) and not isdir(path):
+        found = kind_of(path).replace("such file", "such file or folder of predictions")
+        raise BenchError(f"{path}: {found}; --predictions takes a file or a folder")
 
 
 def refuse_threshold(threshold: int | None, kind: str) -> None:
