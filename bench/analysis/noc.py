@@ -15,7 +15,7 @@ from bench.analysis.selection import Selection
 from bench.analysis.stats import averages
 from bench.analysis.stats.intervals import Interval
 from bench.analysis.table import bounds
-from bench.analysis.words import FEW_NOTE, INTERVAL, MARK, counted, points, with_bounds
+from bench.analysis.words import counted, few_said, interval_said, points, with_bounds
 
 THRESHOLDS = (0.80, 0.85, 0.90)
 LEAST_CLICKS = 10
@@ -93,11 +93,12 @@ def noc_section(selection: Selection) -> Iterator[Section]:
         sizes = (line[name] for name in ("images", "clusters", "effective", "largest"))
         counts = str(line["clicks"]), f"{line['masks']:,}", counted(*sizes)
         rows.append((*names, *counts, *nocs, *never, *solved, auc))
+    lows = [f"noc_{mark}_low" for mark in marks]
     note = (
         "NoC@t: the mean number of clicks until a mask's IoU first reaches t, the limit where it "
-        f"never does, with a {INTERVAL}. Never: how many masks don't get there. "
+        f"never does, {interval_said(frame, *lows)}. Never: how many masks don't get there. "
         "Solved: how many do, in per cent. AUC: the area under the curve of mIoU over the clicks, "
-        f"100 for a perfect mask from the first click on, with its interval. {MARK} {FEW_NOTE}"
+        f"100 for a perfect mask from the first click on.{few_said(frame, *lows, 'auc_low')}"
     )
     yield Section("noc", "Clicks needed", note, tuple(heads), tuple(rows), frame, names=2 + several)
 

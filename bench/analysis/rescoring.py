@@ -93,9 +93,10 @@ def metric_means(
     """The means of metrics that are in each run's rows, at its reported steps.
 
     A row per run, reported step and metric: ``run, dataset, model, protocol, prompt`` (the label),
-    ``metric, masks, images, mean, low, high, few``, in the metric's plain unit, over the masks that
-    it applies to, or over their images where the protocol says so; the 95 % interval is null for
-    fewer than three images, ``few`` marks it below thirty. Raises ``BenchError`` as a report does.
+    ``metric, masks, images, clusters, mean, low, high, few``, in the metric's plain unit, over the
+    masks that it applies to, or over their images where the protocol says so; the 95 % interval is
+    null for fewer than three images and where they agree exactly, ``few`` marks it below thirty.
+    Raises ``BenchError`` as a report does.
     """
     lines: list[dict[str, Any]] = []
     for store in stores:
@@ -111,7 +112,7 @@ def metric_means(
                 applies = group[group[name].notna()]
                 if applies.empty:
                     nothing = {"mean": None, "low": None, "high": None, "few": True}
-                    lines.append(said | {"masks": 0, "images": 0} | nothing)
+                    lines.append(said | {"masks": 0, "images": 0, "clusters": 0} | nothing)
                     continue
                 both = averages(
                     applies[name],
@@ -121,6 +122,7 @@ def metric_means(
                 )
                 found = both.of(selection.over_images(applies))
                 numbers = {"masks": both.masks.n, "images": both.images.n, "mean": found.mean}
+                numbers["clusters"] = both.masks.clusters
                 bounds = {"low": found.low, "high": found.high, "few": found.few}
                 lines.append(said | numbers | bounds)
     means: pd.DataFrame = pd.DataFrame(lines)

@@ -16,7 +16,7 @@ from bench.analysis.section import Section
 from bench.analysis.selection import Selection
 from bench.analysis.stats import averages
 from bench.analysis.table import numbers
-from bench.analysis.words import DASH, FEW_NOTE, INTERVAL, MARK, counted, points, with_bounds
+from bench.analysis.words import DASH, counted, few_said, interval_said, points, with_bounds
 from bench.store.runs import RunStore
 from bench.types import BenchError, Mask, Sample
 from bench.types.errors import did_you_mean
@@ -78,8 +78,8 @@ def slice_section(selection: Selection, by: str, read_sample: ReadSample | None)
     return Section(
         f"slices_{slug}",
         f"By {by.removeprefix('attribute:')}",
-        f"mIoU in points with its {INTERVAL}. Groups share images, so their intervals are not "
-        f"independent. {MARK} {FEW_NOTE}",
+        f"mIoU in points {interval_said(frame, 'miou_low')}. Groups share images, so their "
+        f"intervals are not independent.{few_said(frame, 'miou_low')}",
         tuple(heads),
         tuple(shown),
         frame,

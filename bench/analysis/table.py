@@ -11,7 +11,7 @@ import pandas as pd
 from bench.analysis.selection import BOUNDARY, Selection
 from bench.analysis.stats import Averages, averages, mean_averages
 from bench.analysis.stats.intervals import Interval
-from bench.analysis.words import FEW_NOTE, INTERVAL, MARK, NO_INTERVAL, SIZES, definitions
+from bench.analysis.words import FEW_NOTE, MARK, SIZES, definitions, interval_said
 from bench.types import ORACLE, BenchError, Measure
 
 SERIES = ["model", "protocol"]
@@ -227,14 +227,15 @@ def _caption(lines: pd.DataFrame, selection: Selection, further: Sequence[Measur
     average = "over masks" if not any(over) else "over images' means" if all(over) else (
         "over masks, or over images' means where the protocol says so"
     )  # fmt: skip
-    spans = lines[f"{leads.mean}_low"].notna() | lines[f"{leads.mean}_images_low"].notna()
-    span = f"with a {INTERVAL}" if spans.any() else NO_INTERVAL
+    lows = f"{leads.mean}_low", f"{leads.mean}_images_low"
+    span = interval_said(lines, *lows)
     if leads.is_iou:
         sentences = [f"mIoU: mean IoU {average}, in points (×100), {span}."]
     else:
         what = f" {leads.definition}" if leads.definition else ""
         sentences = [f"{leads.title}:{what} Means {average}, {span}."]
-    if lines["few"].any() and spans.any():  # and with it whatever is marked over images
+    # With the mark whatever is marked over images.
+    if lines["few"].any() and lines[list(lows)].notna().any(axis=None):
         sentences.append(f"{MARK} {FEW_NOTE}")
     sentences += [SIZES, "Over images: the mean of the images' own means."]
     if lines["dataset"].isna().any():

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from bench.analysis.stats.intervals import FEWEST, IN_A_MEAN
 from bench.types import Measure
 
 DASH = "–"
@@ -17,8 +18,6 @@ MARK = "*"
 
 INTERVAL = "95 % interval over images (jackknife, Student's t)"
 
-NO_INTERVAL = "without an interval, which takes 3 images"
-
 FEW_NOTE = (
     "Fewer than 30 images (or fewer than 100 of very unequal size): the interval may hold the "
     "truth less often than 95 %."
@@ -29,6 +28,44 @@ SIZES = (
     "largest one's share of the masks; where images belong together, as frames of a video, that of "
     "what they belong to."
 )
+
+
+def interval_said(lines: pd.DataFrame, *lows: str) -> str:
+    """What a caption says of its lines' intervals: that there are, and why some or all have none.
+
+    ``lows`` are the columns of the lower bounds; ``clusters`` or ``images`` of a line tell why it
+    has none, and ``dataset``, which is null for a mean of datasets.
+
+    >>> lines = pd.DataFrame({"low": [None, None], "images": [2, 2]})
+    >>> interval_said(lines, "low")
+    'without an interval, which takes 3 images'
+    >>> interval_said(lines.assign(images=4), "low")
+    'without an interval, as the images agree exactly'
+    """
+    has = lines[list(lows)].notna().any(axis=1)
+    if has.all():
+        return f"with a {INTERVAL}"
+    without = lines[~has]
+    means = without["dataset"].isna() if "dataset" in lines else pd.Series(False, without.index)
+    counts = next((without[name] for name in ("clusters", "images") if name in lines), None)
+    reasons = []
+    if counts is None or (few := ~means & (counts < FEWEST)).any():
+        reasons.append(f"which takes {FEWEST} images")
+    if counts is None or (~means & ~few).any():
+        reasons.append("as the images agree exactly")
+    if means.any():
+        reasons.append(f"which a mean of datasets has where each has {IN_A_MEAN} images")
+    why = ", or ".join(reasons)
+    return f"with a {INTERVAL}, or without one, {why}" if has.any() else f"{_WITHOUT}, {why}"
+
+
+_WITHOUT = "without an interval"
+
+
+def few_said(lines: pd.DataFrame, *lows: str) -> str:
+    """The sentence that explains the mark, where a line has a marked interval, a space before."""
+    marked = lines["few"].astype(bool) & lines[list(lows)].notna().any(axis=1)
+    return f" {MARK} {FEW_NOTE}" if marked.any() else ""
 
 
 def points(value: float | None) -> str:

@@ -3,11 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from drawn_runs import draw
 
 from bench.analysis.comparing.differences import Side, answer, difference, differences
 from bench.analysis.selection import select
 from bench.analysis.stats.intervals import clustered_interval
 from bench.analysis.table import miou_table
+from bench.analysis.words import interval_said
 from bench.report.tables.formats import cells, to_csv, to_latex, to_markdown
 from bench.scoring.metrics import metric
 from bench.store.runs import read_runs
@@ -29,6 +31,29 @@ def test_a_caption_explains_intervals_where_there_is_one(bench, images, interval
     assert ("a 95 % interval over images" in caption) is interval
     assert ("without an interval, which takes 3 images" in caption) is not interval
     assert ("Fewer than 30 images" in caption) is interval
+
+
+def test_images_that_agree_exactly_are_why_there_is_no_interval(bench):
+    """What stands beside "images 4" can't be that an interval takes 3 of them."""
+    kind = {"name": "shapes", "seed": 0, "shape": (120, 168), "category": "leaf"}
+    asked = {"dataset": "shapes", "model": "m", "prompt": "points", "protocol": "sam",
+             "skill": 1.0, "seed": 0, "keep_masks": True}  # fmt: skip
+    _, drawn = draw(4, tuple(kind.items()), tuple(asked.items()))
+    rows = [replace(row, iou=0.5) for each in drawn for row in each]
+    caption = miou_table(select([bench.run("shapes", "m", images=4, rows=rows)])).caption
+    assert "without an interval, as the images agree exactly" in caption
+    assert "takes 3 images" not in caption
+    assert "Fewer than 30" not in caption
+
+
+def test_each_reason_for_no_interval_is_said_of_its_lines():
+    lines = pd.DataFrame({"low": [None, 0.2], "clusters": [4, 4], "dataset": ["d", "d"]})
+    assert interval_said(lines[:1], "low") == "without an interval, as the images agree exactly"
+    assert interval_said(lines, "low").endswith("or without one, as the images agree exactly")
+    few = lines.assign(clusters=2)
+    assert interval_said(few[:1], "low") == "without an interval, which takes 3 images"
+    mean = lines.assign(dataset=None)
+    assert "where each has 12 images" in interval_said(mean[:1], "low")
 
 
 def test_numbers_are_a_plain_group_by(stores):

@@ -23,7 +23,7 @@ from bench.analysis.stats import (
 )
 from bench.analysis.stats.intervals import warn_of_draws
 from bench.analysis.table import bounds, mean_of, overall
-from bench.analysis.words import FEW_NOTE, INTERVAL, MARK, SIZES, points
+from bench.analysis.words import SIZES, few_said, interval_said, points
 from bench.store.runs import RunStore
 from bench.types import IOU, BenchError, Measure
 
@@ -321,11 +321,12 @@ def _hint(lines: pd.DataFrame, titles: Mapping[str, str]) -> str:
 def _caption(leads: Measure, table: pd.DataFrame, over_images: bool) -> str:
     unit = f", in {leads.word}," if leads.word else ""
     average = ", over images' means," if over_images else ""
-    few = f" {MARK} {FEW_NOTE}" if table["few"].any() else ""
+    lows = "low", "delta_images_low"
     return (
-        f"{leads.title} and its difference{unit}{average} on the masks that both sides have, with "
-        f"a {INTERVAL}.{few} {P_NOTE} It is corrected over datasets (Holm). Wins: the share of "
-        f"masks on which the first is better, ties count half. {SIZES}"
+        f"{leads.title} and its difference{unit}{average} on the masks that both sides have, "
+        f"{interval_said(table, *lows)}.{few_said(table, *lows)} {P_NOTE} It is corrected over "
+        "datasets (Holm). Wins: the share of masks on which the first is better, ties count half. "
+        f"{SIZES}"
     )
 
 

@@ -13,7 +13,7 @@ from bench.analysis.section import Section
 from bench.analysis.selection import Selection, select
 from bench.analysis.stats.intervals import VERDICT
 from bench.analysis.table import bounds
-from bench.analysis.words import INTERVAL, signed
+from bench.analysis.words import interval_said, signed
 from bench.store.runs import RunStore, read_runs
 from bench.types import IOU, BenchError
 from bench.types.rle import read_counts
@@ -78,7 +78,8 @@ def parity(
     section = Section(
         "parity",
         f"Parity of {named}",
-        f"ΔmIoU is the mode minus the reference, in points, with a {INTERVAL}; safe where all of "
+        f"ΔmIoU is the mode minus the reference, in points, "
+        f"{interval_said(pd.DataFrame(lines), 'low')}; safe where all of "
         f"it, and of that of the mean over images, lies within ±{100 * MARGIN:g}, and there are "
         f"{VERDICT} images. Changed: masks that differ in a pixel or "
         "more. Emptied: masks that only the mode leaves empty.",

@@ -94,11 +94,11 @@ def _table(
     from rich.markup import escape
     from rich.table import Table
 
-    from bench.analysis.words import FEW_NOTE, INTERVAL, MARK, with_bounds
+    from bench.analysis.words import few_said, interval_said, with_bounds
 
     table = Table(box=None, header_style="bold")
-    few = f" {MARK} {FEW_NOTE}" if (means["few"] & means["low"].notna()).any() else ""
-    table.caption = f"Means over masks, shares ×100, with a {INTERVAL}.{few}"
+    said = interval_said(means[means["masks"] > 0].drop(columns="dataset"), "low")
+    table.caption = f"Means over masks, shares ×100, {said}.{few_said(means, 'low')}"
     table.caption_justify = "left"
     several = ["protocol"] if means["protocol"].nunique() > 1 else []
     names = ["dataset", "prompt", "model", *several, "metric"]

@@ -61,6 +61,7 @@ def render(
         caption=_unbroken([table.caption, *_identity(selection)]),
         lines=[_Line(line, values) for line, values in _lines(table)],
         track=_track(table),
+        intervals=table.lines[f"{table.leads.mean}_low"].notna().any(),
         mark=MARK,
         leads=table.leads,
         items=table.items,

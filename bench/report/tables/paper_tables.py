@@ -10,7 +10,7 @@ import pandas as pd
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection
 from bench.analysis.slices import UNKNOWN, slice_section
-from bench.analysis.words import DASH, FEW_NOTE, MARK, points
+from bench.analysis.words import DASH, MARK, few_said, interval_said, points
 from bench.store.runs import RunStore
 from bench.types import BenchError, Sample
 
@@ -58,8 +58,8 @@ def paper_table(
         rows.append((*said, *shown, f"{masks:,}"))
     left_out = int(found.loc[found["group"] == UNKNOWN, "masks"].sum())
     note = (
-        "mIoU in points ± half of the 95 % interval over images; the table's file has both bounds. "
-        f"{MARK} {FEW_NOTE}"
+        "mIoU in points ± half of its interval, of which the table's file has both bounds, "
+        f"{interval_said(lines, 'miou_low')}.{few_said(lines, 'miou_low')}"
     )
     if left_out:
         note += f" {left_out:,} scores of masks without the attribute are left out."
