@@ -87,8 +87,16 @@ def slice_section(selection: Selection, by: str, read_sample: ReadSample | None)
     )
 
 
+def check_slice(by: str) -> None:
+    """Raises ``BenchError`` for what no rows of masks can be sliced by."""
+    if by not in _OF_ROWS and by not in _OF_TARGETS and not by.startswith("attribute:"):
+        hint = did_you_mean(by, [*_OF_ROWS, *_OF_TARGETS, "attribute:NAME"])
+        raise BenchError(f"nothing to slice by is called {by!r}; {hint}")
+
+
 def _groups(selection: Selection, by: str, read_sample: ReadSample | None) -> pd.DataFrame:
     """One row per run and mask: its key and ``group``."""
+    check_slice(by)
     if not selection.of_masks:
         raise BenchError(f"--by {by}: the rows of these runs are no masks")
     wanted = ["dataset", "category", "attributes", "area"]
@@ -101,9 +109,6 @@ def _groups(selection: Selection, by: str, read_sample: ReadSample | None) -> pd
         if read_sample is None:
             raise BenchError(f"--by {by} needs the dataset to be read again")
         rows["group"] = _of_targets(rows, selection, by, read_sample)
-    else:
-        hint = did_you_mean(by, [*_OF_ROWS, *_OF_TARGETS, "attribute:NAME"])
-        raise BenchError(f"nothing to slice by is called {by!r}; {hint}")
     groups: pd.DataFrame = rows[[*_KEY, "group"]]
     return groups
 

@@ -234,8 +234,9 @@ def _refuse_other_number(dataset: Component, whole: Reader) -> None:
         raise BenchError(
             f"{dataset.name}: {found} images, expected {expected}: "
             f"{'is a part missing' if found < expected else 'is this the right split'}? "
-            f"`sam-bench check dataset={dataset.name}` says what is there, and with --manifest "
-            "FILE writes a manifest to measure these images alone: dataset.args.manifest=FILE"
+            "`sam-bench check`, with the same words for the dataset, says what is there, and with "
+            "--manifest FILE writes a manifest to measure these images alone: "
+            "dataset.args.manifest=FILE"
         )
 
 
@@ -244,8 +245,9 @@ def _refuse_missing(dataset: Component, reader: Reader) -> None:
     ids = reader.ids()
     whole = reader.whole if isinstance(reader, Subset) else reader
     if missing := missing_pictures(whole, ids):
+        found = kind_of(missing[0]).replace("such file", "such picture")
         raise BenchError(
-            f"{missing[0]}: no such picture ({len(missing)} of the {len(ids)} images of "
-            f"{dataset.name} have none); complete the download, or let `sam-bench check "
-            f"dataset={dataset.name} --manifest FILE` write a manifest of the others"
+            f"{missing[0]}: {found} ({len(missing)} of the {len(ids)} images of "
+            f"{dataset.name} have none); complete the download, or let `sam-bench check`, with "
+            "the same words for the dataset and --manifest FILE, write a manifest of the others"
         )

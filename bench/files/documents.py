@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.files.signatures import HEAD, signature_of
+from bench.files.text import escaped
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -77,8 +78,15 @@ def check_characters(content: Any) -> None:
 
 
 def strict_json(content: Any) -> str:
-    """The JSON text of plain values; numbers that JSON has none of are their names, as texts."""
-    return json.dumps(_named(content), indent=2, ensure_ascii=False, allow_nan=False)
+    r"""The JSON text of plain values; numbers that JSON has none of are their names, as texts.
+
+    What steers a terminal is an escape of JSON, which every parser reads back as it was.
+
+    >>> print(strict_json("\x1b \x9b31m \u202e ü"))
+    "\u001b \u009b31m \u202e ü"
+    """
+    text = json.dumps(_named(content), indent=2, ensure_ascii=False, allow_nan=False)
+    return escaped(text)
 
 
 def _named(value: Any) -> Any:

@@ -47,6 +47,15 @@ def visible_line(text: str) -> str:
     return _STEERS_OR_BREAKS.sub(_escape, text)
 
 
+def escaped(text: str) -> str:
+    r"""A JSON text with what steers a terminal written as JSON's own escapes.
+
+    >>> escaped('"\x9b31m"')
+    '"\\u009b31m"'
+    """
+    return _STEERS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def as_cell(text: str) -> str:
     r"""The text in one line, for a format whose parser would take control characters amiss.
 
@@ -60,12 +69,13 @@ def csv_cell(text: str) -> str:
     r"""The cell of a CSV that is this text to every parser, and no formula to a spreadsheet.
 
     An apostrophe stands before what would be computed; numbers stay as they are. A lone carriage
-    return, which ends a row to some parsers and is not quoted, becomes the end of a line.
+    return, which ends a row to some parsers and is not quoted, becomes the end of a line. What
+    steers a terminal is written out, as ``visible`` does.
 
-    >>> csv_cell("=1+1"), csv_cell("-1"), csv_cell("a=b"), csv_cell("a\rb")
-    ("'=1+1", '-1', 'a=b', 'a\nb')
+    >>> csv_cell("=1+1"), csv_cell("-1"), csv_cell("a=b"), csv_cell("a\rb"), csv_cell("\x1b[31m")
+    ("'=1+1", '-1', 'a=b', 'a\nb', '\\x1b[31m')
     """
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = visible(text.replace("\r\n", "\n").replace("\r", "\n"))
     return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from bench.analysis.selection import none_scored
 from bench.files.places import forget_leftovers
-from bench.files.text import csv_cell
+from bench.files.text import csv_cell, escaped
 from bench.files.there import make_folder
 from bench.store.runs import RunStore, read_runs, write_aside
 from bench.types import BenchError
@@ -97,7 +97,7 @@ def export_coco(store: RunStore, path: Path, step: int | None = None) -> int:
         }
         for row in latest.to_dict("records")
     ]
-    text = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
+    text = ",\n".join(escaped(json.dumps(entry, ensure_ascii=False)) for entry in entries)
     make_folder(path.parent)
     forget_leftovers(path)
     write_aside(path, f"[\n{text}\n]\n".encode())

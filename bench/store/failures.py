@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from bench.files.documents import parse_json
 from bench.files.places import Place, write_aside
+from bench.files.text import escaped
 from bench.types import BenchError
 
 
@@ -21,7 +22,7 @@ class ImageError:
 
 def write_failures(path: Place, errors: Iterable[ImageError], guard: Callable[[], None]) -> None:
     """Replaces the file; there is none where nothing failed."""
-    lines = [json.dumps(asdict(error), ensure_ascii=False) + "\n" for error in errors]
+    lines = [escaped(json.dumps(asdict(error), ensure_ascii=False)) + "\n" for error in errors]
     if lines:
         write_aside(path, "".join(lines).encode(), guard)
     else:

@@ -94,6 +94,7 @@ def test_an_unreadable_image_gives_exit_code_3_and_stands_in_the_caption(
         (["run", "model=disk", "runtime.device=toaster"], "toaster"),
         (["run", "model=disk", "runtime.workers=0"], "runtime.workers"),
         (["report", "nothing-*"], "no run matches"),
+        (["run", "--by", "colour", "model=nobody"], "nothing to slice by is called 'colour'"),
         (["ls", "nonsense"], "nonsense"),
         (["fly"], "fly"),
     ],

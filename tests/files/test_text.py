@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import subprocess
@@ -12,7 +13,8 @@ import pytest
 from rich.table import Table
 
 from bench.cli import _log_to, console, main
-from bench.files.text import as_cell, visible, visible_line
+from bench.files.documents import strict_json
+from bench.files.text import as_cell, csv_cell, visible, visible_line
 from bench.types import BenchError
 
 STEERING = "\x1b]0;title\x07\x1b[31m\x9b2J\r\x08\u202egnp\u2066\x00\x7f"
@@ -25,6 +27,13 @@ def test_nothing_that_steers_is_left_and_the_rest_is_as_it_was() -> None:
         assert all(c.isprintable() for c in text)
     assert visible("\x1b[31m\ud800") == "\\x1b[31m\\ud800"
     assert visible("a\nb") == "a\nb"
+
+
+def test_written_files_steer_no_terminal() -> None:
+    cell, text = csv_cell(STEERING), strict_json({"a": STEERING})
+    for each in (cell, text):
+        assert visible(each) == each
+    assert json.loads(text)["a"] == STEERING, "a parser reads what it was"
     assert visible_line("a\nb") == "a\\nb"
 
 

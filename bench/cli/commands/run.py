@@ -60,6 +60,11 @@ def main(options: argparse.Namespace) -> int:
     from bench.run.plan import make_plan
     from bench.run.progress import run_plan
 
+    if options.by:
+        from bench.analysis.slices import check_slice
+
+        for by in options.by:
+            check_slice(by)
     configs = load_configs(options.overrides, options.config_dir)
     figure = configs[0].figure
     if figure is not None:
