@@ -61,7 +61,10 @@ def parse_prompt(
     places = [] if points is None else [_numbers(p, 2, "--input_point") for p in points.split(";")]
     marks = [1.0] * len(places) if labels is None else _numbers(labels, None, "--input_label")
     if len(marks) != len(places):
-        raise BenchError(f"--input_label has {len(marks)} labels for {len(places)} points")
+        raise BenchError(
+            f"--input_label has {len(marks)} label{'s' * (len(marks) != 1)} for "
+            f"{len(places)} point{'s' * (len(places) != 1)}"
+        )
     if any(mark not in (0.0, 1.0) for mark in marks):
         raise BenchError("--input_label takes 1 (foreground) and 0 (background)")
     corners = None if box is None else _numbers(box, 4, "--input_box")

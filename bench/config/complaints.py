@@ -78,6 +78,11 @@ def in_own_words(
 
 def unknown_key(key: str, root: type[Any], groups: Sequence[str]) -> str:
     """What to say of a key that names nothing: with the nearest keys there are."""
+    if prompt := re.match(r"prompts\.([^.]+)\.args\b", key):  # a chosen one takes any argument
+        return (
+            f"no prompt {prompt[1]!r} is chosen, so {key} says nothing; choose it with "
+            f"prompt=[{prompt[1]}], if `sam-bench ls prompts` lists it"
+        )
     above, _, _ = key.rpartition(".")
     while above and not is_dataclass(_kind_at(above, root)):
         above = above.rpartition(".")[0]

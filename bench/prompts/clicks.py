@@ -31,7 +31,9 @@ class Clicks:
         self.steps = clicks
         self._clicker = Clicker.of(protocol, first)
         reported = [clicks] if report is None else list(report)
-        if clicks < 1 or not all(1 <= step <= clicks for step in reported):
+        if clicks < 1:
+            raise BenchError(f"a prompt of clicks needs at least one, found clicks={clicks}")
+        if not all(1 <= step <= clicks for step in reported):
             raise BenchError(f"{clicks} clicks cannot report the steps {reported}")
         self.report_steps: Mapping[int, Step] = {step: Step(points=step) for step in reported}
 

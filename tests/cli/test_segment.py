@@ -37,7 +37,7 @@ def test_points_are_foreground_by_default() -> None:
     ("words", "says"),
     [
         ((None, None, None), "nothing to segment"),
-        (("1,2;3,4", "1", None), "1 labels for 2 points"),
+        (("1,2;3,4", "1", None), "1 label for 2 points"),
         ((None, "1", "0,0,5,5"), "--input_label needs --input_point"),
         (("1,2", "2", None), "takes 1"),
         (("1;2", None, None), "has 1 numbers, expected 2"),
@@ -128,7 +128,7 @@ def test_the_command_takes_dashes_and_underscores(
     ("flags", "says"),
     [
         (["--input_point=100,100"], "outside the picture"),
-        (["--input_point=1,1", "--input_label=1,0"], "2 labels for 1 points"),
+        (["--input_point=1,1", "--input_label=1,0"], "2 labels for 1 point"),
         (["--input_point=1,1", "--image_path=/no/such.png"], "/no/such.png"),
         (["--input_point=1,1", "model=sam_vit_z"], "sam_vit_z"),
         (["--unknown"], "--unknown"),

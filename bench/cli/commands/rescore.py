@@ -97,8 +97,8 @@ def _table(
     from bench.analysis.words import few_said, interval_said, with_bounds
 
     table = Table(box=None, header_style="bold")
-    said = interval_said(means[means["masks"] > 0].drop(columns="dataset"), "low")
-    table.caption = f"Means over masks, shares ×100, {said}.{few_said(means, 'low')}"
+    spans = interval_said(means[means["masks"] > 0].drop(columns="dataset"), "low")
+    table.caption = f"Means over masks, shares ×100, {spans}.{few_said(means, 'low')}"
     table.caption_justify = "left"
     several = ["protocol"] if means["protocol"].nunique() > 1 else []
     names = ["dataset", "prompt", "model", *several, "metric"]

@@ -30,9 +30,10 @@ def check_figure(name: str | None, allow_modules: Sequence[str] = ()) -> None:
     if "." in name:
         own_figure(name, allow_modules)
         return
+    hint = did_you_mean(name, there)
     raise BenchError(
-        f"no figure is called {name!r}; {did_you_mean(name, there)} One of your own is a module, "
-        "package.module"
+        f"no figure is called {name!r}; {hint}{'' if hint.endswith('?') else '.'} One of your "
+        "own is a module, package.module"
     )
 
 

@@ -126,7 +126,7 @@
   const name = (mask) => {
     const image = dataset().images[dataset().image[mask]];
     const id = dataset().mask[mask];
-    return id.startsWith(image) ? id : `${image} · ${id}`;
+    return id.startsWith(`${image}/`) ? id : `${image} · ${id}`;
   };
 
   const tile = (mask) => {
