@@ -48,8 +48,6 @@ EXPERIMENTS: Mapping[str, Experiment] = {
 def _operations(work: Path, kills: int) -> dict[str, Any]:
     context = server()
     with all_scenarios(context, work) as scenarios:
-        if only := os.environ.get("SCENARIOS"):
-            scenarios = [each for each in scenarios if each.name in only.split(",")]
         return operations.killed_at_operations(context, work, scenarios, kills, seed=5)
 
 

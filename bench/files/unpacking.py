@@ -39,6 +39,7 @@ _BROKEN = (
     lzma.LZMAError,
     EOFError,
     OSError,
+    LookupError,
     RuntimeError,
     ValueError,
 )

@@ -58,12 +58,6 @@ def all_scenarios(context: ForkServerContext, work: Path) -> Iterator[list[Scena
             _score(few, finished, prepared),
             _check(few),
             _fetch(work / "served", url),
-            Scenario(
-                "new",
-                lambda f: ["data", "new", "mine", "--folder", str(few), "--config-dir", f"{f}/my"],
-                lambda folder: None,
-                lambda killed, whole: same_files(killed, whole, ["my/dataset/mine.yaml"]),
-            ),
         ]
 
 
@@ -106,7 +100,7 @@ def _rows_and_ruins(killed: Path, whole: Path) -> Fault:
 
 def _cached(run: Words) -> Scenario:
     def words(folder: Path) -> list[str]:
-        small = ("model=demo", "prompt=[point_1]", "runtime.limit=4")
+        small = ("model=demo", "prompt=[point_1]")
         return run(folder, *small, f"runtime.embedding_cache={folder / 'cache'}")
 
     def twice(killed: Path, whole: Path) -> Fault:

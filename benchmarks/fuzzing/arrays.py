@@ -166,7 +166,7 @@ def _elsewhere(rng: random.Random, file: h5py.File, folder: Path) -> None:
         file.create_dataset("dataset", SIZE, "i2", external=[(name, 0, 2 * SIZE[0] * SIZE[1])])
         return
     layout = h5py.VirtualLayout(SIZE, "i2")
-    name = rng.choice((str(folder / "beside.other"), "beside.other", ".", "%b.h5"))
+    name = rng.choice((str(folder / "beside.other"), "beside.other", "."))
     layout[...] = h5py.VirtualSource(name, "dataset", shape=SIZE)
     file.create_virtual_dataset("dataset", layout)
 

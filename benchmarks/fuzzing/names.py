@@ -42,6 +42,7 @@ from fuzzing.strings import (
     plain,
     raw_characters,
     runs_as_formula,
+    told,
 )
 
 SIZE = (9, 13)
@@ -220,7 +221,7 @@ def text(rng: random.Random, folder: Path) -> Judge:
 def _judge_section(section: Section, csv: str, markdown: str, latex: str) -> None:
     """Each format holds the section's cells, and nothing that steers or runs."""
     for kind, written in (("CSV", csv), ("Markdown", markdown), ("LaTeX", latex)):
-        if kind != "CSV" and (bad := raw_characters(written)):
+        if bad := raw_characters(written):
             raise WrongError(f"{kind} holds raw {bad!r}")
     rows = [[plain(cell) for cell in row] for row in section.rows]
     shown = [[plain(cell) for cell in row] for row in markdown_cells(markdown)[1:]]
@@ -269,8 +270,7 @@ def _judge_table(tables: tuple[str, str, str], titles: dict[str, str]) -> None:
 
 def _judge_exports(folder: Path, pairs: set[tuple[str, str]]) -> None:
     rows = csv_cells((folder / "prompts.csv").read_text("utf-8"))
-    ends = str.maketrans({"\r": "\n"})
-    wanted = {tuple(each.replace("\r\n", "\n").translate(ends) for each in pair) for pair in pairs}
+    wanted = {tuple(map(told, pair)) for pair in pairs}
     found = {tuple(cell.removeprefix("'") if runs_as_formula(cell.removeprefix("'")) else cell
                    for cell in row[:2]) for row in rows[1:]}  # fmt: skip
     if found != wanted:

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from html.parser import HTMLParser
+from unicodedata import normalize
 
 from markdown_it import MarkdownIt
 
@@ -39,8 +40,14 @@ def raw_characters(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """A text as any output may show it: what steers, and what is a space, is one space."""
-    return " ".join(re.sub(f"{_RAW.pattern}|\\s", " ", text).split())
+    """A text as any output may show it: composed, and what steers, or is a space, is one space."""
+    return " ".join(re.sub(f"{_RAW.pattern}|\\s", " ", normalize("NFC", text)).split())
+
+
+def told(text: str) -> str:
+    """A text as a CSV has it: one kind of line's end, and what steers as Python writes it."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _RAW.sub(lambda found: found[0].encode("unicode_escape").decode(), lines)
 
 
 def csv_cells(text: str) -> list[list[str]]:
@@ -73,10 +80,13 @@ def markdown_cells(text: str) -> list[list[str]]:
 
 _LATEX = {
     r"\textbackslash{}": "\\", r"\textasciitilde{}": "~", r"\textasciicircum{}": "^",
+    r"\textasciigrave{}": "`",
     r"\textless{}": "<", r"\textgreater{}": ">", r"$\times$": "×", r"$\cdot$": "·", "--": "–",
-    **{f"\\{mark}": mark for mark in "&%$#_{}"}, **{f"{mark}{{}}": mark for mark in "-'`,!?"},
+    **{f"\\{mark}": mark for mark in "&%$#_{}"}, **{f"{mark}{{}}": mark for mark in "-'`,!?–"},
 }  # fmt: skip
-_LATEX_WORDS = re.compile("|".join(map(re.escape, _LATEX)) + r"|[\\&%$#_{}^~]")
+_LATEX_WORDS = re.compile(
+    r"\\samchar\{(.)\}\{([0-9A-F]+)\}|" + "|".join(map(re.escape, _LATEX)) + r"|[\\&%$#_{}^~]"
+)
 
 
 def latex_cells(text: str) -> list[list[str]]:
@@ -91,6 +101,8 @@ def latex_cells(text: str) -> list[list[str]]:
 
 
 def _set(found: re.Match[str]) -> str:
+    if found[1] is not None:
+        return found[1] if found[1] == chr(int(found[2], 16)) else f"<{found[0]}>"
     return _LATEX.get(found[0], f"<{found[0]}>")
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import stat
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,6 +174,19 @@ def test_a_name_that_is_there_twice_is_refused(tmp_path: Path) -> None:
         archive.writestr("a.txt", "two")
     with pytest.raises(BenchError, match=r"'a\.txt' is there twice"):
         unpack(tmp_path / "a", "zip", tmp_path / "out")
+
+
+def test_a_file_without_a_name_is_refused(tmp_path: Path) -> None:
+    common = struct.pack("<4H3L2H", 0, 0, 0, 0x21, zlib.crc32(b"x"), 1, 1, 0, 0)
+    local = b"PK\3\4" + struct.pack("<H", 20) + common + b"x"
+    listed = b"PK\1\2" + struct.pack("<2H", 20, 20) + common + bytes(14)
+    end = b"PK\5\6" + struct.pack("<4H2LH", 0, 0, 1, 1, len(listed), len(local), 0)
+    (tmp_path / "b").write_bytes(local + listed + end)
+    with zipfile.ZipFile(tmp_path / "b") as archive:
+        assert [info.filename for info in archive.infolist()] == [""]
+    with pytest.raises(BenchError, match="the name '' would leave the folder"):
+        unpack(tmp_path / "b", "zip", tmp_path / "out")
+    assert below(tmp_path / "out") == {}
 
 
 @pytest.mark.parametrize("kind", sorted(MAKERS))

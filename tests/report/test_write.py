@@ -7,11 +7,12 @@ import sys
 from html import unescape
 
 import pytest
+from markupsafe import Markup
 
 from bench.report import write_report
 from bench.report.figures import style
 from bench.report.pages import write as writing
-from bench.report.pages.html import inline_svg
+from bench.report.pages.html import inline_svg, template
 from bench.types import BenchError
 
 NASTY = "<script>alert('x')</script> & \"co\" {{ 7*7 }}"
@@ -190,6 +191,16 @@ def test_the_page_runs_its_own_script_alone(written):
         "form-action 'none'", f"script-src 'sha256-{own}'",
     ]  # fmt: skip
     assert html.index(policy[0]) < html.index("<title>")
+
+
+@pytest.mark.parametrize("steers", ["\x1b[31m", "\u202e", "\x9b", "\x07", "\u2028"])
+def test_what_steers_is_written_out_in_a_page(steers):
+    page = template("section.html.jinja").environment.from_string("<b>{{ x }}</b>{{ y }}")
+    shown = page.render(x=f"a{steers}<b>\n", y=Markup("<i>\x0c</i>"))
+    escape = steers.encode("unicode_escape").decode().replace("[31m", "")
+    assert steers not in shown
+    assert f"<b>a{escape}" in shown
+    assert shown.endswith("&lt;b&gt;\n</b><i>\x0c</i>"), "what is encoded enters as it is"
 
 
 def test_refusal_writes_nothing(bench, tmp_path):

@@ -28,15 +28,19 @@ SORTING_LIMIT = 100_000_000
 _REMEDY = "simplify the polygon, or write the mask as pixels, such as an RLE or a PNG"
 
 
-def points_of(written: object) -> npt.NDArray[np.float64]:
+def points_of(written: Any) -> npt.NDArray[np.float64]:
     """A polygon's corners, (P, 2) float64 (x, y), from [[x, y], …]; (0, 2) for an empty one.
 
-    Raises ``ValueError`` for anything else, and for coordinates that aren't finite.
+    Raises ``ValueError`` for anything else, true, false and texts of numbers among it, and for
+    coordinates that aren't finite.
     """
     try:
         points = np.asarray(written, dtype=np.float64)
+        whole = all(type(n) in (int, float) for pair in written for n in pair)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"a polygon is a list [[x, y], …], found {str(written)[:60]}") from None
+        whole = False
+    if not whole:
+        raise ValueError(f"a polygon is a list [[x, y], …], found {str(written)[:60]}")
     if points.size == 0:
         return np.zeros((0, 2))
     if points.ndim != 2 or points.shape[1] != 2:

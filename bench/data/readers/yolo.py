@@ -189,7 +189,7 @@ def _lines(file: Path) -> Sequence[_Line]:
 
 def _class_and_outline(words: Sequence[str]) -> tuple[int, npt.NDArray[np.float64]]:
     try:
-        kind, *numbers = (float(word) for word in words)
+        kind, *numbers = map(_number, words)
     except ValueError:
         raise ValueError(f"expected numbers, found {' '.join(words)[:60]!r}") from None
     if not 0 <= kind < 1 << 31 or kind != int(kind):
@@ -215,6 +215,13 @@ def _class_and_outline(words: Sequence[str]) -> tuple[int, npt.NDArray[np.float6
             f"{outline.min():g} to {outline.max():g}"
         )
     return int(kind), outline
+
+
+def _number(word: str) -> float:
+    """The number as files write one: Python takes 1_0 and digits of other scripts too."""
+    if not word.isascii() or "_" in word:
+        raise ValueError(word)
+    return float(word)
 
 
 def _names(categories: Mapping[int | str, str]) -> dict[int, str]:

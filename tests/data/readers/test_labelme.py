@@ -162,6 +162,8 @@ def test_pictures_are_turned_as_labelme_shows_them(tmp_path):
         (shape("rectangle", [[1, 1]] * 3), "a rectangle has two points, .* found 3"),
         (shape("rectangle", [[1, 1], [5, 2], [5, 4], [1, 3]]), "two x and two y; is it a polygon"),
         (shape("polygon", [[1, "x"]]), r"a polygon is a list \[\[x, y\], …\]"),
+        (shape("polygon", [[1, 1], [5, True], [5, 5]]), r"a polygon is a list \[\[x, y\], …\]"),
+        (shape("polygon", [["1", "1"], ["5", "1"], ["5", "5"]]), "a polygon is a list"),
         (shape("polygon", [[1, 1e9]] * 3), "beyond ±1000000"),
         (shape("polygon", [[0.1, 0.1], [0.9, 0.1], [0.9, 0.8]]), "shape 0: .* as shares of"),
         (shape("polygon", [[0, 0], [900_000, 900_000]] * 60), "pixels long, beyond the 100000"),

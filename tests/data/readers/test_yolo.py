@@ -88,6 +88,8 @@ def test_a_line_that_stands_twice_counts_once_and_is_told(tmp_path):
         ("-1 0 0 1 0 1 1", "a class is a whole number from 0, found '-1'"),
         ("nan 0 0 1 0 1 1", "a class is a whole number from 0, found 'nan'"),
         ("cow 0 0 1 0 1 1", "expected numbers, found 'cow 0 0 1 0 1 1'"),
+        ("1_0 0 0 1 0 1 1", "expected numbers, found '1_0 0"),
+        ("0 0 0 1 0 \u0661 1", "expected numbers"),
         (b"0 \xff", "not a text of outlines in UTF-8"),
     ],
 )
