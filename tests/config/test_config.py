@@ -91,7 +91,7 @@ def test_an_experiment_is_a_file_and_the_command_line_still_wins() -> None:
         ("+runtime.wrkers=3", "did you mean runtime.workers"),
         ("+model.titel=x", "nothing is called 'model.titel'"),
         ("+nonsense=1", "nothing is called 'nonsense'"),
-        ("prompts.point_9.args.clicks=3", "nothing is called 'prompts.point_9"),
+        ("prompts.point_9.args.clicks=3", "no prompt 'point_9' is chosen"),
         ("model=sam_vit_z", "no model is called 'sam_vit_z'; did you mean sam_vit_"),
         ("runtime.workers=many", "runtime.workers must be a whole number, found many"),
         ("dataset=coco", "dataset.args.annotations is not set"),

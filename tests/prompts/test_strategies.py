@@ -157,9 +157,15 @@ def test_box_noise_has_the_asked_spread_and_cap() -> None:
     assert (np.abs(moved[:, 0]) == 20).mean() == pytest.approx(0.617, abs=0.03)
 
 
-@pytest.mark.parametrize("bad", [{"clicks": 0}, {"clicks": 3, "report": [4]}])
-def test_impossible_clicks_are_refused(bad: dict[str, int]) -> None:
-    with pytest.raises(BenchError, match="cannot report"):
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ({"clicks": 0}, "needs at least one, found clicks=0"),
+        ({"clicks": 3, "report": [4]}, "cannot report"),
+    ],
+)
+def test_impossible_clicks_are_refused(bad: dict[str, int], says: str) -> None:
+    with pytest.raises(BenchError, match=says):
         Clicks(**bad, protocol=Protocol())  # type: ignore[arg-type]
 
 

