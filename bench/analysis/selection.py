@@ -273,9 +273,14 @@ def _labels(headers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[int, str
 
 
 def none_scored(store: RunStore, header: Mapping[str, Any]) -> str:
-    """What to say of a run without rows: which masks were left out, as far as it knows."""
-    why = why_left_out(header.get("skipped") or {})
-    return f"{store.folder}: no mask is scored in this run{f'; left out: {why}' if why else ''}"
+    """What to say of a run without rows: which masks were left out, or why its images failed."""
+    said = f"{store.folder}: no mask is scored in this run"
+    if why := why_left_out(header.get("skipped") or {}):
+        said += f"; left out: {why}"
+    if failed := store.errors():
+        count = f"{len(failed):,} image{'s' * (len(failed) > 1)}"
+        said += f"; {count} failed, image {failed[0].image_id} with: {failed[0].reason}"
+    return said
 
 
 def _reported(store: RunStore, labels: Mapping[int, str], found: Measured) -> pa.Table:

@@ -8,7 +8,7 @@ from bench.analysis.selection import select
 from bench.analysis.table import miou_table
 from bench.config.run_key import run_name
 from bench.scoring.metrics import metric
-from bench.store.runs import RunStore
+from bench.store.runs import ImageError, RunStore
 from bench.types import BenchError, Measure, Row, Step
 
 ROWS = {"images": 4}
@@ -79,6 +79,10 @@ def test_refuses_a_run_without_a_header_and_one_without_a_row(bench, row):
     assert select([bare], allow_partial=True).labels == ("point_1",)
     with pytest.raises(BenchError, match="no mask is scored"):
         select([bench.run(rows=[])])
+    broken = bench.run(rows=[], prompt="point_3")
+    broken.write_errors([ImageError("i7", "a.png: its size"), ImageError("i9", "b.png: too")])
+    with pytest.raises(BenchError, match=r"2 images failed, image i7 with: a\.png: its size$"):
+        select([broken])
     with pytest.raises(BenchError, match="no run"):
         select([])
 
