@@ -270,9 +270,8 @@ def _judge_table(tables: tuple[str, str, str], titles: dict[str, str]) -> None:
 
 def _judge_exports(folder: Path, pairs: set[tuple[str, str]]) -> None:
     rows = csv_cells((folder / "prompts.csv").read_text("utf-8"))
-    wanted = {tuple(map(told, pair)) for pair in pairs}
-    found = {tuple(cell.removeprefix("'") if runs_as_formula(cell.removeprefix("'")) else cell
-                   for cell in row[:2]) for row in rows[1:]}  # fmt: skip
+    wanted = {tuple(map(_exported, pair)) for pair in pairs}
+    found = {tuple(row[:2]) for row in rows[1:]}
     if found != wanted:
         raise WrongError(f"prompts are exported of {sorted(found ^ wanted)[:2]}")
     if any(runs_as_formula(cell) for row in rows[1:] for cell in row[:2]):
@@ -280,6 +279,12 @@ def _judge_exports(folder: Path, pairs: set[tuple[str, str]]) -> None:
     entries = json.loads((folder / "masks.json").read_text("utf-8"))
     if {(str(one["image_id"]), str(one["mask_id"])) for one in entries} != pairs:
         raise WrongError("masks are exported under other names")
+
+
+def _exported(text: str) -> str:
+    """A name as a CSV has it, with an apostrophe where a spreadsheet would compute it."""
+    cell = told(text)
+    return f"'{cell}" if runs_as_formula(cell) else cell
 
 
 def _judge_page(page: str) -> None:

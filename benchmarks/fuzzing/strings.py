@@ -79,6 +79,7 @@ def markdown_cells(text: str) -> list[list[str]]:
 
 
 _LATEX = {
+    "--{}": "–",
     r"\textbackslash{}": "\\", r"\textasciitilde{}": "~", r"\textasciicircum{}": "^",
     r"\textasciigrave{}": "`",
     r"\textless{}": "<", r"\textgreater{}": ">", r"$\times$": "×", r"$\cdot$": "·", "--": "–",

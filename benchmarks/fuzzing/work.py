@@ -35,6 +35,7 @@ def work(seed: int) -> None:
     for line in sys.stdin:
         kind, number = json.loads(line)
         if kind not in makers:  # what is imported once and cached is no case's
+            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
             makers[kind] = maker(kind)
             for warm in range(3):
                 with _empty_folder() as folder, contextlib.suppress(Exception):

@@ -28,7 +28,7 @@ _DEEPEST, _MOST_ELEMENTS = 64, 1 << 18
 # What scipy raises on broken files.
 _BROKEN = (
     ValueError, TypeError, OSError, LookupError, NotImplementedError, ArithmeticError,
-    AttributeError, MemoryError, RecursionError, struct.error, zlib.error,
+    AttributeError, NameError, MemoryError, RecursionError, struct.error, zlib.error,
 )  # fmt: skip
 
 
