@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from file_server import LocalServer
 
 from bench.files import download as download_module
 from bench.files.download import download
@@ -21,10 +22,8 @@ from bench.types import BenchError
 CONTENT = bytes(i * i % 251 for i in range(300_000))
 
 
-class Server(ThreadingHTTPServer):
+class Server(LocalServer):
     """Serves ``content``; ``faults`` are spent one per request, in order."""
-
-    daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
