@@ -41,13 +41,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.complain(str(error))
         return 2
     except Exception as error:
-        said = fault_of_theirs(error)
-        if sys.flags.dev_mode or (said is None and not isinstance(error, OSError)):
+        if sys.flags.dev_mode:
             raise
-        if isinstance(error, OSError) and said is None:
+        if (said := fault_of_theirs(error)) is not None:
+            console.complain(f"{said}; python -X dev -m bench … shows the whole way there")
+        elif isinstance(error, OSError):
             console.complain(disk_complaint(error))
-            return 2
-        console.complain(f"{said}; python -X dev -m bench … shows the whole way there")
+        else:
+            raise
         return 2
     except KeyboardInterrupt:
         console.complain("stopped; the same command again goes on where it stopped")

@@ -160,7 +160,7 @@ def component_about(group: str, name: str, extra_dir: Path | None = None) -> str
 
 def _check_extra(folder: Path) -> None:
     if not isdir(folder):
-        found = kind_of(folder).replace("such file", "such folder")
+        found = kind_of(folder, "folder")
         raise BenchError(f"{folder}: {found} (--config-dir takes a folder of YAMLs)")
 
 

@@ -245,7 +245,7 @@ def _refuse_missing(dataset: Component, reader: Reader) -> None:
     ids = reader.ids()
     whole = reader.whole if isinstance(reader, Subset) else reader
     if missing := missing_pictures(whole, ids):
-        found = kind_of(missing[0]).replace("such file", "such picture")
+        found = kind_of(missing[0], "picture")
         raise BenchError(
             f"{missing[0]}: {found} ({len(missing)} of the {len(ids)} images of "
             f"{dataset.name} have none); complete the download, or let `sam-bench check`, with "

@@ -38,16 +38,18 @@ def is_there(path: Path) -> bool:
         return False
 
 
-def kind_of(path: Path) -> str:
-    """What lies at a path, for the end of an error.
+def kind_of(path: Path, wanted: str = "file") -> str:
+    """What lies at a path, for the end of an error; where nothing does, that no ``wanted`` does.
 
     >>> kind_of(Path("/")), kind_of(Path("nowhere")), kind_of(Path("a" * 300))[:31]
     ('it is a folder', 'no such file', 'a name in it is longer than the')
+    >>> kind_of(Path("nowhere"), "picture")
+    'no such picture'
     """
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        return "no such file" if error.errno in (ENOENT, ENOTDIR) else disk_fault(error)
+        return f"no such {wanted}" if error.errno in (ENOENT, ENOTDIR) else disk_fault(error)
     except ValueError:
         return "its name holds NUL, which no file's does"
     kinds = {S_IFDIR: "folder", S_IFREG: "file", S_IFIFO: "pipe", S_IFSOCK: "socket"}

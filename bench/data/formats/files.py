@@ -226,10 +226,8 @@ def _beneath(path: str, site: Site) -> Path:
 
 
 def _not_there(kind: str, path: str, found: Path, site: Site) -> str:
-    what = kind_of(found)
-    if what == "no such file":
-        what = f"no such {kind}"
-    elif is_there(found):
+    what = kind_of(found, kind)
+    if is_there(found):
         what += f", where a {kind} is expected"
     if local_path(path).is_absolute():
         return f"{found}: {what}"

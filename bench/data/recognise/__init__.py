@@ -86,8 +86,7 @@ def recognise(folder: Path, wanted: str | None = None) -> Recognised:
     """
     root = local_path(folder).absolute()
     if not isdir(root):
-        what = kind_of(root).replace("such file", "such folder")
-        raise BenchError(f"{folder}: {what} (--folder)")
+        raise BenchError(f"{folder}: {kind_of(root, 'folder')} (--folder)")
     listing = _listing(root)
     found = [way for finder in _finders() for way in finder.find(listing)]
     if not found:

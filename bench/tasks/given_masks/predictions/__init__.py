@@ -78,7 +78,7 @@ def read_predictions(
 def check_there(path: Path) -> None:
     """Raises ``BenchError`` for predictions that are neither a file nor a folder."""
     if not isfile(path) and not isdir(path):
-        found = kind_of(path).replace("such file", "such file or folder of predictions")
+        found = kind_of(path, "file or folder of predictions")
         raise BenchError(f"{path}: {found}; --predictions takes a file or a folder")
 
 
