@@ -13,7 +13,7 @@ from pycocotools import mask as coco_mask
 
 from bench.data.readers.coco import Coco
 from bench.tasks.given_masks.predictions import coco as results
-from bench.types import BenchError, Site
+from bench.types import BenchError, Reader, Sample, Site
 from fuzzing.mutations import ODD, forged_document, forged_json
 from fuzzing.pictures import Judge, Verify, WrongError
 from fuzzing.truth import rle_mask
@@ -59,17 +59,10 @@ def coco(rng: random.Random, folder: Path) -> Judge:
 
     def judge() -> Verify:
         reader = Coco("a.json", "images", site=Site(datasets=folder))
-        read: dict[str, Any] = {}
-        refusals = []
-        for image_id in reader.ids():
-            reader.fingerprint([image_id])
-            try:
-                read[image_id] = reader.read(image_id)
-            except BenchError as error:
-                refusals.append(error)
+        read, refusals = read_all(reader)
         return lambda: verify(read, refusals)
 
-    def verify(read: dict[str, Any], refusals: list[BenchError]) -> None:
+    def verify(read: dict[str, Sample], refusals: list[BenchError]) -> None:
         try:
             document = json.loads(data, object_pairs_hook=without_twins)
         except json.JSONDecodeError:
@@ -82,6 +75,19 @@ def coco(rng: random.Random, folder: Path) -> Judge:
             raise refusals[0]
 
     return judge
+
+
+def read_all(reader: Reader) -> tuple[dict[str, Sample], list[BenchError]]:
+    """The images that can be read, and why the others can't; each has a fingerprint."""
+    read: dict[str, Sample] = {}
+    refusals = []
+    for image_id in reader.ids():
+        reader.fingerprint([image_id])
+        try:
+            read[image_id] = reader.read(image_id)
+        except BenchError as error:
+            refusals.append(error)
+    return read, refusals
 
 
 def without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

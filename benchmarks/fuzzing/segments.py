@@ -13,7 +13,7 @@ from PIL import Image
 
 from bench.data.readers.coco_panoptic import CocoPanoptic
 from bench.types import BenchError, Sample, Site
-from fuzzing.annotations import without_twins
+from fuzzing.annotations import read_all, without_twins
 from fuzzing.mutations import damaged, forged_json, forged_png
 from fuzzing.pictures import Judge, Verify, WrongError
 from fuzzing.truth import png_values
@@ -62,13 +62,7 @@ def panoptic(rng: random.Random, folder: Path) -> Judge:
     def judge() -> Verify:
         reader = CocoPanoptic("a.json", "images", "segments", site=Site(datasets=folder), void=void)
         reader.oddities()
-        read, refusals = {}, []
-        for image_id in reader.ids():
-            reader.fingerprint([image_id])
-            try:
-                read[image_id] = reader.read(image_id)
-            except BenchError as error:
-                refusals.append(error)
+        read, refusals = read_all(reader)
         return lambda: verify(read, refusals)
 
     def verify(read: dict[str, Sample], refusals: list[BenchError]) -> None:
