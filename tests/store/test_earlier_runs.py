@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.analysis.selection import select
@@ -39,14 +40,17 @@ def test_the_same_command_finds_them_under_their_keys_and_has_nothing_to_do(resu
     assert plan.work.todo == ()
 
 
-def test_a_fresh_run_has_their_rows_to_the_last_bit(results: Path, tmp_path: Path) -> None:
+def test_a_fresh_run_has_their_rows(results: Path, tmp_path: Path) -> None:
     assert main(["run", *SHAPES, f"runtime.results={tmp_path / 'fresh'}"]) == 0
     earlier = read_runs(find_runs(results, ["shapes-*"]))
     fresh = read_runs(find_runs(tmp_path / "fresh", ["shapes-*"]))
-    columns = list(earlier.columns)
+    columns = [name for name in earlier.columns if name != "predicted_ious"]
     plain = [frame[columns].astype(str).to_dict("records") for frame in (earlier, fresh)]
     assert plain[0] == plain[1]
     assert len(plain[0]) == 96
+    # The model's own numbers: another processor sums them in another order (2.7e-7 on an EPYC).
+    for before, now in zip(earlier["predicted_ious"], fresh["predicted_ious"], strict=True):
+        np.testing.assert_allclose(now, before, rtol=0, atol=1e-6)
 
 
 def test_their_images_stand_alone(results: Path) -> None:
