@@ -56,12 +56,20 @@ class Numerics:
     def identity(self) -> dict[str, Any]:
         """What differs from the reference: this enters the run's key, the reference adds nothing.
 
+        A faster mode names its decoder as well, as earlier runs of the mode had another.
+
         >>> Numerics().identity(), Numerics("bfloat16").identity()
-        ({}, {'dtype': 'bfloat16'})
+        ({}, {'dtype': 'bfloat16', 'decoder': 'shared'})
         """
         reference = Numerics()
         found = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {name: v for name, v in found.items() if v != getattr(reference, name)}
+        other = {name: v for name, v in found.items() if v != getattr(reference, name)}
+        return {**other, "decoder": "shared"} if other else {}
+
+    @property
+    def products_in(self) -> torch.dtype:
+        """The dtype as torch's."""
+        return DTYPES[self.dtype]
 
     def faster(self, function: F) -> F:
         """The function, compiled where that is asked for; its first calls then take minutes."""
@@ -70,7 +78,7 @@ class Numerics:
     @contextmanager
     def products(self, device: torch.device) -> Iterator[None]:
         """Matrix products and convolutions of the block in ``dtype``."""
-        dtype = DTYPES[self.dtype]
+        dtype = self.products_in
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             yield
 

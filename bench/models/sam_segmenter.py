@@ -14,8 +14,9 @@ from torch import Tensor
 
 from bench.models.decoding import decoder_of
 from bench.models.encoding import encoder_of
-from bench.models.numerics import Numerics, surroundings
+from bench.models.numerics import F, Numerics, surroundings
 from bench.models.sam_embedding import SamEmbedding, packed, stacked, unpacked
+from bench.models.shared_decoding import SharedDecoder
 from bench.types import (
     BenchError,
     FloatArray,
@@ -98,9 +99,12 @@ class SamSegmenter:
         )
         # On a GPU the decoder stays as it is: with it a tiny Sam was not compiled in 85 s (H100).
         self._decode_compiled = on_cpu and self._numerics.compiled
-        self._decode_masks = (
-            decoder_of(self._sam, self._numerics.faster) if on_cpu else decoder_of(self._sam)
-        )
+        compiling = self._numerics.faster if on_cpu else _as_it_is
+        self._shared = None
+        if self._numerics.identity() and SharedDecoder.takes(self._sam):
+            self._shared = SharedDecoder(self._sam, self._numerics.products_in, compiling)
+        else:
+            self._decode_masks = decoder_of(self._sam, compiling)
         if self._numerics.compiled:
             self._warm_up()
 
@@ -244,6 +248,9 @@ class SamSegmenter:
             boxes = self._tensor(corners, torch.float32)
         if first.mask_logits is not None:
             masks = self._tensor([p.mask_logits for p in prompts], torch.float32)[:, None]
+        if self._shared is not None:
+            sparse, _ = self._sam.prompt_encoder(points=points, boxes=boxes, masks=None)
+            return self._shared([each.features for each in embeddings], sparse, masks, multimask)
         sparse, dense = self._sam.prompt_encoder(points=points, boxes=boxes, masks=masks)
         features = stacked(embeddings) + dense
         with self._numerics.products(self._device):
@@ -285,6 +292,10 @@ class SamSegmenter:
 
     def _tensor(self, arrays: Sequence[Any], dtype: torch.dtype) -> Tensor:
         return torch.as_tensor(np.stack(arrays), dtype=dtype, device=self._device)
+
+
+def _as_it_is(function: F) -> F:
+    return function
 
 
 def _box(prompt: Prompt) -> FloatArray:

@@ -61,7 +61,7 @@ def test_a_mode_is_part_of_the_identity_and_the_reference_adds_nothing(demo_args
     assert DemoSam.pin(demo_args | {"dtype": "float32", "compiled": False}, site) == reference
     assert set(reference) == {"size", "sha256"}
     fast = DemoSam.pin(demo_args | {"dtype": "bfloat16", "compiled": True}, site)
-    assert fast == reference | {"dtype": "bfloat16", "compiled": True}
+    assert fast == reference | {"dtype": "bfloat16", "compiled": True, "decoder": "shared"}
 
 
 def test_facts_tell_the_mode(demo_args):
