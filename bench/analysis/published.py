@@ -76,9 +76,9 @@ def published_lines(
 ) -> pd.DataFrame:
     """What was published of each line of a table, a row per published number.
 
-    ``lines`` are those of ``bench.analysis.table.Table`` or of ``bench.analysis.noc``, made of the
-    ``selection``; means over datasets are left out, and
-    so are runs of a user's own weights, whatever their name. ``protocols`` are the choices of
+    ``lines`` are those of ``bench.analysis.table.Table`` or of ``bench.analysis.sections.noc``,
+    made of the ``selection``; means over datasets are left out, and so are runs of a user's own
+    weights, whatever their name. ``protocols`` are the choices of
     each protocol by name (``conf/protocol``), by default those that the headers tell. The columns:
 
     * ``dataset, model, protocol, prompt, run``: the line's own;

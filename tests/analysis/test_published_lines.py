@@ -3,7 +3,6 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from bench.analysis.noc import noc_section
 from bench.analysis.published import (
     COLUMNS,
     cells,
@@ -12,6 +11,7 @@ from bench.analysis.published import (
     verdict,
 )
 from bench.analysis.reference import published
+from bench.analysis.sections.noc import noc_section
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
 from bench.config.composing import load_component

@@ -13,7 +13,7 @@ from bench.analysis.comparing.differences import differences
 from bench.analysis.selection import BOUNDARY, select
 from bench.analysis.table import miou_table
 from bench.report.figures import figures as figures_module
-from bench.report.figures import plots, plots_compare, shelf, style, texts
+from bench.report.figures import plots, plots_compare, plots_size, shelf, style, texts
 from bench.report.pages import comparison as comparison_page
 
 LONG = "A model with a long title, fine-tuned on nuclei, epoch {}, learning rate 1e-{}"
@@ -107,7 +107,7 @@ def bars(count):
 def scale(sizes):
     frame = pd.DataFrame({"x": sizes, "miou": 0.5, "low": 0.4, "high": 0.6, "oracle": 0.7})
     ticks = [f"{name}\n{size:g}M" for name, size in zip(names(len(sizes)), sizes, strict=True)]
-    return plots.iou_over_scale(frame, ticks, xlabel="parameters of the image encoder")
+    return plots_size.iou_over_scale(frame, ticks, xlabel="parameters of the image encoder")
 
 
 A, B = LONG.format(1, 4), LONG.format(2, 5)

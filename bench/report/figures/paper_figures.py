@@ -11,7 +11,7 @@ from bench.analysis.comparing.differences import Side, difference, ranking
 from bench.analysis.selection import Selection, part
 from bench.analysis.table import Table
 from bench.analysis.words import points, signed
-from bench.report.figures import plots, style
+from bench.report.figures import plots, plots_size, style
 from bench.report.figures.figures import Drawing, curve_columns, own_figure, series_names
 from bench.report.tables.paper_tables import TABLES
 from bench.types import BenchError, Step
@@ -109,7 +109,7 @@ def _fig13_encoders(selection: Selection, table: Table) -> Iterator[Drawing]:
         "Fig. 13: mIoU against the size of the image encoder",
         f"mIoU with 1 point, {_where(table)}, by encoder parameters: {_told(lines, 'x')}. "
         "Lines are 95 % intervals; the dashed curve is the oracle.",
-        plots.iou_over_scale(lines, ticks, xlabel="parameters of the image encoder"),
+        plots_size.iou_over_scale(lines, ticks, xlabel="parameters of the image encoder"),
     )
 
 
@@ -120,7 +120,7 @@ def _fig13_data(selection: Selection, table: Table) -> Iterator[Drawing]:
         "Fig. 13: mIoU against the share of the training data",
         f"mIoU with 1 point, {_where(table)}, by share of the data: {_told(lines, 'x')}. "
         "Lines are 95 % intervals; the dashed curve is the oracle.",
-        plots.iou_over_scale(
+        plots_size.iou_over_scale(
             lines, [f"{100 * share:g} %" for share in lines["x"]], xlabel="share of training data"
         ),
     )

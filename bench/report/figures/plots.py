@@ -23,7 +23,6 @@ from matplotlib.ticker import (
     LogLocator,
     MaxNLocator,
     NullFormatter,
-    NullLocator,
     StrMethodFormatter,
 )
 
@@ -56,7 +55,7 @@ def iou_over_points(lines: pd.DataFrame, looks: Looks) -> Figure:
     unknown. A panel each for ``panel``, in their order of appearance; points on a log axis, so that
     1, 2, 3, 5 and 9 stand about evenly. Raises ``BenchError`` for no line.
     """
-    _need(lines, "a curve needs lines with points")
+    need(lines, "a curve needs lines with points")
     panels = list(dict.fromkeys(lines["panel"]))
     figure, axes = grid_of_panels(panels, width=2.4, height=2.1, sharey=True)
     ticks = sorted(lines["n_points"].unique())
@@ -85,68 +84,6 @@ def iou_over_points(lines: pd.DataFrame, looks: Looks) -> Figure:
     return figure
 
 
-def iou_over_scale(lines: pd.DataFrame, ticks: Sequence[str], *, xlabel: str) -> Figure:
-    """The mIoU against the size of something, on a log axis, and the oracle dashed (Fig. 13).
-
-    ``lines`` has ``x`` above 0, ascending, ``miou, low, high, oracle``; IoUs in [0, 1], bounds and
-    oracle null where unknown. ``ticks`` are the texts at each ``x``. Raises ``BenchError`` for no
-    line.
-    """
-    _need(lines, "a curve needs a model")
-    x = lines["x"].to_numpy(float)
-    miou, low, high, oracle = (
-        100 * lines[c].to_numpy(float) for c in ("miou", "low", "high", "oracle")
-    )
-    figure, (axis,) = grid_of_panels([""], width=4.2, height=2.6, sharey=True)
-    colour, other = style.PALETTE[:2]
-    axis.vlines(x, low, high, color=colour, linewidth=1.2, alpha=0.6)
-    axis.plot(x, miou, color=colour, marker="o", label="most confident mask")
-    if np.isfinite(oracle).any():
-        axis.plot(
-            x, oracle, color=other, marker="o", markerfacecolor="white", linestyle=(0, (4, 3)),
-            label="oracle",
-        )  # fmt: skip
-    axis.set_xscale("log")
-    axis.xaxis.set_major_locator(FixedLocator(list(x)))
-    axis.xaxis.set_minor_locator(NullLocator())
-    axis.margins(x=_MARGIN)
-    _name_ticks(figure, axis, x, ticks)
-    texts.label_below(figure, xlabel)
-    axis.set_ylabel("mIoU, 1 point")
-    texts.add_legend(figure, [axis])
-    return figure
-
-
-_MARGIN = 0.12
-
-
-def _name_ticks(
-    figure: Figure, axis: Axes, x: npt.NDArray[np.float64], names: Sequence[str]
-) -> None:
-    """Names under the ticks; where these are close, turned, moved apart and joined to them."""
-    room = 3.4
-    lines = [texts.wrapped(name, 1.4, 8) for name in names]
-    widths = [max(texts.text_width(line, 8) for line in text.splitlines()) for text in lines]
-    logs = np.log(x)
-    reach = max(float(np.ptp(logs)), 1e-9)
-    shares = ((logs - logs[0]) / reach + _MARGIN) / (1 + 2 * _MARGIN) if len(x) > 1 else [0.5]
-    if texts.apart([room * share for share in shares], widths):
-        axis.set_xticklabels(lines)
-        texts.grow(figure, height=max(text.count("\n") for text in lines) * texts.line_height(8))
-        return
-    gap = max(text.count("\n") + 1 for text in lines) * texts.line_height(8) + 0.06
-    wider = max(room, gap * len(x))
-    texts.grow(figure, width=wider - room, height=max(widths) + 0.3)
-    axis.set_xticklabels([""] * len(x))
-    places = texts.spread([wider * share for share in shares], gap, wider)
-    for share, place, text in zip(shares, places, lines, strict=True):
-        axis.annotate(
-            text, xy=(share, 0), xytext=(place / wider, -0.1), xycoords="axes fraction",
-            rotation=90, ha="center", va="top", fontsize=8, multialignment="right",
-            arrowprops={"arrowstyle": "-", "color": style.MUTED, "linewidth": 0.6, "shrinkB": 0},
-        )  # fmt: skip
-
-
 def difference_bars(
     lines: pd.DataFrame,
     *,
@@ -163,7 +100,7 @@ def difference_bars(
     of ``a`` against ``b``. ``colours`` are those of a gain and a loss: the two models' own. Raises
     ``BenchError`` for no line.
     """
-    _need(lines, "a comparison needs a dataset that both models have")
+    need(lines, "a comparison needs a dataset that both models have")
     ordered = lines.sort_values(["delta", "dataset"], ascending=[True, False], ignore_index=True)
     delta = 100 * ordered["delta"].to_numpy(float)
     low, high, oracle = (100 * ordered[c].to_numpy(float) for c in ("low", "high", "oracle_delta"))
@@ -205,7 +142,7 @@ def iou_histogram(rows: pd.DataFrame, order: Sequence[str], looks: Looks) -> Fig
     stand. Where there are several datasets each weighs the same, as in the mean over datasets.
     Raises ``BenchError`` for no row.
     """
-    _need(rows, "a histogram needs masks")
+    need(rows, "a histogram needs masks")
     labels = [label for label in order if (rows["label"] == label).any()]
     figure, axes = grid_of_panels(labels, width=2.4, height=1.8, sharey=True)
     edges = np.linspace(0, 1, _BINS + 1)
@@ -239,7 +176,7 @@ def predicted_iou(rows: pd.DataFrame, order: Sequence[str]) -> Figure:
     ``BenchError`` where no model predicts its IoU.
     """
     rows = rows[rows["predicted_iou"].notna()]
-    _need(rows, "no model of the report predicts its IoU")
+    need(rows, "no model of the report predicts its IoU")
     rank = {label: i for i, label in enumerate(order)}
     groups = sorted(
         rows.groupby(["series", "label"]),
@@ -291,7 +228,7 @@ def value_histogram(rows: pd.DataFrame, looks: Looks, title: str, scale: float) 
 
     ``rows`` has ``series`` and ``value``; ``scale`` is what values are multiplied with.
     """
-    _need(rows, "a histogram needs rows")
+    need(rows, "a histogram needs rows")
     figure, (axis,) = grid_of_panels([""], width=3.4, height=2.3, sharey=False)
     edges = np.histogram_bin_edges(scale * rows["value"].to_numpy(float), bins=_BINS).tolist()
     for series, part in rows.groupby("series", sort=True):
@@ -319,7 +256,8 @@ def rank_correlation(a: pd.Series[float], b: pd.Series[float]) -> str:
     return f"{left.corr(right):.2f}".replace("-", "−")
 
 
-def _need(frame: pd.DataFrame, what: str) -> None:
+def need(frame: pd.DataFrame, what: str) -> None:
+    """Raises ``BenchError`` that says what a figure wants, where there is nothing to draw."""
     if frame.empty:
         raise BenchError(what)
 

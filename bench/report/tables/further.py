@@ -1,4 +1,4 @@
-"""Which further tables a report has: clicks needed, published numbers, slices."""
+"""Which further tables a report has: clicks needed, published numbers, slices, costs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from bench.analysis import published
-from bench.analysis.noc import noc_section
 from bench.analysis.section import Section, named_apart
+from bench.analysis.sections.cost import cost_section
+from bench.analysis.sections.noc import noc_section
 from bench.analysis.selection import Selection
 from bench.analysis.slices import slice_section
 from bench.analysis.table import Table
@@ -31,6 +32,7 @@ def _tables(selection: Selection, table: Table, request: Request) -> Iterator[Se
     yield from _published(selection, [table.lines, *(section.lines for section in clicks)])
     for key in dict.fromkeys(request.by):
         yield slice_section(selection, key, read_sample)
+    yield from cost_section(selection)
 
 
 def _published(selection: Selection, tables: Sequence[pd.DataFrame]) -> Iterator[Section]:

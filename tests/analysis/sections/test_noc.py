@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.analysis.noc import areas_under, clicks_needed, noc_section
+from bench.analysis.sections.noc import areas_under, clicks_needed, noc_section
 from bench.analysis.selection import select
 from bench.analysis.stats.intervals import clustered_interval
 from bench.analysis.table import miou_table

@@ -1,0 +1,1 @@
+"""Further tables of a report, each a function that gives a ``Section``: clicks needed, cost."""
