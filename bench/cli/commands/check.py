@@ -1,4 +1,4 @@
-"""``sam-bench check``: whether a dataset is what it should be, and a model's faster mode safe."""
+"""``sam-bench check``: whether a dataset, a model and its faster modes are what they should be."""
 
 from __future__ import annotations
 
@@ -30,6 +30,12 @@ overlapping masks, pictures that can't be read, and more. The words are override
 code is 1 unless the mode is shown to be safe.
 
   sam-bench check parity model=sam_vit_b dataset=bbbc038 --mode dtype=bfloat16 runtime.limit=50
+
+`check model` tries what every model promises (a batch equals one by one, a click is answered where
+it is, …), asks its canary, and measures parameters, operations, milliseconds and memory. The exit
+code is 1 where a promise is broken.
+
+  sam-bench check model model=sam_vit_b runtime.device=cuda
 """
 
 
@@ -37,7 +43,7 @@ def add(commands: Commands) -> None:
     """Adds the command."""
     check = commands.add_parser(
         "check",
-        help="is a dataset what it should be, is a faster mode safe?",
+        help="is a dataset what it should be, a model, a faster mode?",
         description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -66,11 +72,41 @@ def main(options: argparse.Namespace) -> int:
     if "parity" in options.overrides:
         options.overrides.remove("parity")
         return check_parity(options)
+    if "model" in options.overrides:
+        options.overrides.remove("model")
+        return check_model(options)
     if words := [word for word in options.overrides if "=" not in word]:
         raise BenchError(
-            f"check takes dataset=NAME and other overrides, or parity; found {words[0]!r}"
+            f"check takes dataset=NAME and other overrides, or parity, or model; found {words[0]!r}"
         )
     return check_data(options)
+
+
+def check_model(options: argparse.Namespace) -> int:
+    """Tries what the model promises and measures what it costs; 1 unless every promise holds."""
+    from bench.cli.model_check.measuring import measure
+    from bench.cli.model_check.promises import ask_canary, try_promises
+    from bench.cli.model_check.tables import cost_table, promises_table
+    from bench.config.composing import conf_dir, load_configs
+    from bench.models.loading import load_model
+
+    if "model" not in groups_in(options.overrides):
+        raise BenchError("say which model is to be checked: check model model=NAME")
+    configs = load_configs(options.overrides, options.config_dir)
+    if len(configs) > 1:
+        raise BenchError("check takes one model at a time")
+    runtime, model = configs[0].runtime, configs[0].model
+    site = runtime.site()
+    segmenter = load_model(model, site, runtime.allow_modules)
+    screen = console.output()
+    tried = [*try_promises(segmenter), ask_canary(segmenter, [site.checkpoints, conf_dir()])]
+    console.show(promises_table(tried), screen)
+    console.show(cost_table(measure(segmenter, site.device)), screen)
+    broken = [one.name for one in tried if one.holds is False]
+    said = f"{model.name} breaks {len(broken)} of {len(tried)} promises: {', '.join(broken)}."
+    held = f"{model.name} keeps what a model promises."
+    screen.print(said if broken else held, highlight=False, markup=False, soft_wrap=True)
+    return 1 if broken else 0
 
 
 def check_parity(options: argparse.Namespace) -> int:

@@ -1,0 +1,1 @@
+"""``sam-bench check model``: what a model promises, tried, and what its answers cost."""
