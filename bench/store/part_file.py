@@ -3,7 +3,9 @@
 Its metadata names its run and the images that it completes, those without a row too; parts of
 schema versions 1 to 3 name no run, and are known by the names in their rows. A part's own name ends
 in the hash of its bytes (``<uuid>-<16 hexadecimal digits>.parquet``), so a flipped bit anywhere in
-it, its metadata included, is noticed; parts of schema version 1 have no hash in their name.
+it, its metadata included, is noticed; parts of schema version 1 have no hash in their name. Anybody
+can write a hash that holds, so the account is held against the rows too. Only that an image has
+none can't be told from its rows: such a claim gives way to a part that has some (``part_folder``).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -32,6 +35,9 @@ _NAME = re.compile(r"[0-9a-f]{32}-([0-9a-f]{16})\.parquet")
 NAMES = ("dataset", "model", "protocol")
 """The columns that name what a run is made of, by the names that its header has for them too."""
 
+_ITEM = ["image_id", "mask_id"]
+"""The columns that name what a row is of."""
+
 _LITTLE = 1 << 20
 """Bytes of rows below which zstd takes longer to be set up, for each column, than it saves."""
 
@@ -40,7 +46,7 @@ _DAMAGE = (OSError, ValueError, TypeError, KeyError, AttributeError, MemoryError
 
 
 class DamagedPartError(BenchError):
-    """A part whose bytes are not those that were written."""
+    """A part whose bytes are not those that were written, or whose rows are not as it says."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,12 +85,13 @@ class PartFile:
 
     A compacted part has several ``contents``, those of the parts that it ``replaces`` by name.
     ``size`` is in bytes, ``columns`` are those of its rows, ``names`` the least and the greatest of
-    the names in them, by column.
+    the names in them, by column. ``with_rows`` are those of its images that it has rows of.
     """
 
     path: Place
     size: int
     contents: tuple[Content, ...]
+    with_rows: frozenset[str]
     replaces: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     names: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
@@ -107,6 +114,12 @@ class PartFile:
     def images(self) -> list[str]:
         """The images that it completes."""
         return [image_id for content in self.contents for image_id in content.images]
+
+    def stands_for(self, other: PartFile) -> bool:
+        """Whether it replaces the other by name, and its account repeats the other's."""
+        own = {content.images: content for content in self.contents}
+        repeated = all(own.get(content.images) == content for content in other.contents)
+        return repeated and other.path.name in self.replaces and other.path != self.path
 
 
 def part_bytes(table: pa.Table, contents: Sequence[Content], replaces: Sequence[str] = ()) -> bytes:
@@ -131,12 +144,13 @@ def part_name(content: bytes) -> str:
 def open_part(path: Place) -> PartFile:
     """What a part holds, by its own account.
 
-    Raises ``DamagedPartError`` where its bytes are not those that were written, ``BenchError`` for
-    another schema version, and ``FileNotFoundError``.
+    Raises ``DamagedPartError`` where its bytes are not those that were written, or where its
+    account doesn't agree with its rows, ``BenchError`` for another schema version, and
+    ``FileNotFoundError``.
     """
     data = _sound_bytes(path)
     try:
-        file = pq.ParquetFile(pa.BufferReader(data))
+        file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=_ITEM)
         metadata, columns = file.schema_arrow.metadata or {}, tuple(file.schema_arrow.names)
     except _DAMAGE as error:
         raise _damaged(path, str(error)) from error
@@ -149,11 +163,51 @@ def open_part(path: Place) -> PartFile:
     try:
         said = parse_json(metadata[_CONTENT])
         contents = [_content(one) for one in (said if isinstance(said, list) else [said])]
-        replaces = tuple(str(name) for name in parse_json(metadata.get(_REPLACES, b"[]")))
+        with_rows = _with_rows(file, contents)
+        replaces = _replaced(parse_json(metadata.get(_REPLACES, b"[]")))
         names = {} if all(one.run for one in contents) else _names(file.metadata)
     except _DAMAGE as error:
         raise _damaged(path, f"its account of its images: {error}") from error
-    return PartFile(path, len(data), tuple(contents), replaces, columns, names)
+    return PartFile(path, len(data), tuple(contents), with_rows, replaces, columns, names)
+
+
+def _with_rows(file: pq.ParquetFile, contents: Sequence[Content]) -> frozenset[str]:
+    """The images that rows are of; raises ``ValueError`` where ``contents`` don't agree with them.
+
+    Every row is of an image that is named, none is named twice, and each of the contents has as
+    many masks as it says. Only two columns are read, so opening a part takes about half again.
+    """
+    images = [image_id for content in contents for image_id in content.images]
+    if len(images) != len(set(images)):
+        raise ValueError("an image is named twice")
+    masks = _masks_by_image(file)
+    if stray := masks.keys() - set(images):
+        raise ValueError(f"rows of images that it doesn't name: {sorted(map(str, stray))[:3]}")
+    for content in contents:
+        found = sum(masks.get(image_id, 0) for image_id in content.images)
+        if found != content.masks:
+            raise ValueError(f"it says {content.masks} masks, its rows are of {found}")
+    return frozenset(masks)
+
+
+def _masks_by_image(file: pq.ParquetFile) -> dict[str, int]:
+    """How many masks there are rows of, by image; raises ``ValueError`` for a row of none."""
+    rows = file.read(columns=_ITEM, use_threads=False).unify_dictionaries()
+    image, mask = (rows[name].combine_chunks() for name in _ITEM)
+    if image.null_count or mask.null_count:
+        raise ValueError("a row without an image or a mask")
+    pairs = image.indices.to_numpy().astype(np.int64) * len(mask.dictionary)
+    pairs = pairs + mask.indices.to_numpy()
+    pairs = np.unique(pairs[np.diff(pairs, prepend=-1) != 0])  # steps follow each other mostly
+    counts = np.bincount(pairs // max(1, len(mask.dictionary)))
+    return dict(zip(image.dictionary.to_pylist(), counts.tolist(), strict=True))
+
+
+def _replaced(said: Any) -> tuple[str, ...]:
+    """The names of the parts that a part replaces; raises ``ValueError`` where they are none."""
+    if not (isinstance(said, list) and all(map(_is_text, said))):
+        raise ValueError(f"expected the names of parts that it replaces, found {said!r}")
+    return tuple(said)
 
 
 def _content(said: Mapping[str, Any]) -> Content:

@@ -8,8 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from bench.files.places import Place, move, scan, write_aside
-from bench.store.part_file import DamagedPartError, PartFile, Whose, open_part, part_name
+from bench.store.part_file import (
+    DamagedPartError,
+    PartFile,
+    Whose,
+    open_part,
+    part_name,
+    read_table,
+)
 from bench.types import BenchError
 from bench.types.threads import mapping
 
@@ -31,8 +41,8 @@ class Survey:
 
     Those that count are ``sound``. ``damaged`` ones are not as they were written, by path with the
     reason; ``strange`` ones are another run's, likewise; ``doubled`` ones complete an image that a
-    sound one completes too (two writers each thought the other dead); ``replaced`` ones have gone
-    into a compacted part.
+    sound one completes too (two writers each thought the other dead), or say that an image has no
+    rows of which another has some; ``replaced`` ones have gone into a compacted part that is sound.
     """
 
     sound: tuple[PartFile, ...] = ()
@@ -108,17 +118,24 @@ class PartFolder:
     ) -> Survey:
         strange = {file.path: why for file in found if (why := file.not_of(whose))}
         files = [file for file in found if file.path not in strange]
-        gone = {name for file in files for name in file.replaces}
+        have_rows = {image_id for file in files for image_id in file.with_rows}
         sound: list[PartFile] = []
         doubled: list[PartFile] = []
+        gone: set[str] = set()
         seen: set[str] = set()
-        live = [file for file in files if file.path.name not in gone]
-        for file in sorted(live, key=lambda file: (-len(file.images), file.path.name)):
-            if seen.isdisjoint(file.images):
-                sound.append(file)
-                seen.update(file.images)
-            else:
+        named = {file.path.name: file for file in files}
+        for file in sorted(files, key=_fullest_first):
+            if file.path.name in gone:
+                continue
+            images = set(file.images)
+            if seen & images or (images & have_rows) - file.with_rows:
                 doubled.append(file)
+                continue
+            sound.append(file)
+            seen |= images
+            gone.update(
+                name for name in file.replaces if name not in named or file.stands_for(named[name])
+            )
         return Survey(
             tuple(sorted(sound, key=lambda file: file.path.name)),
             {path: why for path, why in damaged.items() if path.name not in gone},
@@ -138,7 +155,8 @@ class PartFolder:
     def mend(self, whose: Whose) -> list[str]:
         """Sets aside parts that don't count, deletes replaced ones and leftovers of writes.
 
-        Says of each part set aside why, a line each. Only for who holds the run.
+        A replaced one is only deleted where the part that replaces it has its very rows. Says of
+        each part set aside why, a line each. Only for who holds the run.
         """
         survey, said = self.survey(whose), []
         for path, why in survey.damaged.items():
@@ -148,14 +166,30 @@ class PartFolder:
             said.append(f"{why.partition(';')[0]}; set aside in strange/")
             self._set_aside(path, "strange")
         for file in survey.doubled:
-            said.append(f"{file.path}: images done twice; set aside in doubled/")
+            said.append(
+                f"{file.path}: images done twice, or without the rows that another part has of "
+                "them; set aside in doubled/"
+            )
             self._set_aside(file.path, "doubled")
+        for path in self._not_kept(survey):
+            said.append(f"{path}: the part that replaces it has other rows; set aside in doubled/")
+            self._set_aside(path, "doubled")
         try:
             for path in (*survey.replaced, *self._leftovers()):
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise BenchError(f"{self.path}: cannot be tidied ({error})") from error
         return said
+
+    def _not_kept(self, survey: Survey) -> list[Place]:
+        """The replaced parts whose rows don't stand, word for word, in the one that replaces."""
+        replaced = {path.name: path for path in survey.replaced}
+        unkept = []
+        for file in survey.sound:
+            if names := [name for name in file.replaces if name in replaced]:
+                rows = read_table(file.path)
+                unkept += [replaced[name] for name in names if not _keeps(rows, replaced[name])]
+        return unkept
 
     def _leftovers(self) -> list[Place]:
         """Files of writes that never ended."""
@@ -196,3 +230,24 @@ class PartFolder:
             if set(now).issuperset(before):
                 break
         return now
+
+
+def _fullest_first(file: PartFile) -> tuple[int, int, bool, str]:
+    """Sorts parts by which is to be kept of two that complete an image; merged ones come first."""
+    return -len(file.with_rows), -len(file.images), not file.replaces, file.path.name
+
+
+def _keeps(rows: pa.Table, part: Place) -> bool:
+    """Whether the rows of a part stand among these, with nothing else of their images."""
+    try:
+        theirs = read_table(part)
+    except FileNotFoundError:
+        return True
+    except DamagedPartError:
+        return False
+    if not len(theirs):
+        return True
+    if not set(theirs.column_names) <= set(rows.column_names):
+        return False
+    kept = rows.filter(pc.is_in(rows["image_id"], value_set=theirs["image_id"].combine_chunks()))
+    return bool(kept.select(theirs.column_names).equals(theirs))

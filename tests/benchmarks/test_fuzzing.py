@@ -70,22 +70,8 @@ def test_cases_that_were_faulty_once_are_good(
     assert outcome(kind, number, tmp_path / "a", watch, seed="1") != "read"
 
 
-# Open: a part whose account claims an image of which it has no rows, under a hash that holds, has
-# the other's part set aside, and its rows are lost. Its account can't be told from that of an image
-# without masks.
-OPEN = pytest.mark.xfail(
-    strict=True, reason="a part that claims another's image", raises=WrongError
-)
-
-
 @pytest.mark.long
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, marks=OPEN) if kind == "header" else kind
-        for kind in sorted(set(MAKERS) - set(CHEAP))
-    ],
-)
+@pytest.mark.parametrize("kind", sorted(set(MAKERS) - set(CHEAP)))
 def test_the_cases_of_slower_kinds_are_good(kind: str, tmp_path: Path, watch: Watch) -> None:
     for number in range(6):
         outcome(kind, number, tmp_path / str(number), watch)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 from test_runs import ROW
 
 from bench.store.compaction import MOST_SMALL, compact
-from bench.store.part_file import Content, Whose, part_bytes, part_name, read_table
+from bench.store.part_file import Content, PartFile, Whose, part_bytes, part_name, read_table
 from bench.store.part_folder import PartFolder
 from bench.store.runs import RunStore, read_runs
 from bench.types import BenchError
@@ -303,11 +303,12 @@ ODD = [
     {"masks": None}, {"masks": -1}, {"masks": float("nan")}, {"masks": "3"}, {"images": [1]},
     {"images": "a"}, {"images": None}, {"skipped": {"crowd": "x"}}, {"counted": [1]},
     {"fingerprint": 3}, {"run": None}, {"origins": [1]}, {"images": ["a", None]},
+    {"masks": 0}, {"masks": 2}, {"images": []}, {"images": ["ghost"]}, {"images": ["a", "a"]},
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("odd", ODD, ids=str)
-def test_a_part_whose_account_is_of_other_kinds_is_set_aside(
+def test_a_part_whose_account_is_of_other_kinds_or_of_other_rows_is_set_aside(
     store: RunStore, odd: dict[str, object]
 ) -> None:
     write(store, "a")
@@ -327,6 +328,98 @@ def test_a_part_whose_account_is_of_other_kinds_is_set_aside(
     (line,) = RunStore(store.folder).mend()
     assert "set aside in damaged/" in line
     assert len(images_read(RunStore(store.folder))) == 1
+
+
+def only(store: RunStore, image_id: str) -> PartFile:
+    """The part of one image."""
+    return next(part for part in store.survey().sound if part.images == [image_id])
+
+
+def forged(
+    store: RunStore, rows: Sequence[str], claims: Sequence[Content], replaces: Sequence[str] = ()
+) -> str:
+    """Writes a part of a mask in each of these images, under a hash that holds; gives its name."""
+    row = read_table(store.survey().sound[0].path).slice(0, 1)
+    table = pa.concat_tables([row] * len(rows))
+    for column, values in (("image_id", rows), ("mask_id", ["forged"] * len(rows))):
+        table = table.set_column(table.column_names.index(column), column, pa.array(values))
+    data = part_bytes(table, claims, replaces)
+    (name := store.folder / "parts" / part_name(data)).write_bytes(data)
+    return name.name
+
+
+@pytest.mark.parametrize("hollow", [["b"], ["b", "c", "d"]])
+def test_who_has_rows_of_an_image_counts_rather_than_who_says_that_it_has_none(
+    store: RunStore, hollow: list[str]
+) -> None:
+    write(store, "b")
+    name = forged(store, ["a"], [Content(("a", *hollow), 1)])
+    survey = RunStore(store.folder).survey()
+    assert [part.images for part in survey.sound] == [["b"]]
+    assert [part.path.name for part in survey.doubled] == [name]
+    (said,) = store.mend()
+    assert "without the rows that another part has of them" in said
+    assert images_read(store) == ["b"], "a is to be done again"
+    assert (store.folder / "doubled" / name).is_file()
+
+
+def test_of_two_that_say_that_an_image_has_no_rows_one_counts(store: RunStore) -> None:
+    write(store, "a")
+    for images in (["none"], ["none", "neither"]):
+        store.write_part([], images)
+    survey = store.survey()
+    assert sorted(part.images for part in survey.sound) == [["a"], ["none", "neither"]]
+    assert [part.images for part in survey.doubled] == [["none"]]
+    assert images_read(store) == ["a"]
+
+
+def test_a_part_is_not_deleted_for_one_that_only_says_that_it_replaces_it(store: RunStore) -> None:
+    write(store, "a")
+    write(store, "b")
+    a, b = only(store, "a"), only(store, "b")
+    names = [a.path.name, b.path.name]
+    without = forged(store, ["x"], [Content(("x",), 1)], names)
+    survey = store.survey()
+    assert sorted(part.images for part in survey.sound) == [["a"], ["b"], ["x"]]
+    assert store.mend() == []
+    (store.folder / "parts" / without).unlink()
+    forged(store, ["x"], [Content(("x",), 1), *a.contents, *b.contents], names)
+    (said,) = store.mend()
+    assert "it says 1 masks, its rows are of 0); set aside in damaged/" in said
+    assert images_read(store) == ["a", "b"]
+
+
+def test_a_part_is_kept_where_the_one_that_replaces_it_has_other_rows(store: RunStore) -> None:
+    write(store, "a")
+    write(store, "b")
+    b = only(store, "b")
+    forged(store, ["b", "x"], [Content(("x",), 1), *b.contents], [b.path.name])
+    assert store.survey().replaced == (b.path,)
+    (said,) = store.mend()
+    assert "has other rows; set aside in doubled/" in said
+    assert (store.folder / "doubled" / b.path.name).is_file()
+
+
+def test_two_parts_that_replace_each_other_are_not_both_gone(store: RunStore) -> None:
+    write(store, "a")
+    (a,) = store.survey().sound
+    for name, other in (("x", "y"), ("y", "x")):  # names without a hash, as in schema version 1
+        data = part_bytes(read_table(a.path), a.contents, [f"{other}.parquet"])
+        (store.folder / "parts" / f"{name}.parquet").write_bytes(data)
+    a.path.unlink()
+    store.mend()
+    assert images_read(store) == ["a"]
+
+
+def test_a_merged_part_that_does_not_count_replaces_nothing(store: RunStore) -> None:
+    write(store, "a")
+    write(store, "b", "c")
+    a = only(store, "a")
+    forged(store, ["a", "b"], [*a.contents, Content(("b",), 1)], [a.path.name])
+    write(store, "b", "c", "d", "e")
+    assert [part.images for part in store.survey().sound if part.path == a.path] == [["a"]]
+    store.mend()
+    assert images_read(store) == ["a", "b", "c", "d", "e"]
 
 
 def test_a_link_to_a_part_that_is_gone_is_said_at_once(store: RunStore) -> None:
