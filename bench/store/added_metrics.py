@@ -21,8 +21,10 @@ import pyarrow.parquet as pq
 
 from bench.files.documents import parse_json
 from bench.files.places import Place, forget_leftovers, write_aside
+from bench.store.headers import check_header
 from bench.store.row_table import KEY
-from bench.types import BenchError, Measure
+from bench.store.schema import COLUMNS, taken_columns
+from bench.types import BenchError, MaskRow, Measure
 
 _MEASURE = b"bench.measure"
 _RUN = b"bench.run"
@@ -34,15 +36,8 @@ def write_added(folder: Place, measure: Measure, values: pd.DataFrame, key: str)
     NaN says that it doesn't apply to a row, and is kept as null.
     """
     metric = measure.name
-    schema = pa.schema(
-        [
-            ("image_id", pa.string()),
-            ("mask_id", pa.string()),
-            ("step", pa.int16()),
-            (metric, pa.float64()),
-        ]
-    )
-    table = pa.Table.from_pandas(values[[*KEY, metric]], schema=schema, preserve_index=False)
+    kept = values[[*KEY, metric]]
+    table = pa.Table.from_pandas(kept, schema=_schema(metric), preserve_index=False)
     table = table.replace_schema_metadata({_MEASURE: json.dumps(measure.plain()), _RUN: key})
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
@@ -56,8 +51,19 @@ def write_added(folder: Place, measure: Measure, values: pd.DataFrame, key: str)
 
 
 def added_names(folder: Place) -> list[str]:
-    """The columns of the metrics that were added to a run, sorted."""
-    return sorted(path.stem for path in (folder / "metrics").glob("[!.]*.parquet"))
+    """The columns of the metrics that were added to a run, sorted.
+
+    Raises ``BenchError`` for a file that would put another column into the rows: none is replaced
+    but a metric's.
+    """
+    paths = sorted((folder / "metrics").glob("[!.]*.parquet"), key=lambda path: path.stem)
+    for path in paths:
+        if path.stem in taken_columns(MaskRow, ()) or not path.stem.isidentifier():
+            raise BenchError(
+                f"{path}: no metric may be called {path.stem!r}, rows keep that name for "
+                "themselves or it is none; delete the file"
+            )
+    return [path.stem for path in paths]
 
 
 def added_measure(folder: Place, metric: str, key: str) -> Measure:
@@ -98,16 +104,26 @@ def _read(folder: Place, metric: str, key: str) -> tuple[pa.Table, Measure]:
         table = pq.read_table(pa.BufferReader(path.read_bytes()), columns=[*KEY, metric])
         metadata = table.schema.metadata or {}
         said, whose = metadata.get(_MEASURE), metadata.get(_RUN, b"").decode()
+        table = table.replace_schema_metadata(None).cast(_schema(metric))
         measure = Measure(metric, metric, metric.replace("_", " "))
         if said is not None:
-            measure = Measure.of_plain(parse_json(said))
+            plain = check_header({"metrics": {metric: parse_json(said)}})["metrics"][metric]
+            measure = Measure.of_plain(plain)
+        if measure.name != metric:
+            raise ValueError(f"it says that it is {measure.name}")
     except (OSError, ValueError, TypeError, AttributeError, pa.ArrowException) as error:
         raise BenchError(
-            f"{path}: damaged ({error}); delete it, then run `sam-bench rescore` for it again"
+            f"{path}: damaged ({' '.join(str(error).split())[:200]}); delete it, then run "
+            "`sam-bench rescore` for it again"
         ) from error
     if key and whose and whose != key:
         raise BenchError(
             f"{path}: the metric of run {whose}, this is run {key}; delete it, then run "
             f"`{shlex.join(['sam-bench', 'rescore', str(folder), '--metric', metric])}`"
         )
-    return table.replace_schema_metadata(None), measure
+    return table, measure
+
+
+def _schema(metric: str) -> pa.Schema:
+    kinds = {name: COLUMNS[name] for name in KEY}
+    return pa.schema([*kinds.items(), (metric, pa.float64())])

@@ -189,7 +189,7 @@ def header(rng: random.Random, folder: Path) -> Judge:
                          line[:9], '{"image_id": 1, "reason": null}\n')  # fmt: skip
             (run / name).write_text(rng.choice(odd_lines))
         case 8:
-            target = rng.choice((path, chosen, run / "errors.jsonl", run / "added"))
+            target = rng.choice((path, chosen, run / "errors.jsonl", run / "metrics"))
             if target.exists():
                 target.unlink()
             if rng.random() < 0.5:
@@ -208,9 +208,10 @@ def header(rng: random.Random, folder: Path) -> Judge:
 def _forge_part(part: Path, rng: random.Random) -> None:
     """Puts another account of its images into a part, under a hash that holds."""
     table = pq.read_table(part)
+    others = [path for path in sorted(part.parent.iterdir()) if path != part]
     meta = dict(table.schema.metadata or {})
     said = json.loads(meta[b"bench.content"])
-    way = rng.randrange(7)
+    way = rng.randrange(9)
     if way == 0:
         said = forged_document(said, rng)
     elif way == 1:
@@ -223,10 +224,18 @@ def _forge_part(part: Path, rng: random.Random) -> None:
         )
     elif way == 4:
         meta[b"bench.replaces"] = json.dumps(
-            rng.choice((["../../run.json"], [part.name], ["x"] * 9, 7, [None], "run.json"))
-        ).encode()
+            rng.choice((["../../run.json"], [part.name], ["x"] * 9, 7, [None], "run.json",
+                        [other.name for other in others]))
+        ).encode()  # fmt: skip
     elif way == 5:
         meta[b"bench.schema_version"] = rng.choice((b"", b"99", b"-1", b"\xff", b"1", b"nan"))
+    elif way > 6:  # a merged part that has the others' accounts, with or without any rows of theirs
+        theirs = [pq.read_table(other) for other in others]
+        said = [said, *(json.loads(each.schema.metadata[b"bench.content"]) for each in theirs)]
+        meta[b"bench.replaces"] = json.dumps([other.name for other in others]).encode()
+        if way == 8:
+            table = pa.concat_tables([table, *theirs], promote_options="default")
+            table = table.take(rng.sample(range(len(table)), rng.choice((len(table), 1))))
     text = json.dumps(said)
     meta[b"bench.content"] = (text * 2 if way == 6 else text).encode()
     for key in [key for key in meta if key.startswith(b"ARROW") or key == b"pandas"]:
