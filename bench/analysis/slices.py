@@ -5,7 +5,7 @@ Tables 2 and 6 of the SAM paper are of this form: a line per group, one click an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import cv2
@@ -18,7 +18,7 @@ from bench.analysis.stats import averages
 from bench.analysis.table import numbers
 from bench.analysis.words import DASH, counted, few_said, interval_said, points, with_bounds
 from bench.store.runs import RunStore
-from bench.types import BenchError, Mask, Sample
+from bench.types import BenchError, Mask, Sample, Target
 from bench.types.errors import did_you_mean
 
 ReadSample: TypeAlias = Callable[[RunStore, str], Sample]
@@ -26,6 +26,7 @@ ReadSample: TypeAlias = Callable[[RunStore, str], Sample]
 _KEY = ["run", "image_id", "mask_id"]
 _COCO = ((32**2, "small"), (96**2, "medium"), (float("inf"), "large"))
 _THIRDS = ("smallest third", "middle third", "largest third")
+_ATTRIBUTE = "attribute:"
 _LONGEST = 60
 """Characters of a group's name in the name of a file, which has 255 bytes at most."""
 
@@ -89,9 +90,26 @@ def slice_section(selection: Selection, by: str, read_sample: ReadSample | None)
 
 def check_slice(by: str) -> None:
     """Raises ``BenchError`` for what no rows of masks can be sliced by."""
-    if by not in _OF_ROWS and by not in _OF_TARGETS and not by.startswith("attribute:"):
+    if by not in _OF_ROWS and by not in _OF_TARGETS and not by.startswith(_ATTRIBUTE):
         hint = did_you_mean(by, [*_OF_ROWS, *_OF_TARGETS, "attribute:NAME"])
         raise BenchError(f"nothing to slice by is called {by!r}; {hint}")
+
+
+def check_targets(by: str, targets: Iterable[Target]) -> None:
+    """Raises ``BenchError`` where none of the targets has what they are to be sliced by."""
+    check_slice(by)
+    if by == "category" and all(target.category is None for target in targets):
+        raise BenchError("--by category: the masks have no category")
+    if by.startswith(_ATTRIBUTE):
+        _check_attribute(by, (target.attributes for target in targets))
+
+
+def _check_attribute(by: str, attributes: Iterable[Mapping[str, str] | None]) -> None:
+    name = by.removeprefix(_ATTRIBUTE)
+    known = {str(key) for each in attributes for key in (each or {})}
+    if name not in known:
+        hint = did_you_mean(name, known) if known else "the masks have no attributes"
+        raise BenchError(f"no attribute is called {name!r}; {hint}")
 
 
 def _groups(selection: Selection, by: str, read_sample: ReadSample | None) -> pd.DataFrame:
@@ -101,8 +119,10 @@ def _groups(selection: Selection, by: str, read_sample: ReadSample | None) -> pd
         raise BenchError(f"--by {by}: the rows of these runs are no masks")
     wanted = ["dataset", "category", "attributes", "area"]
     rows = selection.every.all(wanted).drop_duplicates(_KEY)
-    if by.startswith("attribute:"):
-        rows["group"] = _attribute(rows["attributes"], by.removeprefix("attribute:"))
+    if by.startswith(_ATTRIBUTE):
+        _check_attribute(by, rows["attributes"])
+        name = by.removeprefix(_ATTRIBUTE)
+        rows["group"] = rows["attributes"].map(lambda each: str((each or {}).get(name, UNKNOWN)))
     elif by in _OF_ROWS:
         rows["group"] = _OF_ROWS[by](rows)
     elif by in _OF_TARGETS:
@@ -111,14 +131,6 @@ def _groups(selection: Selection, by: str, read_sample: ReadSample | None) -> pd
         rows["group"] = _of_targets(rows, selection, by, read_sample)
     groups: pd.DataFrame = rows[[*_KEY, "group"]]
     return groups
-
-
-def _attribute(attributes: pd.Series[Any], name: str) -> pd.Series[str]:
-    known = {str(key) for each in attributes for key in (each or {})}
-    if name not in known:
-        hint = did_you_mean(name, known) if known else "these runs have none"
-        raise BenchError(f"no attribute is called {name!r}; {hint}")
-    return attributes.map(lambda each: str((each or {}).get(name, UNKNOWN)))
 
 
 def _of_area(rows: pd.DataFrame) -> pd.Series[str]:

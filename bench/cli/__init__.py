@@ -35,6 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse(argv)
         _log_to(console.errors())
+        if allowed := getattr(options, "allow_module", ()):
+            from bench.config.component import check_modules
+
+            check_modules(allowed, "--allow-module")
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
     except BenchError as error:

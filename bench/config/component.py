@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -102,6 +104,24 @@ def load_module(name: str, missing: str) -> ModuleType:
         raise BenchError(f"{missing} ({' '.join(str(error).split())})") from error
     except (Exception, SystemExit) as error:
         raise BenchError(f"module {name!r} fails as it is imported: {told(error)}") from error
+
+
+def check_modules(names: Sequence[str], setting: str) -> None:
+    """Raises ``BenchError`` for a name among those allowed by ``setting`` that no module has."""
+    for name in names:
+        try:
+            known = all(map(str.isidentifier, name.split("."))) and find_spec(name) is not None
+        except ValueError:  # a module that was made by hand, such as __main__
+            known = name in sys.modules
+        except ImportError:
+            known = False
+        except (Exception, SystemExit) as error:  # the packages that it lies in are imported
+            raise BenchError(f"module {name!r} fails as it is imported: {told(error)}") from error
+        if not known:
+            raise BenchError(
+                f"{setting}: no module is called {name!r}; install it, or put its folder on "
+                "PYTHONPATH"
+            )
 
 
 def check_keeps(thing: object, contract: type[Any], name: str) -> None:

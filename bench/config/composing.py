@@ -28,7 +28,7 @@ from yaml import YAMLError
 
 from bench.config.about import fault_of_about
 from bench.config.complaints import in_own_words, unknown_key
-from bench.config.component import Component
+from bench.config.component import Component, check_modules
 from bench.config.labels import shown_label
 from bench.config.settings import RaySettings as RaySettings
 from bench.config.settings import Runtime as Runtime
@@ -189,6 +189,7 @@ def _compose(
             "configuration: metrics must be a list of names, such as metrics=[one,another]; "
             f"found {nested[0]} in it"
         )
+    check_modules(config.runtime.allow_modules, "runtime.allow_modules")
     _check_components(config)
     for group in ("model", "dataset"):
         component = getattr(config, group)

@@ -67,7 +67,7 @@ def doubts_of(reader: Reader, image_id: str, sample: Sample | None = None) -> li
     picture = whole.path(image_id) if isinstance(whole, NamesPictures) else None
     files = whole.files_of(image_id) if isinstance(whole, NamesFiles) else ()
     if sample is None and picture is not None:
-        sample = _sample_of(reader, image_id)
+        sample = read_whole(reader, image_id)
     found: list[Doubt] = []
     try:
         if picture is not None:
@@ -85,7 +85,7 @@ def doubts_of(reader: Reader, image_id: str, sample: Sample | None = None) -> li
     return found
 
 
-def _sample_of(reader: Reader, image_id: str) -> Sample | None:
+def read_whole(reader: Reader, image_id: str) -> Sample | None:
     """The image; none where it can't be read."""
     try:
         return reader.read(image_id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,12 +11,17 @@ from typing import TypeVar
 
 import torch
 
+from bench.models.loading import out_of_memory
 from bench.types import UnfitImageError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
+
+
+class NoMemoryError(UnfitImageError):
+    """The device has no memory for an image, or for one of its prompts alone."""
 
 
 class Room:
@@ -64,7 +68,7 @@ class Halving:
     ) -> Iterator[Result]:
         """The work's results for one slice of the items after the other.
 
-        Raises ``UnfitImageError`` where there is no memory for a single item: others may fit.
+        Raises ``NoMemoryError`` where there is no memory for a single item: others may fit.
         """
         start = 0
         while start < len(items):
@@ -75,7 +79,7 @@ class Halving:
                 with self._room.alone():
                     results, reason = _attempt(work, batch)
                 if reason:
-                    raise UnfitImageError(
+                    raise NoMemoryError(
                         f"out of memory on the device with {self._setting}=1: {reason}; "
                         "take a smaller model or image, or a device with more memory"
                     )
@@ -95,18 +99,6 @@ class Halving:
             "out of memory on the device with a batch of %d: %s is now %d (%s)",
             *(failed, self._setting, fewer, reason),
         )
-
-
-_HOST = re.compile("DefaultCPUAllocator|not enough memory|Cannot allocate memory")
-"""What torch says where the host's memory has run out, by an error of no kind of its own."""
-
-
-def out_of_memory(error: BaseException) -> str | None:
-    """What an error says in one line, if it is that memory has run out; else none."""
-    known = isinstance(error, torch.cuda.OutOfMemoryError | MemoryError)
-    if not known and not (isinstance(error, RuntimeError) and _HOST.search(str(error))):
-        return None
-    return (str(error).strip().splitlines() or ["no reason given"])[0]
 
 
 def _attempt(

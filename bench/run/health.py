@@ -1,4 +1,4 @@
-"""Whether a model answers at all: stops a run whose pictures all look the same to it.
+"""Whether a model answers at all: stops a run whose pictures all look the same to it, or too large.
 
 A kernel that breaks in half precision gives every picture the same embedding, or nothing but empty
 masks, without an error; the mIoU of such a run is a number like any other. The first pictures of a
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.models.loading import SMALLER
 from bench.scoring.finite import all_finite
 from bench.tasks.contract import Scored
 from bench.types import BenchError, ImageArray, MaskRow, Sample
@@ -41,6 +42,7 @@ class Health:
         self._lock = threading.Lock()
         self._pictures: set[bytes] = set()
         self._embeddings: set[bytes] = set()
+        self._without_memory = self._with_memory = 0
         self._embedded = self._broken = self._rows = self._filled = self._faulty = self._scored = 0
 
     def look(self, sample: Sample, embedding: object, scored: Scored, where: str) -> None:
@@ -50,6 +52,8 @@ class Health:
         compared: an embedding without any is the model's own business), hold numbers that are
         none, have answers that are none, or have nothing but empty masks.
         """
+        with self._lock:
+            self._with_memory += 1
         if not self._watching or _is_of_one_colour(sample.image):
             return
         picture = hashlib.sha256(sample.image.tobytes() + repr(sample.shape).encode()).digest()
@@ -73,6 +77,21 @@ class Health:
             self._watching = seen < 2 * PICTURES
         if seen >= PICTURES:
             self._judge(seen, where)
+
+    def found_no_memory(self, reason: str) -> None:
+        """Takes a picture into account for which memory ran out, even alone; ``reason`` says where.
+
+        Raises ``BenchError`` once that is so of each of the first pictures: then it is the model
+        that is too large, not they.
+        """
+        with self._lock:
+            self._without_memory += 1
+            ended = self._without_memory >= PICTURES and not self._with_memory
+        if ended:
+            raise BenchError(
+                f"memory ran out on each of the first {PICTURES} images, one at a time: "
+                f"{reason.partition(';')[0]}; {SMALLER}"
+            )
 
     def _judge(self, seen: int, where: str) -> None:
         said = ""

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from bench.config.composing import conf_dir
-from bench.models.loading import model_class
+from bench.models.loading import needs_memory, out_of_memory, pinned_model
 from bench.run import canary
-from bench.run.batches import Halving, Room, out_of_memory
+from bench.run.batches import Halving, NoMemoryError, Room
 from bench.run.embeddings.cache import Encoder
 from bench.run.findings import Progress
 from bench.run.health import Health
@@ -62,11 +62,12 @@ class Worker:
         self._halves = Halving(runtime.image_batch, "runtime.image_batch", room)
         self._embedded: dict[str, Any] = {}
         if plan.task.asks_model:
-            model = model_class(plan.setting.config.model, runtime.allow_modules)
-            self.segmenter = model(**plan.setting.config.model.args, site=site)
+            model = plan.setting.config.model
+            self.segmenter = pinned_model(model, site, runtime.allow_modules)
             self._encoder = Encoder(self.segmenter, plan.question.model, runtime, watch)
             if runtime.canary:
-                _ask_canary(self.segmenter, site)
+                with needs_memory(f"{model.name} on {site.device}, asked for its known masks"):
+                    _ask_canary(self.segmenter, site)
         self._health = Health(runtime.allow_degenerate)
         self._where = ", ".join(str(run.store.folder) for run in plan.work.runs.values())
         self._leads = plan.task.measures[0].name
@@ -153,6 +154,8 @@ class Worker:
                 for one in group:
                     self._score([one])
                 return
+            if isinstance(error, NoMemoryError) or out_of_memory(error) is not None:
+                self._health.found_no_memory(reason)
             job = group[0][0]
             faults = dict.fromkeys(job.prompts, reason)
             self._finished[job.image_id] = Scored(job.image_id, {}, faults=faults)

@@ -56,14 +56,14 @@ def added_names(folder: Place) -> list[str]:
     Raises ``BenchError`` for a file that would put another column into the rows: none is replaced
     but a metric's.
     """
-    paths = sorted((folder / "metrics").glob("[!.]*.parquet"), key=lambda path: path.stem)
-    for path in paths:
-        if path.stem in taken_columns(MaskRow, ()) or not path.stem.isidentifier():
+    names = sorted(path.stem for path in (folder / "metrics").glob("[!.]*.parquet"))
+    for name in names:
+        if name in taken_columns(MaskRow, ()) or not name.isidentifier():
             raise BenchError(
-                f"{path}: no metric may be called {path.stem!r}, rows keep that name for "
-                "themselves or it is none; delete the file"
+                f"{folder / 'metrics' / name}.parquet: no metric may be called {name!r}, rows keep "
+                "that name for themselves or it is none; delete the file"
             )
-    return [path.stem for path in paths]
+    return names
 
 
 def added_measure(folder: Place, metric: str, key: str) -> Measure:

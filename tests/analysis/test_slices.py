@@ -6,11 +6,11 @@ import pytest
 
 from bench.analysis.section import Section, named_apart
 from bench.analysis.selection import select
-from bench.analysis.slices import complexity, parts, slice_section
+from bench.analysis.slices import check_targets, complexity, parts, slice_section
 from bench.report import Request
 from bench.report.pages.write import write
 from bench.store.runs import read_runs
-from bench.types import BenchError, Mask
+from bench.types import BenchError, Mask, Target
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_an_attribute_makes_the_papers_table(bench, row):
     ("by", "says"),
     [
         ("colour", "nothing to slice by is called 'colour'; there are area, attribute:NAME"),
-        ("attribute:age", "no attribute is called 'age'; these runs have none"),
+        ("attribute:age", "no attribute is called 'age'; the masks have no attributes"),
         ("boundary", "needs the dataset to be read again"),
     ],
 )
@@ -148,3 +148,13 @@ def test_what_a_line_shows_is_its_number_with_its_interval(bench):
     for shown, line in zip(section.rows, section.lines.to_dict("records"), strict=True):
         miou, low, high = (100 * line[name] for name in ("miou", "miou_low", "miou_high"))
         assert shown[column] == f"{miou:.1f} ({low:.1f}–{high:.1f})*"
+
+
+def test_targets_without_what_they_are_to_be_sliced_by_are_noticed() -> None:
+    bare = Target("m", Mask.from_dense(np.ones((3, 5), dtype=bool)))
+    named = Target("n", bare.mask, category="cell", attributes={"stain": "blue"})
+    for by in ("category", "attribute:stain"):
+        with pytest.raises(BenchError, match="the masks have no"):
+            check_targets(by, [bare])
+        check_targets(by, [bare, named])
+    check_targets("area", [bare])

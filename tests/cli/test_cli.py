@@ -93,6 +93,10 @@ def test_an_unreadable_image_gives_exit_code_3_and_stands_in_the_caption(
         (["run", "model=disk", "model.args.radios=1"], "radios"),
         (["run", "model=disk", "runtime.device=toaster"], "toaster"),
         (["run", "model=disk", "runtime.workers=0"], "runtime.workers"),
+        (["run", "runtime.allow_modules=[nope]"], "runtime.allow_modules: no module is called 'n"),
+        (["run", "--plan", "runtime.allow_modules=[os.nope]"], "no module is called 'os.nope'"),
+        (["run", "runtime.allow_modules=['a b']"], "no module is called 'a b'"),
+        (["report", "x", "--allow-module", "nope"], "--allow-module: no module is called 'nope'"),
         (["report", "nothing-*"], "no run matches"),
         (["run", "prompts.pt.args.clicks=7"], "no prompt 'pt' is chosen"),
         (["run", "prompts.point_1.args.clicks=0"], "at least one, found clicks=0"),
@@ -120,6 +124,21 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert code == 2
     assert says in err
     assert len(err.strip().splitlines()) == 1
+
+
+SHAPES = ["run", "--plan", "model=disk", "dataset=shapes", "prompt=[box]"]
+
+
+@pytest.mark.parametrize(("images", "code"), [(3, 2), (20, 0)])
+def test_an_attribute_that_no_mask_has_is_said_before_the_run_and_refused_where_all_were_seen(
+    images: int, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = [f"dataset.args.count={images}", "dataset.args.sizes=[[40,48]]"]
+    words = [*SHAPES, *own, f"runtime.results={tmp_path}"]
+    assert main([*words, "--by", "attribute:levl"]) == code
+    assert "no attribute is called 'levl'; did you mean level?" in capsys.readouterr().err
+    assert main([*words, "--by", "attribute:level", "--by", "category"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.long

@@ -81,6 +81,18 @@ def test_answers_without_numbers_stop_and_pictures_without_a_mask_are_no_answers
         spared.look(picture(seed), seed, faulty, "results/runs/x")
 
 
+def test_no_memory_for_any_of_the_first_images_stops_and_for_some_does_not() -> None:
+    health, spared = Health(), Health("it may answer nothing")
+    reason = "out of memory on the device with runtime.image_batch=1: 9 GiB; take another image"
+    for _ in range(PICTURES - 1):
+        health.found_no_memory(reason)
+    with pytest.raises(BenchError, match="each of the first 8 images.*9 GiB; take a smaller model"):
+        health.found_no_memory(reason)
+    look(spared, picture(0), 0, row(True))
+    for _ in range(3 * PICTURES):
+        spared.found_no_memory(reason)
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_nothing_but_empty_masks_stops(kept: bool) -> None:
     health = Health()

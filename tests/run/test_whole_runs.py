@@ -332,6 +332,44 @@ def test_a_run_refused_while_loading_is_no_run(folder: Path, early: bool) -> Non
     assert store.folder == box.work.runs["box"].store.folder.resolve()
 
 
+class Huge(Disk):
+    """A model for which there is no memory, as it is loaded or as it sees an image."""
+
+    def __init__(self, loads: bool, *, site: Site) -> None:
+        super().__init__(site=site)
+        if not loads:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory: 99 GiB\nmore")
+
+    @classmethod
+    def pin(cls, args: Mapping[str, Any], site: Site) -> dict[str, Any]:
+        return dict(args)
+
+    def embed(self, images: Sequence[ImageArray]) -> list[tuple[int, int]]:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory: 9 GiB\nmore")
+
+
+@pytest.mark.parametrize(
+    ("loads", "says"),
+    [
+        (False, "huge on cpu: out of memory: CUDA out of memory: 99 GiB; take a smaller model"),
+        (
+            True,
+            "memory ran out on each of the first 8 images, one at a time: out of memory on the ",
+        ),
+    ],
+)
+def test_a_model_too_large_for_the_device_ends_the_run_in_a_line(
+    coco_folder: Callable[..., Path], loads: bool, says: str
+) -> None:
+    config = configure(coco_folder(images=12, masks=1), "runtime.image_batch=4")
+    config.model.name, config.model.target = "huge", "test_whole_runs.Huge"
+    config.model.args, config.runtime.allow_modules = {"loads": loads}, ["test_whole_runs"]
+    with pytest.raises(BenchError) as caught:
+        run(make_plan(config), Silent())
+    assert str(caught.value).startswith(says)
+    assert "\n" not in str(caught.value)
+
+
 FAULTS: Mapping[str, tuple[Exception, str]] = {
     "unfit": (UnfitImageError("a picture too wide"), "a picture too wide"),
     "device": (

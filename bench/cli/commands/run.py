@@ -74,6 +74,8 @@ def main(options: argparse.Namespace) -> int:
     plans = [make_plan(config) for config in configs]
     for plan in plans:
         _refuse_idle(plan, options.overrides)
+        for by in options.by:
+            _check_slice(plan, by)
     if options.plan:
         console.show_plans(plans, console.output())
         for words in dict.fromkeys(words for plan in plans for words in doubts(plan)):
@@ -103,6 +105,27 @@ def main(options: argparse.Namespace) -> int:
     )
     shown = console.show_runs(request, out)
     return console.say_failed(failed) or shown
+
+
+def _check_slice(plan: Plan, by: str) -> None:
+    """Looks whether masks have what the table is to be sliced by, in the first images to be done.
+
+    Raises ``BenchError`` where they are all there are; where there are more, it is only said.
+    """
+    from bench.analysis.slices import check_targets
+    from bench.data.doubts import FIRST, read_whole
+
+    todo = plan.work.todo[:FIRST]
+    samples = [read_whole(plan.reader, image_id) for image_id in todo]
+    targets = [target for sample in samples if sample is not None for target in sample.targets]
+    if not targets:
+        return
+    try:
+        check_targets(by, targets)
+    except BenchError as error:
+        if todo == plan.work.ids[: plan.setting.runtime.limit]:
+            raise
+        log.warning("--by %s: in the first %d images %s", by, len(todo), error)
 
 
 def _refuse_idle(plan: Plan, overrides: Sequence[str]) -> None:
