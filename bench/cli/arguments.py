@@ -60,6 +60,10 @@ def add_config_dir(parser: Parser) -> None:
     )
 
 
+USUAL = Path("datasets")
+"""Where data lies, unless it is said."""
+
+
 def add_overrides(parser: Parser, example: str) -> None:
     """The words ``KEY=VALUE`` that change the configuration, and ``--config-dir``."""
     add_config_dir(parser)
@@ -91,9 +95,7 @@ def add_results(parser: Parser) -> None:
 
 def add_data(parser: Parser) -> None:
     """Where a finished run's pictures are read again, and which modules may read them."""
-    parser.add_argument(
-        "--datasets", type=local_path, default=Path("datasets"), help="folder of data"
-    )
+    parser.add_argument("--datasets", type=local_path, default=USUAL, help="folder of data")
     parser.add_argument(
         "--allow-module",
         action="append",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,13 +52,18 @@ class Finding:
     needed: bool = False
 
 
-def examine(results: Place, datasets: Path, checkpoints: Path) -> list[Finding]:
-    """Everything, in reading order; nothing is downloaded and only temporary files are written."""
+def examine(
+    results: Place, datasets: Path, checkpoints: Path, words: Sequence[str] = ()
+) -> list[Finding]:
+    """Everything, in reading order; nothing is downloaded and only temporary files are written.
+
+    ``words`` are those with which a run finds the same folders (``runtime.checkpoints=…``).
+    """
     site = Site(datasets=datasets, checkpoints=checkpoints, download=False)
     found = [*_installed(), *_devices(), *_folders(results, checkpoints), *_configuration()]
     if found[-1].state != "ready":
         return found
-    return [*found, *_models(site), *_datasets(site)]
+    return [*found, *_models(site, words), *_datasets(site)]
 
 
 def works(findings: Sequence[Finding]) -> bool:
@@ -145,7 +151,7 @@ def _folders(results: Place, checkpoints: Path) -> Iterator[Finding]:
         yield Finding("folders", what, "ready" if roomy else "broken", said, get, needed)
 
 
-def _models(site: Site) -> Iterator[Finding]:
+def _models(site: Site, words: Sequence[str]) -> Iterator[Finding]:
     default = load_configs([])[0].model.name
     for name in group_names("model"):
         try:
@@ -154,7 +160,8 @@ def _models(site: Site) -> Iterator[Finding]:
             yield Finding("models", name, "ready", "its files are right", needed=name == default)
         except BenchError as error:
             address = component.args.get("url")
-            get = f"sam-bench run model={name} fetches it; by hand: {address}" if address else ""
+            run = shlex.join(["sam-bench", "run", f"model={name}", *words])
+            get = f"{run} fetches it; by hand: {address}" if address else ""
             state: State = "missing" if "no checkpoint" in str(error) else "broken"
             said = str(error).partition(", and downloads")[0]
             yield Finding("models", name, state, said, get, name == default)

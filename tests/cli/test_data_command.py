@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shlex
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -131,9 +133,17 @@ def test_a_gated_dataset_says_what_to_do_and_gives_2(
     err = capsys.readouterr().err
     assert len(err.strip().splitlines()) == 1
     assert "it asks for registration; Ask for it. Then wait." in err
+    assert run_as_said(err) == 0
+    assert str(extra / "dataset" / "blobs.yaml") in capsys.readouterr().out
     path.write_text(YAML.replace("GATE", "null"))
     assert data("fetch", "blobs", extra=extra, datasets=tmp_path) == 2
     assert "no address is known" in capsys.readouterr().err
+
+
+def run_as_said(text: str) -> int:
+    """The exit code of the command that stands between backquotes, as a shell would give it."""
+    (command,) = re.findall("`(sam-bench .*)`", text)
+    return main(shlex.split(command)[1:])
 
 
 def test_what_is_fetched_is_ready_and_runs(
@@ -150,18 +160,19 @@ def test_what_is_fetched_is_ready_and_runs(
             archive.write(path, path.relative_to(folder))
     server.files["blobs.zip"] = sink.getvalue()
     fetch = f"  fetch:\n    - {{url: '{server.url('blobs.zip')}', to: blobs, unpack: zip}}\n"
-    (extra / "dataset" / "blobs.yaml").write_text(YAML.replace("GATE", "null") + fetch)
-    datasets = tmp_path / "datasets"
-    assert data("fetch", "blobs", extra=extra, datasets=datasets) == 0
+    (extra / "dataset" / "mine.yaml").write_text(YAML.replace("GATE", "null") + fetch)
+    datasets = tmp_path / "my data"
+    assert data("show", "mine", extra=extra, datasets=datasets) == 0
+    assert run_as_said(capsys.readouterr().out) == 0  # it says with what to fetch it
     out = capsys.readouterr().out
     assert "licence: CC0 1.0" in out
     assert "sha256" in out
     assert "blobs is ready" in out
-    assert data("fetch", "blobs", extra=extra, datasets=datasets) == 0
+    assert data("fetch", "mine", extra=extra, datasets=datasets) == 0
     assert "here already" in capsys.readouterr().out
+    assert run_as_said(out) == 0  # and how to look at it
     words = [f"runtime.datasets={datasets}", f"runtime.results={tmp_path}/results"]
-    words += ["--config-dir", str(extra), "dataset=blobs"]
-    assert main(["check", *words]) == 0
+    words += ["--config-dir", str(extra), "dataset=mine"]
     assert main(["run", *words, "model=disk", "prompt=point_1", "runtime.device=cpu"]) == 0
     assert "Blobs" in capsys.readouterr().out
 

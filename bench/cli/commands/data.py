@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli import console
-from bench.cli.arguments import Commands, Parser, add_config_dir, add_data
+from bench.cli.arguments import USUAL, Commands, Parser, add_config_dir, add_data
 from bench.files.places import local_path
 from bench.files.text import lines_of
 from bench.types import BenchError
@@ -101,9 +101,11 @@ def list_datasets(options: argparse.Namespace) -> int:
         table.add_row(*(escape("–" if cell is None else str(cell)) for cell in cells))
     screen = console.output()
     console.show(table, screen)
+    show = _data("show", "NAME", options)
     screen.print(
-        f"in {options.datasets.absolute()}; `sam-bench data show NAME` says where to get one",
+        f"in {options.datasets.absolute()}; `{show}` says where to get one",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
     return 0
@@ -122,7 +124,7 @@ def show_dataset(options: argparse.Namespace) -> int:
     facts = {name: value for name, value in _facts(found) if value not in (None, "", {}, [])}
     wide = max(map(len, facts), default=0)
     lines += ["", *(f"{name:<{wide}}  {value}" for name, value in facts.items())]
-    lines += ["", "where to get it", *(f"  {line}" for line in _ways(found))]
+    lines += ["", "where to get it", *(f"  {line}" for line in _ways(found, options))]
     lines += ["", "what goes where", *(f"  {line}".rstrip() for line in lines_of(found.head))]
     lines += ["", f"here: {state.name}{f', {state.why}' if state.why else ''}"]
     for line in lines:
@@ -143,7 +145,7 @@ def fetch_data(options: argparse.Namespace) -> int:
         return 0
     sources = sources_of(component.about)
     if not sources:
-        raise BenchError(f"{component.name} can't be fetched: {_reason(found)}")
+        raise BenchError(f"{component.name} can't be fetched: {_reason(found, options)}")
     licence = component.about.get("licence", "see its homepage")
     screen.print(f"licence: {licence}", highlight=False, markup=False, soft_wrap=True)
     for record in fetch_dataset(component.name, sources, options.datasets):
@@ -154,8 +156,15 @@ def fetch_data(options: argparse.Namespace) -> int:
         raise BenchError(
             f"{component.name} was fetched and is {after.name} all the same: {after.why}"
         )
+    where = [] if options.datasets == USUAL else [f"runtime.datasets={options.datasets}"]
+    check = shlex.join(
+        ["sam-bench", "check", *_config_dir(options), f"dataset={options.name}", *where]
+    )
     screen.print(
-        f"{component.name} is ready: `sam-bench check dataset={component.name}` looks at it"
+        f"{component.name} is ready: `{check}` looks at it",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
     )
     return 0
 
@@ -169,17 +178,27 @@ def new_dataset(options: argparse.Namespace) -> int:
     found = recognise(options.folder, options.format)
     path = write_yaml(options.name, found, options.config_dir)
     screen = console.output()
-    folder = shlex.quote(str(options.config_dir))
+    check = ["sam-bench", "check", *_config_dir(options), f"dataset={options.name}"]
     lines = [
         f"recognised {found.format}: {found.seen}",
         *(f"assumed: {sentence}" for sentence in found.assumed),
         *(f"look: {sentence}" for sentence in found.doubts),
         f"wrote {path}",
-        f"next: sam-bench check --config-dir {folder} dataset={options.name}",
+        f"next: {shlex.join(check)}",
     ]
     for line in lines:
         screen.print(line, highlight=False, markup=False, soft_wrap=True)
     return 0
+
+
+def _data(verb: str, name: str, options: argparse.Namespace) -> str:
+    """A command about a dataset as it is to be typed, with the folders that were given here."""
+    datasets = [] if options.datasets == USUAL else ["--datasets", str(options.datasets)]
+    return shlex.join(["sam-bench", "data", verb, name, *_config_dir(options), *datasets])
+
+
+def _config_dir(options: argparse.Namespace) -> list[str]:
+    return [] if options.config_dir is None else ["--config-dir", str(options.config_dir)]
 
 
 def _facts(found: Entry) -> Iterator[tuple[str, Any]]:
@@ -194,7 +213,7 @@ def _facts(found: Entry) -> Iterator[tuple[str, Any]]:
     yield "defined in", found.path
 
 
-def _ways(found: Entry) -> list[str]:
+def _ways(found: Entry, options: argparse.Namespace) -> list[str]:
     """How to get the dataset, in sentences."""
     from bench.data.fetching import sources_of
 
@@ -202,20 +221,21 @@ def _ways(found: Entry) -> list[str]:
     said = _sentences(about.get("get"))
     sources: list[Source] = sources_of(about)
     if sources:
-        said.append(f"`sam-bench data fetch {found.component.name}` downloads:")
+        said.append(f"`{_data('fetch', options.name, options)}` downloads:")
         said += [f"  {source.url} → {source.to}" for source in sources]
     if not said and about.get("homepage"):
         said.append(f"see {about['homepage']}")
     return said or ["nothing is to be got"]
 
 
-def _reason(found: Entry) -> str:
+def _reason(found: Entry, options: argparse.Namespace) -> str:
     """Why a dataset isn't fetched, and what to do instead, in one line."""
     about = found.component.about
     gate = about.get("gate")
     why = f"it asks for {gate}" if gate else "no address is known that allows a plain download"
     ways = " ".join(_sentences(about.get("get"))) or f"see {about.get('homepage')}"
-    return f"{why}; {ways} (`sam-bench data show {found.component.name}` says what goes where)"
+    show = _data("show", options.name, options)
+    return f"{why}; {ways} (`{show}` says what goes where)"
 
 
 def _sentences(written: object) -> list[str]:

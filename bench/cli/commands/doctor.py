@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli import console
@@ -46,10 +48,15 @@ def main(options: argparse.Namespace) -> int:
     from bench.types import Site
 
     usual = Site()
+    folders = {"datasets": options.datasets, "checkpoints": options.checkpoints}
+    if options.results != Path("results"):
+        folders["results"] = options.results
+    words = [f"runtime.{name}={folder}" for name, folder in folders.items() if folder is not None]
     found = examine(
         options.results,
         options.datasets or usual.datasets,
         options.checkpoints or usual.checkpoints,
+        words,
     )
     well = works(found)
     if options.json:
@@ -59,7 +66,9 @@ def main(options: argparse.Namespace) -> int:
     _show(found)
     screen = console.output()
     if well:
-        screen.print("a run with the default configuration works: sam-bench run", highlight=False)
+        run = shlex.join(["sam-bench", "run", *words])
+        said = f"a run with the default configuration works: {run}"
+        screen.print(said, markup=False, highlight=False, soft_wrap=True)
         return 0
     for finding in found:
         if finding.needed and finding.state != "ready":
