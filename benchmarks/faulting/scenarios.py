@@ -7,6 +7,7 @@ import http.server
 import json
 import shutil
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -58,6 +59,7 @@ def all_scenarios(context: ForkServerContext, work: Path) -> Iterator[list[Scena
             _score(few, finished, prepared),
             _check(few),
             _fetch(work / "served", url),
+            _new(few),
         ]
 
 
@@ -230,6 +232,20 @@ def _fetch(served: Path, url: str) -> Scenario:
         return same_files(killed, whole, there)
 
     return Scenario("fetch", words, prepare, lambda k, w: same_files(k, w, names), now)
+
+
+def _new(dataset: Path) -> Scenario:
+    names = ["conf/dataset/mine.yaml"]
+
+    def words(folder: Path) -> list[str]:
+        return ["data", "new", "mine", "--folder", str(dataset), "--config-dir",
+                str(folder / "conf")]  # fmt: skip
+
+    def now(killed: Path, before: Path, whole: Path) -> Fault:
+        time.sleep(1.1)  # younger files may be another command's, which holds them a moment later
+        return of_one_time(killed, before, whole, names)
+
+    return Scenario("new", words, lambda folder: None, lambda k, w: same_files(k, w, names), now)
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

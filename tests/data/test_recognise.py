@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from bench.config.composing import load_configs
 from bench.data.opening import open_whole
 from bench.data.recognise import Recognised, recognise
 from bench.data.recognise.patterns import id_in, image_ids, pattern_of
+from bench.data.recognise.writing import to_yaml, write_yaml
 from bench.types import BenchError, Site
 
 H, W = 20, 30
@@ -208,8 +210,27 @@ def test_a_coco_file_is_recognised_and_run(
     words = ["--config-dir", str(conf), "dataset=mine", f"runtime.results={tmp_path}/results"]
     run = ["run", *words, "model=disk", "prompt=point_1", "runtime.device=cpu"]
     assert main(run) == 0
+    assert main(new) == 0, "the same again changes nothing"
+    path = conf / "dataset" / "mine.yaml"
+    path.write_text(path.read_text() + "# mine\n")
     assert main(new) == 2, "an existing YAML is not overwritten"
     assert "there already" in capsys.readouterr().err
+    assert path.read_text().endswith("# mine\n")
+
+
+def test_a_yaml_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = "bench.data.readers.coco.Coco"
+    found = Recognised("coco", "", target, tmp_path, {}, "3 images", (), ())
+    (tmp_path / "dataset" / "mine.yaml").mkdir(parents=True)
+    with pytest.raises(BenchError, match=r"mine\.yaml is there already"):
+        write_yaml("mine", found, tmp_path)
+    assert [path.name for path in (tmp_path / "dataset").iterdir()] == ["mine.yaml"]
+    left = tmp_path / "dataset" / f".more.yaml.{'0' * 32}"
+    left.write_text("half")
+    os.utime(left, (0, 0))
+    path = write_yaml("more", found, tmp_path)
+    assert path.read_bytes() == to_yaml("more", found).encode()
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("name", ["two\nlines", "${model.name}", "it's: #1 [x]", 'quo"te\\s'])

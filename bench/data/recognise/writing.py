@@ -9,7 +9,8 @@ from pathlib import Path
 from bench.config.composing import conf_dir
 from bench.data.recognise import Recognised
 from bench.files.names import fault_of_name
-from bench.files.places import local_path
+from bench.files.places import forget_leftovers, local_path, write_aside
+from bench.files.there import is_there
 from bench.types import BenchError
 from bench.types.errors import disk_fault
 
@@ -19,18 +20,26 @@ _NO_NAMES = ("true", "false", "yes", "no", "on", "off", "y", "n", "null", "none"
 
 
 def write_yaml(name: str, way: Recognised, config_dir: Path) -> Path:
-    """Writes ``<config_dir>/dataset/<name>.yaml`` and gives its path.
+    """Writes ``<config_dir>/dataset/<name>.yaml``, whole or not at all, and gives its path.
 
     Raises ``BenchError`` for a name that is none or is taken, and a file that can't be written.
+    What stands there word for word is left.
     """
     check_name(name)
     path = local_path(config_dir) / "dataset" / f"{name}.yaml"
+    text = to_yaml(name, way).encode()
+
+    def refuse_another() -> None:
+        if is_there(path) or path.is_symlink():
+            raise BenchError(f"{path} is there already; delete it or take another name")
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(to_yaml(name, way))
-    except FileExistsError:
-        raise BenchError(f"{path} is there already; delete it or take another name") from None
+        forget_leftovers(path)
+        if path.is_file() and path.read_bytes() == text:
+            return path
+        refuse_another()
+        write_aside(path, text, refuse_another)
     except OSError as error:
         raise BenchError(f"{path}: can't be written: {disk_fault(error)}") from error
     return path
