@@ -117,7 +117,7 @@ def measure(case: Case, chosen: argparse.Namespace) -> Figures:
             figures.largest_predicted = max(figures.largest_predicted, moved)
             last = loop_rows["step"] == loop_rows.groupby("prompt")["step"].transform("max")
             figures.moved = compare(loop_rows, bench_rows[list(loop_rows)], last)
-        figures.images = len(plan.work.ids)
+        figures.images = len(plan.work.todo)
         figures.masks = bench_rows["mask_id"].nunique()
         figures.answers = len(bench_rows)
     return figures
@@ -143,7 +143,7 @@ def _time_loop(config: RunConfig, plan: Plan, figures: Figures) -> pd.DataFrame:
         start = time.perf_counter()
         rows = [
             row
-            for each in plan.work.ids
+            for each in plan.work.todo
             for row in loop_over_masks(predictor, plan.reader.read(each))
         ]
         figures.loop.append(time.perf_counter() - start)
@@ -174,7 +174,7 @@ def _time_bench(plan: Plan, figures: Figures) -> pd.DataFrame:
 def _time_floor(config: RunConfig, plan: Plan, rows: pd.DataFrame, figures: Figures) -> None:
     """Time the model's calls alone: every image embedded once, every different prompt answered."""
     segmenter = _model(config, plan)
-    samples = {image_id: plan.reader.read(image_id) for image_id in plan.work.ids}
+    samples = {image_id: plan.reader.read(image_id) for image_id in plan.work.todo}
     asked = rows.assign(key=[_asked(row) for row in rows.to_dict("records")])
     asked = asked.drop_duplicates(["image_id", "mask_id", "step", "key"])
     prompts = {
@@ -192,7 +192,7 @@ def _time_floor(config: RunConfig, plan: Plan, rows: pd.DataFrame, figures: Figu
                 alike = [
                     (embedding, prompt)
                     for image_id, embedding in zip(image_ids, embeddings, strict=True)
-                    for prompt, several in prompts[image_id]
+                    for prompt, several in prompts.get(image_id, ())
                     if several is multimask
                 ]
                 size = _FLOOR_PIECE if on_cpu else len(alike) or 1
@@ -210,7 +210,8 @@ def _time_floor(config: RunConfig, plan: Plan, rows: pd.DataFrame, figures: Figu
     # As the bench does: image by image on a CPU, several together elsewhere.
     together = 1 if on_cpu else max(GROUP, config.runtime.image_batch)
     groups = [
-        plan.work.ids[start : start + together] for start in range(0, len(plan.work.ids), together)
+        plan.work.todo[start : start + together]
+        for start in range(0, len(plan.work.todo), together)
     ]
     if not on_cpu:
         answer(groups[0])  # the first calls load kernels

@@ -31,6 +31,7 @@ from filelock import FileLock, Timeout
 from bench.files.download import download
 from bench.files.hashing import sha256_of
 from bench.files.places import forget_leftovers, write_aside
+from bench.files.text import escaped
 from bench.files.unpacking import kinds, unpack
 from bench.types import BenchError
 from bench.types.errors import did_you_mean
@@ -265,4 +266,5 @@ def _records(path: Path) -> list[dict[str, Any]]:
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
     forget_leftovers(path)
-    write_aside(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+    text = escaped(json.dumps(content, indent=1, ensure_ascii=False)) + "\n"
+    write_aside(path, text.encode())

@@ -27,6 +27,7 @@ from pathlib import Path
 
 from bench.files.documents import parse_json
 from bench.files.places import forget_leftovers, write_aside
+from bench.files.text import escaped
 from bench.types import BenchError
 from bench.types.errors import disk_fault
 
@@ -76,7 +77,7 @@ class Manifest:
             "masks": self.masks,
             "mask_counts": dict(self.mask_counts),
         }
-        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        return escaped(json.dumps(content, indent=1, ensure_ascii=False)) + "\n"
 
 
 def save_manifest(manifest: Manifest, path: Path) -> None:

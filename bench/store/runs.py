@@ -34,6 +34,7 @@ import pyarrow.compute as pc
 from bench.files.documents import parse_json
 from bench.files.places import Place, place
 from bench.files.places import write_aside as write_aside
+from bench.files.text import escaped
 from bench.files.there import check_folder
 from bench.store.added_metrics import added_images, added_names, with_added
 from bench.store.failures import ImageError as ImageError
@@ -109,7 +110,7 @@ class RunStore:
 
     def write_header(self, header: Mapping[str, Any]) -> None:
         """Replaces ``run.json`` in one move."""
-        text = json.dumps(header, indent=2, ensure_ascii=False) + "\n"
+        text = escaped(json.dumps(header, indent=2, ensure_ascii=False)) + "\n"
         write_aside(self.folder / "run.json", text.encode(), self.guard)
 
     def forget_empty(self) -> None:

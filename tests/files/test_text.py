@@ -8,13 +8,19 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
 from rich.table import Table
 
 from bench.cli import _log_to, console, main
+from bench.data.manifest import Manifest, load_manifest, save_manifest
+from bench.data.recognise import Recognised
+from bench.data.recognise.writing import write_yaml
 from bench.files.documents import strict_json
 from bench.files.text import as_cell, csv_cell, visible, visible_line
+from bench.store.runs import RunStore
 from bench.types import BenchError
 
 STEERING = "\x1b]0;title\x07\x1b[31m\x9b2J\r\x08\u202egnp\u2066\x00\x7f"
@@ -35,6 +41,21 @@ def test_written_files_steer_no_terminal() -> None:
         assert visible(each) == each
     assert json.loads(text)["a"] == STEERING, "a parser reads what it was"
     assert visible_line("a\nb") == "a\\nb"
+
+
+def test_headers_manifests_and_yamls_steer_no_terminal_and_read_back(tmp_path: Path) -> None:
+    name = STEERING.replace("\x00", "") + "\x85\u2028."
+    store = RunStore.create(tmp_path, "run")
+    store.write_header({"name": name})
+    save_manifest(Manifest(name, "1", {name: 2}, rule=name), tmp_path / "manifest.json")
+    found = Recognised("coco", "", "x.Coco", Path(name), {"images": name}, name, (name,), (name,))
+    path = write_yaml("mine", found, tmp_path)
+    for file in (store.folder / "run.json", tmp_path / "manifest.json", path):
+        text = file.read_bytes().decode()
+        assert visible(text) == text, file
+    assert store.header() == {"name": name}
+    assert load_manifest(tmp_path / "manifest.json").mask_counts == {name: 2}
+    assert yaml.safe_load(path.read_text())["args"]["images"] == name
 
 
 @pytest.mark.parametrize("terminal", [True, False])

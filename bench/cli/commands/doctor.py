@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bench.cli import console
 from bench.cli.arguments import Commands, add_results
 from bench.files.places import local_path
+from bench.files.text import escaped
 
 if TYPE_CHECKING:
     from bench.cli.doctor import Finding
@@ -61,7 +62,7 @@ def main(options: argparse.Namespace) -> int:
     well = works(found)
     if options.json:
         said = {"works": well, "findings": [asdict(finding) for finding in found]}
-        sys.stdout.write(json.dumps(said, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(escaped(json.dumps(said, indent=2, ensure_ascii=False)) + "\n")
         return 0 if well else 1
     _show(found)
     screen = console.output()

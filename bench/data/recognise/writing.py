@@ -10,6 +10,7 @@ from bench.config.composing import conf_dir
 from bench.data.recognise import Recognised
 from bench.files.names import fault_of_name
 from bench.files.places import forget_leftovers, local_path, write_aside
+from bench.files.text import escaped, visible_line
 from bench.files.there import is_there
 from bench.types import BenchError
 from bench.types.errors import disk_fault
@@ -80,9 +81,9 @@ def to_yaml(name: str, way: Recognised) -> str:
         "  homepage: null",
         "  unknown: Recognised from the files; what was assumed stands in this file's head.",
     ]
-    return "\n".join(" ".join(line.splitlines()).rstrip() for line in lines) + "\n"
+    return "\n".join(visible_line(" ".join(line.splitlines()).rstrip()) for line in lines) + "\n"
 
 
 def _quoted(value: object) -> str:
     """A value as YAML and OmegaConf read it back: as JSON, ``${`` escaped."""
-    return json.dumps(value, ensure_ascii=False).replace("${", "\\\\${")
+    return escaped(json.dumps(value, ensure_ascii=False)).replace("${", "\\\\${")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bench.files.text import escaped
 from bench.run.profiling.recording import Recording
 
 
@@ -23,7 +24,7 @@ def trace_lines(recordings: Sequence[Recording], names: Sequence[str]) -> Iterat
     comma = ""
     for pid, (recording, name) in enumerate(zip(recordings, names, strict=True), start=1):
         for event in _events(recording, name, pid, zero):
-            yield comma + json.dumps(event, ensure_ascii=False)
+            yield comma + escaped(json.dumps(event, ensure_ascii=False))
             comma = ","
     yield "]}"
 
