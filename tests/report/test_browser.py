@@ -172,6 +172,28 @@ def test_every_mask_that_is_opened_is_that_of_its_row(chromium, new_bench, tmp_p
         assert shown["step"] == f"Step {len(truth)} of {len(truth)}: {asked}"
 
 
+def test_a_masks_label_tells_its_image_unless_the_mask_is_named_by_it(
+    chromium, bench, row, tmp_path
+):
+    named = [("7", "71"), ("7", "7/1"), ("8", "7/1x"), ("8", "8")]
+    rows = [
+        row(image_id=image_id, mask_id=mask_id, iou=0.1 * place)
+        for place, (image_id, mask_id) in enumerate(named, start=1)
+    ]
+    store = bench.run(prompt="point_1", rows=rows)
+    page = write_report([store], tmp_path / "report", read_sample=bench.read_sample).page
+    chromium.get(page.as_uri())
+    said = chromium.execute_script("""
+      const said = [];
+      for (const bar of document.querySelectorAll('#masks .bars button:not(:disabled)')) {
+        bar.click();
+        for (const each of document.querySelectorAll('#masks-more li')) said.push(each.textContent);
+      }
+      return said;
+    """)
+    assert said == ["10.0 7 · 71", "20.0 7/1", "30.0 8 · 7/1x", "40.0 8 · 8"]
+
+
 def button(browser, column):
     return browser.find_elements(By.CSS_SELECTOR, "#table thead button")[column]
 

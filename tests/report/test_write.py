@@ -106,6 +106,19 @@ def test_the_gallery_is_there_and_linked(written):
     assert page.count('<a href="#gallery">') == page.count('<section id="gallery">') == 1
 
 
+def test_the_gallery_shows_what_it_says_one_mask_of_each_image(written):
+    page = written[2].page.read_text(encoding="utf-8")
+    gallery = page.partition('<section id="gallery">')[2].partition('<section id="runs">')[0]
+    said = "Worst, median and best show one mask of each image, as long as there are images."
+    assert gallery.count(said) == 1
+    worst = re.findall(r"<h4>worst</h4>(.*?)</section>", gallery, re.DOTALL)
+    assert len(worst) > 10
+    for rank in worst:
+        images = re.findall(r'alt="worst mask .*? of image ([^,]+), IoU', rank)
+        assert len(images) >= 2
+        assert len(set(images)) == min(4, len(images)), "each of the four images has masks"
+
+
 def test_every_line_of_the_page_has_its_numbers_over_images(written):
     report = written[2]
     page = report.page.read_text(encoding="utf-8")
