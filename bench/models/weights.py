@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from bench.files.signatures import signature_of
+from bench.files.text import visible_line
 from bench.types import BenchError
 
 WRAPPINGS = ("model", "state_dict")
@@ -340,6 +341,8 @@ def _hidden(network: nn.Module, saved: Saved) -> str:
         prefix = name.removesuffix(own[0])
         if name != own[0] and name.endswith(own[0]) and all(prefix + o in state for o in own):
             others = [each for each in state if each.removeprefix(prefix) not in own]
+            if not others:
+                return f"; what is needed is there twice, behind {prefix!r} and without: save one"
             return (
                 f"; all that is needed is there behind {prefix!r}, and beside it {len(others)} "
                 f"others, {_some(others)}: save it without these"
@@ -364,6 +367,11 @@ def misfits(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
             for key in shared
             if own[key].is_floating_point() and not state[key].is_floating_point()
         ],
+        "sparse or without values": [
+            key
+            for key in shared
+            if state[key].layout is not torch.strided or state[key].device.type == "meta"
+        ],
     }
     return [f"{len(keys)} {kind}: {_some(keys)}" for kind, keys in kinds.items() if keys]
 
@@ -380,7 +388,7 @@ def _shape(tensor: Tensor) -> str:
 
 def _some(names: Sequence[str]) -> str:
     more = "" if len(names) <= SHOWN else ", …"
-    return ", ".join(names[:SHOWN]) + more
+    return ", ".join(map(visible_line, names[:SHOWN])) + more
 
 
 def _quoted(names: Sequence[str]) -> str:

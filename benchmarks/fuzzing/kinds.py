@@ -19,6 +19,7 @@ MAKERS: Mapping[str, str] = {
     "mat": "arrays.mat",
     "archive": "archives.archive",
     "checkpoint": "files.checkpoint",
+    "wrapped": "wrappings.wrapped",
     "parquet": "files.parquet",
     "run_json": "files.run_json",
     "lock": "runs.lock",

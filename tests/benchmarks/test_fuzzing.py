@@ -28,7 +28,7 @@ from fuzzing.watch import Watch
 from bench.types import BenchError
 
 CHEAP = ("image", "mask", "coco", "rle", "labelme", "yolo", "panoptic", "hdf5", "mat",
-         "archive")  # fmt: skip
+         "archive", "wrapped")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -189,6 +189,25 @@ def test_names_behind_a_prefix_among_others_are_said_and_not_taken(state):
         load_strict(network(), mixed, "w")
 
 
+def test_a_network_that_is_there_twice_among_its_own_names_is_no_guess(state):
+    with pytest.raises(BenchError, match=r"is there twice, behind 'model\.' and without: save one"):
+        load_strict(network(), state | behind("model.", state), "w")
+
+
+@pytest.mark.parametrize("form", ["sparse", "meta"])
+def test_tensors_that_hold_no_plain_numbers_are_refused(state, form):
+    odd = state["0.weight"].to_sparse() if form == "sparse" else state["0.weight"].to("meta")
+    with pytest.raises(BenchError, match=r"1 sparse or without values: 0\.weight"):
+        load_strict(network(), state | {"0.weight": odd}, "w")
+
+
+def test_a_key_that_steers_is_written_out(tmp_path, state):
+    del state["0.bias"]
+    torch.save(state | {"a\nb\x1b[31m": 3}, tmp_path / "w.pth")
+    with pytest.raises(BenchError, match=r"left out: a\\nb\\x1b\[31m\) does not fit"):
+        load_strict(network(), read_saved(tmp_path / "w.pth"), "w")
+
+
 @pytest.mark.parametrize(("value", "fits"), [(2.0, True), (3.0, False)])
 def test_a_constant_of_the_network_is_left_out_where_it_is_equal(state, value, fits):
     fresh = network()
