@@ -28,6 +28,7 @@ from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock, Timeout
 
+from bench.files.documents import parse_json
 from bench.files.download import download
 from bench.files.hashing import sha256_of
 from bench.files.places import forget_leftovers, write_aside
@@ -259,9 +260,18 @@ def _merge(source: Path, place: Path) -> None:
 def _records(path: Path) -> list[dict[str, Any]]:
     """What was fetched before; raises ``BenchError`` for a damaged record."""
     try:
-        return [dict(one) for one in json.loads(path.read_text("utf-8"))["fetched"]]
+        records = [dict(one) for one in parse_json(path.read_bytes())["fetched"]]
+        if not all(map(_is_record, records)):
+            raise ValueError("expected url, to and fetched of each file, as texts")
+        return records
     except (ValueError, KeyError, TypeError) as error:
         raise BenchError(f"{path}: not a record of fetched files ({error}); delete it") from error
+
+
+def _is_record(record: Mapping[str, Any]) -> bool:
+    holds = record.get("holds", [])
+    told = [record.get(key) for key in ("url", "to", "fetched")]
+    return isinstance(holds, list) and all(isinstance(each, str) for each in (*told, *holds))
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:

@@ -221,9 +221,22 @@ def test_a_folder_that_cant_be_written_is_one_line(sources: list[Source], tmp_pa
         fetched(sources, tmp_path / "file" / "datasets")
 
 
-def test_a_damaged_record_is_named(sources: list[Source], tmp_path: Path) -> None:
-    fetched(sources, tmp_path)
-    (tmp_path / ".fetched" / "set.json").write_text("{")
+RECORD = {"url": "http://127.0.0.1/a.zip", "to": "set", "fetched": "today"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "[" * 100_000,
+        *(json.dumps({"fetched": [one]}) for one in (3, {"url": "a"}, RECORD | {"holds": 3})),
+        *(json.dumps({"fetched": [RECORD | odd]}) for odd in ({"to": None}, {"holds": [None]})),
+    ],
+)
+def test_a_damaged_record_is_named(sources: list[Source], tmp_path: Path, text: str) -> None:
+    (tmp_path / ".fetched").mkdir()
+    (tmp_path / ".fetched" / "set.json").write_text(text)
     with pytest.raises(BenchError, match=r"set\.json: not a record"):
         fetched(sources, tmp_path)
 
