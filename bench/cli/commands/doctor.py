@@ -68,8 +68,8 @@ def main(options: argparse.Namespace) -> int:
     screen = console.output()
     if well:
         run = shlex.join(["sam-bench", "run", *words])
-        said = f"a run with the default configuration works: {run}"
-        screen.print(said, markup=False, highlight=False, soft_wrap=True)
+        works_with = f"a run with the default configuration works: {run}"
+        screen.print(works_with, markup=False, highlight=False, soft_wrap=True)
         return 0
     for finding in found:
         if finding.needed and finding.state != "ready":
