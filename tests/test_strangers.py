@@ -181,9 +181,10 @@ def test_names_of_every_language_are_names() -> None:
 
 def test_the_command_line_may_allow_what_a_file_may_not(tmp_path: Path) -> None:
     folder = theirs(tmp_path, f"# @package _global_\n{MODULES}")
-    mine = one("experiment=theirs", "runtime.allow_modules=[mine]", folder=folder)
-    assert mine.runtime.allow_modules == ["mine"], "the user's word replaces the file's"
-    assert one("runtime.allow_modules=[a,b]", folder=folder).runtime.allow_modules == ["a", "b"]
+    mine = one("experiment=theirs", "runtime.allow_modules=[ast]", folder=folder)
+    assert mine.runtime.allow_modules == ["ast"], "the user's word replaces the file's"
+    both = one("runtime.allow_modules=[ast,cmd]", folder=folder)
+    assert both.runtime.allow_modules == ["ast", "cmd"]
 
 
 BOMB = "a0: &a0 [x, x]\n" + "".join(

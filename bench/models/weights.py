@@ -368,9 +368,7 @@ def misfits(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
             if own[key].is_floating_point() and not state[key].is_floating_point()
         ],
         "sparse or without values": [
-            key
-            for key in shared
-            if state[key].layout is not torch.strided or state[key].device.type == "meta"
+            key for key in shared if state[key].layout is not torch.strided or state[key].is_meta
         ],
     }
     return [f"{len(keys)} {kind}: {_some(keys)}" for kind, keys in kinds.items() if keys]
@@ -387,8 +385,7 @@ def _shape(tensor: Tensor) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    more = "" if len(names) <= SHOWN else ", …"
-    return ", ".join(map(visible_line, names[:SHOWN])) + more
+    return ", ".join(map(visible_line, names[:SHOWN])) + (", …" if len(names) > SHOWN else "")
 
 
 def _quoted(names: Sequence[str]) -> str:
