@@ -165,7 +165,7 @@ def header(rng: random.Random, folder: Path) -> Judge:
     results, run = _copy(folder)
     chosen = rng.choice(sorted((run / "parts").iterdir()))
     path = run / "run.json"
-    match rng.randrange(10):
+    match rng.randrange(11):
         case 0 | 1:
             path.write_bytes(forged_json(json.loads(path.read_text()), rng))
         case 2:
@@ -196,6 +196,8 @@ def header(rng: random.Random, folder: Path) -> Judge:
                 target.symlink_to(rng.choice((folder / "victim", folder / "nothing")))
             else:
                 target.mkdir()
+        case 9:
+            _add_metric(run, rng)
         case _:
             doubled = chosen.with_name(f"{rng.randbytes(16).hex()}{chosen.name[32:]}")
             shutil.copy(chosen, doubled)
@@ -203,6 +205,18 @@ def header(rng: random.Random, folder: Path) -> Judge:
         os.utime(rng.choice((path, run, chosen)) if path.exists() and chosen.exists() else run,
                  times=(time.time() + rng.choice((1e6, 3e9, -1e9)),) * 2)  # fmt: skip
     return _judged(folder, results, run)
+
+
+def _add_metric(run: Path, rng: random.Random) -> None:
+    """Puts a file beside the parts that is no metric's, though it lies where one would."""
+    rows = pa.concat_tables([pq.read_table(part) for part in sorted((run / "parts").iterdir())])
+    name = rng.choice(("iou", "mask_rle", "image_id", "step", "run", "label", "a\x1bb", "dice"))
+    odd = rng.choice(("text", {"a": 1}, [1.0])) if name == "dice" else rng.choice((0.5, None, "x"))
+    table = rows.select(["image_id", "mask_id", "step"])
+    if name not in table.column_names:
+        table = table.append_column(name, pa.array([odd] * len(table)))
+    (run / "metrics").mkdir()
+    pq.write_table(table, run / "metrics" / f"{name}.parquet")
 
 
 def _forge_part(part: Path, rng: random.Random) -> None:
