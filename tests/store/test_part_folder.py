@@ -385,7 +385,7 @@ def test_a_part_is_not_deleted_for_one_that_only_says_that_it_replaces_it(store:
     (store.folder / "parts" / without).unlink()
     forged(store, ["x"], [Content(("x",), 1), *a.contents, *b.contents], names)
     (said,) = store.mend()
-    assert "it says 1 masks, its rows are of 0); set aside in damaged/" in said
+    assert "it says 1 masks in what it has 0 rows of); set aside in damaged/" in said
     assert images_read(store) == ["a", "b"]
 
 
