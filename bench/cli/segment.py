@@ -12,7 +12,7 @@ import numpy as np
 from bench.data.formats.pictures import Exif, read_picture
 from bench.files.there import make_folder
 from bench.scoring.finite import fault
-from bench.scoring.score import upscale
+from bench.scoring.foreground import foregrounds
 from bench.types import (
     MAX_PIXELS,
     BenchError,
@@ -112,8 +112,8 @@ def segment(
             f"{image_path}: the model's answer is {wrong}; weights, precision or device are not as "
             "they should be"
         )
-    logits = upscale(prediction.logits[0][None].float(), prediction.frames[0])
-    masks = (logits > threshold)[0].cpu().numpy()
+    found = foregrounds(prediction.logits[0], prediction.frames[0], threshold)
+    masks = [mask.dense() for mask in found]
     predicted = prediction.predicted_iou[0].float().cpu().numpy()
     make_folder(out)
     segmented = []

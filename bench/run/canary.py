@@ -23,8 +23,8 @@ from PIL import Image
 from bench.demo.scenes.scene import render_scene
 from bench.files.documents import parse_json
 from bench.scoring.finite import fault
+from bench.scoring.foreground import foregrounds
 from bench.scoring.metrics.iou import iou
-from bench.scoring.score import upscale
 from bench.types import BenchError, BoolArray, ImageArray, Prompt, Segmenter
 from bench.types.mask import Mask
 
@@ -137,9 +137,8 @@ def _answer(
             "device are not as they should be (runtime.canary=false goes on)"
         )
     best = int(prediction.predicted_iou[0].argmax())
-    masks = upscale(prediction.logits[0][None].float(), prediction.frames[0]) > threshold
-    mask: BoolArray = masks[0, best].cpu().numpy()
-    return mask
+    chosen = prediction.logits[0][best : best + 1]
+    return foregrounds(chosen, prediction.frames[0], threshold)[0].dense()
 
 
 def _case(plain: Mapping[str, Any]) -> Case:

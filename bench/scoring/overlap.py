@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.types import Mask
+from bench.types import BoolArray, Mask
 
 
 def shared_pixels(a: Mask, b: Mask) -> int:
     """The number of pixels set in both; raises ``ValueError`` for masks of two sizes."""
     check_sizes(a, b)
-    h, w = b.bits.shape
-    return int(np.count_nonzero(a.crop(b.y0, b.x0, b.y0 + h, b.x0 + w) & b.bits))
+    return shared_in_part(a.bits, a.y0, a.x0, b)
+
+
+def shared_in_part(bits: BoolArray, y0: int, x0: int, mask: Mask) -> int:
+    """The number of pixels set in the mask and in (h, w) bits at row y0, column x0 of its image."""
+    (h, w), (high, wide) = bits.shape, mask.bits.shape
+    top, left = max(y0, mask.y0), max(x0, mask.x0)
+    bottom, right = min(y0 + h, mask.y0 + high), min(x0 + w, mask.x0 + wide)
+    if top >= bottom or left >= right:
+        return 0
+    ours = bits[top - y0 : bottom - y0, left - x0 : right - x0]
+    theirs = mask.bits[top - mask.y0 : bottom - mask.y0, left - mask.x0 : right - mask.x0]
+    return int(np.count_nonzero(ours & theirs))
 
 
 def check_sizes(a: Mask, b: Mask) -> None:

@@ -10,14 +10,19 @@ from bench.types import BoolArray, Mask
 
 def rim(mask: Mask, width: int) -> Mask:
     """The mask less what ``width`` erosions by a 3×3 square leave of it."""
-    if mask.area == 0:
+    # A pixel that so many erosions leave has a square around it that is full.
+    side = 2 * width + 1
+    if min(mask.bits.shape) < side:
         return mask
-    # What n erosions leave lies more than n from the outside, by the chessboard's distance; the
-    # transform takes as long whatever the width.
-    padded = np.pad(mask.bits, 1).astype(np.uint8)
-    depth = cv2.distanceTransform(padded, cv2.DIST_C, cv2.DIST_MASK_3)[1:-1, 1:-1]
-    inner: BoolArray = depth > width
-    return Mask.from_crop(mask.bits & ~inner, mask.y0, mask.x0, mask.height, mask.width)
+    square = cv2.boxFilter(
+        mask.bits.view(np.uint8),
+        cv2.CV_32S,
+        (side, side),
+        normalize=False,
+        borderType=cv2.BORDER_CONSTANT | cv2.BORDER_ISOLATED,
+    )
+    outer: BoolArray = mask.bits & (square < side**2)
+    return Mask(mask.height, mask.width, mask.y0, mask.x0, outer)
 
 
 def surface(mask: Mask) -> Mask:

@@ -5,22 +5,17 @@ Which candidate counts, and from which logit on a pixel is in a mask, is ``bench
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from bench.protocol import Protocol
-from bench.scoring.above_zero import foregrounds
-from bench.scoring.finite import all_finite, fault
 from bench.scoring.measuring import Measured, measure
 from bench.scoring.metrics import Metric
-from bench.scoring.overlap import shared_pixels
-from bench.scoring.upscaling import upscale as upscale
 from bench.types import BoolArray, Candidates, FloatArray, Mask, Prediction
 
 
@@ -104,13 +99,8 @@ def _alike(
     each: Callable[..., Iterable[Any]],
 ) -> Iterable[Score]:
     """The scores of prompts that have as many candidates, on grids of one size."""
-    on_cpu = prediction.logits.device.type == "cpu"
-    found: Iterable[Measured]
-    if on_cpu and protocol.threshold == 0:
-        found = _one_by_one(prediction, aims, protocol.selects)
-    else:
-        targets, ignores = [aim.mask for aim in aims], [aim.ignore for aim in aims]
-        found = measure(prediction, targets, ignores, protocol.threshold, protocol.selects, each)
+    targets, ignores = [aim.mask for aim in aims], [aim.ignore for aim in aims]
+    found = measure(prediction, targets, ignores, protocol.threshold, protocol.selects)
     return each(partial(_score, metrics=metrics), found, aims)
 
 
@@ -134,27 +124,3 @@ def _score(found: Measured, aim: Aim, metrics: Sequence[Metric]) -> Score:
         mask_logits=found.mask_logits,
         metrics=aim.values(found.mask, metrics),
     )
-
-
-def _one_by_one(
-    prediction: Candidates, aims: Sequence[Aim], selects: Callable[[FloatArray], int]
-) -> Iterator[Measured]:
-    """What ``measure`` gives, a mask at a time as it is asked for; on the CPU, for threshold 0."""
-    predicted_ious = prediction.predicted_iou.float().numpy()
-    for logits, frame, aim, predicted in zip(
-        prediction.logits.float(), prediction.frames, aims, predicted_ious, strict=True
-    ):
-        sound = all_finite(logits) and bool(np.isfinite(predicted).all())
-        masks = foregrounds(logits, frame)
-        if aim.ignore is not None:
-            masks = [mask.without(aim.ignore) for mask in masks]
-        selected = selects(predicted)
-        yield Measured(
-            areas=np.array([mask.area for mask in masks], dtype=np.int64),
-            shared=np.array([shared_pixels(mask, aim.mask) for mask in masks], dtype=np.int64),
-            predicted_ious=predicted,
-            selected=selected,
-            mask=masks[selected],
-            mask_logits=logits[selected].numpy().copy(),  # a view would keep the whole batch
-            fault="" if sound else fault(logits, torch.from_numpy(predicted)),
-        )

@@ -7,19 +7,21 @@ from typing import Any
 
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 
 
 def packed(bits: torch.Tensor) -> torch.Tensor:
-    """(M, H, W) bool → (M, H, W / 8) uint8, the first pixel in the highest bit."""
+    """(M, H, W) bool → (M, H, ⌈W / 8⌉) uint8, the first pixel in the highest bit."""
+    bits = F.pad(bits, (0, -bits.shape[2] % 8))
     eights = bits.reshape(*bits.shape[:2], bits.shape[2] // 8, 8)
     worth = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=bits.device)
     return (eights * worth).sum(dim=3, dtype=torch.uint8)
 
 
-def unpacked(packed: torch.Tensor) -> torch.Tensor:
-    """(M, H, W / 8) uint8 → (M, H, W) bool, the first pixel being in the highest bit."""
+def unpacked(packed: torch.Tensor, width: int) -> torch.Tensor:
+    """(M, H, ⌈W / 8⌉) uint8 → (M, H, W) bool, the first pixel being in the highest bit."""
     shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=packed.device)
-    return ((packed[..., None] >> shifts) & 1).bool().flatten(2)
+    return ((packed[..., None] >> shifts) & 1).bool().flatten(2)[..., :width]
 
 
 def on_host(tensors: Sequence[torch.Tensor]) -> list[npt.NDArray[Any]]:

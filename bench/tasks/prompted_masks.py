@@ -141,13 +141,19 @@ class Rounds:
             for of_strategy in of_image.values():
                 of_strategy.sort(key=lambda row: row.step)  # waves took all their steps in turn
         said = [
-            {name: _words(wrong, scene.targets) for name, wrong in of_image.items()}
+            {name: self._words(wrong, scene.targets) for name, wrong in of_image.items()}
             for scene, of_image in zip(scenes, faults, strict=True)
         ]
         return [
             Scored(case.sample.image_id, of_image, left_out, faults=wrong)
             for case, of_image, left_out, wrong in zip(cases, rows, skipped, said, strict=True)
         ]
+
+    def _words(self, faults: Mapping[str, str], targets: Sequence[Target]) -> str:
+        """The first, in the targets' order, of the masks whose answers are no numbers; how many."""
+        first = next(target.mask_id for target in targets if target.mask_id in faults)
+        more = f" (and {len(faults) - 1} more of {len(targets)} masks)" if len(faults) > 1 else ""
+        return f"model {self.model}, mask {first}, {faults[first]}{more}"
 
     def _waves(self, scenes: Sequence[_Scene]) -> Iterator[list[_Track]]:
         """The tracks of all targets, as many at a time as memory is set apart for."""
@@ -302,13 +308,6 @@ def _checked(prompt: Prompt | None, name: str, strategy: PromptStrategy) -> Prom
             f"{', '.join(sorted(strategy.prompt_kinds))}"
         )
     return prompt
-
-
-def _words(faults: Mapping[str, str], targets: Sequence[Target]) -> str:
-    """The first of the masks whose answers are no numbers, in the targets' order, and how many."""
-    first = next(target.mask_id for target in targets if target.mask_id in faults)
-    more = f" (and {len(faults) - 1} more of {len(targets)} masks)" if len(faults) > 1 else ""
-    return f"mask {first}, {faults[first]}{more}"
 
 
 def mask_rng(seed: int, image_id: str, mask_id: str, step: int) -> np.random.Generator:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from typing import Any
+
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -65,6 +68,45 @@ def test_clicks_equal_a_plain_implementation_on_1000_random_masks() -> None:
         labels.append(found and found[1])
     assert labels.count(1) > 100
     assert labels.count(0) > 100
+
+
+def error_pair(rng: np.random.Generator, trial: int) -> tuple[BoolArray, BoolArray]:
+    """A target and what a model might say of it: moved, grown, or another mask altogether."""
+    noise = rng.normal(0, 1, (2, 97, 131)).astype(np.float32)
+    smooth = [cv2.GaussianBlur(one, (0, 0), float(rng.uniform(0.5, 12))) for one in noise]
+    target, other = (one > np.quantile(one, rng.uniform(0.2, 0.9)) for one in smooth)
+    grown = cv2.dilate(target.view(np.uint8), np.ones((3, 3), np.uint8), iterations=1 + trial % 5)
+    return target, (other, grown.astype(bool), np.roll(target, rng.integers(-5, 6, 2), (0, 1)))[
+        trial % 3
+    ]
+
+
+@pytest.mark.parametrize("trials", [30, pytest.param(400, marks=pytest.mark.long)])
+def test_a_rough_look_first_places_the_same_clicks(
+    trials: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[bool] = []
+    straight = placement._roughly_deepest
+
+    def watched(*asked: Any) -> Any:
+        found = straight(*asked)
+        looked.append(found is not None)
+        return found
+
+    monkeypatch.setattr(placement, "_roughly_deepest", watched)
+    rng = np.random.default_rng(trials)
+    for trial in range(trials):
+        target, predicted = error_pair(rng, trial)
+        clicks = NO_CLICKS
+        for _ in range(3):
+            found = placement.larger_error_distance_max(
+                Mask.from_dense(target), Mask.from_dense(predicted), None, clicks, RNG
+            )
+            expected = plain_click(target, predicted, np.zeros_like(target), clicks)
+            assert (found and (*found[0], found[1])) == expected
+            clicks = np.concatenate([clicks, np.array([found[0]], np.float32)]) if found else clicks
+    assert sum(looked) > trials, "or this says nothing"
+    assert not all(looked)
 
 
 def test_first_click_equals_a_click_against_an_empty_prediction() -> None:

@@ -16,8 +16,8 @@ from bench.cli import main
 from bench.data.opening import samples_of_runs
 from bench.models.disk import Disk
 from bench.report.export import export_coco, export_prompts
+from bench.scoring.foreground import foregrounds
 from bench.scoring.metrics.iou import iou
-from bench.scoring.score import upscale
 from bench.store.runs import read_runs
 from bench.types import Mask, MaskRow, Prompt, Site
 
@@ -57,8 +57,8 @@ def test_exported_prompts_asked_again_give_the_same_ious(folder: Path, prompt: s
                 found = model.predict([embedding], [prompt_again], line["multimask"] == "true")
                 chosen = int(found.predicted_iou[0].argmax())
                 logits = found.logits[0, chosen].numpy()
-                masks = (upscale(found.logits, found.frames[0])[0] > 0).numpy()
-                ious = np.array([iou(Mask.from_dense(mask), target) for mask in masks])
+                masks = foregrounds(found.logits[0], found.frames[0], 0.0)
+                ious = np.array([iou(mask, target) for mask in masks])
                 before = question
             assert ious.tolist() == list(row["ious"])
             assert ious[chosen] == row["iou"]

@@ -85,7 +85,8 @@ def test_images_with_such_answers_fail_by_name_for_that_prompt_and_the_others_ar
     for error in errors:
         first = wrong.loc[wrong["image_id"] == error.image_id, "mask_id"].iloc[0]
         value = "1 of " if of == "logits" else "the predicted IoU of candidate 1 of 1"
-        assert error.reason.startswith(f"point_3: mask {first}, step 2: NaN or infinite: {value}")
+        said = f"point_3: model disk, mask {first}, step 2: NaN or infinite: {value}"
+        assert error.reason.startswith(said)
     points, box = (plan.work.runs[name].store for name in ("point_3", "box"))
     assert {error.image_id for error in points.errors()} == expected
     header = points.header()
@@ -118,7 +119,9 @@ def test_which_images_fail_and_why_does_not_depend_on_batches(
 
 def test_strict_stops_at_the_first(folder: Path) -> None:
     plan = make_plan(odd_config(folder, "runtime.strict=true", results="strict"))
-    with pytest.raises(BenchError, match=r"image \d+: point_3: mask .*NaN or infinite.*strict"):
+    with pytest.raises(
+        BenchError, match=r"image \d+: point_3: model disk, mask .*NaN or infinite.*strict"
+    ):
         run(plan, Silent())
     store = plan.work.runs["point_3"].store
     assert store.header()["status"] == "partial"

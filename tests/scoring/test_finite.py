@@ -26,7 +26,6 @@ def answers(damage: Callable[[torch.Tensor, torch.Tensor], None]) -> Prediction:
 
 
 def scores(prediction: Prediction, threshold: float) -> list[Score]:
-    """A threshold of 0 is measured mask by mask on a CPU, another one as on a GPU."""
     dense = torch.zeros(SIZE, dtype=torch.bool)
     dense[3:9, 4:20] = True
     aims = [Aim(Mask.from_dense(dense.numpy()))] * len(prediction.frames)

@@ -5,15 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from oddities import odd_masks, random_blob
+from plain_masks import plain_mask
 
 from bench.protocol import Protocol
 from bench.scoring.metrics import metric
 from bench.scoring.metrics.boundary_iou import boundary_iou
 from bench.scoring.metrics.dice import dice
 from bench.scoring.metrics.iou import iou
-from bench.scoring.score import Aim, score, upscale
+from bench.scoring.score import Aim, score
 from bench.types import BoolArray, Frame, Prediction
 from bench.types.mask import Mask
 
@@ -82,20 +82,6 @@ def test_ignored_pixels_count_on_neither_side() -> None:
     assert not found.mask.dense()[:, 4:].any()
 
 
-def test_logits_are_brought_to_the_image_in_two_bilinear_steps() -> None:
-    logits = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    frame = Frame(canvas=(64, 64), content=(40, 64), image=(75, 120))
-    by_hand = F.interpolate(logits, (64, 64), mode="bilinear", align_corners=False)
-    by_hand = F.interpolate(by_hand[..., :40, :64], (75, 120), mode="bilinear", align_corners=False)
-    assert torch.equal(upscale(logits, frame), by_hand)
-
-
-def test_a_step_that_changes_no_size_changes_no_bit() -> None:
-    logits = torch.randn(1, 1, 32, 48, generator=torch.Generator().manual_seed(0))
-    same = F.interpolate(logits, (32, 48), mode="bilinear", align_corners=False)
-    assert torch.equal(upscale(logits, Frame.identity((32, 48))), same)
-
-
 @pytest.mark.parametrize("threshold", [0.0, -0.3])
 def test_several_frames_in_one_batch_score_as_one_by_one(threshold: float) -> None:
     generator = torch.Generator().manual_seed(1)
@@ -145,7 +131,7 @@ def test_large_pictures_are_scored_as_on_the_whole_grid() -> None:
     cropped = score(Prediction(logits, predicted, [frame] * 6), aims, Protocol(), METRICS)
     for i, one in enumerate(cropped):
         keep = np.ones(frame.image, bool) if ignores[i] is None else ~ignores[i]
-        whole = [Mask.from_dense((m > 0).numpy() & keep) for m in upscale(logits, frame)[i]]
+        whole = [Mask.from_dense(plain_mask(cells, frame, 0) & keep) for cells in logits[i].numpy()]
         target = Mask.from_dense(targets[i].dense() & keep)
         assert one.ious.tolist() == [iou(mask, target) for mask in whole]
         assert one.mask.to_rle() == whole[one.selected].to_rle()

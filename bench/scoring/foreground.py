@@ -1,0 +1,178 @@
+"""Where masks lie: pixels whose value (``bench.scoring.bilinear``) is above a threshold, exactly.
+
+Both steps of a side are one matrix, so the values of a picture are ``down @ cells @ across.T``. In
+float32 such a product is off by less than a known bound, however it adds up: what is farther from
+the threshold is decided, and the few pixels that are not are decided in float64. And no pixel is
+above the threshold that mixes no cell above it: only windows around such cells are computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from bench.scoring.bilinear import Side, Span, exact_values, mixed_cells, sides
+from bench.types import BenchError, BoolArray, FloatArray, Frame, Mask
+
+_ROUNDING = 12 * 2.0**-24
+"""Relative to the largest number: two rounded weights, a product and three sums of four terms for
+either side, one for the bound's own rounding, and one to spare."""
+
+_SMALLEST = 1e-36
+"""Below it float32 has fewer digits, or none."""
+
+_ROWS, _COLUMNS = 192, 256
+"""Pixels at a time: their values stay in the processor's cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What float32 tells of N grids.
+
+    A value above ``high`` (N,) is above the threshold, one not above ``low`` (N,) is not. Both are
+    NaN for a grid that holds NaN or infinity: nothing is told of it. ``rows`` (N, h) and
+    ``columns`` (N, w) bool are those with a cell that may lift a pixel above the threshold.
+    """
+
+    low: torch.Tensor
+    high: torch.Tensor
+    rows: torch.Tensor
+    columns: torch.Tensor
+
+    @classmethod
+    def of(cls, grids: torch.Tensor, threshold: float) -> Bounds:
+        """Those of (N, h, w) float32 logits, on their device."""
+        highest = grids.amax(dim=2), grids.amax(dim=1)
+        largest = torch.maximum(highest[0].amax(dim=1), -grids.amin(dim=(1, 2)))
+        finite = torch.isfinite(largest)
+        bound = _ROUNDING * largest.clamp(min=abs(threshold)) + _SMALLEST
+        bound = torch.where(finite, bound, torch.nan)
+        lifting = threshold - _ROUNDING * abs(threshold)
+        rows, columns = ((each > lifting) | ~finite[:, None] for each in highest)
+        return cls(threshold - bound, threshold + bound, rows, columns)
+
+
+def window_of(
+    down: Side, across: Side, rows: BoolArray, columns: BoolArray
+) -> tuple[Span, Span] | None:
+    """The picture's rows and columns that mix any of (h,) and (w,) of a grid; none without any."""
+    cells = np.flatnonzero(rows), np.flatnonzero(columns)
+    if not cells[0].size:
+        return None
+    window = down.reach(cells[0]), across.reach(cells[1])
+    return window if all(low < end for low, end in window) else None
+
+
+Part = tuple[BoolArray, int, int]
+"""Bits (H, W) of a picture's part, and the row and column of the first; elsewhere none is set."""
+
+
+def foregrounds(logits: torch.Tensor, frame: Frame, threshold: float) -> list[Mask]:
+    """The masks of one prompt's candidates, (K, h, w) logits on any device."""
+    grids = logits.float().cpu()
+    return [Mask.from_crop(*part, *frame.image) for part in parts(grids, frame, threshold)]
+
+
+def parts(grids: torch.Tensor, frame: Frame, threshold: float) -> Iterator[Part]:
+    """The masks of (K, h, w) float32 logits on the CPU, one by one, each in its window."""
+    check_products(grids.device)
+    bounds = Bounds.of(grids, threshold)
+    down, across = sides(grids.shape[1:], frame)
+    rows, columns = bounds.rows.numpy(), bounds.columns.numpy()
+    between = zip(bounds.low.tolist(), bounds.high.tolist(), strict=True)
+    for i, (low, high) in enumerate(between):
+        window = window_of(down, across, rows[i], columns[i])
+        if window is None:
+            yield np.zeros((0, 0), dtype=bool), 0, 0
+            continue
+        picture = _Picture(grids[i], down, across, threshold, low, high)
+        yield picture.bits(*window), window[0][0], window[1][0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """An (h, w) grid on the CPU, what its picture's pixels mix, the threshold and its bounds."""
+
+    grid: torch.Tensor
+    down: Side
+    across: Side
+    threshold: float
+    low: float
+    high: float
+
+    def bits(self, rows: Span, columns: Span) -> BoolArray:
+        """Which pixels of the window are above the threshold."""
+        (top, bottom), (left, right) = rows, columns
+        bits: BoolArray = np.empty((bottom - top, right - left), dtype=bool)
+        for column in range(left, right, _COLUMNS):
+            end = min(column + _COLUMNS, right)
+            for row in range(top, bottom, _ROWS):
+                stop = min(row + _ROWS, bottom)
+                part = bits[row - top : stop - top, column - left : end - left]
+                self._fill(part, (row, stop), (column, end))
+        return bits
+
+    def _fill(self, bits: BoolArray, rows: Span, columns: Span) -> None:
+        high, down = self.down.cut(rows)
+        wide, across = self.across.cut(columns)
+        cells: FloatArray = self.grid.numpy()[high, wide]
+        if cells.max() <= self.low or cells.min() > self.high:  # no mix of them leaves that side
+            bits.fill(cells[0, 0] > self.high)
+            return
+        values: FloatArray = product(self.grid[high, wide], down, across).numpy()
+        np.greater(values, self.high, out=bits)
+        unsure = ~bits if np.isnan(self.high) else (values > self.low) ^ bits
+        if unsure.any():
+            pixels = np.nonzero(unsure)
+            places = pixels[0] + rows[0], pixels[1] + columns[0]
+            cells = self.grid.numpy()[mixed_cells(self.down, self.across, *places)]
+            exact = exact_values(cells, self.down, self.across, *places)
+            bits[pixels] = exact > self.threshold
+
+
+def product(
+    cells: torch.Tensor, down: torch.Tensor | None, across: torch.Tensor | None
+) -> torch.Tensor:
+    """Values (…, H, W) of cells (…, h, w) by matrices (…, H, h) and (…, W, w), in float32.
+
+    A side without a matrix stays as it is.
+    """
+    rows = cells if down is None else torch.matmul(down, cells)
+    return rows if across is None else torch.matmul(rows, across.mT)
+
+
+def check_products(device: torch.device) -> None:
+    """Raises ``BenchError`` where matrix products are not as exact as float32 lets them be."""
+    _check_products(device, torch.get_float32_matmul_precision())
+
+
+@lru_cache
+def _check_products(device: torch.device, precision: str) -> None:
+    """Once for a device and a setting: a known picture must be right within the bound."""
+    if (error := product_error(device)) > _ROUNDING:
+        raise BenchError(
+            f"matrix products on {device} are off by {error:.1e} where float32 allows "
+            f"{_ROUNDING:.1e}: TF32 or another reduced precision is on, and masks would hang on "
+            f"it (torch's float32 matmul precision is {precision!r}, 'highest' is needed; "
+            "NVIDIA_TF32_OVERRIDE and ONEDNN_DEFAULT_FPMATH_MODE must not ask for less)"
+        )
+
+
+def product_error(device: torch.device) -> float:
+    """By how much a picture of known numbers in [-1, 1], made on the device, is off at most."""
+    numbers = np.sin(np.arange(48 * 64, dtype=np.float64) ** 1.5).astype(np.float32).reshape(48, 64)
+    down, across = sides((48, 64), Frame((96, 128), (90, 128), (135, 200)))
+    assert down.matrix is not None
+    assert across.matrix is not None
+    grid, *matrices = (
+        each.to(device) for each in (torch.from_numpy(numbers), down.matrix, across.matrix)
+    )
+    values = product(grid, *matrices).cpu().numpy()
+    rows, columns = (each.ravel() for each in np.indices(values.shape))
+    cells = numbers[mixed_cells(down, across, rows, columns)]
+    exact = exact_values(cells, down, across, rows, columns)
+    return float(np.abs(values.ravel() - exact).max())
