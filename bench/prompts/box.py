@@ -35,6 +35,7 @@ class Box:
         if min(self._std, self._cap) < 0:
             raise BenchError(f"box noise must not be negative: {self._std}, {self._cap}")
         self._box_of, self._clicker = protocol.box_of, Clicker.of(protocol)
+        self.draws = self._std > 0 or self._clicker.draws(first=False, later=clicks > 0)
         self.steps = 1 + clicks
         self.prompt_kinds = frozenset({"box", "points"} if clicks else {"box"})
         name = "noisy box" if self._std else None

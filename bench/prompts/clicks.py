@@ -30,6 +30,8 @@ class Clicks:
     ) -> None:
         self.steps = clicks
         self._clicker = Clicker.of(protocol, first)
+        self.draws = self._clicker.draws(later=clicks > 1)
+        self.opening: object = self._clicker.opening
         reported = [clicks] if report is None else list(report)
         if clicks < 1:
             raise BenchError(f"a prompt of clicks needs at least one, found clicks={clicks}")

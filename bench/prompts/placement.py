@@ -55,6 +55,15 @@ class Clicker:
             protocol.click_without_error(),
         )
 
+    @property
+    def opening(self) -> object:
+        """Equal for those whose first clicks are equal."""
+        return self.place_first, self.first_grid
+
+    def draws(self, first: bool = True, later: bool = True) -> bool:
+        """Whether the first click or the later ones take random numbers."""
+        return (first and self.place_first in DRAWING) or (later and self.place_next in DRAWING)
+
     def first(self, target: Mask, rng: np.random.Generator) -> Click:
         """The first click: a positive one.
 
@@ -342,6 +351,10 @@ NEXT: Mapping[str, NextRule] = {
         target_random,
     )
 }
+
+
+DRAWING: frozenset[Callable[..., object]] = frozenset({random, error_random, target_random})
+"""The rules that take random numbers."""
 
 
 def _in_the_image(grid: Grid, place: Place) -> tuple[float, float]:

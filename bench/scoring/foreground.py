@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from bench.scoring.bilinear import Side, Span, exact_values, mixed_cells, sides
+from bench.scoring.bilinear import DoubleArray, Side, Span, exact_values, mixed_cells, sides
 from bench.types import BenchError, BoolArray, FloatArray, Frame, Mask
 
 _ROUNDING = 12 * 2.0**-24
@@ -38,22 +38,32 @@ class Bounds:
     ``columns`` (N, w) bool are those with a cell that may lift a pixel above the threshold.
     """
 
-    low: torch.Tensor
-    high: torch.Tensor
-    rows: torch.Tensor
-    columns: torch.Tensor
+    low: DoubleArray
+    high: DoubleArray
+    rows: BoolArray
+    columns: BoolArray
 
     @classmethod
-    def of(cls, grids: torch.Tensor, threshold: float) -> Bounds:
-        """Those of (N, h, w) float32 logits, on their device."""
-        highest = grids.amax(dim=2), grids.amax(dim=1)
-        largest = torch.maximum(highest[0].amax(dim=1), -grids.amin(dim=(1, 2)))
-        finite = torch.isfinite(largest)
-        bound = _ROUNDING * largest.clamp(min=abs(threshold)) + _SMALLEST
-        bound = torch.where(finite, bound, torch.nan)
+    def of(
+        cls, rows: FloatArray, columns: FloatArray, lowest: FloatArray, threshold: float
+    ) -> Bounds:
+        """Those of the largest numbers by row (N, h) and by column (N, w), and the least (N,)."""
+        size = np.maximum(rows.max(axis=1), -lowest)
+        finite = np.isfinite(size)
+        bound = _ROUNDING * np.maximum(np.where(finite, size, np.nan), abs(threshold)) + _SMALLEST
         lifting = threshold - _ROUNDING * abs(threshold)
-        rows, columns = ((each > lifting) | ~finite[:, None] for each in highest)
-        return cls(threshold - bound, threshold + bound, rows, columns)
+        wide = ~finite[:, None]
+        return cls(
+            threshold - bound,
+            threshold + bound,
+            (rows > lifting) | wide,
+            (columns > lifting) | wide,
+        )
+
+
+def extremes(grids: torch.Tensor) -> list[torch.Tensor]:
+    """What ``Bounds`` are made of, of (N, h, w) float32 logits, on their device."""
+    return [grids.amax(dim=2), grids.amax(dim=1), grids.amin(dim=(1, 2))]
 
 
 def window_of(
@@ -74,22 +84,27 @@ Part = tuple[BoolArray, int, int]
 def foregrounds(logits: torch.Tensor, frame: Frame, threshold: float) -> list[Mask]:
     """The masks of one prompt's candidates, (K, h, w) logits on any device."""
     grids = logits.float().cpu()
-    return [Mask.from_crop(*part, *frame.image) for part in parts(grids, frame, threshold)]
-
-
-def parts(grids: torch.Tensor, frame: Frame, threshold: float) -> Iterator[Part]:
-    """The masks of (K, h, w) float32 logits on the CPU, one by one, each in its window."""
     check_products(grids.device)
-    bounds = Bounds.of(grids, threshold)
+    found = parts(grids, bounds_of(grids, threshold), frame, threshold)
+    return [Mask.from_crop(*part, *frame.image) for part in found]
+
+
+def bounds_of(grids: torch.Tensor, threshold: float) -> Bounds:
+    """Those of (N, h, w) float32 logits on the CPU."""
+    rows, columns, lowest = (each.numpy() for each in extremes(grids))
+    return Bounds.of(rows, columns, lowest, threshold)
+
+
+def parts(grids: torch.Tensor, bounds: Bounds, frame: Frame, threshold: float) -> Iterator[Part]:
+    """The masks of (K, h, w) float32 logits on the CPU, one by one, each in its window."""
     down, across = sides(grids.shape[1:], frame)
-    rows, columns = bounds.rows.numpy(), bounds.columns.numpy()
-    between = zip(bounds.low.tolist(), bounds.high.tolist(), strict=True)
-    for i, (low, high) in enumerate(between):
-        window = window_of(down, across, rows[i], columns[i])
+    for number, grid in enumerate(grids):
+        window = window_of(down, across, bounds.rows[number], bounds.columns[number])
         if window is None:
             yield np.zeros((0, 0), dtype=bool), 0, 0
             continue
-        picture = _Picture(grids[i], down, across, threshold, low, high)
+        between = float(bounds.low[number]), float(bounds.high[number])
+        picture = _Picture(grid, grid.numpy(), down, across, threshold, *between)
         yield picture.bits(*window), window[0][0], window[1][0]
 
 
@@ -98,6 +113,7 @@ class _Picture:
     """An (h, w) grid on the CPU, what its picture's pixels mix, the threshold and its bounds."""
 
     grid: torch.Tensor
+    array: FloatArray
     down: Side
     across: Side
     threshold: float
@@ -119,7 +135,7 @@ class _Picture:
     def _fill(self, bits: BoolArray, rows: Span, columns: Span) -> None:
         high, down = self.down.cut(rows)
         wide, across = self.across.cut(columns)
-        cells: FloatArray = self.grid.numpy()[high, wide]
+        cells = self.array[high, wide]
         if cells.max() <= self.low or cells.min() > self.high:  # no mix of them leaves that side
             bits.fill(cells[0, 0] > self.high)
             return
@@ -129,7 +145,7 @@ class _Picture:
         if unsure.any():
             pixels = np.nonzero(unsure)
             places = pixels[0] + rows[0], pixels[1] + columns[0]
-            cells = self.grid.numpy()[mixed_cells(self.down, self.across, *places)]
+            cells = self.array[mixed_cells(self.down, self.across, *places)]
             exact = exact_values(cells, self.down, self.across, *places)
             bits[pixels] = exact > self.threshold
 

@@ -19,8 +19,16 @@ import numpy.typing as npt
 import torch
 
 from bench.scoring.bilinear import IndexArray, Span, exact_values, mixed_cells, sides
-from bench.scoring.finite import all_finite, fault
-from bench.scoring.foreground import Bounds, check_products, parts, product, window_of
+from bench.scoring.finite import fault
+from bench.scoring.foreground import (
+    Bounds,
+    bounds_of,
+    check_products,
+    extremes,
+    parts,
+    product,
+    window_of,
+)
 from bench.scoring.overlap import shared_in_part
 from bench.scoring.transfers import on_host, packed, unpacked
 from bench.types import BoolArray, Candidates, FloatArray, Frame, Mask
@@ -79,8 +87,10 @@ def _on_cpu(
     predicted: FloatArray = estimates.numpy()
     selected = selects(predicted)
     counts, mask = np.zeros((2, len(grids)), np.int64), Mask.empty(*frame.image)
-    sound = all_finite(grids) and np.isfinite(predicted).all()
-    for k, (bits, y0, x0) in enumerate(parts(grids, frame, threshold) if sound else ()):
+    bounds = bounds_of(grids, threshold)
+    sound = np.isfinite(bounds.low).all() and np.isfinite(predicted).all()
+    found = parts(grids, bounds, frame, threshold) if sound else ()
+    for k, (bits, y0, x0) in enumerate(found):
         if ignore is not None:
             bits &= ~ignore[y0 : y0 + bits.shape[0], x0 : x0 + bits.shape[1]]
         counts[:, k] = np.count_nonzero(bits), shared_in_part(bits, y0, x0, target)
@@ -107,15 +117,15 @@ def on_device(
     """
     n, k = logits.shape[:2]
     grids = logits.flatten(0, 1)
-    bounds = Bounds.of(grids, threshold)
-    rows, columns, low, predicted = on_host([bounds.rows, bounds.columns, bounds.low, estimates])
-    sound = np.isfinite(low).reshape(n, k).all(axis=1) & np.isfinite(predicted).all(axis=1)
+    rows, columns, lowest, predicted = on_host([*extremes(grids), estimates])
+    bounds = Bounds.of(rows, columns, lowest, threshold)
+    sound = np.isfinite(bounds.low).reshape(n, k).all(axis=1) & np.isfinite(predicted).all(axis=1)
     selected = [selects(each) for each in predicted]
     windows = []
     for number in np.flatnonzero(sound.repeat(k)).tolist():
         prompt, candidate = divmod(number, k)
         down, across = sides(logits.shape[2:], frames[prompt], str(logits.device))
-        if place := window_of(down, across, rows[number], columns[number]):
+        if place := window_of(down, across, bounds.rows[number], bounds.columns[number]):
             wanted = candidate == selected[prompt]
             windows.append(_Window(number, prompt, frames[prompt], wanted, *place))
     chunks = list(_together(windows, most))
@@ -238,8 +248,12 @@ class _Device:
             None if down.matrix is None else down.matrix[rows],
             None if across.matrix is None else across.matrix[columns],
         )
-        bits = values > self.bounds.high[here, None, None]
-        (places,) = on_host([((values > self.bounds.low[here, None, None]) ^ bits).nonzero()])
+        low, high = (
+            self._sent(bound[numbers, None, None].astype(np.float32))
+            for bound in (self.bounds.low, self.bounds.high)
+        )
+        bits = values > high
+        (places,) = on_host([((values > low) ^ bits).nonzero()])
         if len(places):
             which = places[:, 0]
             pixels = places[:, 1] + starts[which, 0], places[:, 2] + starts[which, 1]

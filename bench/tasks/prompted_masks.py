@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -191,8 +191,7 @@ class Rounds:
         step = 1
         while wave:
             with watch("prompt"):
-                moves = list(self.lent.each(partial(self._moves_on, step=step), wave))
-            asked = [track for track, moves_on in zip(wave, moves, strict=True) if moves_on]
+                asked = self._prompted(wave, step)
             self._answer(asked, watch)
             for track in asked:
                 if track.fault:
@@ -212,15 +211,31 @@ class Rounds:
             step += 1
         return rows, faults
 
+    def _prompted(self, wave: Sequence[_Track], step: int) -> list[_Track]:
+        """Gives the tracks their next prompts, alike ones of a first step once; those with one."""
+        alike: dict[object, list[_Track]] = {}
+        for track in wave:
+            alike.setdefault(track.opening() if step == 1 else id(track), []).append(track)
+        leaders = [tracks[0] for tracks in alike.values()]
+        moves = self.lent.each(partial(self._moves_on, step=step), leaders)
+        moving = set()
+        for (leader, *others), moves_on in zip(alike.values(), moves, strict=True):
+            if moves_on:
+                moving |= {id(leader), *map(id, others)}
+            for track in others:
+                track.prompt, track.multimask = leader.prompt, leader.multimask
+        return [track for track in wave if id(track) in moving]
+
     def _moves_on(self, track: _Track, step: int) -> bool:
         """Gives the track its next prompt; false where there is none."""
         previous, sample = track.score, track.scene.sample
+        draws = getattr(track.strategy, "draws", True)
         prompt = track.strategy.next(
             track.target,
             sample.ignore,
             None if previous is None else previous.mask,
             track.prompt,
-            mask_rng(self.seed, sample.image_id, track.target.mask_id, step),
+            mask_rng(self.seed, sample.image_id, track.target.mask_id, step) if draws else _NONE,
         )
         if prompt is None and previous is not None:
             return False
@@ -317,6 +332,16 @@ def mask_rng(seed: int, image_id: str, mask_id: str, step: int) -> np.random.Gen
     return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
+class _NoRandom:
+    """What stands for the random numbers of a strategy that takes none."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise BenchError(f"a prompt strategy whose draws is false asks for random numbers: {name}")
+
+
+_NONE = cast("np.random.Generator", _NoRandom())
+
+
 @dataclass(frozen=True, slots=True)
 class _Scene:
     """One image, the targets of it that count, its embedding, and the strategies by name."""
@@ -345,6 +370,11 @@ class _Track:
     def fault(self) -> str:
         """What of its latest answer is no number, in words."""
         return "" if self.score is None else self.score.fault
+
+    def opening(self) -> object:
+        """Equal for tracks of one target whose first prompts are the same."""
+        opening = getattr(self.strategy, "opening", None)
+        return id(self) if opening is None else (self.place, self.target.mask_id, opening)
 
     def question(self) -> tuple[object, ...]:
         """Equal for tracks that ask the same of the same target: step 1 of 1 and of 3 points."""

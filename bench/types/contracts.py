@@ -73,7 +73,11 @@ class Segmenter(Protocol):
 
 
 class PromptStrategy(Protocol):
-    """How a user would prompt: simulated from the target alone."""
+    """How a user would prompt: simulated from the target alone.
+
+    It may also say what saves work: ``draws`` is false where ``next`` takes no random numbers, and
+    ``opening`` a value that is equal for strategies of equal first prompts.
+    """
 
     @property
     def steps(self) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from outside.prompt import Strokes
 from bench import prompts
 from bench.config.component import load_class
 from bench.config.composing import RunConfig, group_names, load_configs
+from bench.prompts import placement
 from bench.prompts.box import Box, loosened_box
 from bench.prompts.clicks import Clicks
 from bench.protocol import Protocol
@@ -56,6 +59,47 @@ def test_prompts_are_a_pure_function_of_target_and_seed(config: RunConfig, name:
     first, again = walk(each, target, 4), walk(each, target, 4)
     assert first
     assert first == again
+
+
+class Watched:
+    """A generator that says whether it was asked for anything."""
+
+    def __init__(self, seed: int) -> None:
+        self.asked = False
+        self._rng = np.random.default_rng(seed)
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked = True
+        return getattr(self._rng, name)
+
+
+@pytest.mark.parametrize("rule", [*placement.FIRST.values(), *placement.NEXT.values()])
+def test_a_rule_draws_where_it_is_said_to(rule: Callable[..., Any]) -> None:
+    masks = [Mask.from_dense(odd_masks()[name]) for name in ("hole", "parts")]
+    rng = Watched(3)
+    if rule in placement.FIRST.values():
+        rule(masks[0], rng)
+    else:
+        rule(*masks, None, np.zeros((0, 2), np.float32), rng)
+    assert rng.asked == (rule in placement.DRAWING)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_strategies_say_whether_they_draw_and_who_begins_alike(
+    config: RunConfig, name: str
+) -> None:
+    each, target = strategy(config, name), Target("m", Mask.from_dense(odd_masks()["hole"]))
+    wrong = Mask.from_dense(np.roll(target.mask.dense(), (1, 3), axis=(0, 1)))
+    mask, prompt, asked, first = None, None, False, None
+    for step in range(each.steps):
+        rng = Watched(step)
+        prompt = each.next(target, None, mask, prompt, rng)  # type: ignore[arg-type]
+        first, mask, asked = first or prompt, wrong, asked or rng.asked
+    assert getattr(each, "draws", True) or not asked
+    for other_name in NAMES:
+        other = strategy(config, other_name)
+        if getattr(each, "opening", each) == getattr(other, "opening", other):
+            assert other.next(target, None, None, None, np.random.default_rng(0)) == first
 
 
 @pytest.mark.parametrize("name", NAMES)

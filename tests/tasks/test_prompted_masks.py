@@ -17,10 +17,12 @@ from small_sam import SmallSam
 
 from bench.models.disk import Disk
 from bench.models.grabcut import GrabCut
+from bench.prompts import placement
 from bench.prompts.box import Box
 from bench.prompts.clicks import Clicks
 from bench.protocol import Protocol
 from bench.run.batches import Halving, Room
+from bench.tasks import prompted_masks
 from bench.tasks.contract import Case, Lent, Scored
 from bench.tasks.prompted_masks import Rounds
 from bench.types import (
@@ -145,6 +147,45 @@ def test_rows_do_not_depend_on_who_helps(model: str, wave_targets: int) -> None:
     helped = task_of(MODELS[model](), Protocol(), share=share, wave_targets=wave_targets)
     assert rows_by_group(helped, 5) == expected
     assert len(threads) > 1, "or nobody helped"
+
+
+def test_strategies_that_begin_alike_share_their_first_click(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One placing a target for ``point_1`` and ``point_3``; ``random`` begins in its own way."""
+    placed: list[Mask] = []
+    straight = placement.Clicker.first
+
+    def watched(self: placement.Clicker, target: Mask, rng: np.random.Generator) -> Any:
+        placed.append(target)
+        return straight(self, target, rng)
+
+    task = task_of(Disk(stride=4, site=Site()), Protocol())
+    shared = rows_by_group(task, 2)
+    monkeypatch.setattr(placement.Clicker, "first", watched)
+    assert rows_by_group(task, 2) == shared
+    assert len(placed) == 2 * 3 * (len(SIZES) - 1)
+    for name in ("point_1", "point_3", "random"):
+        alone = task_of(Disk(stride=4, site=Site()), Protocol())
+        alone = dataclasses.replace(alone, strategies={name: alone.strategies[name]})
+        for image, by_itself in zip(shared, rows_by_group(alone, 2), strict=True):
+            assert json.loads(image)[name] == json.loads(by_itself)[name]
+
+
+def test_random_numbers_are_made_for_strategies_that_take_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[int] = []
+    straight = prompted_masks.mask_rng
+
+    def watched(seed: int, image_id: str, mask_id: str, step: int) -> np.random.Generator:
+        made.append(step)
+        return straight(seed, image_id, mask_id, step)
+
+    monkeypatch.setattr(prompted_masks, "mask_rng", watched)
+    rows_by_group(task_of(Disk(stride=4, site=Site()), Protocol()), 2)
+    assert made.count(1) == 2 * 3 * (len(SIZES) - 1), "a random click and a loosened box"
+    assert len(made) <= 2 * made.count(1)
 
 
 def test_prompts_of_several_images_fill_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
