@@ -2,23 +2,22 @@
 
 On a CPU a mask after the other, as it is asked for. Elsewhere windows of one frame and about one
 size together: bits and counts on the device, pixels that float32 leaves open decided by the host.
-It waits for the device for the windows, in a chunk for the places that are open and their cells,
-and for all the rest in one transfer.
+It waits for the device for the windows, for the places that are open, in a chunk that has some for
+their cells, and for all the rest in one transfer.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass, replace
-from itertools import groupby
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from bench.scoring.bilinear import IndexArray, Span, exact_values, mixed_cells, sides
+from bench.scoring.bilinear import IndexArray, Side, Span, exact_values, mixed_cells, sides
 from bench.scoring.finite import fault
 from bench.scoring.foreground import (
     Bounds,
@@ -121,24 +120,20 @@ def on_device(
     bounds = Bounds.of(rows, columns, lowest, threshold)
     sound = np.isfinite(bounds.low).reshape(n, k).all(axis=1) & np.isfinite(predicted).all(axis=1)
     selected = [selects(each) for each in predicted]
-    windows = []
-    for number in np.flatnonzero(sound.repeat(k)).tolist():
-        prompt, candidate = divmod(number, k)
-        down, across = sides(logits.shape[2:], frames[prompt], str(logits.device))
-        if place := window_of(down, across, bounds.rows[number], bounds.columns[number]):
-            wanted = candidate == selected[prompt]
-            windows.append(_Window(number, prompt, frames[prompt], wanted, *place))
-    chunks = list(_together(windows, most))
-    device = _Device(grids, bounds, threshold, targets, ignores)
-    made = [tensor for chunk in chunks for tensor in device.compute(chunk)]
-    *told, kept = on_host(
-        [*made, logits[torch.arange(n), torch.tensor(selected, dtype=torch.int64)]]
-    )
-    counts, masks = np.zeros((2, n * k), np.int64), {}
+    chosen = np.arange(n) * k + np.array(selected, np.int64)
+    device = _Device(grids, bounds, [f for f in frames for _ in range(k)], threshold)
+    chunks = list(device.chunks(np.flatnonzero(sound.repeat(k)).tolist(), most))
+    drawn = device.draw(chunks)
+    made = [
+        tensor
+        for chunk, bits in zip(chunks, drawn, strict=True)
+        for tensor in device.count(chunk, bits, k, targets, ignores, chosen)
+    ]
+    *told, kept = on_host([*made, grids[device.sent(chosen)]])
+    counts, masks = np.zeros((2, n * k), np.int64), dict[int, Mask]()
     for chunk, counted, bits in zip(chunks, told[::2], told[1::2], strict=True):
-        counts[:, [window.grid for window in chunk]] = counted
-        for window, packed_bits in zip((w for w in chunk if w.wanted), bits, strict=True):
-            masks[window.prompt] = window.mask(packed_bits)
+        counts[:, chunk.numbers] = counted
+        masks |= chunk.masks(bits, chosen)
     areas, shared = counts.reshape(2, n, k)
     return [
         Measured(
@@ -146,7 +141,7 @@ def on_device(
             shared[i],
             predicted[i],
             selected[i],
-            masks.get(i, Mask.empty(*frames[i].image)),
+            masks.get(chosen[i], Mask.empty(*frames[i].image)),
             kept[i],
             "" if sound[i] else fault(logits[i], estimates[i]),
         )
@@ -155,119 +150,137 @@ def on_device(
 
 
 @dataclass(frozen=True, slots=True)
-class _Window:
-    """Where the mask of a grid, by number, may be set; ``wanted`` masks come back."""
+class _Chunk:
+    """Windows of one (H, W) in pictures of a frame: numbers of grids (M,), first pixels (M, 2)."""
 
-    grid: int
-    prompt: int
     frame: Frame
-    wanted: bool
-    rows: Span
-    columns: Span
+    numbers: IndexArray
+    starts: IndexArray
+    shape: tuple[int, int]
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(H, W) in pixels."""
-        return self.rows[1] - self.rows[0], self.columns[1] - self.columns[0]
+    def cuts(self) -> list[tuple[slice, slice]]:
+        """The rows and columns of each window."""
+        high, wide = self.shape
+        return [(slice(y, y + high), slice(x, x + wide)) for y, x in self.starts.tolist()]
 
-    def sized(self, height: int, width: int) -> _Window:
-        """Made as large as that; where it would leave the picture it begins sooner."""
-        top = min(self.rows[0], self.frame.image[0] - height)
-        left = min(self.columns[0], self.frame.image[1] - width)
-        return replace(self, rows=(top, top + height), columns=(left, left + width))
-
-    def cut(self, mask: Mask) -> BoolArray:
-        """Of a mask of the picture what lies in the window."""
-        return mask.crop(self.rows[0], self.columns[0], self.rows[1], self.columns[1])
-
-    def kept(self, ignore: BoolArray | None) -> BoolArray:
-        """The pixels of the window that aren't ignored."""
-        if ignore is None:
-            return np.ones(self.shape, dtype=bool)
-        return ~ignore[slice(*self.rows), slice(*self.columns)]
-
-    def mask(self, packed_bits: npt.NDArray[np.uint8]) -> Mask:
-        """The mask of its packed bits."""
-        bits = np.unpackbits(packed_bits, axis=1, count=self.shape[1]).astype(bool)
-        return Mask.from_crop(bits, self.rows[0], self.columns[0], *self.frame.image)
-
-
-def _together(windows: Sequence[_Window], most: int) -> Iterator[list[_Window]]:
-    """Those of one frame and about one size, as large as the largest, in ``most`` pixels."""
-
-    def alike(window: _Window) -> tuple[object, ...]:
-        return astuple(window.frame), math.prod(window.shape).bit_length() // 3
-
-    for _, group in groupby(sorted(windows, key=alike), alike):
-        some = list(group)
-        shape = [max(window.shape[axis] for window in some) for axis in (0, 1)]
-        count = max(1, most // math.prod(shape))
-        for start in range(0, len(some), count):
-            yield [window.sized(*shape) for window in some[start : start + count]]
+    def masks(self, packed_bits: npt.NDArray[np.uint8], chosen: IndexArray) -> dict[int, Mask]:
+        """The masks of the chosen grids, by number, of which there are bits."""
+        bits = np.unpackbits(packed_bits, axis=2, count=self.shape[1]).astype(bool)
+        here = np.flatnonzero(np.isin(self.numbers, chosen))
+        places = zip(self.numbers[here].tolist(), bits, self.starts[here].tolist(), strict=True)
+        size = self.frame.image
+        return {number: Mask.from_crop(each, y, x, *size) for number, each, (y, x) in places}
 
 
 @dataclass(frozen=True, slots=True)
 class _Device:
-    """(N × K, h, w) grids on a device, and what each prompt's are held against."""
+    """(M, h, w) grids on a device, their bounds and frames."""
 
     grids: torch.Tensor
     bounds: Bounds
+    frames: Sequence[Frame]
     threshold: float
-    targets: Sequence[Mask]
-    ignores: Sequence[BoolArray | None]
 
-    def compute(self, windows: Sequence[_Window]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pixels set and shared (2, M), and packed bits (m, H, W / 8) of those wanted."""
-        bits = self._bits(windows)
-        if any(self.ignores[window.prompt] is not None for window in windows):
-            bits &= self._sent_bits(
-                [window.kept(self.ignores[window.prompt]) for window in windows]
-            )
-        truth = self._sent_bits([window.cut(self.targets[window.prompt]) for window in windows])
-        counts = torch.stack([bits.sum(dim=(1, 2)), (bits & truth).sum(dim=(1, 2))])
-        wanted = [i for i, window in enumerate(windows) if window.wanted]
-        return counts, packed(bits[self._sent(np.array(wanted, np.int64))])
+    def sides(self, frame: Frame) -> tuple[Side, Side]:
+        """What pictures of a frame mix of the grids."""
+        return sides(self.grids.shape[1:], frame, str(self.grids.device))
 
-    def _bits(self, windows: Sequence[_Window]) -> torch.Tensor:
-        """The masks (M, H, W) in the windows."""
-        numbers = np.array([window.grid for window in windows])
-        starts = np.array([(window.rows[0], window.columns[0]) for window in windows])
-        down, across = sides(self.grids.shape[1:], windows[0].frame, str(self.grids.device))
-        here = self._sent(numbers)
-        rows, columns = (
-            self._sent(starts[:, axis, None] + np.arange(length))
-            for axis, length in enumerate(windows[0].shape)
-        )
-        cells, each = self.grids[here], torch.arange(len(windows), device=here.device)[:, None]
-        if down.matrix is None:
-            cells = cells[each, rows]
-        if across.matrix is None:
-            cells = cells.mT[each, columns].mT
-        values = product(
-            cells,
-            None if down.matrix is None else down.matrix[rows],
-            None if across.matrix is None else across.matrix[columns],
-        )
+    def chunks(self, numbers: Sequence[int], most: int) -> Iterator[_Chunk]:
+        """Windows of one frame and about one size, as large as the largest, in ``most`` pixels.
+
+        One that would leave the picture begins sooner.
+        """
+        alike: dict[tuple[Frame, int], list[tuple[int, tuple[Span, Span]]]] = {}
+        for i in numbers:
+            frame = self.frames[i]
+            window = window_of(*self.sides(frame), self.bounds.rows[i], self.bounds.columns[i])
+            if window is not None:
+                size = math.prod(end - start for start, end in window).bit_length() // 3
+                alike.setdefault((frame, size), []).append((i, window))
+        for (frame, _), found in alike.items():
+            ends = np.array([window for _, window in found])  # (M, 2, 2)
+            high, wide = (ends[:, :, 1] - ends[:, :, 0]).max(axis=0).tolist()
+            starts = np.minimum(ends[:, :, 0], np.array(frame.image) - (high, wide))
+            of = np.array([i for i, _ in found])
+            count = max(1, most // (high * wide))
+            for first in range(0, len(found), count):
+                some = slice(first, first + count)
+                yield _Chunk(frame, of[some], starts[some], (high, wide))
+
+    def draw(self, chunks: Sequence[_Chunk]) -> list[torch.Tensor]:
+        """The bits (M, H, W) of each chunk, those that float32 leaves open decided."""
+        if not chunks:
+            return []
+        drawn = [self._drawn(chunk) for chunk in chunks]
+        (places,) = on_host([torch.cat([unsure.flatten() for _, unsure in drawn]).nonzero()])
+        begin = np.cumsum([0, *(unsure.numel() for _, unsure in drawn)])
+        for chunk, (bits, _), low, high in zip(chunks, drawn, begin, begin[1:], strict=False):
+            here = places[(places >= low) & (places < high)] - low
+            if here.size:
+                bits.view(-1)[self.sent(here)] = self.sent(self._decided(chunk, here))
+        return [bits for bits, _ in drawn]
+
+    def _drawn(self, chunk: _Chunk) -> tuple[torch.Tensor, torch.Tensor]:
+        """Bits by float32, and which of them it leaves open."""
+        cells = self.grids[self.sent(chunk.numbers)]
+        each = torch.arange(len(cells), device=cells.device)[:, None]
+        matrices = []
+        for axis, side in enumerate(self.sides(chunk.frame)):
+            pixels = self.sent(chunk.starts[:, axis, None] + np.arange(chunk.shape[axis]))
+            if side.matrix is None:
+                cells = cells[each, pixels] if axis == 0 else cells.mT[each, pixels].mT
+            matrices.append(None if side.matrix is None else side.matrix[pixels])
+        values = product(cells, *matrices)
         low, high = (
-            self._sent(bound[numbers, None, None].astype(np.float32))
+            self.sent(bound[chunk.numbers, None, None].astype(np.float32))
             for bound in (self.bounds.low, self.bounds.high)
         )
         bits = values > high
-        (places,) = on_host([((values > low) ^ bits).nonzero()])
-        if len(places):
-            which = places[:, 0]
-            pixels = places[:, 1] + starts[which, 0], places[:, 2] + starts[which, 1]
-            mixed = [self._sent(each) for each in mixed_cells(down, across, *pixels)]
-            grid = self._sent(numbers[which])[:, None, None, None, None]
-            (open_cells,) = on_host([self.grids[grid, mixed[0], mixed[1]]])
-            exact = exact_values(open_cells, down, across, *pixels)
-            bits[tuple(self._sent(places).T)] = self._sent(exact > self.threshold)
-        return bits
+        return bits, (values > low) ^ bits
 
-    def _sent(self, array: npt.NDArray[Any]) -> torch.Tensor:
+    def _decided(self, chunk: _Chunk, places: IndexArray) -> BoolArray:
+        """Whether pixels are above the threshold, by their places in the chunk's flat bits."""
+        which, *pixels = np.unravel_index(places, (len(chunk.numbers), *chunk.shape))
+        rows, columns = (each + chunk.starts[which, axis] for axis, each in enumerate(pixels))
+        down, across = self.sides(chunk.frame)
+        mixed = [self.sent(each) for each in mixed_cells(down, across, rows, columns)]
+        of = self.sent(chunk.numbers[which])[:, None, None, None, None]
+        (cells,) = on_host([self.grids[of, mixed[0], mixed[1]]])
+        above: BoolArray = exact_values(cells, down, across, rows, columns) > self.threshold
+        return above
+
+    def count(
+        self,
+        chunk: _Chunk,
+        bits: torch.Tensor,
+        k: int,
+        targets: Sequence[Mask],
+        ignores: Sequence[BoolArray | None],
+        chosen: IndexArray,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pixels set and shared (2, M), and the packed bits of chosen masks, ignored ones off."""
+        cuts, prompts = chunk.cuts(), (chunk.numbers // k).tolist()
+        off = [ignores[prompt] for prompt in prompts]
+        if any(each is not None for each in off):
+            kept = [
+                np.ones(chunk.shape, bool) if each is None else ~each[cut]
+                for each, cut in zip(off, cuts, strict=True)
+            ]
+            bits = bits & self._sent_bits(kept)
+        truth = self._sent_bits(
+            [
+                targets[prompt].crop(rows.start, columns.start, rows.stop, columns.stop)
+                for prompt, (rows, columns) in zip(prompts, cuts, strict=True)
+            ]
+        )
+        counts = torch.stack([bits.sum(dim=(1, 2)), (bits & truth).sum(dim=(1, 2))])
+        return counts, packed(bits[self.sent(np.isin(chunk.numbers, chosen))])
+
+    def sent(self, array: npt.NDArray[Any]) -> torch.Tensor:
+        """The array on the device."""
         return torch.from_numpy(array).to(self.grids.device)
 
     def _sent_bits(self, windows: Sequence[BoolArray]) -> torch.Tensor:
         """(M, H, W) bool, packed on the way."""
         bits = np.stack([np.packbits(each, axis=1) for each in windows])
-        return unpacked(self._sent(bits), windows[0].shape[1])
+        return unpacked(self.sent(bits), windows[0].shape[1])

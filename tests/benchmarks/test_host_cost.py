@@ -1,0 +1,68 @@
+"""What an answer costs the host is bounded in counts, which don't hang on the machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import host_cost
+import numpy as np
+import pytest
+from pictures import coco_files, write_pictures
+
+from bench.config.composing import load_configs
+from bench.data.opening import open_dataset
+from bench.scoring.foreground import foregrounds
+from bench.scoring.metrics.iou import iou
+from bench.types import Reader, Site
+
+SIZE, MASKS = (480, 640), 7
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("host_cost")
+    write_pictures(made / "data", [SIZE], [MASKS])
+    host_cost.write_answers(opened(made), made / "answers")
+    return made
+
+
+def opened(folder: Path) -> Reader:
+    (config,) = load_configs([*coco_files(folder / "data"), "dataset=coco"])
+    reader: Reader = open_dataset(config.dataset, Site())
+    return reader
+
+
+def test_an_answer_asks_and_sends_no_more_than_it_did(folder: Path) -> None:
+    """Raise a bound only with a reason: on an accelerator each of these keeps it waiting."""
+    found = host_cost.counts(SIZE, MASKS, folder / "answers", opened(folder))
+    assert found.answers == 3 * MASKS
+    assert 0 < found.operators <= 32
+    assert 0 < found.transfers <= 4
+    assert 0 < found.waits_a_batch <= 4
+    assert 256 < found.kilobytes <= 330, "one grid of 256 KiB comes over"
+
+
+def test_a_whole_run_is_timed_by_phase(folder: Path) -> None:
+    words = coco_files(folder / "data")
+    found = host_cost.chain(SIZE, MASKS, words, folder / "answers", rounds=1)
+    assert found.answers == MASKS * host_cost.ANSWERS
+    assert set(found.phases) == {"read", "prompt", "score", "other"}
+    assert all(part > 0 for part in found.phases.values())
+    assert sum(found.phases.values()) == pytest.approx(found.milliseconds)
+    counted = host_cost.counts(SIZE, MASKS, folder / "answers", opened(folder))
+    text = host_cost.page([found], [counted])
+    assert f"| 480 × 640 | 7 | 28 | {found.milliseconds:.2f} |" in text
+    assert f"| 480 × 640 | 7 | {counted.operators:.0f} |" in text
+
+
+def test_answers_are_the_targets_but_for_their_rims(folder: Path) -> None:
+    targets = opened(folder).read("0").targets
+    ious = []
+    for target in targets:
+        blobs = host_cost.blobs(target.mask, 0)
+        masks = foregrounds(host_cost.torch.from_numpy(blobs), host_cost.frame_of(*SIZE), 0.0)
+        ious.append([iou(mask, target.mask) for mask in masks])
+    means = np.mean(ious[:4], axis=0)
+    assert (means > 0.7).all()
+    assert (means < 0.99).all()
+    assert means[0] < means[-1]
