@@ -1,12 +1,14 @@
 """Everything that only a GPU can show, one command after the other, each with a time limit.
 
-    python benchmarks/gpu.py                           all of it: about 15 minutes on an H100
+    python benchmarks/gpu.py                           all of it, the most important first
     python benchmarks/gpu.py run tests                 some of it
     python benchmarks/gpu.py fast --fast FOLDER        with segment-anything-fast's checkout
     python benchmarks/gpu.py --list                    only say which commands
 
-Each command writes its own figures into ``benchmarks/results/gpu_*``; one that fails or takes too
-long stops none of the others, and the end says so.
+Each command writes its own figures into ``benchmarks/results/gpu_*`` as it has them; one that
+fails or takes too long stops none of the others, and the end says so. All limits together are ten
+minutes, without those of ``tests`` and ``fast``. Whole runs compute the real encoder and the real
+decoder, and hand on answers as real models give them (``known_answers.py``).
 """
 
 from __future__ import annotations
@@ -44,39 +46,33 @@ def _script(name: str, *words: str, overrides: Sequence[str] = ()) -> tuple[str,
 def steps(fast: Path | None) -> Mapping[str, Step]:
     """The commands by name, in their order."""
     one, two = "runtime.device=cuda", "runtime.devices=[cuda:0,cuda:0]"
-    run = ("vit_h", "--pictures", "48")
+
+    def run(arch: str, *more: str, mode: Sequence[str] = MODE, name: str = "") -> tuple[str, ...]:
+        words = f"{arch}_known", "--pictures", "24", "--name", f"gpu_{arch}{name}"
+        return _script("run.py", *words, overrides=[*mode, *GROUPS, *more])
+
     found = {
+        "rows": Step(
+            "the rows of the CPU",
+            _script("row_comparison.py", overrides=[one]),
+            60,
+        ),
+        "vit_h": Step("ViT-H, fastest mode, against loop and bare calls", run("vit_h"), 120),
+        "decoder": Step("what the decoder takes, in which kernels", _script("gpu_decoder.py"), 45),
+        "vit_b": Step("ViT-B, fastest mode", run("vit_b"), 60),
+        "vit_h_float32": Step(
+            "ViT-H in the reference mode", run("vit_h", mode=(), name="_float32"), 90
+        ),
+        "vit_l": Step("ViT-L, fastest mode", run("vit_l"), 75),
+        "encoder": Step("the encoder in several ways", _script("gpu_encoder.py", "vit_h"), 75),
+        "processes": Step(
+            "ViT-H by two processes on one card", run("vit_h", two, name="_processes"), 75
+        ),
         "tests": Step(
             "the official answers, real shortage of memory, whole runs",
             (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
              str(HERE.parent / "tests" / "test_gpu.py")),
             240,
-        ),
-        "rows": Step(
-            "the rows of the CPU",
-            _script("row_comparison.py", overrides=[one]),
-            120,
-        ),
-        "run": Step(
-            "a whole run against the loop and the bare calls",
-            _script("run.py", *run, "--name", "gpu_vit_h", overrides=[*MODE, *GROUPS]),
-            300,
-        ),
-        "processes": Step(
-            "the same by two processes on one GPU",
-            _script("run.py", *run, "--name", "gpu_vit_h_processes",
-                    overrides=[*MODE, *GROUPS, two]),
-            360,
-        ),
-        "decoder": Step(
-            "what the decoder takes, in which kernels",
-            _script("gpu_decoder.py"),
-            120,
-        ),
-        "encoder": Step(
-            "the encoder in several ways",
-            _script("gpu_encoder.py", "vit_h"),
-            180,
         ),
     }  # fmt: skip
     if fast is not None:

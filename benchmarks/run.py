@@ -44,6 +44,7 @@ from segment_anything import SamPredictor
 sys.path.insert(0, str(Path(__file__).parent))
 
 import result_files
+from known_answers import KnownPredictor
 from memory import resident
 from reference_loop import loop_over_masks
 from row_comparison import KEY, compare, differing, plain, predicted_moved
@@ -137,7 +138,9 @@ def _model(config: RunConfig, plan: Plan) -> Any:
 def _time_loop(config: RunConfig, plan: Plan, figures: Figures) -> pd.DataFrame:
     reference = {key: v for key, v in config.model.args.items() if key not in _MODE}
     model = replace(config.model, args=reference)
-    predictor = SamPredictor(_model(replace(config, model=model), plan)._sam)
+    sam = _model(replace(config, model=model), plan)._sam
+    answers = config.model.args.get("answers")
+    predictor = KnownPredictor(sam, Path(answers)) if answers else SamPredictor(sam)
     memory = PeakMemory()
     with memory(), torch.inference_mode():
         start = time.perf_counter()

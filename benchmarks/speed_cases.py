@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from host_cost import write_answers
 from pictures import coco_files, write_pictures
 from segment_anything import sam_model_registry
 
-from bench.types import BenchError
+from bench.data.readers.coco import Coco
+from bench.types import BenchError, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +63,50 @@ def _vit(arch: str, objects: Sequence[int] = ()) -> Callable[..., list[str]]:
     return words
 
 
+def known(other: Callable[..., list[str]], target: str) -> Callable[..., list[str]]:
+    """Another case's model and pictures, whose answers are as real models give them."""
+
+    def words(folder: Path, chosen: argparse.Namespace) -> list[str]:
+        given = other(folder, chosen)
+        args = dict(word.split("=", 1) for word in given if word.startswith("dataset.args."))
+        reader = Coco(
+            annotations=args["dataset.args.annotations"],
+            images=args["dataset.args.images"],
+            site=Site(),
+        )
+        write_answers(reader, folder / "answers")
+        return [
+            *given,
+            f"model.target={target}",
+            f"model.args.answers={folder / 'answers'}",
+            f"runtime.allow_modules=[{target.partition('.')[0]}]",
+        ]
+
+    return words
+
+
 CASES = (
     Case("demo_shapes", "demo, embedded scenes", _shapes),
     Case("demo_nuts", "demo, photos of 800 x 600", _nuts),
     Case("demo_sa1b", "demo, 2250 x 1500 with objects from tiny to large", _large(1500, 2250, 2)),
     Case("demo_large", "demo, 4000 x 3000 with objects from tiny to large", _large(3000, 4000, 1)),
     Case("vit_b", "ViT-B of random weights, 1024 x 768", _vit("vit_b", (40, 24, 24, 8))),
+    Case(
+        "vit_b_known",
+        "ViT-B of random weights, 1024 x 768, answers as real ones",
+        known(_vit("vit_b"), "known_answers.KnownSam"),
+    ),
+    Case(
+        "vit_l_known",
+        "ViT-L of random weights, 1024 x 768, answers as real ones",
+        known(_vit("vit_l"), "known_answers.KnownSam"),
+    ),
+    Case(
+        "vit_h_known",
+        "ViT-H of random weights, 1024 x 768, answers as real ones",
+        known(_vit("vit_h"), "known_answers.KnownSam"),
+    ),
     Case("vit_l", "ViT-L of random weights, 1024 x 768", _vit("vit_l")),
     Case("vit_h", "ViT-H of random weights, 1024 x 768", _vit("vit_h")),
 )
-NEED_GPU = ("vit_l", "vit_h")
+NEED_GPU = ("vit_b_known", "vit_l_known", "vit_h_known", "vit_l", "vit_h")

@@ -10,6 +10,7 @@ import gpu_decoder
 import pytest
 import result_files
 import torch
+from speed_cases import CASES
 
 from bench.config.composing import load_configs
 
@@ -26,7 +27,19 @@ def test_every_step_s_words_are_understood(tmp_path: Path) -> None:
             checked += 1
             words = ["model=sam_vit_h", "dataset=shapes", "prompt=[point_1,box]"]
             load_configs([*words, *overrides, f"runtime.results={tmp_path}"])
-    assert checked == 3
+    assert checked == 6
+
+
+def test_the_important_ones_fit_ten_minutes() -> None:
+    steps = gpu.steps(None)
+    assert list(steps)[:3] == ["rows", "vit_h", "decoder"]
+    assert sum(step.seconds for name, step in steps.items() if name != "tests") <= 600
+
+
+def test_every_case_that_is_run_is_there() -> None:
+    known = {case.name for case in CASES}
+    asked = {word for step in gpu.steps(None).values() for word in step.words if "_known" in word}
+    assert asked == {"vit_b_known", "vit_l_known", "vit_h_known"} <= known
 
 
 def test_one_that_fails_or_takes_too_long_stops_no_other(
