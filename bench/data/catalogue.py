@@ -45,13 +45,14 @@ def entries(extra_dir: Path | None = None) -> list[Entry]:
 def entry(name: str, extra_dir: Path | None = None) -> Entry:
     """The dataset of that name; raises ``BenchError``, with the nearest names, where none is."""
     path = component_file("dataset", name, extra_dir)
-    lines = lines_of(path.read_text(encoding="utf-8"))
+    component = load_component("dataset", name, extra_dir)  # which says what is wrong in the file
+    lines = lines_of(path.read_text(encoding="utf-8", errors="replace"))
     head = []
     for line in lines:
         if not line.startswith("#"):
             break
         head.append(line[1:].removeprefix(" "))
-    return Entry(load_component("dataset", name, extra_dir), path, "\n".join(head).strip("\n"))
+    return Entry(component, path, "\n".join(head).strip("\n"))
 
 
 def state_of(component: Component, datasets: Path, allow_modules: Sequence[str] = ()) -> State:

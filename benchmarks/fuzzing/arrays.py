@@ -249,14 +249,14 @@ def mat(rng: random.Random, folder: Path) -> Judge:
         return lambda: verify(sample)
 
     def verify(sample: Sample) -> None:
-        plain = scipy.io.loadmat(file, struct_as_record=True)
+        plain = scipy.io.loadmat(file, struct_as_record=False)  # records have no empty names
         if people:
             cells = np.ravel(plain["groundTruth"])
-            stored = [np.ravel(cell)[0]["Segmentation"] for cell in cells]
+            stored = [np.ravel(cell)[0].Segmentation for cell in cells]
             parts = [(f"a/{n}/", _exact(one)) for n, one in enumerate(stored, start=1)]
             _judge_masks(sample, parts, 2**40)
         else:
-            stored = [np.ravel(plain["GTinst"])[0]["Segmentation"]]
+            stored = [np.ravel(plain["GTinst"])[0].Segmentation]
             _judge_masks(sample, [("a/", _exact(stored[0]))], 0)
 
     return judge

@@ -199,6 +199,20 @@ def _yamls() -> list[Path]:
     return list((conf_dir() / "dataset").glob("*.yaml"))
 
 
+def test_a_yaml_of_bytes_that_are_no_text_hides_no_other(
+    extra: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = extra / "dataset" / "bytes.yaml"
+    path.write_bytes(b"# \xd7\xff\n" + YAML.encode())
+    where = ["--config-dir", str(extra)]
+    assert main(["data", "ls", *where]) == 0
+    out = capsys.readouterr().out
+    assert "unreadable" in out
+    assert "shapes" in out
+    assert main(["data", "show", "bytes", *where]) == 2
+    assert str(path) in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("about", "says"),
     [

@@ -8,6 +8,8 @@ import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from bench.data.formats.labels import label_array
 from bench.data.formats.pictures import LabelArray
 from bench.types import BenchError
@@ -21,6 +23,9 @@ SMALL = 1 << 20
 _HEAD, _ARRAY, _COMPRESSED, _STEP = 128, 14, 15, 1 << 20
 _NESTED, _SPARSE, _OPAQUE = (1, 2, 3), 5, (16, 17)
 """Classes of arrays: of arrays (cells, structs, objects), sparse, functions and opaque ones."""
+
+_NUMBERS = frozenset((1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 16, 17, 18))
+"""Types of elements that hold numbers or letters. For any other in their place scipy crashes."""
 
 _DEEPEST, _MOST_ELEMENTS = 64, 1 << 18
 """How deep arrays may lie in arrays, and of how many pieces they may be: labels lie three deep."""
@@ -149,15 +154,18 @@ def _check_element(source: _Plain | _Unpacked, order: str, kind: int, size: int)
     """Checks the arrays in an element whose tag has been read, of ``size`` bytes.
 
     Raises ``ValueError`` for an array of more entries than bytes, one longer than what it lies in,
-    and many or deep ones: scipy makes room for every entry that an array's head speaks of, and
-    calls itself for each array in an array.
+    many or deep ones, and what holds no numbers where they belong: scipy makes room for every entry
+    that an array's head speaks of, calls itself for each array in an array, and has no numbers of
+    other types.
     """
     if kind != _ARRAY or not size:
         return
-    ends = [size - _check_head(source, order, size)]  # bytes left of each open array
+    used, nests = _check_head(source, order, size)
+    ends, nested = [size - used], [nests]  # bytes left of each open array, whether it holds arrays
     for _ in range(_MOST_ELEMENTS):
         while ends and ends[-1] <= 0:
             ends.pop()
+            nested.pop()
         if not ends or len(tag := source.read(8)) < 8:
             return
         kind, size = struct.unpack(f"{order}II", tag)
@@ -167,17 +175,24 @@ def _check_element(source: _Plain | _Unpacked, order: str, kind: int, size: int)
         if padded > ends[-1]:
             raise ValueError("an element is longer than the array that it lies in")
         ends[-1] -= 8 + padded
+        if not nested[-1] if kind == _ARRAY else kind not in _NUMBERS:
+            raise ValueError(f"an element of type {kind} lies in the place of numbers")
         if kind != _ARRAY:
             source.skip(padded)
         elif size:
             if len(ends) == _DEEPEST:
                 raise ValueError(f"its arrays are nested more than {_DEEPEST} deep")
-            ends.append(padded - _check_head(source, order, size))
+            used, nests = _check_head(source, order, size)
+            ends.append(padded - used)
+            nested.append(nests)
     raise ValueError(f"it has more than {_MOST_ELEMENTS} elements")
 
 
-def _check_head(source: _Plain | _Unpacked, order: str, size: int) -> int:
-    """Checks an array's number of entries against its bytes; gives how many of them were read."""
+def _check_head(source: _Plain | _Unpacked, order: str, size: int) -> tuple[int, bool]:
+    """Checks an array's number of entries against its bytes.
+
+    Gives how many of them were read, and whether arrays may lie in it.
+    """
     head = source.read(24) if size >= 24 else b""
     if len(head) < 24:
         raise ValueError("an array ends inside its head")
@@ -191,11 +206,19 @@ def _check_head(source: _Plain | _Unpacked, order: str, size: int) -> int:
             raise ValueError("an array's dimensions are longer than the array")
         sides, used = source.read(padded), 24 + padded
     if flags & 0xFF in _OPAQUE:  # these have no dimensions
-        return used
+        return used, True
     entries = math.prod(max(0, n) for n in struct.unpack(f"{order}{wide // 4}i", sides[:wide]))
     if flags & 0xFF != _SPARSE and entries * (8 if flags & 0xFF in _NESTED else 1) > size:
         raise ValueError(f"an array of {size} bytes says it has {entries} entries")
-    return used
+    return used, flags & 0xFF in _NESTED
+
+
+def first_of(file: Path, value: Any, name: str) -> Any:
+    """The first entry of an array; ``BenchError`` where it is empty, naming the variable."""
+    entries = np.ravel(value)
+    if not entries.size:
+        raise BenchError(f"{file}: an array of {name!r} is empty")
+    return entries[0]
 
 
 def labels_of(file: Path, struct: Any, field: str) -> LabelArray:

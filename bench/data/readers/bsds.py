@@ -19,7 +19,7 @@ import numpy as np
 
 from bench.data.formats.files import check_sizes
 from bench.data.formats.labels import masks_of_values
-from bench.data.formats.matlab import labels_of, load_variable
+from bench.data.formats.matlab import first_of, labels_of, load_variable
 from bench.data.formats.pairs import PairedFiles, Pairs
 from bench.data.formats.pictures import read_picture
 from bench.data.oddities import Oddity
@@ -64,7 +64,7 @@ class Bsds(PairedFiles):
             raise BenchError(f"{file}: 'groundTruth' is empty, nobody segmented the picture")
         targets = []
         for number, cell in enumerate(people, start=1):
-            labels = labels_of(file, np.ravel(cell)[0], "Segmentation")
+            labels = labels_of(file, first_of(file, cell, "groundTruth"), "Segmentation")
             check_sizes(image, picture, (labels.shape[0], labels.shape[1]), file)
             for label, mask in masks_of_values(labels, skip=[]):
                 mask_id = f"{image_id}/{number}/{label}"

@@ -18,11 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bench.data.formats.files import check_sizes
 from bench.data.formats.labels import masks_of_values, whole_numbers
-from bench.data.formats.matlab import labels_of, load_variable
+from bench.data.formats.matlab import first_of, labels_of, load_variable
 from bench.data.formats.pairs import PairedFiles, Pairs
 from bench.data.formats.pictures import read_picture
 from bench.data.oddities import Oddity
@@ -68,7 +66,7 @@ class Sbd(PairedFiles):
         """
         picture, file = self._pairs.of(image_id)
         image = read_picture(picture, pixel_limit=self._most)
-        truth = np.ravel(load_variable(file, "GTinst", image.shape[:2]))[0]
+        truth = first_of(file, load_variable(file, "GTinst", image.shape[:2]), "GTinst")
         labels = labels_of(file, truth, "Segmentation")
         check_sizes(image, picture, (labels.shape[0], labels.shape[1]), file)
         classes = _classes(file, truth)

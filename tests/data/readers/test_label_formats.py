@@ -164,6 +164,13 @@ def test_a_missing_package_says_what_to_install(tmp_path, monkeypatch):
         open_official("hypersim", tmp_path)
 
 
+def hollow_cell():
+    """A cell array of one entry, which holds an empty one."""
+    cells = np.empty((1, 1), object)
+    cells[0, 0] = np.empty((0, 0), object)
+    return cells
+
+
 def test_bsds_tells_who_drew_a_segment(tmp_path):
     OFFICIAL["bsds500"](tmp_path)
     targets = open_official("bsds500", tmp_path).read("100007").targets
@@ -175,6 +182,7 @@ def test_bsds_tells_who_drew_a_segment(tmp_path):
     [
         ({"other": 1}, "no variable 'groundTruth'; found: other"),
         ({"groundTruth": np.empty((1, 0), object)}, "nobody segmented"),
+        ({"groundTruth": hollow_cell()}, "an array of 'groundTruth' is empty"),
         (bsds_people(np.ones((5, 8), np.uint16)), "its masks are 5×8"),
         (bsds_people(np.ones((HEIGHT, WIDTH))), "'Segmentation': labels are whole numbers"),
     ],
@@ -191,6 +199,14 @@ def test_a_broken_mat_file_breaks_its_image_alone(tmp_path, content, message):
     file.write_bytes(b"x" * 300)
     with pytest.raises(BenchError, match=r"100007\.mat: not a \.mat file"):
         reader.read("100007")
+
+
+def test_a_mat_file_of_sbd_without_a_struct_breaks_its_image_alone(tmp_path):
+    OFFICIAL["sbd"](tmp_path)
+    file = tmp_path / "benchmark_RELEASE/dataset/inst/2008_000051.mat"
+    savemat(file, {"GTinst": np.empty((0, 0), object)})
+    with pytest.raises(BenchError, match=r"2008_000051\.mat: an array of 'GTinst' is empty"):
+        open_official("sbd", tmp_path).read("2008_000051")
 
 
 def test_classes_of_sbd_and_a_listed_file_that_is_missing(tmp_path):

@@ -73,7 +73,7 @@ FIELDS = element(5, struct.pack("<i", 32)) + element(1, b"")
         (array(CELL, (1, 1), array(CELL, (9_999, 9_999))), "says it has 99980001 entries"),
         (nested(200), "nested more than 64 deep"),
         (array(CELL, (1, 1), struct.pack("<II", 14, 1 << 30) + bytes(64)), "longer than the array"),
-        (array(CELL, (1 << 18, 4), bytes(8 << 20)), "more than 262144 elements"),
+        (array(CELL, (1 << 18, 4), element(1, b"") * (1 << 20)), "more than 262144 elements"),
         (element(14, bytes(16)), "ends inside its head"),
     ],
 )
@@ -85,6 +85,17 @@ def test_an_array_that_asks_for_more_than_it_has_is_refused(
     with pytest.raises(BenchError, match=says) as caught:
         load_variable(file, "x", (200, 200))
     assert str(caught.value).startswith(f"{file}: ")
+
+
+@pytest.mark.parametrize("packed", [0, 1])
+@pytest.mark.parametrize("kind", [0, 8, 14, 15, 19, 255])
+def test_what_holds_no_numbers_in_their_place_is_not_left_to_scipy_which_crashes(
+    tmp_path: Path, kind: int, packed: int
+) -> None:
+    file = tmp_path / "a.mat"
+    file.write_bytes(both(array(UINT8, (2, 2), element(kind, bytes(4))))[packed])
+    with pytest.raises(BenchError, match=f"an element of type {kind} lies in the place of numbers"):
+        load_variable(file, "x", (200, 200))
 
 
 def test_a_head_of_another_order_is_not_left_to_scipy(tmp_path: Path) -> None:
