@@ -144,6 +144,8 @@ def load_component(group: str, name: str, extra_dir: Path | None = None) -> Comp
         said = {str(key): value for key, value in dict(written or {}).items()}
         if fault := fault_of_about(said.get("about", {})):
             raise BenchError(fault)
+        if not isinstance(args := said.get("args", {}), dict):
+            raise BenchError(f"args must be a mapping, found {repr(args)[:60]}")
         found = Component(**said)
     except BenchError as error:
         raise BenchError(f"{path}: {error}") from None

@@ -199,11 +199,13 @@ def _yamls() -> list[Path]:
     return list((conf_dir() / "dataset").glob("*.yaml"))
 
 
-def test_a_yaml_of_bytes_that_are_no_text_hides_no_other(
+def test_a_yaml_of_other_bytes_or_args_hides_no_other(
     extra: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = extra / "dataset" / "bytes.yaml"
     path.write_bytes(b"# \xd7\xff\n" + YAML.encode())
+    odd = "name: odd\nversion: '1'\ntarget: bench.data.readers.coco.Coco\nargs: 3\n"
+    (extra / "dataset" / "odd.yaml").write_text(odd)
     where = ["--config-dir", str(extra)]
     assert main(["data", "ls", *where]) == 0
     out = capsys.readouterr().out
@@ -211,6 +213,8 @@ def test_a_yaml_of_bytes_that_are_no_text_hides_no_other(
     assert "shapes" in out
     assert main(["data", "show", "bytes", *where]) == 2
     assert str(path) in capsys.readouterr().err
+    assert main(["data", "show", "odd", *where]) == 2
+    assert "odd.yaml: args must be a mapping, found 3" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
