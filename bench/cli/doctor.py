@@ -28,6 +28,7 @@ EXTRAS = {
     "datasets": ("h5py",),
     "ray": ("ray",),
     "s3": ("s3fs",),
+    "transformers": ("transformers", "timm"),
 }
 """The packages of each extra: ``pip install 'sam-bench[demo]'``."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,14 @@ from segment_anything.modeling import Sam
 from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor
 
+from bench.models.canvas import longest_side
 from bench.models.decoding import decoder_of
+from bench.models.devices import device_facts, exact_arithmetic, usable_device
 from bench.models.encoding import encoder_of
 from bench.models.numerics import F, Numerics, surroundings
 from bench.models.sam_embedding import SamEmbedding, packed, stacked, unpacked
 from bench.models.shared_decoding import SharedDecoder
+from bench.models.structure import alike, check_prompt
 from bench.types import (
     BenchError,
     FloatArray,
@@ -25,7 +27,6 @@ from bench.types import (
     Prediction,
     Prompt,
     Site,
-    UnfitImageError,
 )
 from bench.types.threads import lasting_map
 
@@ -34,19 +35,6 @@ _COMPILED_PROMPTS = 4
 
 _RESIZING = 4
 """Threads that resize the images of a batch for an accelerator."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Structure:
-    """What prompts must share to be decoded together: none is ever padded."""
-
-    n_points: int
-    box: bool
-    mask_logits: bool
-
-    @classmethod
-    def of(cls, prompt: Prompt) -> _Structure:
-        return cls(prompt.n_points, prompt.box is not None, prompt.mask_logits is not None)
 
 
 class SamSegmenter:
@@ -78,12 +66,8 @@ class SamSegmenter:
         numerics: Numerics | None = None,
     ) -> None:
         self._numerics = numerics or Numerics()
-        self._device = _usable_device(site.device)
-        torch.set_float32_matmul_precision("highest")
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cudnn.benchmark = False
-        torch.backends.cudnn.deterministic = True
+        self._device = usable_device(site.device)
+        exact_arithmetic()
         self._sam = sam.float().to(self._device).eval().requires_grad_(False)
         self._resize = ResizeLongestSide(sam.image_encoder.img_size)
         on_cpu = self._device.type == "cpu"
@@ -138,17 +122,13 @@ class SamSegmenter:
     def facts(self) -> Mapping[str, str]:
         """Device, precision, versions, number of parameters and the checkpoint's hash, if known."""
         facts = {
-            "device": str(self._device),
+            **device_facts(self._device),
             "dtype": self._numerics.dtype,
             "compiled": "yes" if self._numerics.compiled else "no",
             "tf32": "off",
             "torch": str(torch.__version__),
             "parameters": str(sum(p.numel() for p in self._sam.parameters())),
         }
-        if self._device.type == "cuda":
-            facts["device_name"] = torch.cuda.get_device_name(self._device)
-        else:
-            facts["torch_threads"] = str(torch.get_num_threads())
         if self._checkpoint_sha256 is not None:
             facts["checkpoint_sha256"] = self._checkpoint_sha256
         return facts
@@ -215,19 +195,15 @@ class SamSegmenter:
         k = self._sam.mask_decoder.num_multimask_outputs if multimask else 1
         logits = torch.empty((len(prompts), k, height, width), device=self._device)
         predicted_iou = torch.empty((len(prompts), k), device=self._device)
-        together: dict[_Structure, list[int]] = {}
-        for i, prompt in enumerate(prompts):
-            self._check(prompt)
-            together.setdefault(_Structure.of(prompt), []).append(i)
-        for indices in together.values():
-            for start in range(0, len(indices), self._prompt_batch):
-                chosen = indices[start : start + self._prompt_batch]
-                # One prompt alone would be compiled apart, for minutes: it goes with itself.
-                asked = 2 * chosen if self._decode_compiled and len(chosen) == 1 else chosen
-                found = self._decode(
-                    [embeddings[i] for i in asked], [prompts[i] for i in asked], multimask
-                )
-                logits[chosen], predicted_iou[chosen] = (each[: len(chosen)] for each in found)
+        for prompt in prompts:
+            check_prompt(prompt, self.prompt_kinds, (height, width), "a Segment Anything model")
+        for chosen in alike(prompts, self._prompt_batch):
+            # One prompt alone would be compiled apart, for minutes: it goes with itself.
+            asked = 2 * chosen if self._decode_compiled and len(chosen) == 1 else chosen
+            found = self._decode(
+                [embeddings[i] for i in asked], [prompts[i] for i in asked], multimask
+            )
+            logits[chosen], predicted_iou[chosen] = (each[: len(chosen)] for each in found)
         return Prediction(logits, predicted_iou, frames)
 
     def _decode(
@@ -257,29 +233,8 @@ class SamSegmenter:
             logits, predicted_iou = self._decode_masks(features, sparse, multimask)
         return logits.float(), predicted_iou.float()
 
-    def _check(self, prompt: Prompt) -> None:
-        if unknown := prompt.kinds - self.prompt_kinds:
-            raise BenchError(f"a Segment Anything model takes no {' or '.join(sorted(unknown))}")
-        if not prompt.kinds:
-            raise BenchError("a prompt needs a point, a box or mask logits; found an empty one")
-        expected = tuple(self._sam.prompt_encoder.mask_input_size)
-        if prompt.mask_logits is not None and prompt.mask_logits.shape != expected:
-            raise BenchError(
-                f"mask logits must be {expected[0]}×{expected[1]} (H×W) for this model, "
-                f"found {prompt.mask_logits.shape}"
-            )
-
     def _resized(self, image: ImageArray) -> ImageArray:
-        """The image with its long side as long as the encoder's canvas: (h, w, 3) uint8."""
-        height, width = image.shape[:2]
-        side = self._resize.target_length
-        if 0 in self._resize.get_preprocess_shape(height, width, side):
-            raise UnfitImageError(
-                f"a picture of {height}×{width} (H×W) is too narrow for this model: with its long "
-                f"side {side}, as the model sees it, no pixel of it is left"
-            )
-        resized: ImageArray = self._resize.apply_image(image)
-        return resized
+        return longest_side(image, self._resize.target_length)
 
     def _on_device(self, pixels: ImageArray) -> Tensor:
         """(3, h, w) uint8."""
@@ -307,14 +262,3 @@ def _box(prompt: Prompt) -> FloatArray:
 def _size(shape: Sequence[int]) -> tuple[int, int]:
     height, width = shape
     return int(height), int(width)
-
-
-def _usable_device(name: str) -> torch.device:
-    """The torch device of that name, where it is there."""
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = (str(error).strip().splitlines() or ["not there"])[0]
-        raise BenchError(f"the device {name!r} cannot be used: {reason}") from error
-    return device

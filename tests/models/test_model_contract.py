@@ -15,10 +15,12 @@ import pytest
 import torch
 import yaml
 from outside.model import Pen
+from tiny_transformers import SIDES, write_tiny
 
 from bench.models.abilities import KeepsEmbeddings
 from bench.models.disk import Disk
 from bench.models.sam_segmenter import SamSegmenter
+from bench.models.transformers_sam import TransformersSam
 from bench.run.embeddings.files import EmbeddingFiles
 from bench.types import Prompt, Site
 
@@ -28,7 +30,8 @@ YAMLS = {path.stem: path for path in sorted((ROOT / "conf" / "model").glob("*.ya
 CHECKPOINTS = os.environ.get("SAM_BENCH_TEST_CHECKPOINTS")
 SITE = Site(checkpoints=Path(CHECKPOINTS or "nowhere"), download=False)
 # A whole model of random weights knows nothing of images: only what needs no sense holds.
-SENSELESS = {"small_sam"}
+TINY = {f"tiny_{arch}": arch for arch in SIDES}
+SENSELESS = {"small_sam", *TINY}
 
 KINDS = {
     "point": ([[9, 20]], [1], None),
@@ -73,17 +76,22 @@ def class_of(part):
     return getattr(importlib.import_module(module), cls)
 
 
+def args_of(name):
+    """The YAML's arguments; a repository's weights are looked for in a folder of its name."""
+    args = part_of(name)["args"]
+    return args | {"folder": name} if "repository" in args else args
+
+
 def is_here(name):
     """Whether the model needs no download, or its checkpoint is in the named folder."""
-    args = part_of(name)["args"]
+    args = args_of(name)
+    if "repository" in args:
+        return (SITE.checkpoints / args["folder"]).is_dir()
     return "url" not in args or (SITE.checkpoints / args["file"]).is_file()
 
 
 def built(name):
-    part = part_of(name)
-    if part["args"].get("sha256") == "0" * 64:
-        pytest.skip("its YAML names no checkpoint yet")
-    return class_of(part)(**part["args"], site=SITE)
+    return class_of(part_of(name))(**args_of(name), site=SITE)
 
 
 HERE = [name for name in YAMLS if is_here(name)]
@@ -96,8 +104,15 @@ def each(names):
     return [pytest.param(n, marks=pytest.mark.long) if n in SIBLINGS else n for n in names]
 
 
-@pytest.fixture(scope="module", params=[*each(HERE), "coarse_disk", "small_sam", "pen"])
-def named(request, small_sam):
+OTHERS = ["coarse_disk", "small_sam", "pen", "tiny_sam"]
+LONG = [pytest.param(name, marks=pytest.mark.long) for name in TINY if name not in OTHERS]
+
+
+@pytest.fixture(scope="module", params=[*each(HERE), *OTHERS, *LONG])
+def named(request, small_sam, tmp_path_factory):
+    if arch := TINY.get(request.param):
+        folder = write_tiny(arch, tmp_path_factory.mktemp(arch) / "weights")
+        return request.param, TransformersSam(arch, None, None, str(folder), site=SITE)
     if request.param == "pen":  # a user's own, of other cues
         return request.param, Pen(site=SITE)
     if request.param == "small_sam":
@@ -259,9 +274,9 @@ def test_a_yaml_names_its_class_and_its_arguments(name):
 def test_pins_nothing_of_the_place(name):
     built(name)
     part = part_of(name)
-    pinned = class_of(part).pin(part["args"], SITE)
-    assert not {"file", "url", "checkpoint"} & set(pinned)
-    backwards = dict(reversed(part["args"].items()))
+    pinned = class_of(part).pin(args_of(name), SITE)
+    assert not {"file", "url", "checkpoint", "folder", "repository", "revision"} & set(pinned)
+    backwards = dict(reversed(args_of(name).items()))
     assert pinned == class_of(part).pin(backwards, replace(SITE, image_batch=9, prompt_batch=1))
 
 
@@ -272,7 +287,7 @@ def test_a_kept_embedding_answers_as_the_fresh_one(name, images, tmp_path):
     for image in images:
         (fresh,) = model.embed([image])
         packed = model.pack(fresh)
-        said = type(model).embedding_bytes(part_of(name)["args"])
+        said = type(model).embedding_bytes(args_of(name))
         assert said <= sum(t.numel() * t.element_size() for t in packed.values()) <= 1.01 * said
         files.write(str(image.shape), packed)
         kept = model.unpack(files.read(str(image.shape)))

@@ -1,0 +1,130 @@
+"""Model repositories of the Hugging Face hub, at a pinned revision, by the hub's own client."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.models.weights_folder import WeightsFolder, open_folder
+from bench.types import BenchError
+
+log = logging.getLogger(__name__)
+
+FILES = ("*.json", "*.safetensors")
+"""What is fetched of a repository: never a pickle, never code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """``owner/name`` at a ``revision``, the 40 hex digits of a commit.
+
+    A branch or a tag is no revision here: what it names may change. Raises ``BenchError``.
+    """
+
+    name: str
+    revision: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.name):
+            raise BenchError(f"a repository is owner/name, found {self.name!r}")
+        if not re.fullmatch(r"[0-9a-f]{40}", self.revision):
+            raise BenchError(
+                f"a revision of {self.name} is the 40 hex digits of a commit, found "
+                f"{self.revision!r}: what a branch or a tag names may change"
+            )
+
+    @property
+    def command(self) -> str:
+        """The hub's own command that fetches what is needed."""
+        patterns = " ".join(f"--include '{pattern}'" for pattern in FILES)
+        return f"hf download {self.name} --revision {self.revision} {patterns}"
+
+
+def fetch_repository(source: Repository, *, allowed: bool) -> WeightsFolder:
+    """The repository's folder in the hub client's own cache, fetched where it isn't there whole.
+
+    ``HF_HOME`` moves that cache, ``hf auth login`` gives access to what is gated. Raises
+    ``BenchError`` where it isn't there and not ``allowed`` to be fetched, or not to be had.
+    """
+    download = _client()
+    try:
+        return open_folder(_asked(download, source, local_files_only=True))
+    except BenchError as error:
+        missing = error
+    if not allowed:
+        raise BenchError(
+            f"no checkpoint {source.name}@{source.revision[:8]} in the hub's cache, and downloads "
+            f"are switched off; {_by_hand(source)}"
+        ) from missing
+    log.info("fetching %s at %s", source.name, source.revision)
+    return open_folder(_asked(download, source, local_files_only=False))
+
+
+def _client() -> Callable[..., str]:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise BenchError(
+            "models of the hub need its client: pip install 'sam-bench[transformers]'"
+        ) from error
+    found: Callable[..., str] = snapshot_download
+    return found
+
+
+def _asked(download: Callable[..., Any], source: Repository, *, local_files_only: bool) -> Path:
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    name = f"{source.name}@{source.revision[:8]}"
+    wanted = {"revision": source.revision, "allow_patterns": list(FILES)}
+    try:
+        with _quiet():
+            return Path(download(source.name, **wanted, local_files_only=local_files_only))
+    except GatedRepoError as error:
+        raise BenchError(
+            f"no checkpoint {name}: its authors give access on request; ask for it on the "
+            f"repository's page, then hf auth login, or {_by_hand(source)}"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise BenchError(f"no checkpoint {name}: the repository has no such revision") from error
+    except RepositoryNotFoundError as error:
+        raise BenchError(
+            f"no checkpoint {name}: the hub shows no such repository; it is misspelt, or private "
+            "and needs hf auth login"
+        ) from error
+    except LocalEntryNotFoundError as error:
+        why = "it is not in the hub's cache" if local_files_only else "the hub cannot be reached"
+        raise BenchError(f"no checkpoint {name}: {why}; {_by_hand(source)}") from error
+    except (HfHubHTTPError, OSError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise BenchError(f"no checkpoint {name}: {said}; {_by_hand(source)}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the client's account of each try: how it ended is told here. Its bars stay."""
+    from huggingface_hub.utils import logging as told
+
+    level = told.get_verbosity()
+    told.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        told.set_verbosity(level)
+
+
+def _by_hand(source: Repository) -> str:
+    return (
+        f"where there is a network: {source.command} --local-dir FOLDER, then "
+        "model.args.folder=FOLDER"
+    )

@@ -1,0 +1,185 @@
+"""Repositories of the hub: the hub's own client against a server of this machine."""
+
+import hashlib
+import json
+import threading
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+import torch
+from file_server import LocalServer
+from huggingface_hub import constants
+from safetensors.torch import save
+
+from bench.models.hub import Repository, fetch_repository
+from bench.models.transformers_sam import TransformersSam
+from bench.types import BenchError, Site
+
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+SOURCE = Repository("someone/tiny-sam", REVISION)
+WEIGHTS = save({"a": torch.arange(6.0)})
+
+
+class Hub(LocalServer):
+    """One repository as the hub shows it; ``fault`` is the code that it refuses all with."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), HubHandler)
+        self.files = {
+            "config.json": b'{"model_type": "sam"}',
+            "model.safetensors": WEIGHTS,
+            "pytorch_model.bin": b"never asked for",
+        }
+        self.fault = None
+        self.got = []
+
+
+class HubHandler(BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_HEAD(self):
+        self.answer(body=False)
+
+    def do_GET(self):
+        self.answer(body=True)
+
+    def answer(self, *, body):
+        path, fault = self.path.partition("?")[0], self.server.fault
+        if fault is not None:
+            self.say(403 if fault == "GatedRepo" else 404, b"{}", {"X-Error-Code": fault})
+        elif path.startswith("/api/models/"):
+            files = self.server.files
+            listed = [
+                {
+                    "type": "file",
+                    "path": name,
+                    "oid": hashlib.sha1(data).hexdigest(),
+                    "size": len(data),
+                }
+                for name, data in files.items()
+            ]
+            tree = "/tree/" in path
+            about = {
+                "id": SOURCE.name,
+                "sha": REVISION,
+                "siblings": [{"rfilename": n} for n in files],
+            }
+            self.say(200, json.dumps(listed if tree else about).encode(), {})
+        else:
+            name = path.rpartition("/")[2]
+            content = self.server.files[name]
+            if body:
+                self.server.got.append(name)
+            self.say(200, content if body else b"", {
+                "ETag": f'"{hashlib.sha1(content).hexdigest()}"',
+                "X-Repo-Commit": REVISION,
+                "Content-Length": str(len(content)),
+            })  # fmt: skip
+
+    def say(self, code, content, headers):
+        self.send_response(code)
+        for name, value in {"Content-Length": str(len(content)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    server = Hub()
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    files = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, address)
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join(5)
+
+
+def test_a_repository_is_fetched_once_and_never_its_pickle(hub):
+    found = fetch_repository(SOURCE, allowed=True)
+    assert [file.name for file in found.files] == ["config.json", "model.safetensors"]
+    assert sorted(hub.got) == ["config.json", "model.safetensors"]
+    again = fetch_repository(SOURCE, allowed=False)
+    assert again.sha256 == found.sha256
+    assert len(hub.got) == 2
+
+
+def test_what_is_whole_in_the_cache_asks_no_one(hub):
+    fetch_repository(SOURCE, allowed=True)
+    hub.fault = "RepoNotFound"
+    assert fetch_repository(SOURCE, allowed=True).path.name == REVISION
+
+
+def test_a_copy_that_lacks_files_is_completed(hub):
+    fetch_repository(SOURCE, allowed=True).weights[0].unlink()
+    with pytest.raises(BenchError, match="downloads are switched off"):
+        fetch_repository(SOURCE, allowed=False)
+    assert fetch_repository(SOURCE, allowed=True).weights[0].read_bytes() == WEIGHTS
+
+
+def test_a_repository_of_pickles_alone_is_refused(hub):
+    del hub.files["model.safetensors"]
+    with pytest.raises(BenchError, match="from safetensors alone, and it has none"):
+        fetch_repository(SOURCE, allowed=True)
+    assert hub.got == ["config.json"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("GatedRepo", "its authors give access on request.*hf auth login"),
+        ("RevisionNotFound", "has no such revision"),
+        ("RepoNotFound", "shows no such repository.*hf auth login"),
+    ],
+)
+def test_what_the_hub_refuses_is_told(hub, fault, said):
+    hub.fault = fault
+    with pytest.raises(BenchError, match=said) as caught:
+        fetch_repository(SOURCE, allowed=True)
+    assert "someone/tiny-sam@01234567" in str(caught.value)
+
+
+def test_without_a_download_the_way_by_hand_is_told(hub):
+    with pytest.raises(BenchError, match="downloads are switched off") as caught:
+        fetch_repository(SOURCE, allowed=False)
+    assert f"hf download someone/tiny-sam --revision {REVISION}" in str(caught.value)
+    assert hub.got == []
+
+
+@pytest.mark.long
+def test_without_a_network_the_way_by_hand_is_told(hub, monkeypatch):
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(BenchError, match=r"the hub cannot be reached; where there is a network"):
+        fetch_repository(SOURCE, allowed=True)
+
+
+@pytest.mark.parametrize("revision", ["main", "0123456", REVISION.upper(), ""])
+def test_a_branch_is_no_revision(revision):
+    with pytest.raises(BenchError, match="the 40 hex digits of a commit"):
+        Repository("someone/tiny-sam", revision)
+    with pytest.raises(BenchError, match="a repository is owner/name"):
+        Repository("tiny-sam", REVISION)
+
+
+def test_a_model_is_pinned_by_what_was_fetched(hub):
+    args = {"arch": "sam", "repository": SOURCE.name, "revision": REVISION}
+    pinned = TransformersSam.pin(args, Site())
+    assert pinned == {"arch": "sam", "sha256": fetch_repository(SOURCE, allowed=False).sha256}
+    right = hashlib.sha256(WEIGHTS).hexdigest()
+    assert TransformersSam.pin(args | {"sha256": right}, Site()) == pinned
+    with pytest.raises(BenchError, match=f"expected sha256 {'0' * 64}, found {right}"):
+        TransformersSam.pin(args | {"sha256": "0" * 64}, Site())
+
+
+def test_no_revision_and_no_folder_say_what_to_give():
+    args = {"arch": "sam", "repository": SOURCE.name, "revision": None}
+    with pytest.raises(BenchError, match=r"model\.args\.revision=.*or give model\.args\.folder"):
+        TransformersSam.pin(args, Site())
+    with pytest.raises(BenchError, match=r"give model\.args\.folder=FOLDER"):
+        TransformersSam.pin({"arch": "sam", "repository": None}, Site())
