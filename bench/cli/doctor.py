@@ -26,6 +26,7 @@ State = Literal["ready", "missing", "broken"]
 EXTRAS = {
     "demo": ("scikit-image",),
     "datasets": ("h5py",),
+    "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "ray": ("ray",),
     "s3": ("s3fs",),
     "transformers": ("transformers", "timm"),

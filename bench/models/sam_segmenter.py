@@ -119,6 +119,11 @@ class SamSegmenter:
         )
 
     @property
+    def sam(self) -> Sam:
+        """The model itself, on its device, frozen."""
+        return self._sam
+
+    @property
     def facts(self) -> Mapping[str, str]:
         """Device, precision, versions, number of parameters and the checkpoint's hash, if known."""
         facts = {

@@ -19,6 +19,8 @@ from tiny_transformers import SIDES, write_tiny
 
 from bench.models.abilities import KeepsEmbeddings
 from bench.models.disk import Disk
+from bench.models.exported import Exported
+from bench.models.exporting import export_sam
 from bench.models.sam_segmenter import SamSegmenter
 from bench.models.transformers_sam import TransformersSam
 from bench.run.embeddings.files import EmbeddingFiles
@@ -31,7 +33,7 @@ CHECKPOINTS = os.environ.get("SAM_BENCH_TEST_CHECKPOINTS")
 SITE = Site(checkpoints=Path(CHECKPOINTS or "nowhere"), download=False)
 # A whole model of random weights knows nothing of images: only what needs no sense holds.
 TINY = {f"tiny_{arch}": arch for arch in SIDES}
-SENSELESS = {"small_sam", *TINY}
+SENSELESS = {"small_sam", "exported", *TINY}
 
 KINDS = {
     "point": ([[9, 20]], [1], None),
@@ -104,7 +106,7 @@ def each(names):
     return [pytest.param(n, marks=pytest.mark.long) if n in SIBLINGS else n for n in names]
 
 
-OTHERS = ["coarse_disk", "small_sam", "pen", "tiny_sam"]
+OTHERS = ["coarse_disk", "small_sam", "pen", "tiny_sam", "exported"]
 LONG = [pytest.param(name, marks=pytest.mark.long) for name in TINY if name not in OTHERS]
 
 
@@ -113,6 +115,9 @@ def named(request, small_sam, tmp_path_factory):
     if arch := TINY.get(request.param):
         folder = write_tiny(arch, tmp_path_factory.mktemp(arch) / "weights")
         return request.param, TransformersSam(arch, None, None, str(folder), site=SITE)
+    if request.param == "exported":
+        args = export_sam(small_sam, tmp_path_factory.mktemp("exported"), "torchscript")
+        return request.param, Exported(**args, site=SITE)
     if request.param == "pen":  # a user's own, of other cues
         return request.param, Pen(site=SITE)
     if request.param == "small_sam":

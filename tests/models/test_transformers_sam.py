@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from some_prompts import SIZES, some_prompts
 from tiny_transformers import SIDES, build_tiny, write_as, write_tiny
 
 from bench.models.sam_segmenter import SamSegmenter
@@ -15,8 +16,6 @@ from bench.models.transformers_sam import TransformersSam
 from bench.types import BenchError, Prompt, Site, UnfitImageError
 
 OFFLINE = Site(download=False)
-SIZES = ((41, 90), (150, 70), (64, 63), (200, 333))
-EACH_ARCH = [pytest.param(arch, marks=pytest.mark.long) for arch in SIDES]
 
 
 def loaded(arch, folder, **more):
@@ -40,29 +39,6 @@ def tiny(tmp_path_factory):
 def copied(tiny, tmp_path):
     """A copy of a tiny SAM's folder, to be spoilt."""
     return Path(shutil.copytree(tiny("sam"), tmp_path / "copied"))
-
-
-def some_prompts(count, shape, grid, seed=0):
-    """Prompts of five structures on an (H, W) image, those with mask logits among them."""
-    rng = np.random.default_rng(seed)
-    height, width = shape
-    prompts = []
-    for i in range(count):
-        places = rng.uniform(0, 1, (3, 2)) * [width - 1, height - 1]
-        points, labels = places.astype(np.float32), np.array([1, 0, 1])
-        (x0, x1), (y0, y1) = np.sort(places[:2, 0]), np.sort(places[:2, 1])
-        box = np.array([x0, y0, x1, y1], np.float32)
-        logits = rng.normal(0, 8, (grid, grid)).astype(np.float32)
-        prompts.append(
-            [
-                Prompt(points=points[:1], labels=labels[:1]),
-                Prompt(points=points, labels=labels),
-                Prompt(box=box),
-                Prompt(points=points[:2], labels=labels[:2], box=box),
-                Prompt(points=points[:2], labels=labels[:2], mask_logits=logits),
-            ][i % 5]
-        )
-    return prompts
 
 
 def iou(a, b):
