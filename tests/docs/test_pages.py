@@ -23,7 +23,7 @@ COMMANDS = sorted(
 )
 WITH_PYTHON = [page for page in PAGES if blocks(page, "python") and page.name != "README.md"]
 
-PLACEHOLDERS = ("my_conf",)
+PLACEHOLDERS = ("my_conf", "exports")
 """Folders of a reader's own, which aren't here: their words are parsed, not composed."""
 
 
