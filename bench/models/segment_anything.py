@@ -13,10 +13,12 @@ from segment_anything.modeling import Sam
 
 from bench.files.hashing import sha256_of
 from bench.models.checkpoints import Published, fetch, find_own
+from bench.models.lora import adapter_sha256, merge_adapter
 from bench.models.numerics import Numerics
 from bench.models.sam_embedding import features_bytes
 from bench.models.sam_segmenter import SamSegmenter
 from bench.models.weights import fitting, load_strict, read_saved
+from bench.models.weights_folder import find_folder
 from bench.types import BenchError, Site
 from bench.types.errors import did_you_mean
 
@@ -32,7 +34,8 @@ class SegmentAnything(SamSegmenter):
     ``sha256`` are those of the published checkpoint. ``checkpoint`` names a user's own file for
     the same architecture instead: a path, absolute or relative to the working folder or to
     ``site.checkpoints``; it holds a state dict, bare or under other keys, its names as they are or
-    as a wrapper made them (``bench.models.weights``).
+    as a wrapper made them (``bench.models.weights``). ``adapter`` is a folder of LoRA weights as
+    peft writes it, which are merged into them.
     ``dtype`` and ``compiled`` are those of ``Numerics``.
 
     Raises ``BenchError`` where the file is missing, is not the published one or does not fit.
@@ -46,6 +49,7 @@ class SegmentAnything(SamSegmenter):
         url: str,
         size: int,
         checkpoint: str | None = None,
+        adapter: str | None = None,
         dtype: str = "float32",
         compiled: bool = False,
         *,
@@ -58,6 +62,9 @@ class SegmentAnything(SamSegmenter):
         with torch.random.fork_rng(devices=[]):  # random weights, all replaced: spend no one's seed
             sam = build()
         self._taken_off = load_strict(sam, saved, f"{path} as {arch}", _others(arch))
+        self._adapter = _adapter(adapter, site)
+        if self._adapter:
+            sam = merge_adapter(sam, self._adapter[0])
         numerics = Numerics(dtype, compiled)
         super().__init__(sam, site, checkpoint_sha256=sha256_of(path), numerics=numerics)
         self._weights = "published" if checkpoint is None else "own file"
@@ -68,12 +75,16 @@ class SegmentAnything(SamSegmenter):
 
         ``weights_read`` says what was taken off of a file that holds more than the bare weights.
         """
-        read = {"weights_read": self._taken_off} if self._taken_off else {}
-        return {**super().facts, "weights": self._weights, **read}
+        facts = {**super().facts, "weights": self._weights}
+        if self._taken_off:
+            facts["weights_read"] = self._taken_off
+        if self._adapter:
+            facts["adapter_sha256"] = self._adapter[1]
+        return facts
 
     @classmethod
     def pin(cls, args: Mapping[str, Any], site: Site) -> dict[str, Any]:
-        """``arch``, ``sha256`` of the weights' content, and a mode other than the reference.
+        """``arch``, ``sha256`` of the weights, that of an adapter, and a mode but the reference.
 
         Finds the checkpoint, fetches it where ``site.download`` allows, and checks it. A user's
         own file is recorded with its own hash. Raises ``BenchError``.
@@ -81,7 +92,9 @@ class SegmentAnything(SamSegmenter):
         arch = str(args.get("arch"))
         _builder(arch)
         path = _find(Published.of(args), args.get("checkpoint"), site)
-        return {"arch": arch, "sha256": sha256_of(path)} | Numerics.of(args).identity()
+        merged = _adapter(args.get("adapter"), site)
+        more = {"adapter": merged[1]} if merged else {}
+        return {"arch": arch, "sha256": sha256_of(path)} | more | Numerics.of(args).identity()
 
     @classmethod
     def check_files(cls, args: Mapping[str, Any], site: Site) -> None:
@@ -111,6 +124,14 @@ def _find(published: Published, checkpoint: str | None, site: Site) -> Path:
     if checkpoint is not None:
         return find_own(checkpoint, site.checkpoints)
     return fetch(published, site.checkpoints, allowed=site.download)
+
+
+def _adapter(adapter: str | None, site: Site) -> tuple[Path, str] | None:
+    """The adapter's folder and its hash, where one is named."""
+    if adapter is None:
+        return None
+    folder = find_folder(adapter, site.checkpoints)
+    return folder, adapter_sha256(folder)
 
 
 def _others(arch: str) -> dict[str, Callable[[], Sam]]:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from bench.files.signatures import signature_of
 from bench.files.text import visible_line
+from bench.models.strangers import stranger
 from bench.types import BenchError
 
 WRAPPINGS = ("model", "state_dict")
@@ -30,32 +31,6 @@ WRAPPINGS = ("model", "state_dict")
 WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
 """Parts of names that torch's own wrappers add anywhere: DataParallel, compile, FSDP, and
 checkpointing of activations."""
-
-STRANGERS: Mapping[str, tuple[str, str]] = {
-    "HQ-SAM": (
-        r"mask_decoder\.(hf_token|hf_mlp|compress_vit_feat|embedding_encoder)",
-        "its mask decoder has parts that SAM's has not; model=sam_hq_vit_b and its siblings are it",
-    ),
-    "Hugging Face transformers": (
-        r"vision_encoder\.|shared_image_embedding\.",
-        "name the folder that it lies in, beside its config.json, as model.args.folder of a model "
-        "such as hf_sam_vit_b",
-    ),
-    "SAM 2": (
-        r"memory_attention\.|sam_mask_decoder\.|image_encoder\.trunk\.",
-        "it is another network; model=sam2_1_hiera_tiny and its siblings are it",
-    ),
-    "MobileSAM": (
-        r"image_encoder\.(layers\.\d+\.blocks|patch_embed\.seq)\.",
-        "its image encoder is TinyViT; wrap its own code as a model",
-    ),
-    "a LoRA adapter": (
-        r".*\blora_|.*\blinear_[ab]_[qkv]\b",
-        "merge it into the weights first, or, where peft wrote it, name its folder as "
-        "model.args.adapter of a model such as hf_sam_vit_b",
-    ),
-}
-"""What files that don't fit may be: by the beginning of some tensor's name, and what to do."""
 
 SHOWN = 3
 
@@ -84,6 +59,12 @@ class Saved:
     without: tuple[str, ...] = ()
 
     @property
+    def precisions(self) -> list[str]:
+        """The floating types of the tensors, where there are others than float32."""
+        dtypes = {t.dtype for t in self.tensors.values() if t.is_floating_point()}
+        return [] if dtypes <= {torch.float32} else sorted(map(_type_name, dtypes))
+
+    @property
     def words(self) -> str:
         """What was taken off, for people; empty where nothing was.
 
@@ -92,6 +73,7 @@ class Saved:
         """
         parts = [f"taken from {self.under!r}"] if self.under else []
         parts += [f"names without {_quoted(self.without)}"] if self.without else []
+        parts += [f"saved in {' and '.join(self.precisions)}"] if self.precisions else []
         parts += [f"left out: {_some(self.beside)}"] if self.beside else []
         return ", ".join(parts)
 
@@ -252,7 +234,11 @@ def fitting(
         return fits[0]
     likeliest = tried[0]
     alike = [name for name, build in (relatives or {}).items() if _fits(build, sets)]
-    hint = f"; it looks like {' or '.join(alike)}" if alike else _stranger(likeliest.tensors)
+    hint = (
+        f"; it looks like {' or '.join(alike)}"
+        if alike
+        else stranger(map(_plain, likeliest.tensors))
+    )
     hint = hint or _other_grid(network, likeliest.tensors)
     hint = hint or _other_constants(network, likeliest.tensors) or _hidden(network, likeliest)
     where = f" ({likeliest.words})" if likeliest.words else ""
@@ -269,7 +255,7 @@ def _renamed(network: nn.Module, saved: Saved) -> Saved:
     own, tensors = network.state_dict().keys(), saved.tensors
     if own <= tensors.keys():
         return _without_constants(network, saved)
-    if _stranger(tensors):
+    if stranger(map(_plain, tensors)):
         return saved
     tried = [saved]
     plain = {_plain(name): tensor for name, tensor in tensors.items()}
@@ -304,14 +290,6 @@ def _without_constants(network: nn.Module, saved: Saved) -> Saved:
     ]
     tensors = {name: tensor for name, tensor in saved.tensors.items() if name not in same}
     return replace(saved, tensors=tensors, beside=(*saved.beside, *same))
-
-
-def _stranger(state: Mapping[str, Tensor]) -> str:
-    """What another project's file it is, and what to do; empty where that isn't known."""
-    for project, (pattern, remedy) in STRANGERS.items():
-        if any(re.match(pattern, _plain(name)) for name in state):
-            return f"; it looks like {project}: {remedy}"
-    return ""
 
 
 def _other_grid(network: nn.Module, state: Mapping[str, Tensor]) -> str:
@@ -382,6 +360,10 @@ def _fits(build: Callable[[], nn.Module], sets: Sequence[Saved]) -> bool:
     with torch.device("meta"):  # shapes without memory or random numbers
         network = build()
     return any(not misfits(network, _renamed(network, each).tensors) for each in sets)
+
+
+def _type_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _shape(tensor: Tensor) -> str:

@@ -1,13 +1,17 @@
 """LoRA weights of peft, merged into the model that they were trained on."""
 
+import copy
 import json
 import sys
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from some_prompts import some_prompts
 from tiny_transformers import write_tiny
 
+from bench.models.lora import merge_adapter
+from bench.models.sam_segmenter import SamSegmenter
 from bench.models.transformers_sam import TransformersSam
 from bench.types import BenchError, Site
 
@@ -66,6 +70,30 @@ def test_the_adapter_is_in_the_identity(folders):
     assert len(merged["adapter"]) == 64
     model = loaded(folders, adapter=str(folders / "adapter"))
     assert model.facts["adapter_sha256"] == merged["adapter"]
+
+
+def test_an_adapter_of_segment_anything_is_merged(small_sam, tmp_path, make_image):
+    from peft import LoraConfig, PeftModel, get_peft_model
+
+    wrapped = get_peft_model(
+        copy.deepcopy(small_sam), LoraConfig(r=2, target_modules=["qkv", "q_proj"])
+    )
+    with torch.no_grad():
+        for name, parameter in wrapped.named_parameters():
+            if "lora_" in name:
+                parameter.normal_(std=0.3)
+    wrapped.save_pretrained(tmp_path)
+    merged = SamSegmenter(merge_adapter(copy.deepcopy(small_sam), tmp_path), OFFLINE)
+    peft = PeftModel.from_pretrained(copy.deepcopy(small_sam), tmp_path).eval()
+    theirs, plain = (SamSegmenter(sam, OFFLINE) for sam in (peft.base_model.model, small_sam))
+    image = make_image(41, 90, 1)
+    prompts = some_prompts(5, (41, 90), 32)
+    a, b, c = (
+        m.predict(m.embed([image]) * 5, prompts, True).logits for m in (merged, theirs, plain)
+    )
+    scale = float(b.std())
+    assert torch.allclose(a, b, rtol=0, atol=1e-4 * scale)
+    assert (a - c).abs().max() > 0.01 * scale
 
 
 def test_without_peft_the_line_that_installs_it_is_given(folders, monkeypatch):

@@ -52,6 +52,24 @@ def test_pins_an_own_file_by_its_own_hash(site, tmp_path, monkeypatch, names):
     assert pinned["sha256"] == hashlib.sha256(here.read_bytes()).hexdigest()
 
 
+def test_an_adapter_is_in_the_identity(site, tmp_path):
+    site.checkpoints.mkdir()
+    (site.checkpoints / "sam_vit_b.pth").write_bytes(b"true")
+    adapter = site.checkpoints / "lora"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text("{}")
+    with pytest.raises(
+        BenchError, match=r"no adapter in .*lora: adapter_model\.safetensors is need"
+    ):
+        SegmentAnything.pin(published(adapter="lora"), site)
+    (adapter / "adapter_model.safetensors").write_bytes(b"")
+    plain = SegmentAnything.pin(published(), site)
+    pinned = SegmentAnything.pin(published(adapter="lora"), site)
+    assert pinned == plain | {"adapter": pinned["adapter"]}
+    (adapter / "adapter_config.json").write_text("{ }")
+    assert SegmentAnything.pin(published(adapter=str(adapter)), site) != pinned
+
+
 def test_an_own_file_that_does_not_fit_is_refused_before_a_run(site, tmp_path, names):
     path = tmp_path / "hq.pth"
     torch.save(names | {"mask_decoder.hf_token.weight": torch.zeros(1, 256)}, path)

@@ -10,6 +10,7 @@ import torch
 from some_prompts import SIZES, some_prompts
 from tiny_transformers import SIDES, build_tiny, write_as, write_tiny
 
+import bench
 from bench.models.sam_segmenter import SamSegmenter
 from bench.models.transformers_models import CLAMP, FAMILIES, mend_hq_decoder
 from bench.models.transformers_sam import TransformersSam
@@ -323,6 +324,39 @@ def test_a_batch_answers_as_one_by_one(tiny, arch, make_image):
     scale = 1e-4 * float(alone.logits.std())
     assert torch.allclose(alone.logits, batch.logits, rtol=0, atol=scale)
     assert torch.allclose(alone.predicted_iou, batch.predicted_iou, rtol=0, atol=1e-5)
+
+
+YAMLS = {
+    "sam": "slimsam_77",
+    "sam_hq": "sam_hq_vit_b",
+    "sam2": "sam2_1_hiera_tiny",
+    "edgetam": "edgetam",
+    "sam3_tracker": "sam3",
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("arch", SIDES)
+def test_runs_from_its_yaml_with_images_side_by_side_as_one_by_one(tiny, arch, tmp_path):
+    found = [
+        bench.evaluate(
+            f"model.args.folder={tiny(arch)}",
+            "model.args.sha256=null",
+            "dataset.args.count=3",
+            f"runtime.workers={workers}",
+            "runtime.allow_degenerate='random weights'",
+            model=YAMLS[arch],
+            dataset="shapes",
+            prompt="point_3",
+            results=tmp_path / str(workers),
+        )
+        for workers in (1, 3)
+    ]
+    alone, together = (each.rows().sort_values(["prompt", "mask_id", "step"]) for each in found)
+    assert not found[0].failed
+    assert len(alone) > 20
+    assert alone["iou"].nunique() > 5
+    assert list(alone["iou"]) == list(together["iou"])
 
 
 @pytest.mark.long

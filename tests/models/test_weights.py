@@ -37,7 +37,7 @@ def test_half_precision_is_loaded_into_float32(tmp_path, state):
     halves = {key: value.half() for key, value in state.items()}
     save_file(halves, path)
     fresh = network()
-    load_strict(fresh, read_state(path), "w")
+    assert load_strict(fresh, read_state(path), "w") == "saved in float16"
     assert fresh[0].weight.dtype == torch.float32
     assert torch.equal(fresh[0].weight, halves["0.weight"].float())
 
@@ -157,6 +157,8 @@ AS_SAVED = {
     "a compiled layer": (inside, "names without '_orig_mod.'"),
     "Lightning": (lambda s: {"epoch": 1, "state_dict": behind("model.", s)},
                   "taken from 'state_dict', names without 'model.'"),
+    "Lightning, compiled": (lambda s: {"state_dict": behind("model._orig_mod.", s)},
+                            "taken from 'state_dict', names without 'model._orig_mod.'"),
     "an attribute in an attribute": (lambda s: behind("net.sam.", s), "names without 'net.sam.'"),
     "wrapped": (lambda s: {"epoch": 3, "net": s, "optimizer": NO_SAVED}, "taken from 'net'"),
     "wrapped twice": (lambda s: {"state": {"net": s}}, "taken from 'state/net'"),
