@@ -73,7 +73,8 @@ class SegmentAnything(SamSegmenter):
     def facts(self) -> Mapping[str, str]:
         """What every Sam tells; ``weights`` are ``published`` or a user's ``own file``.
 
-        ``weights_read`` says what was taken off of a file that holds more than the bare weights.
+        ``weights_read`` says what was taken off of a file that holds more than the bare weights, or
+        in what other precision they were saved.
         """
         facts = {**super().facts, "weights": self._weights}
         if self._taken_off:
@@ -110,8 +111,8 @@ class SegmentAnything(SamSegmenter):
             network = _builder(arch)()
         saved = read_saved(path, names_only=True)
         found = fitting(network, saved, f"{path} as {arch}", _others(arch))
-        if found.words:
-            log.info("%s: %s", path, found.words)
+        if found.account:
+            log.info("%s: %s", path, found.account)
 
     @classmethod
     def embedding_bytes(cls, args: Mapping[str, Any]) -> int:

@@ -59,12 +59,6 @@ class Saved:
     without: tuple[str, ...] = ()
 
     @property
-    def precisions(self) -> list[str]:
-        """The floating types of the tensors, where there are others than float32."""
-        dtypes = {t.dtype for t in self.tensors.values() if t.is_floating_point()}
-        return [] if dtypes <= {torch.float32} else sorted(map(_type_name, dtypes))
-
-    @property
     def words(self) -> str:
         """What was taken off, for people; empty where nothing was.
 
@@ -73,9 +67,16 @@ class Saved:
         """
         parts = [f"taken from {self.under!r}"] if self.under else []
         parts += [f"names without {_quoted(self.without)}"] if self.without else []
-        parts += [f"saved in {' and '.join(self.precisions)}"] if self.precisions else []
         parts += [f"left out: {_some(self.beside)}"] if self.beside else []
         return ", ".join(parts)
+
+    @property
+    def account(self) -> str:
+        """The same, and in what it was saved where that isn't float32 alone."""
+        dtypes = {t.dtype for t in self.tensors.values() if t.is_floating_point()}
+        names = sorted(str(dtype).removeprefix("torch.") for dtype in dtypes)
+        saved = "" if dtypes <= {torch.float32} else f"saved in {' and '.join(names)}"
+        return ", ".join(filter(None, (self.words, saved)))
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -198,7 +199,7 @@ def load_strict(
     origin: str,
     relatives: Mapping[str, Callable[[], nn.Module]] | None = None,
 ) -> str:
-    """Fill ``network`` with ``state``, in the network's own dtype, and give what was taken off.
+    """Fill ``network`` with ``state``, in the network's own dtype, and give the ``account`` of it.
 
     ``state`` are tensors by name or the sets of a file (``read_saved``): the set is taken that
     fits. ``origin`` names the file and what it was loaded as. ``relatives``, name → builder, are
@@ -207,7 +208,7 @@ def load_strict(
     """
     found = fitting(network, state, origin, relatives)
     network.load_state_dict(dict(found.tensors), strict=True)
-    return found.words
+    return found.account
 
 
 def fitting(
@@ -360,10 +361,6 @@ def _fits(build: Callable[[], nn.Module], sets: Sequence[Saved]) -> bool:
     with torch.device("meta"):  # shapes without memory or random numbers
         network = build()
     return any(not misfits(network, _renamed(network, each).tensors) for each in sets)
-
-
-def _type_name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 def _shape(tensor: Tensor) -> str:
