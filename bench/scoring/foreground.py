@@ -34,12 +34,13 @@ class Bounds:
     """What float32 tells of N grids.
 
     A value above ``high`` (N,) is above the threshold, one not above ``low`` (N,) is not. Both are
-    NaN for a grid that holds NaN or infinity: nothing is told of it. ``rows`` (N, h) and
-    ``columns`` (N, w) bool are those with a cell that may lift a pixel above the threshold.
+    NaN for a grid that holds NaN or infinity: nothing is told of it. Only a cell above ``lifting``
+    may lift a pixel above the threshold: ``rows`` (N, h) and ``columns`` (N, w) have one.
     """
 
     low: DoubleArray
     high: DoubleArray
+    lifting: float
     rows: BoolArray
     columns: BoolArray
 
@@ -56,6 +57,7 @@ class Bounds:
         return cls(
             threshold - bound,
             threshold + bound,
+            lifting,
             (rows > lifting) | wide,
             (columns > lifting) | wide,
         )
@@ -103,7 +105,7 @@ def parts(grids: torch.Tensor, bounds: Bounds, frame: Frame, threshold: float) -
         if window is None:
             yield np.zeros((0, 0), dtype=bool), 0, 0
             continue
-        between = float(bounds.low[number]), float(bounds.high[number])
+        between = float(bounds.low[number]), float(bounds.high[number]), bounds.lifting
         picture = _Picture(grid, grid.numpy(), down, across, threshold, *between)
         yield picture.bits(*window), window[0][0], window[1][0]
 
@@ -119,6 +121,7 @@ class _Picture:
     threshold: float
     low: float
     high: float
+    lifting: float
 
     def bits(self, rows: Span, columns: Span) -> BoolArray:
         """Which pixels of the window are above the threshold."""
@@ -136,12 +139,16 @@ class _Picture:
         high, down = self.down.cut(rows)
         wide, across = self.across.cut(columns)
         cells = self.array[high, wide]
-        if cells.max() <= self.low or cells.min() > self.high:  # no mix of them leaves that side
+        if cells.max() <= self.lifting or cells.min() > self.high:  # no mix leaves that side
             bits.fill(cells[0, 0] > self.high)
             return
         values: FloatArray = product(self.grid[high, wide], down, across).numpy()
         np.greater(values, self.high, out=bits)
-        unsure = ~bits if np.isnan(self.high) else (values > self.low) ^ bits
+        unsure = (values > self.low) ^ bits
+        if np.isnan(self.high):
+            unsure[:] = True
+        elif unsure.any():
+            unsure &= lifted(self.grid[high, wide], down, across, self.lifting).numpy()
         if unsure.any():
             pixels = np.nonzero(unsure)
             places = pixels[0] + rows[0], pixels[1] + columns[0]
@@ -159,6 +166,16 @@ def product(
     """
     rows = cells if down is None else torch.matmul(down, cells)
     return rows if across is None else torch.matmul(rows, across.mT)
+
+
+def lifted(
+    cells: torch.Tensor, down: torch.Tensor | None, across: torch.Tensor | None, lifting: float
+) -> torch.Tensor:
+    """Which values (…, H, W) mix a cell above ``lifting``: the others aren't open.
+
+    A model may answer with 0 wherever its mask isn't: all those values are as close as can be.
+    """
+    return product((cells > lifting).float(), down, across) > 0
 
 
 def check_products(device: torch.device) -> None:

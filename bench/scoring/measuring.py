@@ -24,6 +24,7 @@ from bench.scoring.foreground import (
     bounds_of,
     check_products,
     extremes,
+    lifted,
     parts,
     product,
     window_of,
@@ -34,6 +35,9 @@ from bench.types import BoolArray, Candidates, FloatArray, Frame, Mask
 
 _PIXELS = 1 << 26
 """How many pixels are computed at once on a device, of each about 8 bytes being held."""
+
+_MANY = 1 << 16
+"""Pixels that float32 leaves open from which on it is looked which of them can be set at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,12 +220,27 @@ class _Device:
         begin = np.cumsum([0, *(unsure.numel() for _, unsure in drawn)])
         for chunk, (bits, _), low, high in zip(chunks, drawn, begin, begin[1:], strict=False):
             here = places[(places >= low) & (places < high)] - low
+            if here.size > _MANY:
+                lifts = lifted(*self._mixed(chunk), self.bounds.lifting).flatten()
+                here = here[on_host([lifts[self.sent(here)]])[0]]
             if here.size:
                 bits.view(-1)[self.sent(here)] = self.sent(self._decided(chunk, here))
         return [bits for bits, _ in drawn]
 
     def _drawn(self, chunk: _Chunk) -> tuple[torch.Tensor, torch.Tensor]:
         """Bits by float32, and which of them it leaves open."""
+        values = product(*self._mixed(chunk)).contiguous()
+        low, high = (
+            self.sent(bound[chunk.numbers, None, None].astype(np.float32))
+            for bound in (self.bounds.low, self.bounds.high)
+        )
+        bits = values > high
+        return bits, (values > low) ^ bits
+
+    def _mixed(
+        self, chunk: _Chunk
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """The cells of each window, and the matrices of both sides, see ``product``."""
         cells = self.grids[self.sent(chunk.numbers)]
         each = torch.arange(len(cells), device=cells.device)[:, None]
         matrices = []
@@ -230,13 +249,7 @@ class _Device:
             if side.matrix is None:
                 cells = cells[each, pixels] if axis == 0 else cells.mT[each, pixels].mT
             matrices.append(None if side.matrix is None else side.matrix[pixels])
-        values = product(cells, *matrices)
-        low, high = (
-            self.sent(bound[chunk.numbers, None, None].astype(np.float32))
-            for bound in (self.bounds.low, self.bounds.high)
-        )
-        bits = values > high
-        return bits, (values > low) ^ bits
+        return cells, matrices[0], matrices[1]
 
     def _decided(self, chunk: _Chunk, places: IndexArray) -> BoolArray:
         """Whether pixels are above the threshold, by their places in the chunk's flat bits."""

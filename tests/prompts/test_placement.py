@@ -81,7 +81,7 @@ def error_pair(rng: np.random.Generator, trial: int) -> tuple[BoolArray, BoolArr
     ]
 
 
-@pytest.mark.parametrize("trials", [30, pytest.param(400, marks=pytest.mark.long)])
+@pytest.mark.parametrize("trials", [30, pytest.param(120, marks=pytest.mark.long)])
 def test_a_rough_look_first_places_the_same_clicks(
     trials: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ import torch.nn.functional as F
 from plain_masks import KINDS, plain_mask, plain_values, random_frame, random_logits
 
 from bench.scoring import foreground
-from bench.scoring.bilinear import sides
+from bench.scoring.bilinear import exact_values, sides
 from bench.scoring.foreground import check_products, foregrounds, product, product_error
 from bench.types import BenchError, BoolArray, Frame
 
@@ -111,6 +113,29 @@ def test_nothing_above_and_what_lies_in_the_padding_alone_are_empty_masks() -> N
     logits[1, 30, 5] = 9
     found = foregrounds(logits, Frame((128, 128), (40, 128), (40, 128)), 0.0)
     assert [(mask.area, mask.shape) for mask in found] == [(0, (40, 128))] * 2
+
+
+@pytest.mark.parametrize(
+    "frame", [Frame.identity((96, 130)), Frame((192, 260), (150, 260), (300, 520))]
+)
+@pytest.mark.parametrize("threshold", [0.0, 0.5])
+def test_of_an_answer_of_zeros_and_ones_few_pixels_are_open(
+    frame: Frame, threshold: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All its background lies at the threshold, where float64 for each pixel would take long."""
+    decided: list[int] = []
+
+    def watched(*asked: Any) -> Any:
+        decided.append(len(asked[0]))
+        return exact_values(*asked)
+
+    monkeypatch.setattr(foreground, "exact_values", watched)
+    y, x = np.mgrid[:96, :130]
+    cells = (np.hypot(y - 50, x - 60) < 30) | ((y == 0) & (x == 0)) | ((y == 95) & (x == 129))
+    logits = cells.astype(np.float32)
+    (found,) = masks(torch.from_numpy(logits)[None], frame, threshold)
+    assert np.array_equal(found, plain_mask(logits, frame, threshold))
+    assert sum(decided) < 0.01 * found.size
 
 
 def test_only_tiles_that_hold_a_rim_are_computed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from plain_masks import KINDS, plain_mask, random_frame, random_logits
 
+from bench.scoring import measuring
 from bench.scoring.measuring import Measured, measure, on_device
 from bench.types import BoolArray, Candidates, FloatArray, Frame, Mask
 
@@ -92,6 +93,36 @@ def test_objects_of_many_sizes_are_computed_in_windows(most: int, device: str) -
     targets = [Mask.from_dense(rng.random(frame.image) < 0.5) for frame in frames]
     prediction = Candidates(torch.from_numpy(logits).to(device), predicted.to(device), frames)
     check(prediction, targets, [None] * 6, 0.0, most)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(
+    ("canvas", "content", "image"),
+    [((16, 8), (12, 8), (29, 8)), ((8, 16), (8, 12), (8, 29)), ((8, 8), (8, 8), (8, 8))],
+)
+def test_a_side_may_be_the_grid_s_own(
+    canvas: tuple[int, int], content: tuple[int, int], image: tuple[int, int], device: str
+) -> None:
+    """Nothing is enlarged across, down, or at all, and some pixels are left open."""
+    frame = Frame(canvas, content, image)
+    logits = random_logits(np.random.default_rng(2), (6, 3, 8, 8), 0.0, "levels")
+    targets = [Mask.from_dense(np.ones(frame.image, bool))] * 6
+    predicted = torch.rand(6, 3, generator=torch.manual_seed(0))
+    prediction = Candidates(torch.from_numpy(logits).to(device), predicted.to(device), [frame] * 6)
+    check(prediction, targets, [None] * 6, 0.0)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_answers_of_zeros_and_ones_are_decided_where_they_can_be_set(
+    device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "_MANY", 100)
+    frame = Frame((64, 64), (48, 64), (97, 130))
+    y, x = np.mgrid[:16, :16]
+    cells = (np.hypot(y - 6, x - 7) < 4) | (x == 15) | (y == 0)
+    logits = torch.from_numpy(cells.astype(np.float32))[None, None]
+    prediction = Candidates(logits.to(device), torch.ones(1, 1, device=device), [frame])
+    check(prediction, [Mask.from_dense(np.ones(frame.image, bool))], [None], 0.0)
 
 
 @pytest.mark.parametrize("device", DEVICES)
