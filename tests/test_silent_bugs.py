@@ -13,7 +13,7 @@ from PIL import Image
 
 from bench.data.formats.pictures import read_labels
 from bench.data.readers.coco import Coco
-from bench.prompts import placement
+from bench.prompts import depths, placement
 from bench.store.runs import read_runs
 from bench.types import BenchError, BoolArray, Site
 from bench.types.mask import Mask
@@ -27,11 +27,11 @@ def test_equal_depths_are_equal_wherever_the_region_lies() -> None:
     rng = np.random.default_rng(21)
     for _ in range(300):
         region = random_blob(rng, 31, 47)
-        alone = placement.deepest(region)
+        alone = depths.deepest(region)
         assert alone is not None
         for top, left in ((1, 0), (0, 1), (3, 5), (7, 2)):
-            moved = placement.deepest(np.pad(region, ((top, 2), (left, 9))))
-            assert moved == placement.Depth(alone.x + left, alone.y + top, alone.squared)
+            moved = depths.deepest(np.pad(region, ((top, 2), (left, 9))))
+            assert moved == depths.Depth(alone.x + left, alone.y + top, alone.squared)
 
 
 def bar(width: int, length: int) -> BoolArray:
@@ -45,9 +45,9 @@ def test_the_first_of_many_equal_depths_is_taken_in_small_and_in_large_regions(
     width: int, length: int
 ) -> None:
     """Above some 1,400 pixels a float32 distance no longer tells neighbouring squares apart."""
-    depth = placement.deepest(bar(width, length))
+    depth = depths.deepest(bar(width, length))
     half = (width + 1) // 2
-    assert depth == placement.Depth(3 + half - 1, 2 + half - 1, half**2)
+    assert depth == depths.Depth(3 + half - 1, 2 + half - 1, half**2)
 
 
 def test_a_click_is_no_other_pixel_in_a_larger_image() -> None:

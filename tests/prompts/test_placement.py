@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 from oddities import odd_masks, random_blob
 
-from bench.prompts import placement
+from bench.prompts import depths, placement
 from bench.types import BoolArray, FloatArray, Mask
 
 RNG = np.random.default_rng(0)
@@ -86,14 +86,14 @@ def test_a_rough_look_first_places_the_same_clicks(
     trials: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked: list[bool] = []
-    straight = placement._roughly_deepest
+    straight = depths._roughly_deepest
 
     def watched(*asked: Any) -> Any:
         found = straight(*asked)
         looked.append(found is not None)
         return found
 
-    monkeypatch.setattr(placement, "_roughly_deepest", watched)
+    monkeypatch.setattr(depths, "_roughly_deepest", watched)
     rng = np.random.default_rng(trials)
     for trial in range(trials):
         target, predicted = error_pair(rng, trial)
@@ -280,7 +280,7 @@ def test_chessboard_max_equals_the_convolutions_of_kornia() -> None:
 def test_depths_past_1024_pixels_are_exact_whole_numbers() -> None:
     region = np.zeros((2121, 2190), bool)
     region[7:2108, 5:2182] = True  # 2101 × 2177: its middle row lies 1051 from both long sides
-    assert placement.deepest(region) == placement.Depth(5 + 1050, 7 + 1050, 1051**2)
+    assert depths.deepest(region) == depths.Depth(5 + 1050, 7 + 1050, 1051**2)
     middle = np.array([[5 + x, 7 + 1050] for x in range(1050, 1127)], dtype=np.float32)
-    beside = placement.deepest(region, middle)
-    assert beside == placement.Depth(5 + 1049, 7 + 1049, 1050**2)
+    beside = depths.deepest(region, middle)
+    assert beside == depths.Depth(5 + 1049, 7 + 1049, 1050**2)
