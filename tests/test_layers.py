@@ -22,7 +22,7 @@ KNOWS: dict[str, set[str]] = {
     "config": {"types", "files"},
     "protocol": {"types"},
     "data": {"types", "files", "demo", "config"},
-    "prompts": {"types", "protocol"},
+    "prompts": {"types", "files", "protocol", "data"},
     "models": {"types", "files", "demo", "config"},
     "scoring": {"types", "config", "protocol"},
     "tasks": {"types", "files", "config", "protocol", "data", "prompts", "models", "scoring"},

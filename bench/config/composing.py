@@ -233,7 +233,7 @@ def _split_sweeps(overrides: Sequence[str]) -> tuple[list[str], dict[str, list[s
 def _meant(overrides: Sequence[str], extra_dir: Path | None) -> list[str]:
     """The words in Hydra's grammar; raises ``BenchError`` for what no group can be set to."""
     words = []
-    for word in as_meant(overrides):
+    for word in _of_one_prompt(as_meant(overrides)):
         key, _, value = word.partition("=")
         group = key.lstrip("+~")
         if re.split(r"[./@]", group)[0] == "hydra":
@@ -248,6 +248,25 @@ def _meant(overrides: Sequence[str], extra_dir: Path | None) -> list[str]:
         plain = re.fullmatch(r"[-+.\d]+|true|false", value.strip(), re.IGNORECASE)
         words.append(f"{key}={quoted(value)}" if plain else word)
     return words
+
+
+def _of_one_prompt(words: Sequence[str]) -> list[str]:
+    """``prompt.args.NAME=…`` as an argument of the one prompt that is chosen.
+
+    Raises ``BenchError`` where the words choose none, or several.
+    """
+    short = "prompt.args."
+    if not any(word.startswith(short) for word in words):
+        return list(words)
+    chosen = [value for key, _, value in (word.partition("=") for word in words) if key == "prompt"]
+    found = re.fullmatch(r"\[?\s*(\w+)\s*\]?", chosen[-1]) if chosen else None
+    if found is None:
+        raise BenchError(
+            f"{short}NAME=… is an argument of the one prompt that prompt=NAME chooses; of several "
+            "name which: prompts.point_3.args.clicks=7"
+        )
+    name = f"prompts.{found[1]}.args."
+    return [name + word.removeprefix(short) if word.startswith(short) else word for word in words]
 
 
 def _sweepable(name: object) -> str:

@@ -13,11 +13,13 @@ import numpy as np
 from bench.config.composing import RunConfig
 from bench.config.run_key import Question
 from bench.models.loading import model_class
+from bench.prompts.abilities import Asked, KnowsImages, asked_of
 from bench.protocol import Protocol
 from bench.scoring.score import Aim, Score, score
 from bench.tasks.contract import Case, Lent, Scored
 from bench.tasks.counting import check_counts
-from bench.tasks.opening import open_protocol, open_strategies
+from bench.tasks.opening import open_protocol, open_strategies, pinned_prompts
+from bench.tasks.recorded import check_recorded, count_unasked, notes_on_unasked
 from bench.types import (
     IOU,
     ORACLE,
@@ -71,14 +73,18 @@ class PromptedMasks:
             seed=config.seed,
             model=replace(config.model, args=segmenter.pin(config.model.args, site)),
             dataset=config.dataset,
-            prompts=config.prompts,
+            prompts=pinned_prompts(config),
             protocol=config.protocol,
         )
 
     def check(self, config: RunConfig, reader: Reader) -> None:
         """Some mask must count, of the images up to the limit."""
         ids = reader.ids()[: config.runtime.limit]
-        check_counts(config.dataset.name, open_protocol(config), reader, ids)
+        protocol = open_protocol(config)
+        check_counts(config.dataset.name, protocol, reader, ids)
+        for name, strategy in open_strategies(config).items():
+            if isinstance(strategy, KnowsImages):
+                check_recorded(name, strategy, protocol, config.dataset.name, reader, ids)
 
     def scorer(self, config: RunConfig, reader: Reader, lent: Lent) -> Rounds:
         """The rounds of prompts and masks."""
@@ -95,8 +101,8 @@ class PromptedMasks:
         )
 
     def notes(self, config: RunConfig, counted: Mapping[str, int]) -> Sequence[str]:
-        """Nothing needs to be said."""
-        return ()
+        """Masks that a prompt is recorded for neither here nor there."""
+        return notes_on_unasked(config.prompts, counted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +130,10 @@ class Rounds:
         scenes, skipped = [], []
         for case, embedding in zip(cases, embeddings, strict=True):
             targets, left_out = self.protocol.sort_out(case.sample.targets)
-            lacking = {name: self.strategies[name] for name in case.lacking}
+            lacking = {
+                name: asked_of(self.strategies[name], case.sample.image_id, case.sample.targets)
+                for name in case.lacking
+            }
             scenes.append(_Scene(case.sample, targets, embedding, lacking))
             skipped.append(left_out)
         rows: list[dict[str, list[MaskRow]]] = [{n: [] for n in s.strategies} for s in scenes]
@@ -145,8 +154,16 @@ class Rounds:
             for scene, of_image in zip(scenes, faults, strict=True)
         ]
         return [
-            Scored(case.sample.image_id, of_image, left_out, faults=wrong)
-            for case, of_image, left_out, wrong in zip(cases, rows, skipped, said, strict=True)
+            Scored(
+                case.sample.image_id,
+                of_image,
+                left_out,
+                counted=count_unasked(scene.targets, scene.strategies),
+                faults=wrong,
+            )
+            for case, scene, of_image, left_out, wrong in zip(
+                cases, scenes, rows, skipped, said, strict=True
+            )
         ]
 
     def _words(self, faults: Mapping[str, str], targets: Sequence[Target]) -> str:
@@ -171,7 +188,9 @@ class Rounds:
                     wave, held, targets = [], 0, 0
                 aim = Aim(target.mask, scene.sample.ignore)
                 wave += [
-                    _Track(place, scene, n, s, target, aim) for n, s in scene.strategies.items()
+                    _Track(place, scene, name, asked.strategy, target, aim)
+                    for name, asked in scene.strategies.items()
+                    if asked.asks(target)
                 ]
                 held += needed
                 targets += 1
@@ -344,12 +363,12 @@ _NONE = cast("np.random.Generator", _NoRandom())
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """One image, the targets of it that count, its embedding, and the strategies by name."""
+    """One image, the targets of it that count, its embedding, and what is asked, by name."""
 
     sample: Sample
     targets: Sequence[Target]
     embedding: Any
-    strategies: Mapping[str, PromptStrategy]
+    strategies: Mapping[str, Asked]
 
 
 @dataclass(slots=True)

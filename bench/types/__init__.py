@@ -32,6 +32,7 @@ from bench.types.errors import BenchError, UnfitImageError
 from bench.types.mask import BoolArray, Mask
 from bench.types.measure import IOU, ORACLE, Measure
 from bench.types.rows import MaskRow, Row
+from bench.types.scribbles import ScribbleCue, Stroke
 from bench.types.step import Step
 from bench.types.values import (
     MAX_PIXELS,
@@ -71,10 +72,12 @@ __all__ = [
     "Rectangle",
     "Row",
     "Sample",
+    "ScribbleCue",
     "Segmenter",
     "Shape",
     "Site",
     "Step",
+    "Stroke",
     "Target",
     "TextCue",
     "UnfitImageError",

@@ -55,6 +55,10 @@ def test_a_prompt_is_addressed_by_its_name() -> None:
     config = one("prompt=[point_3,box]", "prompts.point_3.args.clicks=5")
     assert config.prompts["point_3"].args["clicks"] == 5
     assert list(one("prompt=point_1").prompts) == ["point_1"]
+    for chosen in ("prompt=point_3", "prompt=[point_3]"):
+        assert one("prompt.args.clicks=5", chosen).prompts["point_3"].args["clicks"] == 5
+    with pytest.raises(BenchError, match=r"the one prompt that prompt=NAME chooses; of several"):
+        one("prompt=[point_3,box]", "prompt.args.clicks=5")
 
 
 def test_commas_sweep_and_the_prompts_stay_together() -> None:

@@ -26,10 +26,19 @@ OWN = {"strokes": Strokes}
 
 NAMES = [*group_names("prompt"), *OWN]
 
+RECORDED = """mask,step,x,y,label,x0,y0,x1,y1
+m,1,0,0,1,,,,
+m,2,0,0,0,0,0,1,1
+"""
+"""What was recorded of the mask that every strategy is asked about."""
+
 
 @pytest.fixture(scope="module")
-def config() -> RunConfig:
-    return load_configs([f"prompt=[{','.join(group_names('prompt'))}]", "model=disk"])[0]
+def config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
+    file = tmp_path_factory.mktemp("recorded") / "prompts.csv"
+    file.write_text(RECORDED)
+    words = [f"prompt=[{','.join(group_names('prompt'))}]", f"prompts.recorded.args.file={file}"]
+    return load_configs([*words, "model=disk"])[0]
 
 
 def strategy(config: RunConfig, name: str) -> PromptStrategy:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from bench.analysis import published
+from bench.analysis.comparing.prompts import prompts_section
 from bench.analysis.section import Section, named_apart
 from bench.analysis.sections.cost import cost_section
 from bench.analysis.sections.noc import noc_section
@@ -27,6 +28,8 @@ def _tables(selection: Selection, table: Table, request: Request) -> Iterator[Se
     yield from paper_table(request.figure, selection, request.by, read_sample)
     if not selection.leads.is_iou:
         return
+    if (asked := prompts_section(selection, table)) is not None:
+        yield asked
     clicks = list(noc_section(selection))
     yield from clicks
     yield from _published(selection, [table.lines, *(section.lines for section in clicks)])

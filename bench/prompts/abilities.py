@@ -1,0 +1,60 @@
+"""What a prompt strategy may offer beyond its contract: files of its own, and knowing images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from bench.types import PromptStrategy, Target
+
+
+@runtime_checkable
+class PinsFiles(Protocol):
+    """A strategy whose arguments name files."""
+
+    @classmethod
+    def pin(cls, args: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments as they enter the run key: files replaced by hashes of their content.
+
+        Raises ``BenchError`` for a file that isn't there.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who gives the prompts of one image, and the ids of the masks that there are any for.
+
+    None stands for all of them.
+    """
+
+    strategy: PromptStrategy
+    mask_ids: frozenset[str] | None = None
+
+    def asks(self, target: Target) -> bool:
+        """Whether there is a prompt for a target."""
+        return self.mask_ids is None or target.mask_id in self.mask_ids
+
+
+@runtime_checkable
+class KnowsImages(Protocol):
+    """A strategy that has prompts for some targets alone, found by their images' ids."""
+
+    def of_image(self, image_id: str, targets: Sequence[Target]) -> Asked:
+        """What it asks of an image, all of whose targets are given.
+
+        Raises ``BenchError`` for a prompt that doesn't fit its image.
+        """
+
+    def unknown(self, seen: Mapping[str, Sequence[str]], image_ids: Sequence[str]) -> Sequence[str]:
+        """What of it no target has, each in words, by the targets' ids of the images ``seen``.
+
+        ``image_ids`` are all images of the dataset: of one that wasn't seen nothing is known.
+        """
+
+
+def asked_of(strategy: PromptStrategy, image_id: str, targets: Sequence[Target]) -> Asked:
+    """What a strategy asks of an image: of every target, unless it says otherwise."""
+    if isinstance(strategy, KnowsImages):
+        return strategy.of_image(image_id, targets)
+    return Asked(strategy)

@@ -1,0 +1,1 @@
+"""Prompts from a file: those of another run, of another tool, or of people."""

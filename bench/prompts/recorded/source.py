@@ -1,0 +1,127 @@
+"""A file or folder of recorded prompts, looked at so far that its format is known."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.files.documents import parse_json
+from bench.files.hashing import sha256_of
+from bench.files.places import local_path
+from bench.files.signatures import signature_of_file
+from bench.files.there import kind_of
+from bench.types import BenchError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_BYTES = 1 << 30
+"""Of one file: beyond it a table of prompts doesn't fit beside a run."""
+
+TABLES = (".csv", ".parquet")
+"""What files of tables are called."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, or a folder of files; raises ``BenchError`` where there is neither, or too much.
+
+    ``part`` names the dataset that is meant, in a file of several.
+    """
+
+    path: Path
+    part: str | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.path.is_file() or self.path.is_dir()):
+            raise BenchError(
+                f"{self.path}: {kind_of(self.path, 'file or folder of recorded prompts')}; name it "
+                "with prompts.recorded.args.file=…"
+            )
+        for file in self.files:
+            if (size := file.stat().st_size) > MOST_BYTES:
+                raise BenchError(
+                    f"{file}: {size / 2**30:.1f} GiB of prompts are more than is read at once "
+                    f"({MOST_BYTES >> 30} GiB); keep those of one dataset"
+                )
+
+    @cached_property
+    def files(self) -> tuple[Path, ...]:
+        """The file itself, or the folder's, sorted, hidden ones left out."""
+        if self.path.is_file():
+            return (self.path,)
+        found = (path for path in self.path.rglob("*") if path.is_file())
+        return tuple(
+            sorted(
+                path
+                for path in found
+                if not any(part.startswith(".") for part in path.relative_to(self.path).parts)
+            )
+        )
+
+    def ending(self, *ends: str) -> tuple[Path, ...]:
+        """Those of the files whose names end so, in lower or upper case."""
+        return tuple(path for path in self.files if path.name.lower().endswith(ends))
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a table; none of what is no table."""
+        if self.path.is_dir() or self.path.suffix.lower() not in TABLES:
+            return ()
+        return tuple(map(str, self._frame(rows=0).columns))
+
+    def table(self) -> pd.DataFrame:
+        """The whole table: texts of a CSV, values of a Parquet file."""
+        return self._frame(rows=None)
+
+    def json(self, path: Path) -> Any:
+        """What a JSON file of it says; raises ``BenchError``."""
+        try:
+            return parse_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise BenchError(f"{path}: not a readable JSON file: {error}") from None
+
+    def key(self) -> Mapping[str, str]:
+        """What stands for it in a run's key: the hash of a file, or of a folder's files."""
+        if self.path.is_file():
+            return {"sha256": sha256_of(self.path)}
+        digest = hashlib.sha256()
+        for path in self.files:
+            name = path.relative_to(self.path).as_posix()
+            digest.update(f"{name}\t{sha256_of(path)}\n".encode())
+        return {"sha256_of_files": digest.hexdigest()}
+
+    def _frame(self, rows: int | None) -> pd.DataFrame:
+        import pandas as pd
+
+        try:
+            if self.path.suffix.lower() == ".parquet":
+                import pyarrow.parquet as pq
+
+                table = pq.ParquetFile(self.path)
+                empty = rows == 0
+                found = table.schema_arrow.empty_table() if empty else table.read()
+                frame: pd.DataFrame = found.to_pandas(maps_as_pydicts="lossy")
+                return frame
+            other = signature_of_file(self.path)
+            if other is not None:
+                raise ValueError(f"it is {other.words}")
+            return pd.read_csv(self.path, dtype=str, keep_default_na=False, nrows=rows)
+        except (OSError, ValueError, pd.errors.ParserError) as error:
+            said = " ".join(str(error).split())
+            raise BenchError(f"{self.path}: not a readable table: {said}") from None
+
+
+def source_of(file: str, part: str | None = None) -> Source:
+    """The source at a path as a user writes it."""
+    return Source(local_path(file), part)
+
+
+def named(found: Sequence[str], most: int = 8) -> str:
+    """Some names in words, for an error."""
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return (", ".join(found[:most]) or "none") + more

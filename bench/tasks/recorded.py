@@ -1,0 +1,85 @@
+"""Which masks have recorded prompts and which have none: said before a run, and of its rows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+
+from bench.prompts.abilities import Asked, KnowsImages
+from bench.protocol import Protocol
+from bench.types import BenchError, Reader, Target
+
+log = logging.getLogger(__name__)
+
+_TARGETS, _UNASKED = "targets", "unasked: "
+
+
+def check_recorded(
+    name: str,
+    strategy: KnowsImages,
+    protocol: Protocol,
+    dataset: str,
+    reader: Reader,
+    image_ids: Sequence[str],
+) -> None:
+    """Looks every prompt over for its mask, and warns of masks and prompts without each other.
+
+    Raises ``BenchError`` where a prompt doesn't fit its image and where no mask has any. An image
+    that can't be read is left to the run.
+    """
+    seen: dict[str, list[str]] = {}
+    lacking: list[str] = []
+    counting = 0
+    for image_id in image_ids:
+        try:
+            targets = reader.read(image_id).targets
+        except (BenchError, ValueError, OSError):
+            continue
+        seen[image_id] = [target.mask_id for target in targets]
+        asked = strategy.of_image(image_id, targets)
+        counted, _ = protocol.sort_out(targets)
+        counting += len(counted)
+        lacking += [target.mask_id for target in counted if not asked.asks(target)]
+    unknown = strategy.unknown(seen, reader.ids())
+    if counting and len(lacking) == counting:
+        hint = f"; it has prompts for {unknown[0]}" if unknown else ""
+        raise BenchError(
+            f"prompt {name}: none of the {counting} masks of {dataset} has a recorded prompt, the "
+            f"first of them {lacking[0]}{hint}"
+        )
+    if lacking:
+        log.warning(
+            "prompt %s: %d of %d masks of %s have no recorded prompt and get no row: %s",
+            *(name, len(lacking), counting, dataset, _some(lacking)),
+        )
+    if unknown:
+        log.warning(
+            "prompt %s: %d recorded masks are none of %s: %s",
+            *(name, len(unknown), dataset, _some(unknown)),
+        )
+
+
+def count_unasked(targets: Sequence[Target], asked: Mapping[str, Asked]) -> dict[str, int]:
+    """How many of an image's targets a strategy has no prompt for, for the notes."""
+    some = {name: each for name, each in asked.items() if each.mask_ids is not None}
+    if not some:
+        return {}
+    without = {
+        _UNASKED + name: sum(not each.asks(target) for target in targets)
+        for name, each in some.items()
+    }
+    return {_TARGETS: len(targets), **without}
+
+
+def notes_on_unasked(prompts: Iterable[str], counted: Mapping[str, int]) -> list[str]:
+    """A sentence for each prompt that was not recorded for all the masks."""
+    return [
+        f"{name}: {number} of {counted[_TARGETS]} masks have no recorded prompt and are left out."
+        for name in prompts
+        if (number := counted.get(_UNASKED + name))
+    ]
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
