@@ -13,6 +13,7 @@ import torch
 
 from bench.models.grids import own_part, stack_grids
 from bench.types import BenchError, FloatArray, Frame, ImageArray, Prediction, Prompt, Site
+from bench.types.regions import region_of
 
 SCALES = (0.5, 1.0, 1.5)
 FEEDBACK = 0.5  # image pixels that a clearly set earlier logit moves the edge by
@@ -23,17 +24,17 @@ class Disk:
 
     A disc's radius is ``radius`` times the image's short side, a hole's half of that. Logits are
     distances to the edge in image pixels, positive inside, and so depend on nothing but the
-    prompt. ``mask_logits`` move the edge by up to half a pixel; without click and box they are
-    the answer. Three candidates have the radius scaled by 0.5, 1 and 1.5, one has it as it is.
-    The predicted IoU falls with the distance of the scale from 1 and of the prompt from the
-    image's centre.
+    prompt. ``mask_logits``, or a given mask, move the edge by up to half a pixel; without click
+    and box they are the answer. Three candidates have the radius scaled by 0.5, 1 and 1.5, one
+    has it as it is. The predicted IoU falls with the distance of the scale from 1 and of the
+    prompt from the image's centre.
 
     With ``stride`` 1 the logits lie on the image's pixels. A larger one gives a square grid of
     about one value per ``stride`` pixels, on a canvas of twice its size that the image fills in
     part.
     """
 
-    prompt_kinds = frozenset({"points", "box", "mask_logits"})
+    prompt_kinds = frozenset({"points", "box", "mask_logits", "mask"})
 
     def __init__(self, stride: int = 1, radius: float = 0.15, *, site: Site) -> None:
         if stride < 1 or not 0 < radius <= 1:
@@ -105,14 +106,28 @@ class Disk:
             inside = (1 - far) * min(a, b)
         for px, py in prompt.points[prompt.labels == 1]:
             inside = np.maximum(inside, scale * radius - np.hypot(x - px, y - py))
-        if prompt.mask_logits is not None:
-            earlier = own_part(prompt.mask_logits, grid)
+        earlier = _earlier(prompt, grid, x, y)
+        if earlier is not None:
             moved = inside + FEEDBACK * np.tanh(earlier)
             inside = np.where(np.isneginf(inside), earlier, moved)
         inside = np.maximum(inside, -float(sum(frame.image)))  # finite where nothing was set
         for px, py in prompt.points[prompt.labels == 0]:
             inside = np.minimum(inside, np.hypot(x - px, y - py) - radius / 2)
         return inside
+
+
+def _earlier(
+    prompt: Prompt, grid: tuple[int, int], x: FloatArray, y: FloatArray
+) -> FloatArray | None:
+    """A prompt's logits on the grid, or those of a given mask, 1 inside and -1 outside; or none."""
+    if prompt.mask_logits is not None:
+        return own_part(prompt.mask_logits, grid)
+    region = region_of(prompt)
+    if region is None:
+        return None
+    rows = np.clip(np.rint(y[:, 0]), 0, region.height - 1).astype(int)
+    columns = np.clip(np.rint(x[0]), 0, region.width - 1).astype(int)
+    return np.where(region.dense()[np.ix_(rows, columns)], 1.0, -1.0).astype(np.float32)
 
 
 def _distance_from_centre(prompt: Prompt, image: tuple[int, int]) -> float:

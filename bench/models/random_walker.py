@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from bench.models.grids import stack_grids
 from bench.types import BenchError, FloatArray, Frame, ImageArray, Prediction, Prompt, Site
+from bench.types.scribbles import strokes_of
 
 NO_ESTIMATE = 0.5
 BACKGROUND, FOREGROUND = 1, 2
@@ -24,10 +25,11 @@ class RandomWalker:
     """The random walker (Grady, PAMI 2006) as in scikit-image.
 
     A pixel belongs to the object if a walker that avoids edges in colour more likely reaches a
-    foreground seed than a background one. Seeds are discs of ``dot`` pixels around the clicks,
-    later ones over earlier ones; a box makes all outside it background and, without a positive
-    click, its middle foreground; without a box the image's rim is background. ``beta`` is the
-    method's own: the larger, the less an edge is crossed.
+    foreground seed than a background one. Seeds are discs of ``dot`` pixels around the clicks
+    and along the strokes of a scribble, later ones over earlier ones; a box makes all outside it
+    background and, without a positive click or stroke, its middle foreground; without a box the
+    image's rim is background. ``beta`` is the method's own: the larger, the less an edge is
+    crossed.
 
     The picture is shrunk to a long side of at most ``side`` pixels first, since each prompt solves
     a linear system of one unknown per pixel. Earlier logits are accepted and not looked at: the
@@ -37,7 +39,7 @@ class RandomWalker:
     Raises ``BenchError`` without scikit-image and for settings out of range.
     """
 
-    prompt_kinds = frozenset({"points", "box", "mask_logits"})
+    prompt_kinds = frozenset({"points", "box", "mask_logits", "scribble"})
 
     def __init__(self, beta: float = 130.0, dot: int = 2, side: int = 256, *, site: Site) -> None:
         if beta <= 0 or dot < 0 or side < 16:
@@ -120,12 +122,16 @@ class RandomWalker:
             inside = np.zeros(grid, dtype=bool)
             inside[max(y0, 0) : y1, max(x0, 0) : x1] = True
             seeds[~inside] = BACKGROUND
-            if not (prompt.labels == 1).any():
+            if not (prompt.labels == 1).any() and not any(s.label for s in strokes_of(prompt)):
                 middle = ((prompt.box[:2] + prompt.box[2:] + 1) / 2) * scale - 0.5
                 self._mark(seeds, middle, FOREGROUND)
         for point, label in zip(prompt.points, prompt.labels, strict=True):
             place = (point + 0.5) * scale - 0.5
             self._mark(seeds, place, FOREGROUND if label == 1 else BACKGROUND)
+        for stroke in strokes_of(prompt):
+            for pixel in stroke.pixels():
+                place = (pixel + 0.5) * scale - 0.5
+                self._mark(seeds, place, FOREGROUND if stroke.label == 1 else BACKGROUND)
         return seeds
 
     def _mark(self, seeds: Seeds, place: npt.NDArray[np.float64], label: int) -> None:

@@ -31,6 +31,7 @@ from bench.types.cues import (
 from bench.types.errors import BenchError, UnfitImageError
 from bench.types.mask import BoolArray, Mask
 from bench.types.measure import IOU, ORACLE, Measure
+from bench.types.regions import RegionCue
 from bench.types.rows import MaskRow, Row
 from bench.types.scribbles import ScribbleCue, Stroke
 from bench.types.step import Step
@@ -70,6 +71,7 @@ __all__ = [
     "Reader",
     "RecordedCue",
     "Rectangle",
+    "RegionCue",
     "Row",
     "Sample",
     "ScribbleCue",

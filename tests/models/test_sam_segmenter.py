@@ -170,7 +170,7 @@ def test_facts_and_kinds(small_sam):
     assert facts["checkpoint_sha256"] == "ab"
     assert int(facts["parameters"]) == sum(p.numel() for p in small_sam.parameters())
     assert facts["torch_threads"] == str(torch.get_num_threads())
-    assert segmenter.prompt_kinds == {"points", "box", "mask_logits"}
+    assert segmenter.prompt_kinds == {"points", "box", "mask_logits", "mask"}
 
 
 def test_reduced_precision_is_off(small_sam):

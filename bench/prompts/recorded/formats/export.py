@@ -16,12 +16,13 @@ import numpy as np
 from bench.files.documents import parse_json
 from bench.prompts.recorded.entry import Entry, box_of, check_inside, check_label, clicks_of
 from bench.prompts.recorded.source import Source, named
-from bench.types import BenchError, Cue, Prompt, ScribbleCue, TextCue
+from bench.types import BenchError, Cue, Prompt, RegionCue, ScribbleCue, TextCue
 from bench.types.cues import prompt_of_row
 
 _NEEDS = ("image_id", "mask_id", "step", "point_coords", "point_labels", "box")
 
 _REMADE: Mapping[str, Callable[[Any], Cue]] = {
+    "mask": RegionCue.of_plain,
     "scribble": ScribbleCue.of_plain,
     "text": TextCue,
 }
