@@ -24,14 +24,15 @@ ROWS_AND_SUM = {
     "efficient_sam.csv": (62, 3281.4),
     "efficientvit_sam.csv": (50, 3145.094),
     "fairness.csv": (64, 2511.8),
-    "hq_sam.csv": (60, 3951.8),
+    "hq_sam.csv": (66, 4250.9),
     "human_study.csv": (109, 280.96),
-    "interactive.csv": (315, 16495.886),
-    "mobile_and_tiny.csv": (29, 1719.1),
+    "interactive.csv": (386, 17779.134),
+    "mobile_and_tiny.csv": (108, 5253.714),
     "open_vocabulary.csv": (2, 44.1),
     "proposals_edges_boxes.csv": (99, 4350.444),
-    "sam2.csv": (135, 9617.4),
-    "sam3.csv": (27, 1798.85),
+    "robust_sam.csv": (20, 1789.63),
+    "sam2.csv": (164, 11821.8),
+    "sam3.csv": (58, 3231.65),
     "segment_anything.csv": (28, 309.14),
     "segment_anything_fast.csv": (39, 1906.879),
 }
@@ -40,7 +41,9 @@ ROWS_AND_SUM = {
 UNITS = {
     r"(noc(80|85|90|95))(_plus_minus)?": "clicks",
     r"nof95": "images",
-    r"ods|ois|ap_edges|r50": "fraction",
+    r"ods|ois|ap_edges|r50|mae|il_mcc|mean_nsr": "fraction",
+    r"delta_noc90_(vs_ritm_clicks|group_1_vs_10)": "percent",
+    r"j_and_f|region_j|boundary_f|pixel_accuracy|f_p|pmf1|phota": "points",
     r"images_per_second": "images/s",
     r"frames_per_second": "frames/s",
     r"milliseconds_per_image": "ms",
@@ -67,7 +70,7 @@ def test_every_file_is_read_and_none_has_changed(numbers: pd.DataFrame) -> None:
             values = [float(row["value"]) for row in csv.DictReader(lines)]
         found[path.name] = (len(values), round(math.fsum(values), 3))
     assert found == ROWS_AND_SUM
-    assert len(found) == 14
+    assert len(found) == 15
     assert len(numbers) == sum(rows for rows, _ in found.values())
 
 
@@ -126,9 +129,9 @@ def test_values_lie_in_the_range_of_their_unit(numbers: pd.DataFrame) -> None:
         assert absolute.loc[absolute["unit"] == unit, "value"].between(low, high).all(), unit
     rates = numbers[numbers["metric"] == "rating"]
     assert rates["value"].between(1, 10).all()
-    # An IoU left as a fraction would be near 0.
+    # An IoU left as a fraction would be near 0; FastSAM is asked with points, and has 31.
     means = numbers[numbers["metric"].isin(["miou", "miou_at_k", "mboundary_iou"])]
-    assert (means["value"] > 40).all()
+    assert (means["value"] > 30).all()
 
 
 def test_filters_are_columns() -> None:
