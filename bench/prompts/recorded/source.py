@@ -13,6 +13,7 @@ from bench.files.documents import parse_json
 from bench.files.hashing import sha256_of
 from bench.files.places import local_path
 from bench.files.signatures import signature_of_file
+from bench.files.text import visible_line
 from bench.files.there import kind_of
 from bench.types import BenchError
 
@@ -97,23 +98,30 @@ class Source:
 
     def _frame(self, rows: int | None) -> pd.DataFrame:
         import pandas as pd
+        import pyarrow as pa
 
         try:
             if self.path.suffix.lower() == ".parquet":
-                import pyarrow.parquet as pq
-
-                table = pq.ParquetFile(self.path)
-                empty = rows == 0
-                found = table.schema_arrow.empty_table() if empty else table.read()
-                frame: pd.DataFrame = found.to_pandas(maps_as_pydicts="lossy")
-                return frame
+                return self._of_parquet(empty=rows == 0)
             other = signature_of_file(self.path)
             if other is not None:
                 raise ValueError(f"it is {other.words}")
-            return pd.read_csv(self.path, dtype=str, keep_default_na=False, nrows=rows)
-        except (OSError, ValueError, pd.errors.ParserError) as error:
+            frame = pd.read_csv(self.path, dtype=str, keep_default_na=False, nrows=rows)
+            if not isinstance(frame.index, pd.RangeIndex):
+                raise ValueError("a row has more cells than there are columns")
+            return frame
+        except (OSError, ValueError, pd.errors.ParserError, pa.ArrowException) as error:
             said = " ".join(str(error).split())
             raise BenchError(f"{self.path}: not a readable table: {said}") from None
+
+    def _of_parquet(self, empty: bool) -> pd.DataFrame:
+        """The columns as they are, whatever pandas wrote beside them."""
+        import pyarrow.parquet as pq
+
+        file = pq.ParquetFile(self.path)
+        table = file.schema_arrow.empty_table() if empty else file.read()
+        frame: pd.DataFrame = table.to_pandas(maps_as_pydicts="lossy", ignore_metadata=True)
+        return frame
 
 
 def source_of(file: str, part: str | None = None) -> Source:
@@ -124,4 +132,4 @@ def source_of(file: str, part: str | None = None) -> Source:
 def named(found: Sequence[str], most: int = 8) -> str:
     """Some names in words, for an error."""
     more = f" and {len(found) - most} more" if len(found) > most else ""
-    return (", ".join(found[:most]) or "none") + more
+    return (", ".join(visible_line(each)[:40] for each in found[:most]) or "none") + more

@@ -189,6 +189,7 @@ BAD = {
     "json": ("image_id,mask_id,step,point_coords,point_labels,box\na,m,1,[[1,[1],\n", r"row 1: "),
     "steps": ("image_id,mask_id,step,point_coords,point_labels,box\na,m,2,\"[[1,2]]\",[1],\n",
               r"row 1: mask m: step 2 without a step 1"),
+    "cells": ("mask,step,x,y,label\nm,1,2,3,1,9\n", r"a row has more cells than there are columns"),
     "zip": ("PK\x03\x04mask,step\n", "not a readable table: it is a zip archive"),
 }  # fmt: skip
 

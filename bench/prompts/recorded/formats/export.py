@@ -48,7 +48,8 @@ def _entry(source: Source, number: int, row: Mapping[Any, Any]) -> Entry:
     where = f"row {number}"
     try:
         prompt, step = _prompt(row), int(row["step"])
-        size = tuple(int(row[name]) for name in ("height", "width") if name in row)
+        said = "height" in row and "width" in row
+        size = (int(row["height"]), int(row["width"])) if said else None
     except (ValueError, TypeError, KeyError) as error:
         raise BenchError(f"{source.path}: {where}: {' '.join(str(error).split())}") from None
     return Entry(
@@ -92,8 +93,8 @@ def _value(cell: Any) -> Any:
     return json.loads(json.dumps(cell, default=np.ndarray.tolist))
 
 
-def _fitted(prompt: Prompt, size: tuple[int, ...], height: int, width: int) -> Prompt:
-    if size and size != (height, width):
+def _fitted(prompt: Prompt, size: tuple[int, int] | None, height: int, width: int) -> Prompt:
+    if size is not None and size != (height, width):
         raise ValueError(
             f"it was asked of a picture of {size[0]}×{size[1]} (H×W), this one is {height}×{width}"
         )

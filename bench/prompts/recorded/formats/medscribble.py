@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from bench.prompts.recorded.entry import Entry
 from bench.prompts.recorded.formats.grabcut import scribble_of
 from bench.prompts.recorded.source import Source
 from bench.types import Prompt
+
+_BROKEN = (OSError, ValueError, EOFError, TypeError, SyntaxError, OverflowError, TokenError)
+"""What NumPy raises on a damaged file."""
 
 
 def claims(source: Source) -> bool:
@@ -47,9 +51,9 @@ def _files(source: Source) -> list[Path]:
 
 def _scribble(path: Path, height: int, width: int) -> Prompt:
     try:
-        drawn = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        drawn = np.load(path, mmap_mode="r", allow_pickle=False)  # takes no memory yet
+    except _BROKEN as error:
         raise ValueError(f"not a readable NumPy file: {' '.join(str(error).split())}") from None
     if drawn.ndim != 3 or drawn.shape[0] != 2 or drawn.dtype.kind not in "biuf":
         raise ValueError(f"expected numbers of shape (2, H, W), found {drawn.shape} {drawn.dtype}")
-    return scribble_of(drawn[0] > 0, drawn[1] > 0, height, width)
+    return scribble_of(np.array(drawn[0] > 0), np.array(drawn[1] > 0), height, width)

@@ -10,13 +10,15 @@ adds to those before it; a later box takes an earlier one's place.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.prompts.recorded.entry import Entry, box_of, check_label, clicks_of, prompt_of
+from bench.files.text import visible_line
+from bench.prompts.recorded.entry import Entry, box_of, check_inside, check_label, clicks_of
 from bench.prompts.recorded.source import Source, named
-from bench.types import BenchError, Cue, ScribbleCue, Stroke
+from bench.types import BenchError, Cue, Prompt, ScribbleCue, Stroke
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,13 +55,13 @@ def read(source: Source) -> Sequence[Entry]:
         frame[name] = _numbers(source, frame, name)
     keys = [name for name in (image, mask, "stroke") if name is not None and name in columns]
     _refuse_doubles(source, frame, [*keys, *wanted])
-    by = [name for name in (image, mask) if name is not None]
-    entries: list[Entry] = []
-    for key, group in frame.groupby(by, sort=False, dropna=False):
-        names = dict(zip(by, map(str, key), strict=True))
-        one = _Mask(source, names.get(image or ""), names.get(mask or ""))
-        entries += one.entries(group.to_dict("records"), [int(n) + 1 for n in group.index])
-    return entries
+    groups: dict[tuple[str | None, str | None], list[tuple[int, Mapping[Any, Any]]]] = {}
+    for number, row in enumerate(frame.to_dict("records"), start=1):
+        whose = tuple(None if name is None else str(row[name]) for name in (image, mask))
+        groups.setdefault((whose[0], whose[1]), []).append((number, row))
+    return [
+        entry for whose, rows in groups.items() for entry in _Mask(source, *whose).entries(rows)
+    ]
 
 
 def _numbers(source: Source, frame: pd.DataFrame, name: str) -> Any:
@@ -97,9 +99,9 @@ class _Mask:
     def __init__(self, source: Source, image: str | None, mask: str | None) -> None:
         self._path, self._image, self._mask = source.path, image, mask
 
-    def entries(self, rows: Sequence[Mapping[Any, Any]], numbers: Sequence[int]) -> list[Entry]:
+    def entries(self, rows: Sequence[tuple[int, Mapping[Any, Any]]]) -> list[Entry]:
         steps: dict[int, list[tuple[int, Mapping[Any, Any]]]] = {}
-        for place, (number, row) in enumerate(zip(numbers, rows, strict=True), start=1):
+        for place, (number, row) in enumerate(rows, start=1):
             step = row.get("step", place)
             if step != int(step) or step < 1:
                 raise self._error(number, f"step {step:g} is no whole number from 1")
@@ -118,28 +120,53 @@ class _Mask:
                 so_far.take(row)
             except ValueError as error:
                 raise self._error(number, str(error)) from None
-        cues = so_far.cues()
+        asked = so_far.asked()
         return Entry(
             where=f"row {rows[0][0]}",
             step=step,
-            kinds=frozenset(cue.kind for cue in cues),
-            prompt=prompt_of(cues),
-            n_points=len(so_far.places),
+            kinds=asked.kinds,
+            prompt=asked,
+            n_points=len(asked.places),
             image=self._image,
             mask=self._mask,
             loose=self._mask is None,
         )
 
     def _error(self, number: int, words: str) -> BenchError:
-        whose = " ".join(filter(None, (self._image, self._mask)))
+        whose = visible_line(" ".join(filter(None, (self._image, self._mask))))
         return BenchError(f"{self._path}: row {number} ({whose}): {words}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a mask has been asked with by one step; called with a size it is the prompt."""
+
+    places: tuple[tuple[float, float], ...]
+    labels: tuple[int, ...]
+    box: tuple[float, ...] | None
+    strokes: tuple[Stroke, ...]
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of its cues."""
+        there = {"points": self.places, "box": self.box, "scribble": self.strokes}
+        return frozenset(kind for kind, what in there.items() if what)
+
+    def __call__(self, height: int, width: int) -> Prompt:
+        """Raises ``ValueError`` for what lies outside the image."""
+        cues: list[Cue] = [
+            *([clicks_of(self.places, self.labels)] if self.places else []),
+            *([box_of(self.box)] if self.box is not None else []),
+            *([ScribbleCue(self.strokes)] if self.strokes else []),
+        ]
+        return check_inside(Prompt(cues=cues), height, width)
+
+
 class _SoFar:
-    """What a mask has been asked with."""
+    """What a mask has been asked with, row after row."""
 
     def __init__(self) -> None:
-        self.places: list[tuple[float, float]] = []
+        self._places: list[tuple[float, float]] = []
         self._labels: list[int] = []
         self._box: list[float] | None = None
         self._strokes: dict[str, tuple[int, list[tuple[float, float]]]] = {}
@@ -162,17 +189,14 @@ class _SoFar:
                 raise ValueError(f"stroke {stroke} has points of label {known} and {label}")
             points.append((x, y))
             return
-        self.places.append((x, y))
+        self._places.append((x, y))
         self._labels.append(label)
 
-    def cues(self) -> list[Cue]:
-        """The cues that are in it."""
+    def asked(self) -> _Asked:
+        """All of it, as it is now."""
         strokes = tuple(Stroke(tuple(points), label) for label, points in self._strokes.values())
-        return [
-            *([clicks_of(self.places, self._labels)] if self.places else []),
-            *([box_of(self._box)] if self._box is not None else []),
-            *([ScribbleCue(strokes)] if strokes else []),
-        ]
+        box = None if self._box is None else tuple(self._box)
+        return _Asked(tuple(self._places), tuple(self._labels), box, strokes)
 
 
 def _whole(row: Mapping[Any, Any], names: Sequence[str]) -> list[float] | None:
