@@ -2,12 +2,12 @@
 
     python benchmarks/classical.py --data FOLDER
 
-Runs `demo`, GrabCut and the random walker with 1, 3 and 9 points and a box, under protocol `sam`,
-on the first pictures of each set: the embedded photos, and the nuts and BBBC038 below ``--data``
-(``nuts/trainval.json``, ``nuts/images/`` and ``bbbc038/stage1_train/``). Prints mIoU with 95 %
-intervals as a Markdown table and writes it with JSON into ``benchmarks/results/``. Runs are kept
-below ``--results``: the same command goes on where it was stopped. A classical method takes up to
-two minutes of a core for each picture and prompt, so ``--pictures`` is small.
+Runs `demo`, GrabCut, the random walker and the watershed with 1, 3 and 9 points and a box, under
+protocol `sam`, on the first pictures of each set: the embedded photos, and the nuts and BBBC038
+below ``--data`` (``nuts/trainval.json``, ``nuts/images/`` and ``bbbc038/stage1_train/``). Prints
+mIoU with 95 % intervals as a Markdown table and writes it with JSON into ``benchmarks/results/``.
+Runs are kept below ``--results``: the same command goes on where it was stopped. The random walker
+takes minutes of a core for a picture, so ``--pictures`` is small.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bench import evaluate
 from bench.analysis.stats.intervals import FEWEST
 from bench.types import BenchError
 
-MODELS = ("demo", "grabcut", "random_walker")
+MODELS = ("demo", "grabcut", "random_walker", "watershed")
 PROMPTS = ("1 point", "3 points", "9 points", "box")
 
 

@@ -8,28 +8,21 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from bench.models.grids import stack_grids
+from bench.models.seeds import BACKGROUND, FOREGROUND, Seeds, seeds_of
 from bench.types import BenchError, FloatArray, Frame, ImageArray, Prediction, Prompt, Site
-from bench.types.scribbles import strokes_of
 
 NO_ESTIMATE = 0.5
-BACKGROUND, FOREGROUND = 1, 2
 SURE = 1e-4  # probabilities are kept this far from 0 and 1, so that logits are finite
-
-Seeds = npt.NDArray[np.int32]
 
 
 class RandomWalker:
     """The random walker (Grady, PAMI 2006) as in scikit-image.
 
     A pixel belongs to the object if a walker that avoids edges in colour more likely reaches a
-    foreground seed than a background one. Seeds are discs of ``dot`` pixels around the clicks
-    and along the strokes of a scribble, later ones over earlier ones; a box makes all outside it
-    background and, without a positive click or stroke, its middle foreground; without a box the
-    image's rim is background. ``beta`` is the method's own: the larger, the less an edge is
-    crossed.
+    foreground seed than a background one; seeds are those of ``bench.models.seeds``, with discs of
+    ``dot`` pixels. ``beta`` is the method's own: the larger, the less an edge is crossed.
 
     The picture is shrunk to a long side of at most ``side`` pixels first, since each prompt solves
     a linear system of one unknown per pixel. Earlier logits are accepted and not looked at: the
@@ -85,7 +78,7 @@ class RandomWalker:
         grids, frames = [], []
         for (picture, image), prompt in zip(embeddings, prompts, strict=True):
             grid = (picture.shape[0], picture.shape[1])
-            seeds = self._seeds(prompt, grid, image)
+            seeds = seeds_of(prompt, grid, image, self._dot)
             odds = self._log_odds(picture, seeds)
             grids.append(odds[None])
             frames.append(Frame(canvas=grid, content=grid, image=image))
@@ -109,31 +102,3 @@ class RandomWalker:
         chance = np.clip(chances[1], SURE, 1 - SURE)
         odds: FloatArray = np.log(chance / (1 - chance)).astype(np.float32)
         return odds
-
-    def _seeds(self, prompt: Prompt, grid: tuple[int, int], image: tuple[int, int]) -> Seeds:
-        """0 where nothing is known, else the label: (h, w)."""
-        seeds: Seeds = np.zeros(grid, dtype=np.int32)
-        scale = np.array([grid[1] / image[1], grid[0] / image[0]])
-        if prompt.box is None:
-            seeds[[0, -1]] = seeds[:, [0, -1]] = BACKGROUND
-        else:
-            x0, y0 = np.floor(prompt.box[:2] * scale).astype(int)
-            x1, y1 = np.ceil((prompt.box[2:] + 1) * scale).astype(int)
-            inside = np.zeros(grid, dtype=bool)
-            inside[max(y0, 0) : y1, max(x0, 0) : x1] = True
-            seeds[~inside] = BACKGROUND
-            if not (prompt.labels == 1).any() and not any(s.label for s in strokes_of(prompt)):
-                middle = ((prompt.box[:2] + prompt.box[2:] + 1) / 2) * scale - 0.5
-                self._mark(seeds, middle, FOREGROUND)
-        for point, label in zip(prompt.points, prompt.labels, strict=True):
-            place = (point + 0.5) * scale - 0.5
-            self._mark(seeds, place, FOREGROUND if label == 1 else BACKGROUND)
-        for stroke in strokes_of(prompt):
-            for pixel in stroke.pixels():
-                place = (pixel + 0.5) * scale - 0.5
-                self._mark(seeds, place, FOREGROUND if stroke.label == 1 else BACKGROUND)
-        return seeds
-
-    def _mark(self, seeds: Seeds, place: npt.NDArray[np.float64], label: int) -> None:
-        x, y = (int(v) for v in np.clip(np.rint(place), 0, np.array(seeds.shape)[::-1] - 1))
-        cv2.circle(seeds, (x, y), self._dot, label, cv2.FILLED)

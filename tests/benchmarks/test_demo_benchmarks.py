@@ -7,6 +7,7 @@ from pathlib import Path
 
 import classical
 import demo_speed
+import grabcut_window
 import pytest
 import result_files
 
@@ -30,6 +31,22 @@ def test_classical_tells_the_mean_of_the_rows(
     ):
         mean = rows[(rows["prompt"] == prompt) & (rows["step"] == step)]["iou"].mean()
         assert cell.split()[0] == f"{100 * mean:.1f}"
+
+
+@pytest.mark.long
+def test_a_window_is_compared_with_the_whole_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(result_files, "RESULTS", tmp_path)
+    assert grabcut_window.main(["--pictures", "1", "--masks", "2"]) == 0
+    text = capsys.readouterr().out
+    lines = json.loads((tmp_path / "grabcut.json").read_text())["lines"]
+    assert [line["prompt"] for line in lines] == ["box", "1 point", "3 points"] * 2
+    box = [line for line in lines if line["prompt"] == "box"]
+    means = [
+        f"{50 * sum(line[name] for line in box):.1f}" for name in ("window", "whole", "agreement")
+    ]
+    assert f"| photos | box | 2 | {' | '.join(means)} |" in text
 
 
 def test_two_pictures_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

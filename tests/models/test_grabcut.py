@@ -134,7 +134,50 @@ def test_has_no_opinion_of_itself(image):
     assert prediction.predicted_iou.tolist() == [[0.5]]
 
 
+WHOLE = GrabCut(around=None, undecided=None, site=Site())
+
+
+def test_nothing_is_looked_at_beyond_the_window(image):
+    other = image.copy()
+    other[:, 115:] = 255 - other[:, 115:]
+    box = prompt(box=BOX)
+    assert np.array_equal(segment(image, box), segment(other, box))
+    click = prompt([[38, 30]], [1])  # a disc of 15 pixels, and as many around it
+    assert np.array_equal(segment(image, click), segment(other, click))
+    assert not segment(image, click)[:, 70:].any()
+
+
+def test_a_large_window_is_shrunk_and_its_answer_is_of_the_image(make_image):
+    big = make_image(300, 640, 1)
+    y, x = np.mgrid[:300, :640]
+    truth = np.hypot((x - 0.3 * 640) / (0.18 * 640), (y - 150) / (0.3 * 300)) < 1
+    box = prompt(box=np.array([60, 45, 330, 255], np.float32))
+    found = segment(big, box)
+    assert found.shape == (300, 640)
+    assert iou(found, truth) > 0.95
+    assert iou(segment(big, box, GrabCut(undecided=None, site=Site())), truth) > 0.98
+    dots = prompt([[192, 150], [200, 150]], [1, 0], box=box.box)
+    seen = segment(big, dots)
+    assert seen[150, 191]
+    assert not seen[150, 203]
+
+
+def test_without_a_window_it_is_opencv_s_answer_to_a_click(image):
+    click = prompt([[38, 30]], [1])
+    known = np.full(image.shape[:2], cv2.GC_PR_BGD, np.uint8)
+    cv2.circle(known, (38, 30), 15, cv2.GC_PR_FGD, cv2.FILLED)
+    cv2.circle(known, (38, 30), 2, cv2.GC_FGD, cv2.FILLED)
+    cv2.setRNGSeed(0)
+    models = np.zeros((1, 65)), np.zeros((1, 65))
+    whole = (0, 0, 0, 0)
+    cv2.grabCut(image[..., ::-1].copy(), known, whole, *models, 5, cv2.GC_INIT_WITH_MASK)
+    assert np.array_equal(segment(image, click, WHOLE), (known == 1) | (known == 3))
+
+
 def test_pins_its_arguments():
-    assert GrabCut.pin({"dot": 3}, Site()) == {"iterations": 5, "reach": 0.25, "dot": 3}
+    args = {"iterations": 5, "reach": 0.25, "dot": 3, "around": 0.5, "undecided": 16384}
+    assert GrabCut.pin({"dot": 3}, Site()) == args
+    with pytest.raises(BenchError, match="window needs around > 0 and undecided ≥ 256, or none"):
+        GrabCut.pin({"undecided": 2}, Site())
     with pytest.raises(BenchError, match="GrabCut needs"):
         GrabCut.pin({"iterations": 0}, Site())
