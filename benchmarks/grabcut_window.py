@@ -31,7 +31,7 @@ from bench.models.grabcut import GrabCut
 from bench.prompts.box import Box
 from bench.prompts.clicks import Clicks
 from bench.protocol import Protocol
-from bench.tasks.prompted_masks import mask_rng
+from bench.tasks.random_numbers import mask_rng
 from bench.types import BoolArray, Mask, Prompt, PromptStrategy, Sample, Site, Target
 
 WINDOW, WHOLE = GrabCut(site=Site()), GrabCut(around=None, undecided=None, site=Site())

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from bench.tasks.prompted_masks import mask_rng
+from bench.tasks.random_numbers import mask_rng
 from bench.types import BoolArray, FloatArray, Frame, ImageArray, Prompt, Sample, Target
 
 Found: TypeAlias = dict[tuple[str, str], list[float]]

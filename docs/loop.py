@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from bench.protocol import Protocol
 from bench.scoring.score import Aim, Score, score
-from bench.tasks.prompted_masks import mask_rng
+from bench.tasks.random_numbers import mask_rng
 from bench.types import MaskCue, PromptStrategy, Reader, Segmenter
 
 

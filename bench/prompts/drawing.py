@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bench.prompts.placement import deepest
+from bench.prompts.depths import deepest
 from bench.types import BoolArray, FloatArray, Mask, Stroke
 from bench.types.scribbles import drawn, traced
 

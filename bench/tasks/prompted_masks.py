@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
-
-import numpy as np
+from typing import Any
 
 from bench.config.composing import RunConfig
 from bench.config.run_key import Question
@@ -19,6 +16,7 @@ from bench.scoring.score import Aim, Score, score
 from bench.tasks.contract import Case, Lent, Scored
 from bench.tasks.counting import check_counts
 from bench.tasks.opening import open_protocol, open_strategies, pinned_prompts
+from bench.tasks.random_numbers import NO_NUMBERS, mask_rng
 from bench.tasks.recorded import check_recorded, count_unasked, notes_on_unasked
 from bench.types import (
     IOU,
@@ -248,13 +246,15 @@ class Rounds:
     def _moves_on(self, track: _Track, step: int) -> bool:
         """Gives the track its next prompt; false where there is none."""
         previous, sample = track.score, track.scene.sample
-        draws = getattr(track.strategy, "draws", True)
+        numbers = NO_NUMBERS
+        if getattr(track.strategy, "draws", True):
+            numbers = mask_rng(self.seed, sample.image_id, track.target.mask_id, step)
         prompt = track.strategy.next(
             track.target,
             sample.ignore,
             None if previous is None else previous.mask,
             track.prompt,
-            mask_rng(self.seed, sample.image_id, track.target.mask_id, step) if draws else _NONE,
+            numbers,
         )
         if prompt is None and previous is not None:
             return False
@@ -342,23 +342,6 @@ def _checked(prompt: Prompt | None, name: str, strategy: PromptStrategy) -> Prom
             f"{', '.join(sorted(strategy.prompt_kinds))}"
         )
     return prompt
-
-
-def mask_rng(seed: int, image_id: str, mask_id: str, step: int) -> np.random.Generator:
-    """The random numbers of one mask's step: its own, whatever runs before or beside it."""
-    name = "\0".join((str(seed), image_id, mask_id, str(step)))
-    digest = hashlib.blake2b(name.encode(), digest_size=16).digest()
-    return np.random.default_rng(int.from_bytes(digest, "big"))
-
-
-class _NoRandom:
-    """What stands for the random numbers of a strategy that takes none."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise BenchError(f"a prompt strategy whose draws is false asks for random numbers: {name}")
-
-
-_NONE = cast("np.random.Generator", _NoRandom())
 
 
 @dataclass(frozen=True, slots=True)
