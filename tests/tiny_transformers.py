@@ -14,9 +14,7 @@ SIDES = {"sam": 128, "sam_hq": 128, "sam2": 128, "edgetam": 128, "sam3_tracker":
 
 def write_tiny(arch: str, folder: Path) -> Path:
     """The folder of a model of ``arch``, as the library's own ``save_pretrained`` writes it."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
+    _without_bars()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
         model = build_tiny(arch)
@@ -35,6 +33,12 @@ def build_tiny(arch: str) -> Any:
             elif not parameter.any():
                 parameter.normal_(std=0.2)  # zeros would hide what is not used
     return model.eval()
+
+
+def _without_bars() -> None:
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
 
 
 def _vit(side: int) -> dict[str, Any]:
@@ -213,8 +217,8 @@ _RENAMED = (
 """The names of the authors' tensors, and what the library calls them."""
 
 
-def write_as(arch: str, state: Mapping[str, torch.Tensor], folder: Path) -> Path:
-    """A folder of the tiny model of ``arch`` with an authors' Sam's weights of the same sizes."""
+def write_as(model: Any, state: Mapping[str, torch.Tensor], folder: Path) -> Path:
+    """The folder of a library's model with the weights of an authors' Sam of the same sizes."""
     named = {}
     for name, tensor in state.items():
         for pattern, theirs in _RENAMED:
@@ -222,7 +226,7 @@ def write_as(arch: str, state: Mapping[str, torch.Tensor], folder: Path) -> Path
         named[name] = tensor
     name = "prompt_encoder.shared_embedding.positional_embedding"
     named["shared_image_embedding.positional_embedding"] = named[name]
-    model = build_tiny(arch)
     model.load_state_dict(named)
+    _without_bars()
     model.save_pretrained(folder)
     return folder

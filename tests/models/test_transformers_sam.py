@@ -46,23 +46,17 @@ def iou(a, b):
     return float((a & b).sum() / (a | b).sum()) if (a | b).any() else 1.0
 
 
-@pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.long)])
-def test_sam_answers_as_segment_anything_with_the_same_weights(
-    small_sam, tmp_path, make_image, upscale, count
-):
-    ours = loaded("sam", write_as("sam", small_sam.state_dict(), tmp_path / "weights"))
-    theirs = SamSegmenter(small_sam, OFFLINE)
+def assert_alike(ours, theirs, images, grid, count, upscale):
+    """Two models give the same logits but for rounding, and the same masks."""
     off, equal, pixels = [], 0, 0
-    for number, size in enumerate(SIZES):
-        image = make_image(*size, number)
+    for number, image in enumerate(images):
+        size = image.shape[:2]
         y, x = np.mgrid[: size[0], : size[1]]
         target = torch.from_numpy(np.hypot(y - size[0] / 2, x - size[1] / 2) < min(size) / 3)
-        prompts = some_prompts(count // len(SIZES), size, 32, number)
+        prompts = some_prompts(count // len(images), size, grid, number)
+        embedded = [(m, list(m.embed([image])) * len(prompts)) for m in (ours, theirs)]
         for multimask in (True, False):
-            a, b = (
-                m.predict(list(m.embed([image])) * len(prompts), prompts, multimask)
-                for m in (ours, theirs)
-            )
+            a, b = (m.predict(each, prompts, multimask) for m, each in embedded)
             assert list(a.frames) == list(b.frames)
             assert torch.allclose(a.logits, b.logits, rtol=0, atol=1e-4 * float(b.logits.std()))
             assert torch.allclose(a.predicted_iou, b.predicted_iou, rtol=0, atol=1e-5)
@@ -73,6 +67,31 @@ def test_sam_answers_as_segment_anything_with_the_same_weights(
                     pixels += mine.numel()
     assert np.mean(off) < 1e-4
     assert equal / pixels > 0.999
+
+
+@pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.long)])
+def test_sam_answers_as_segment_anything_with_the_same_weights(
+    small_sam, tmp_path, make_image, upscale, count
+):
+    ours = loaded("sam", write_as(build_tiny("sam"), small_sam.state_dict(), tmp_path / "weights"))
+    images = [make_image(*size, number) for number, size in enumerate(SIZES)]
+    assert_alike(ours, SamSegmenter(small_sam, OFFLINE), images, 32, count, upscale)
+
+
+@pytest.mark.slow
+def test_sam_vit_b_answers_as_segment_anything_with_the_same_weights(tmp_path, make_image, upscale):
+    """At its full size, with random weights."""
+    from segment_anything import sam_model_registry
+    from transformers import SamConfig, SamModel
+
+    torch.manual_seed(5)
+    sam = sam_model_registry["vit_b"]()
+    for parameter in sam.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.02)
+    folder = write_as(SamModel(SamConfig()), sam.state_dict(), tmp_path / "weights")
+    images = [make_image(300, 451, 1), make_image(1300, 700, 2)]
+    assert_alike(loaded("sam", folder), SamSegmenter(sam, OFFLINE), images, 256, 40, upscale)
 
 
 def hq_sam():
@@ -135,7 +154,7 @@ def hq_answers(sam, image, prompts, multimask, hq_token_only):
 @pytest.mark.parametrize("hq_token_only", [True, False])
 def test_sam_hq_answers_as_its_authors_code(tmp_path, make_image, multimask, hq_token_only):
     sam = hq_sam()
-    folder = write_as("sam_hq", sam.state_dict(), tmp_path / "weights")
+    folder = write_as(build_tiny("sam_hq"), sam.state_dict(), tmp_path / "weights")
     model = loaded("sam_hq", folder, hq_token_only=hq_token_only)
     image = make_image(70, 113, 1)
     prompts = some_prompts(10, (70, 113), 32)
@@ -154,7 +173,7 @@ def test_the_library_still_needs_the_mend_of_sam_hq(tmp_path, make_image):
     from transformers import SamHQModel
 
     sam = hq_sam()
-    folder = write_as("sam_hq", sam.state_dict(), tmp_path / "weights")
+    folder = write_as(build_tiny("sam_hq"), sam.state_dict(), tmp_path / "weights")
     library = SamHQModel.from_pretrained(folder, dtype=torch.float32)
     mended = loaded("sam_hq", folder)
     image = make_image(70, 113, 1)
