@@ -176,7 +176,8 @@ def check_installed() -> None:
     """Raises ``BenchError`` where the library isn't installed; importing it would take seconds."""
     if find_spec("transformers") is None:
         raise BenchError(
-            "models of transformers need the library: pip install 'sam-bench[transformers]'"
+            "models of transformers need the library: pip install 'sam-bench[transformers]', with "
+            "Python 3.11 or later"
         )
 
 

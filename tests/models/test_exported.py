@@ -15,7 +15,12 @@ from bench.models.sam_segmenter import SamSegmenter
 from bench.types import BenchError, Prompt, Site, UnfitImageError
 
 OFFLINE = Site(download=False)
-EACH_KIND = [k if k == "torchscript" else pytest.param(k, marks=pytest.mark.long) for k in KINDS]
+ONNX = pytest.mark.skipif(sys.version_info < (3, 11), reason="onnxruntime needs Python 3.11")
+EACH_KIND = [
+    "torchscript",
+    pytest.param("torch_export", marks=pytest.mark.long),
+    pytest.param("onnx", marks=[pytest.mark.long, ONNX]),
+]
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +179,7 @@ def test_an_export_that_is_not_as_described(exported, changed, said):
         Exported(**exported("torchscript") | changed, site=OFFLINE)
 
 
+@ONNX
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("changed", "said"),
@@ -197,7 +203,7 @@ def test_a_decoder_of_another_grid_is_told(thresholds):
         ExportedWithoutFeedback(**thresholds(3) | {"grid": 4}, site=OFFLINE)
 
 
-@pytest.mark.parametrize("name", ["cut.onnx", "cut.ts", "cut.pt2"])
+@pytest.mark.parametrize("name", [pytest.param("cut.onnx", marks=ONNX), "cut.ts", "cut.pt2"])
 def test_a_broken_file_is_named(exported, tmp_path, name):
     (tmp_path / name).write_bytes(b"PK\x03\x04 no graph")
     with pytest.raises(BenchError, match=rf"{name} can't be read as "):
