@@ -29,11 +29,11 @@ import torch
 from segment_anything import sam_model_registry
 from segment_anything.modeling import Sam
 from torch.profiler import ProfilerActivity, profile
-from torch.utils._python_dispatch import TorchDispatchMode
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import result_files
+from operator_calls import Operators
 
 from bench.models.numerics import DTYPES, Numerics
 from bench.models.sam_segmenter import SamEmbedding, SamSegmenter
@@ -69,19 +69,6 @@ class Found:
     official_ms: float
     operators: int
     official_operators: int
-
-
-class Operators(TorchDispatchMode):
-    """Counts the operators that compute: no views."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Count and go on."""
-        self.count += not func.is_view
-        return func(*args, **(kwargs or {}))
 
 
 def official(
@@ -133,7 +120,7 @@ def measure(
         way()
         with Operators() as counted:
             way()
-        counts.append(counted.count)
+        counts.append(counted.computing)
     for _ in range(ROUNDS):
         for way, took in zip(ways, times, strict=True):
             _wait()

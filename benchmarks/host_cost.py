@@ -31,8 +31,8 @@ import cv2
 import numpy as np
 import result_files
 import torch
+from operator_calls import Operators
 from pictures import coco_files, write_pictures
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.config.composing import load_configs
 from bench.data.opening import open_dataset
@@ -239,18 +239,6 @@ class Counts:
     transfers: float
     kilobytes: float
     waits_a_batch: float
-
-
-class Operators(TorchDispatchMode):
-    """Counts the calls of torch's operators."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.calls += 1
-        return func(*args, **(kwargs or {}))
 
 
 def counts(
