@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from bench.report.pictures import overlay
+from bench.report.pictures.outlines import _drawn
 from bench.report.pictures.overlay import Window, draw, draw_all, is_small, magnified
-from bench.types import Mask, Prompt
+from bench.types import Mask, Prompt, Stroke
+from bench.types.scribbles import ScribbleCue
 
 
 def box_mask(shape, x0, y0, x1, y1):
@@ -66,6 +68,21 @@ def test_a_click_is_drawn_around_its_place(label, colour, reach):
     assert ring[down + reach + 1].any()
     assert not ring[: down - reach - 1].any()
     assert not ring[down + reach + 2 :].any()
+
+
+@pytest.mark.parametrize(("label", "colour"), [(1, overlay.POSITIVE), (0, overlay.NEGATIVE)])
+@pytest.mark.parametrize("points", [((40, 25),), ((10, 9), (40, 25))])
+def test_a_stroke_is_seen_where_it_is_even_one_of_a_single_pixel(label, colour, points):
+    view, shape = Window(0, 0, 69, 44, 4.0), (45, 70)
+    prompt = Prompt(cues=[ScribbleCue((Stroke(points, label),))])
+    grey = np.full((*shape, 3), 128, np.uint8)
+    picture = draw(grey, view, Mask.from_dense(np.zeros(shape, bool)), None, prompt)
+    for x, y in points:
+        across, down = (round(v) for v in view.place(x, y))
+        assert tuple(picture[down, across]) == colour
+    (line,) = _drawn(prompt.shapes, view)["lines"]
+    places = [list(view.place(x, y)) for x, y in points]
+    assert line == [label, places if len(points) > 1 else 2 * places]
 
 
 def test_outlines_of_large_masks_are_thicker():

@@ -13,6 +13,7 @@ from bench.analysis.selection import Selection
 from bench.report.pictures.overlay import (
     Window,
     around,
+    drawable,
     encode,
     extent,
     magnified,
@@ -151,7 +152,7 @@ def _drawn(shapes: Sequence[Shape], view: Window) -> dict[str, Any]:
             if isinstance(s, Rectangle)
         ],
         "lines": [
-            [s.label, [place(x, y) for x, y in s.points]] for s in shapes if isinstance(s, Line)
+            [s.label, [place(x, y) for x, y in drawable(s)]] for s in shapes if isinstance(s, Line)
         ],
         "words": [s.text for s in shapes if isinstance(s, Words)],
     }

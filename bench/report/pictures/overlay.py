@@ -153,9 +153,14 @@ def draw(
     return picture
 
 
+def drawable(line: Line) -> Sequence[tuple[float, float]]:
+    """The line's places; a single one twice, as nothing is drawn from a place to nowhere."""
+    return line.points if len(line.points) > 1 else [*line.points, *line.points]
+
+
 def _line(picture: ImageArray, view: Window, line: Line) -> None:
-    """A line through places of the image, with a dark edge."""
-    places = [view.place(x, y) for x, y in line.points]
+    """A line through places of the image, with a dark edge; a single place is a dot."""
+    places = [view.place(x, y) for x, y in drawable(line)]
     path = np.array(places, dtype=np.float64).round().astype(np.int32).reshape(-1, 1, 2)
     colour = POSITIVE if line.label else NEGATIVE
     for shade, thickness in (((0, 0, 0), 5), (colour, 3)):
