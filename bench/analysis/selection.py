@@ -134,7 +134,8 @@ def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Select
         *notes.carried(rows),
         *left_out,
     ]
-    said += [str(note) for header in headers.values() for note in header.get("notes") or ()]
+    own = (str(note) for header in headers.values() for note in header.get("notes") or ())
+    said += dict.fromkeys(own)
     said += notes.not_everywhere(rows, named, further, lacking)
     return Selection(
         rows,

@@ -132,6 +132,12 @@ def fetch_dataset(
         lock.release()
 
 
+def is_unfinished(name: str, sources: Sequence[Source], datasets: Path) -> bool:
+    """Whether a dataset's fetching began here and ended before each file had its place."""
+    begun = (datasets / ASIDE / f"{name}.lock").exists()
+    return begun and not all(_fetched_before(source, datasets) for source in sources)
+
+
 def _fetch_all(
     name: str, sources: Sequence[Source], datasets: Path, options: Mapping[str, Any]
 ) -> list[dict[str, Any]]:

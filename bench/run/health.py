@@ -106,8 +106,8 @@ class Health:
         if said:
             raise BenchError(
                 f"the model gives no answer: {said}. Weights, precision or device are not as they "
-                f"should be; put that right, and remove what was written: {where}. If it is meant, "
-                "say why: runtime.allow_degenerate='…'"
+                "should be, or it was never trained for such a prompt; put that right, and remove "
+                f"what was written: {where}. If it is meant, say why: runtime.allow_degenerate='…'"
             )
 
 

@@ -17,7 +17,7 @@ from bench.tasks.contract import Case, Lent, Scored
 from bench.tasks.counting import check_counts
 from bench.tasks.opening import open_protocol, open_strategies, pinned_prompts
 from bench.tasks.random_numbers import NO_NUMBERS, mask_rng
-from bench.tasks.recorded import check_recorded, count_unasked, notes_on_unasked
+from bench.tasks.recorded import check_recorded, count_unasked, notes_on_files, notes_on_unasked
 from bench.types import (
     IOU,
     ORACLE,
@@ -99,8 +99,9 @@ class PromptedMasks:
         )
 
     def notes(self, config: RunConfig, counted: Mapping[str, int]) -> Sequence[str]:
-        """Masks that a prompt is recorded for neither here nor there."""
-        return notes_on_unasked(config.prompts, counted)
+        """Where prompts are recorded, and for how many masks they are not."""
+        files = {name: prompt.args.get("file") for name, prompt in config.prompts.items()}
+        return [*notes_on_files(files), *notes_on_unasked(config.prompts, counted)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
 
+from bench.files.text import visible_line
 from bench.prompts.abilities import Asked, KnowsImages
 from bench.protocol import Protocol
 from bench.types import BenchError, Reader, Target
@@ -69,6 +71,15 @@ def count_unasked(targets: Sequence[Target], asked: Mapping[str, Asked]) -> dict
         for name, each in some.items()
     }
     return {_TARGETS: len(targets), **without}
+
+
+def notes_on_files(files: Mapping[str, object]) -> list[str]:
+    """A sentence for each prompt that is read from a file: its steps are nobody's simulation."""
+    return [
+        f"{name} asks what {visible_line(PurePath(str(file)).name)} tells."
+        for name, file in files.items()
+        if file is not None
+    ]
 
 
 def notes_on_unasked(prompts: Iterable[str], counted: Mapping[str, int]) -> list[str]:

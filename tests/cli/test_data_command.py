@@ -177,6 +177,32 @@ def test_what_is_fetched_is_ready_and_runs(
     assert "Blobs" in capsys.readouterr().out
 
 
+def test_a_fetch_that_ended_early_goes_on_though_the_dataset_opens_without_the_rest(
+    extra: Path,
+    server: FileServer,
+    coco_folder: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = coco_folder(images=4, masks=3)
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        for path in sorted(folder.rglob("*.*")):
+            archive.write(path, path.relative_to(folder))
+    server.files["blobs.zip"] = sink.getvalue()
+    both = [f"{{url: '{server.url('blobs.zip')}', to: blobs, unpack: zip}}",
+            f"{{url: '{server.url('licence.txt')}', to: blobs/licence.txt}}"]  # fmt: skip
+    fetch = "  fetch:\n" + "".join(f"    - {each}\n" for each in both)
+    (extra / "dataset" / "blobs.yaml").write_text(YAML.replace("GATE", "null") + fetch)
+    assert data("fetch", "blobs", extra=extra, datasets=tmp_path) == 2  # no licence to be had
+    server.files["licence.txt"] = b"free"
+    assert data("fetch", "blobs", extra=extra, datasets=tmp_path) == 0
+    assert (tmp_path / "blobs" / "licence.txt").read_bytes() == b"free"
+    capsys.readouterr()
+    assert data("fetch", "blobs", extra=extra, datasets=tmp_path) == 0
+    assert "here already" in capsys.readouterr().out
+
+
 def test_what_is_fetched_and_not_the_dataset_is_said(
     extra: Path, server: FileServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 from whole_runs import configure, execute, rows_of, small_sam_config
 
+from bench.analysis.comparing.prompts import prompts_section
+from bench.analysis.selection import select
 from bench.api import evaluate
 from bench.prompts.recorded.strategy import Recorded
 from bench.report.export import export_prompts
@@ -80,7 +82,8 @@ def test_masks_and_prompts_without_each_other_are_named_and_counted(
     ]  # fmt: skip
     (run,) = plan.work.runs.values()
     assert run.store.header()["notes"] == [
-        "recorded: 2 of 4 masks have no recorded prompt and are left out."
+        "recorded asks what clicks.csv tells.",
+        "recorded: 2 of 4 masks have no recorded prompt and are left out.",
     ]
 
 
@@ -162,3 +165,68 @@ def test_real_clicks_are_compared_with_simulated_ones(tmp_path: Path) -> None:
     assert line["miou_b"] == pytest.approx(means["1 point"])
     assert line["delta"] == pytest.approx(line["miou_a"] - line["miou_b"])
     assert (page / "figures/prompts.svg").is_file()
+
+
+def test_two_prompts_of_one_step_are_compared_on_the_masks_that_both_have(
+    coco_folder: Callable[..., Path],
+) -> None:
+    folder = coco_folder(images=3, masks=3)
+    rows = [f"{image},{3 * image + mask},1,{9 + mask},{7 + image},1"
+            for image in range(3) for mask in (1, 2) if (image, mask) != (1, 2)]  # fmt: skip
+    plan = execute(configure(folder, "prompt=[points,recorded]", table(folder, *rows)))
+    found = rows_of(plan)
+    section = prompts_section(select([run.store for run in plan.work.runs.values()]))
+    assert section is not None
+    line = section.lines[section.lines["step"] == "1 point"].iloc[0]
+    first = found[found["step"] == 1].pivot(index="mask_id", columns="prompt", values="iou")
+    both = first.dropna()
+    assert (line["masks"], len(first)) == (len(both), 9) == (5, 9)
+    assert line["miou_a"] == pytest.approx(both[line["a"]].mean())
+    assert line["miou_b"] == pytest.approx(both[line["b"]].mean())
+    assert line["miou_a"] != pytest.approx(first[line["a"]].mean())
+    assert line["delta"] == pytest.approx(line["miou_a"] - line["miou_b"])
+
+
+def test_a_file_that_names_a_mask_in_another_image_is_refused(
+    coco_folder: Callable[..., Path],
+) -> None:
+    folder = coco_folder(images=2, masks=2)
+    said = table(folder, "0,1,1,4,5,1", "0,3,1,3,3,1")
+    words = r"row 2: mask 3 is of image 1, the file says 0"
+    with pytest.raises(BenchError, match=words):
+        make_plan(configure(folder, RECORDED, said))
+
+
+def test_people_are_told_apart_and_other_columns_are_said(
+    coco_folder: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = coco_folder(images=1, masks=2)
+    file = folder / "clicks.csv"
+    rows = ["1,ann,4,5,1,9", "1,bea,6,7,1,9", "2,ann,8,9,1,9", "2,bea,5,4,1,9"]
+    file.write_text("\n".join(["mask,person,x,y,label,seconds", *rows]) + "\n")
+    places = {}
+    for pick in (1, 2):
+        said = [f"prompts.recorded.args.file={file}", f"prompts.recorded.args.pick={pick}"]
+        with caplog.at_level(logging.WARNING):
+            plan = execute(configure(folder, RECORDED, *said, results=f"of{pick}"))
+        found = rows_of(plan)
+        places[pick] = {
+            m: p[0].tolist() for m, p in zip(found["mask_id"], found["point_coords"], strict=True)
+        }
+    assert places == {1: {"1": [4, 5], "2": [8, 9]}, 2: {"1": [6, 7], "2": [5, 4]}}
+    assert f"{file}: not read: seconds" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("x", "inside"), [(-0.5, True), (-0.6, False), (63.4, True), (63.5, False)]
+)
+def test_a_click_is_inside_where_the_pixel_that_it_rounds_to_is(
+    coco_folder: Callable[..., Path], x: float, inside: bool
+) -> None:
+    folder = coco_folder(images=1, masks=1)  # 48×64
+    config = configure(folder, RECORDED, table(folder, f"0,1,1,{x},5,1"))
+    if inside:
+        assert make_plan(config).work.todo
+        return
+    with pytest.raises(BenchError, match="lies outside its picture, 64×48"):
+        make_plan(config)

@@ -31,7 +31,8 @@ class Side:
 class Difference:
     """Side ``a`` minus side ``b`` on the masks that both have.
 
-    ``datasets`` has a row per dataset: ``dataset, masks, images, delta, low, high``, the same over
+    ``datasets`` has a row per dataset: ``dataset, masks, images``, the means of both sides on these
+    masks (``mean_a, mean_b``), ``delta, low, high``, the same over
     images (``delta_images, delta_images_low, delta_images_high``), ``p`` (``Averages.p``) and
     ``oracle_delta`` (the oracle of ``a`` minus ``b``'s selected masks; null without an oracle).
     ``mean`` averages over the datasets. IoUs are in [0, 1]; ``over_images`` says whether the
@@ -68,6 +69,8 @@ def difference(selection: Selection, a: Side, b: Side) -> Difference:
                 "dataset": str(dataset),
                 "masks": each.masks.n,
                 "images": each.images.n,
+                "mean_a": mean_of(pairs, f"{selection.leads.name}_a", over_images),
+                "mean_b": mean_of(pairs, f"{selection.leads.name}_b", over_images),
                 "delta": chosen.mean,
                 "low": chosen.low,
                 "high": chosen.high,

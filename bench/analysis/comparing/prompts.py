@@ -58,14 +58,14 @@ def shared_steps(selection: Selection) -> Iterator[tuple[AskedStep, AskedStep, D
                 yield a, b, found
 
 
-def prompts_section(selection: Selection, table: Table) -> Section | None:
+def prompts_section(selection: Selection) -> Section | None:
     """The paired differences of prompts that share a step; none where no two do.
 
     The lines: ``dataset, model, protocol, step, a, b`` (the prompts), ``masks, images`` that both
-    have, the means of each (``miou_a, miou_b``, of all the masks that it has), and of ``a`` minus
-    ``b`` ``delta, low, high`` on the same masks, with its 95 % interval. IoUs are in [0, 1].
+    have, and on these the means of each (``miou_a, miou_b``) and of ``a`` minus ``b`` ``delta, low,
+    high``, with its 95 % interval. IoUs are in [0, 1].
     """
-    lines = [_line(a, b, found, table) for a, b, found in shared_steps(selection)]
+    lines = [_line(a, b, found) for a, b, found in shared_steps(selection)]
     if not lines:
         return None
     frame = pd.DataFrame(lines)
@@ -82,8 +82,8 @@ def prompts_section(selection: Selection, table: Table) -> Section | None:
     return Section(
         "prompts",
         "The same step, asked otherwise",
-        f"mIoU in points after the same step of two prompts, A and B, and A minus B on the masks "
-        f"that both have {interval_said(frame, 'low')}.",
+        f"mIoU in points after the same step of two prompts, A and B, and A minus B, all on the "
+        f"masks that both have {interval_said(frame, 'low')}.",
         ("dataset", "step", "model", "A", "B", "mIoU A", "mIoU B", "A minus B", "masks", "images"),
         tuple(shown),
         frame,
@@ -91,12 +91,12 @@ def prompts_section(selection: Selection, table: Table) -> Section | None:
     )
 
 
-def _line(a: AskedStep, b: AskedStep, found: Difference, table: Table) -> dict[str, Any]:
+def _line(a: AskedStep, b: AskedStep, found: Difference) -> dict[str, Any]:
     of_set = found.datasets.set_index("dataset").loc[a.dataset]
     return {
         "dataset": a.dataset, "model": a.series[0], "protocol": a.series[1], "step": str(a.step),
         "a": a.prompt, "b": b.prompt, "masks": int(of_set["masks"]),
-        "images": int(of_set["images"]), "miou_a": _mean(a, table), "miou_b": _mean(b, table),
+        "images": int(of_set["images"]), "miou_a": of_set["mean_a"], "miou_b": of_set["mean_b"],
         "delta": of_set["delta"], "low": of_set["low"], "high": of_set["high"],
     }  # fmt: skip
 
@@ -108,10 +108,6 @@ def line_of(asked: AskedStep, table: Table) -> pd.Series[Any]:
     chosen &= (lines["model"] == asked.series[0]) & (lines["protocol"] == asked.series[1])
     found: pd.Series[Any] = lines[chosen].iloc[0]
     return found
-
-
-def _mean(asked: AskedStep, table: Table) -> float:
-    return float(line_of(asked, table)[table.leads.mean])
 
 
 def _delta(line: Mapping[str, Any]) -> str:

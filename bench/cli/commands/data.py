@@ -135,15 +135,15 @@ def show_dataset(options: argparse.Namespace) -> int:
 def fetch_data(options: argparse.Namespace) -> int:
     """``sam-bench data fetch``: downloads and unpacks; says what to do where that may not be."""
     from bench.data.catalogue import entry, state_of
-    from bench.data.fetching import fetch_dataset, sources_of
+    from bench.data.fetching import fetch_dataset, is_unfinished, sources_of
 
     found = entry(options.name, options.config_dir)
     component, screen = found.component, console.output()
     before = state_of(component, options.datasets, options.allow_module)
-    if before.name == "ready":
+    sources = sources_of(component.about)
+    if before.name == "ready" and not is_unfinished(component.name, sources, options.datasets):
         screen.print(f"{component.name} is here already", highlight=False, markup=False)
         return 0
-    sources = sources_of(component.about)
     if not sources:
         raise BenchError(f"{component.name} can't be fetched: {_reason(found, options)}")
     licence = component.about.get("licence", "see its homepage")

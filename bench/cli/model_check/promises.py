@@ -86,7 +86,7 @@ def _masks(model: Segmenter, pictures: Sequence[ImageArray], prompts: Sequence[P
             _on_picture(found, i)
     k = len(found.logits[0])
     several = len(model.predict(embeddings, prompts, True).logits[0])
-    return _held(True, f"{several} candidates, {k} without multimask, finite, on the picture")
+    return _held(True, f"candidates: {several}, {k} without multimask; finite, on the picture")
 
 
 def _alone(model: Segmenter, pictures: Sequence[ImageArray], prompts: Sequence[Prompt]) -> Promise:

@@ -35,11 +35,12 @@ class Entry:
 def check_inside(prompt: Prompt, height: int, width: int) -> Prompt:
     """The prompt itself; raises ``ValueError`` for a cue outside an (H, W) image, or no number.
 
-    A click lies in [0, W) × [0, H); a box may end at W and H, as COCO's do.
+    A click is a pixel index: what it rounds to is a pixel of the image, so x lies in
+    [-1/2, W - 1/2). A box may end at W and H, as COCO's do.
     """
     size = np.array([width, height])
     for x, y in prompt.points.tolist():
-        if not (0 <= x < width and 0 <= y < height):
+        if not (-0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5):
             raise ValueError(
                 f"point ({x:g}, {y:g}) lies outside its picture, {width}×{height} (W×H)"
             )

@@ -63,6 +63,7 @@ class Record:
                          and f"{image_id}/{e.entries[0].mask}" == target.mask_id]  # fmt: skip
                 one = short[0] if short else None
             if one is not None:
+                self._check_image(one, image_id, own)
                 found[target.mask_id] = one
         used = {id(each) for each in found.values()}
         left = [each for each in own if id(each) not in used]
@@ -76,6 +77,15 @@ class Record:
                     f"and the image has {len(targets)} masks; name them in a column mask"
                 )
         return found, left
+
+    def _check_image(self, one: Recording, image_id: str, own: Sequence[Recording]) -> None:
+        """Raises ``BenchError`` where a recording names a mask of this image, and another image."""
+        entry = one.entries[0]
+        if entry.image is not None and not any(each is one for each in own):
+            raise BenchError(
+                f"{self.path}: {entry.where}: mask {entry.mask} is of image {image_id}, the file "
+                f"says {entry.image}; what names masks needs no images"
+            )
 
 
 def read_record(source: Source, kind: str | None, pick: int) -> Record:

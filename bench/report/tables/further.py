@@ -28,7 +28,7 @@ def _tables(selection: Selection, table: Table, request: Request) -> Iterator[Se
     yield from paper_table(request.figure, selection, request.by, read_sample)
     if not selection.leads.is_iou:
         return
-    if (asked := prompts_section(selection, table)) is not None:
+    if (asked := prompts_section(selection)) is not None:
         yield asked
     clicks = list(noc_section(selection))
     yield from clicks

@@ -3,13 +3,15 @@
 Columns: ``image`` or ``image_id``, ``mask`` or ``mask_id`` (one of the two will do), ``step``
 (from 1; without it each row of a mask is a step), ``x, y, label`` for clicks (1 foreground, 0
 background), ``x0, y0, x1, y1`` for boxes, both corners included; a row may have both. Rows that
-share a ``stroke`` are the points of one line of a scribble. Places are pixel indices. Each step
-adds to those before it; a later box takes an earlier one's place.
+share a ``stroke`` are the points of one line of a scribble. Where several people prompted a mask,
+``person`` tells them apart. Places are pixel indices. Each step adds to those before it; a later
+box takes an earlier one's place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +25,11 @@ from bench.types import BenchError, Cue, Prompt, ScribbleCue, Stroke
 if TYPE_CHECKING:
     import pandas as pd
 
+log = logging.getLogger(__name__)
+
 _CLICK, _BOX = ("x", "y", "label"), ("x0", "y0", "x1", "y1")
 _IMAGE, _MASK = ("image", "image_id"), ("mask", "mask_id")
+_PERSON = "person"
 
 
 def claims(source: Source) -> bool:
@@ -53,15 +58,23 @@ def read(source: Source) -> Sequence[Entry]:
     wanted = [*(name for some in parts for name in some), *(["step"] if "step" in columns else [])]
     for name in wanted:
         frame[name] = _numbers(source, frame, name)
-    keys = [name for name in (image, mask, "stroke") if name is not None and name in columns]
+    person = _PERSON if _PERSON in columns else None
+    keys = [n for n in (image, mask, person, "stroke") if n is not None and n in columns]
+    _say_unread(source, {*keys, *wanted})
     _refuse_doubles(source, frame, [*keys, *wanted])
-    groups: dict[tuple[str | None, str | None], list[tuple[int, Mapping[Any, Any]]]] = {}
+    groups: dict[tuple[str | None, ...], list[tuple[int, Mapping[Any, Any]]]] = {}
     for number, row in enumerate(frame.to_dict("records"), start=1):
-        whose = tuple(None if name is None else str(row[name]) for name in (image, mask))
-        groups.setdefault((whose[0], whose[1]), []).append((number, row))
+        whose = tuple(None if name is None else str(row[name]) for name in (image, mask, person))
+        groups.setdefault(whose, []).append((number, row))
     return [
         entry for whose, rows in groups.items() for entry in _Mask(source, *whose).entries(rows)
     ]
+
+
+def _say_unread(source: Source, read: Set[str]) -> None:
+    """Warns of columns that mean nothing here: who wrote them may think that they do."""
+    if unread := [name for name in source.columns if name not in read]:
+        log.warning("%s: not read: %s", source.path, named(unread, 8))
 
 
 def _numbers(source: Source, frame: pd.DataFrame, name: str) -> Any:
@@ -96,8 +109,11 @@ def _refuse_doubles(source: Source, frame: pd.DataFrame, names: Sequence[str]) -
 class _Mask:
     """The rows of one mask become its entries."""
 
-    def __init__(self, source: Source, image: str | None, mask: str | None) -> None:
+    def __init__(
+        self, source: Source, image: str | None, mask: str | None, person: str | None
+    ) -> None:
         self._path, self._image, self._mask = source.path, image, mask
+        self._person = person or ""
 
     def entries(self, rows: Sequence[tuple[int, Mapping[Any, Any]]]) -> list[Entry]:
         steps: dict[int, list[tuple[int, Mapping[Any, Any]]]] = {}
@@ -130,6 +146,7 @@ class _Mask:
             image=self._image,
             mask=self._mask,
             loose=self._mask is None,
+            by=self._person,
         )
 
     def _error(self, number: int, words: str) -> BenchError:
