@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -162,9 +163,7 @@ def test_every_yaml_names_a_class_that_takes_its_arguments(group: str) -> None:
     for name in group_names(group):
         path = conf_dir() / group / f"{name}.yaml"
         assert f"name: {name}\n" in path.read_text(), f"{path} is not called as its file"
-        unset = [] if "???" not in path.read_text() else ["annotations", "folder", "images"]
-        unset += ["labels", "masks", "segments"] if unset else []
-        wanted = [u for u in unset if f"  {u}: ???" in path.read_text()]
+        wanted = re.findall(r"^  (\w+): \?\?\?", path.read_text(), re.MULTILINE)
         config = load_configs(
             [f"{group}={name}", *(f"{group}.args.{argument}=x" for argument in wanted)]
         )[0]

@@ -15,6 +15,7 @@ from bench.analysis.table import miou_table
 from bench.report.figures import figures as figures_module
 from bench.report.figures import plots, plots_compare, plots_size, shelf, style, texts
 from bench.report.pages import comparison as comparison_page
+from bench.types import Step
 
 LONG = "A model with a long title, fine-tuned on nuclei, epoch {}, learning rate 1e-{}"
 WORD = "nuclei_of_cells_in_fluorescence_microscopy_{:04d}"
@@ -36,14 +37,24 @@ def datasets(count):
 
 @pytest.fixture(scope="module")
 def long_runs(tmp_path_factory, new_bench):
-    """Three models on two datasets, all with long names; clicks and boxes."""
+    """Three models on two datasets, all with long names; clicks, boxes, and what each took."""
     bench = new_bench(tmp_path_factory.mktemp("long"))
+
+    def took(m):
+        seconds = {"embed": 0.4 * (m + 1), "predict": 0.1}
+        return {"images": 4, "answers": 40, "seconds": seconds, "place": {"device": "cpu"}}
+
+    steps = {
+        "points": {str(n): Step(points=n).plain() for n in (1, 2, 3, 5, 9)},
+        "point_3": {"3": Step(points=3).plain()},
+        "box": {"1": Step(box=True).plain()},
+    }
     return [
         [
-            bench.run(f"d{d}", f"m{m}", prompt, images=4, skill=1 + m, dataset_title=title,
-                      title=LONG.format(m, m))
+            bench.run(f"d{d}", f"m{m}", prompt, images=4, skill=1 + m + n, dataset_title=title,
+                      title=LONG.format(m, m), latest=took(m), report_steps=steps[prompt])
             for d, title in enumerate(datasets(2))
-            for prompt in ("points", "box")
+            for n, prompt in enumerate(("points", "box", "point_3"))
         ]
         for m in range(3)
     ]  # fmt: skip
@@ -125,6 +136,10 @@ MANY = {
     "values": lambda n: plots.value_histogram(
         rows(names(n), ["d"], LABELS).rename(columns={"iou": "value"}), plots.looks(names(n)),
         LONG.format(3, 6), 100.0,
+    ),
+    "cost": lambda n: plots_size.iou_over_cost(
+        curves(names(n), LABELS, [1]).assign(ms=[3.0 * 1.3**i for i in range(3 * n)]),
+        plots.looks(names(n)),
     ),
     "scale": lambda n: scale([1.5 * 1.02**i for i in range(n)]),
     "scale_apart": lambda n: scale([1.5 * 10.0**i for i in range(n)]),
