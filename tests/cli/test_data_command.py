@@ -140,6 +140,15 @@ def test_a_gated_dataset_says_what_to_do_and_gives_2(
     assert "no address is known" in capsys.readouterr().err
 
 
+def zipped(folder: Path) -> bytes:
+    """Every file of a folder in an archive, by its path in it."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        for path in sorted(folder.rglob("*.*")):
+            archive.write(path, path.relative_to(folder))
+    return sink.getvalue()
+
+
 def run_as_said(text: str) -> int:
     """The exit code of the command that stands between backquotes, as a shell would give it."""
     (command,) = re.findall("`(sam-bench .*)`", text)
@@ -154,11 +163,7 @@ def test_what_is_fetched_is_ready_and_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = coco_folder(images=4, masks=3)
-    sink = io.BytesIO()
-    with zipfile.ZipFile(sink, "w") as archive:
-        for path in sorted(folder.rglob("*.*")):
-            archive.write(path, path.relative_to(folder))
-    server.files["blobs.zip"] = sink.getvalue()
+    server.files["blobs.zip"] = zipped(folder)
     fetch = f"  fetch:\n    - {{url: '{server.url('blobs.zip')}', to: blobs, unpack: zip}}\n"
     (extra / "dataset" / "mine.yaml").write_text(YAML.replace("GATE", "null") + fetch)
     datasets = tmp_path / "my data"
@@ -185,11 +190,7 @@ def test_a_fetch_that_ended_early_goes_on_though_the_dataset_opens_without_the_r
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = coco_folder(images=4, masks=3)
-    sink = io.BytesIO()
-    with zipfile.ZipFile(sink, "w") as archive:
-        for path in sorted(folder.rglob("*.*")):
-            archive.write(path, path.relative_to(folder))
-    server.files["blobs.zip"] = sink.getvalue()
+    server.files["blobs.zip"] = zipped(folder)
     both = [f"{{url: '{server.url('blobs.zip')}', to: blobs, unpack: zip}}",
             f"{{url: '{server.url('licence.txt')}', to: blobs/licence.txt}}"]  # fmt: skip
     fetch = "  fetch:\n" + "".join(f"    - {each}\n" for each in both)

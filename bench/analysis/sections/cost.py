@@ -11,6 +11,7 @@ import pandas as pd
 
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection, part
+from bench.analysis.words import DASH
 
 _COLUMNS = (
     "model", "device", "dtype", "workers", "image_batch", "parameters", "images", "answers",
@@ -83,7 +84,7 @@ def _place(header: Mapping[str, Any]) -> tuple[Any, ...]:
     """Model, device, dtype, workers, images at once: what must agree for times to be added up."""
     latest, facts = header["latest"], header.get("facts") or {}
     place = latest.get("place") or {}
-    device = str(place.get("device_name") or place.get("device") or header.get("device") or "–")
+    device = str(place.get("device_name") or place.get("device") or header.get("device") or DASH)
     workers = latest.get("workers") or 1
     dtype = str(facts.get("dtype", "float32"))
     compiled = ", compiled" if facts.get("compiled") == "yes" else ""
@@ -128,8 +129,8 @@ def _most(memory: list[Mapping[str, Any]], key: str) -> int | None:
 
 
 def _shown(value: float | None, scale: float, digits: int) -> str:
-    return "–" if value is None or pd.isna(value) else f"{value * scale:,.{digits}f}"
+    return DASH if value is None or pd.isna(value) else f"{value * scale:,.{digits}f}"
 
 
 def _millions(count: float | None) -> str:
-    return "–" if count is None or pd.isna(count) else f"{count / 1e6:,.1f} M"
+    return DASH if count is None or pd.isna(count) else f"{count / 1e6:,.1f} M"

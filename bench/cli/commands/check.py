@@ -14,6 +14,7 @@ from bench.types import BenchError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bench.config.composing import RunConfig
     from bench.data.manifest import Manifest
     from bench.report.check.dataset import Check
     from bench.types import Reader, Site
@@ -82,20 +83,28 @@ def main(options: argparse.Namespace) -> int:
     return check_data(options)
 
 
+def _one(options: argparse.Namespace, group: str, how: str) -> RunConfig:
+    """What the words choose; raises ``BenchError`` for none or several of the group."""
+    from bench.config.composing import load_configs
+
+    if group not in groups_in(options.overrides):
+        raise BenchError(f"say which {group} is to be checked: {how}")
+    configs = load_configs(options.overrides, options.config_dir)
+    if len(configs) > 1:
+        raise BenchError(f"check takes one {group} at a time")
+    return configs[0]
+
+
 def check_model(options: argparse.Namespace) -> int:
     """Tries what the model promises and measures what it costs; 1 unless every promise holds."""
     from bench.cli.model_check.measuring import measure
     from bench.cli.model_check.promises import ask_canary, try_promises
     from bench.cli.model_check.tables import cost_table, promises_table
-    from bench.config.composing import conf_dir, load_configs
+    from bench.config.composing import conf_dir
     from bench.models.loading import load_model
 
-    if "model" not in groups_in(options.overrides):
-        raise BenchError("say which model is to be checked: check model model=NAME")
-    configs = load_configs(options.overrides, options.config_dir)
-    if len(configs) > 1:
-        raise BenchError("check takes one model at a time")
-    runtime, model = configs[0].runtime, configs[0].model
+    config = _one(options, "model", "check model model=NAME")
+    runtime, model = config.runtime, config.model
     site = runtime.site()
     segmenter = load_model(model, site, runtime.allow_modules)
     screen = console.output()
@@ -144,18 +153,13 @@ def check_parity(options: argparse.Namespace) -> int:
 
 def check_data(options: argparse.Namespace) -> int:
     """Reads the dataset and shows what is in it; 1 unless it is what it should be."""
-    from bench.config.composing import load_configs
     from bench.data.opening import open_whole
     from bench.report.check.dataset import check_dataset
     from bench.report.check.tables import sections, sentences
     from bench.run.progress import RunProgress
 
-    if "dataset" not in groups_in(options.overrides):
-        raise BenchError("say which dataset is to be checked: dataset=NAME")
-    configs = load_configs(options.overrides, options.config_dir)
-    if len(configs) > 1:
-        raise BenchError("check takes one dataset at a time")
-    runtime, dataset = configs[0].runtime, configs[0].dataset
+    config = _one(options, "dataset", "dataset=NAME")
+    runtime, dataset = config.runtime, config.dataset
     site = runtime.reading_site()
     reader = open_whole(dataset, site, runtime.allow_modules)
     number = min(len(reader.ids()), runtime.limit or len(reader.ids()))
