@@ -25,6 +25,8 @@ from pycocotools import mask as coco_mask
 
 from bench.config.composing import conf_dir
 
+ROOT = Path(__file__).resolve().parent.parent
+
 
 @pytest.fixture
 def coco_folder(tmp_path: Path, coco_folder_in: Callable[..., Path]) -> Callable[..., Path]:
@@ -90,6 +92,15 @@ def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
 def one_thread() -> None:
     """Models this small lose time to threads."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_in_the_checkout() -> Iterator[None]:
+    """Fails a run whose tests wrote a file or folder of a user's into the project's own folder."""
+    before = set(ROOT.iterdir())
+    yield
+    left = {path.name for path in set(ROOT.iterdir()) - before}
+    assert not {name for name in left if not name.startswith(".")}
 
 
 @pytest.fixture(scope="session", autouse=True)
