@@ -63,8 +63,13 @@ MEASURES: Mapping[str, Measure] = {
         )
         for mark in (80, 85, 90)
     },
+    **{
+        name: Measure(name, "fraction", 1.0, near=0.01, close=0.02, printed=0.0005, digits=3)
+        for name in ("ods", "ois", "ap_edges", "r50")
+    },
 }
-"""The published metrics that a line of a table answers, those of NoC with the table of clicks."""
+"""The published metrics that a line of a table answers, those of NoC with the table of clicks, and
+those of edges with theirs."""
 
 Choices = Mapping[str, Mapping[str, Any]]
 
@@ -201,6 +206,8 @@ def _numbers_for(
     """The published numbers of a line's model, dataset and prompt, the same protocol's first."""
     if "clicks" in line:
         slug: str | None = f"points_{line['clicks']}"
+    elif "ods" in line:
+        slug = str(line["prompt"])
     else:
         slug = selection.steps[str(line["prompt"])].slug
     answered = {

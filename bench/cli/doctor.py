@@ -25,6 +25,7 @@ State = Literal["ready", "missing", "broken"]
 
 EXTRAS = {
     "demo": ("scikit-image",),
+    "edges": ("scikit-image",),
     "datasets": ("h5py",),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "ray": ("ray",),

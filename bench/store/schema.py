@@ -35,6 +35,7 @@ _NAMED: Mapping[str, pa.DataType] = {
     "float32": pa.float32(),
     "float64": pa.float64(),
     "list<int8>": pa.list_(pa.int8()),
+    "list<int64>": pa.list_(pa.int64()),
     "list<float32>": pa.list_(pa.float32()),
     "list<float64>": pa.list_(pa.float64()),
     "list<string>": pa.list_(pa.string()),

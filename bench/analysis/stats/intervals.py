@@ -152,6 +152,34 @@ def gap_interval(
     return _jackknife(right[0] - left[0], sides, counts, apart(reach), False, level)
 
 
+def left_out_interval(
+    value: float,
+    without: npt.ArrayLike,
+    counts: npt.ArrayLike,
+    *,
+    reach: Reach = SHARES,
+    level: float = 0.95,
+) -> Interval:
+    """The interval of a number that is no mean, such as the best F of all images' counts.
+
+    ``without`` (n,) is what it is with each cluster left out, ``counts`` (n,) how many images that
+    one has. The jackknife as for a mean, of which this gives the same interval. Raises
+    ``ValueError`` for no cluster, and lengths that differ.
+
+    >>> means = [(0.7 + 0.5 + 0.3) / 3, (0.9 + 0.5 + 0.3) / 3, 2.1 / 3, 2.1 / 3 + 0.2 / 3]
+    >>> found = left_out_interval(0.6, means, [1, 1, 1, 1])
+    >>> same = clustered_interval([0.9, 0.7, 0.5, 0.3], "abcd", lean=False)
+    >>> round(found.low, 9) == round(same.low, 9)
+    True
+    """
+    others, sizes = np.asarray(without, np.float64), np.asarray(counts, np.float64)
+    if others.ndim != 1 or not len(others) or others.shape != sizes.shape:
+        raise ValueError(f"as many numbers as clusters, found {others.shape} and {sizes.shape}")
+    shares = sizes / sizes.sum()
+    pulls = (value - others) * (1 - shares)
+    return _jackknife(value, [(pulls, shares)], sizes, reach, lean=False, level=level)
+
+
 def mean_interval(intervals: Sequence[Interval], *, level: float = 0.95) -> Interval:
     """The mean of several datasets' means, each of the same weight, with its interval.
 

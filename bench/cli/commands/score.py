@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from bench.cli import console
 from bench.cli.arguments import Commands, add_overrides, groups_in, report_name
-from bench.files.places import local_path, local_side, place
+from bench.cli.scoring import score_given
+from bench.files.places import local_path
 from bench.types import BenchError
 from bench.types.errors import did_you_mean
 
@@ -58,12 +57,7 @@ def add(commands: Commands) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Scores the predictions and prints their table."""
-    from bench.config.composing import load_configs
     from bench.config.words import quoted
-    from bench.data.opening import samples_of_runs
-    from bench.report import Request
-    from bench.run.plan import make_plan
-    from bench.run.progress import run_plan
     from bench.tasks.given_masks.predictions import formats
 
     given = groups_in(options.overrides)
@@ -88,18 +82,4 @@ def main(options: argparse.Namespace) -> int:
         f"task.args.{name}={value if isinstance(value, int) else quoted(value)}"
         for name, value in task.items()
     ]
-    words = ["task=given_masks", *asked, *options.overrides]
-    configs = load_configs(words, options.config_dir)
-    if len(configs) > 1:
-        raise BenchError("score takes one dataset and one protocol at a time")
-    (config,) = configs
-    if config.runtime.limit is not None:
-        raise BenchError("score takes the whole dataset: leave runtime.limit out")
-    plan = make_plan(config)
-    failed = run_plan(plan, console.errors())
-    read_sample = samples_of_runs(Path(config.runtime.datasets), config.runtime.allow_modules)
-    reports = local_side(place(config.runtime.results)) / "reports"
-    out = reports / options.report if options.report else None
-    stores = [run.store for run in plan.work.runs.values()]
-    shown = console.show_runs(Request(tuple(stores), read_sample), out)
-    return console.say_failed(failed) or shown
+    return score_given(["task=given_masks", *asked, *options.overrides], options)

@@ -1,4 +1,4 @@
-"""Which further tables a report has: clicks needed, published numbers, slices, costs."""
+"""Which further tables a report has: edges, clicks needed, published numbers, slices, costs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from bench.analysis import published
 from bench.analysis.comparing.prompts import prompts_section
 from bench.analysis.section import Section, named_apart
 from bench.analysis.sections.cost import cost_section
+from bench.analysis.sections.edges import edges_section
 from bench.analysis.sections.noc import noc_section
 from bench.analysis.selection import Selection
 from bench.analysis.slices import slice_section
@@ -26,6 +27,9 @@ def further_tables(selection: Selection, table: Table, request: Request) -> Iter
 def _tables(selection: Selection, table: Table, request: Request) -> Iterator[Section]:
     read_sample = request.read_sample
     yield from paper_table(request.figure, selection, request.by, read_sample)
+    for edges in edges_section(selection):
+        yield edges
+        yield from _published(selection, [edges.lines])
     if not selection.leads.is_iou:
         return
     if (asked := prompts_section(selection)) is not None:

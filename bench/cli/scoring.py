@@ -1,0 +1,40 @@
+"""Scoring what is there already: a run without a model, its table printed, its report written."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.cli import console
+from bench.files.places import local_side, place
+from bench.types import BenchError
+
+
+def score_given(words: Sequence[str], options: argparse.Namespace) -> int:
+    """Scores what the overrides ``words`` name, and shows it; the command's exit status.
+
+    ``options`` has ``config_dir``, and the name of a ``report``, if one is wanted. Raises
+    ``BenchError`` for several datasets or protocols, and for a part of a dataset.
+    """
+    from bench.config.composing import load_configs
+    from bench.data.opening import samples_of_runs
+    from bench.report import Request
+    from bench.run.plan import make_plan
+    from bench.run.progress import run_plan
+
+    configs = load_configs(list(words), options.config_dir)
+    (config, *others) = configs
+    name = config.task.name
+    if others:
+        raise BenchError(f"{name} takes one dataset and one protocol at a time")
+    if config.runtime.limit is not None:
+        raise BenchError(f"{name} takes the whole dataset: leave runtime.limit out")
+    plan = make_plan(config)
+    failed = run_plan(plan, console.errors())
+    read_sample = samples_of_runs(Path(config.runtime.datasets), config.runtime.allow_modules)
+    reports = local_side(place(config.runtime.results)) / "reports"
+    out = reports / options.report if options.report else None
+    stores = [run.store for run in plan.work.runs.values()]
+    shown = console.show_runs(Request(tuple(stores), read_sample), out)
+    return console.say_failed(failed) or shown

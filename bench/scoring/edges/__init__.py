@@ -1,0 +1,1 @@
+"""Edge maps against people's boundaries, as the BSDS benchmark scores them."""

@@ -1,0 +1,148 @@
+"""The task of scoring edge maps that are there, or that a filter draws: no model is asked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from bench.config.component import Component
+from bench.config.composing import RunConfig
+from bench.config.run_key import Question
+from bench.files.places import local_path
+from bench.protocol import chosen
+from bench.scoring.edges.matching import REACH
+from bench.tasks.contract import Case, Lent, Scored, Way
+from bench.tasks.edges.filters import FILTERS
+from bench.tasks.edges.maps import find_maps, read_map
+from bench.tasks.edges.scoring import PROMPT, EdgeNames, EdgeRule, edge_row, people_of
+from bench.tasks.edges.task import OneMap, check_people
+from bench.types import BenchError, FloatArray, Measure, Reader, Sample, Site
+from bench.types.edges import BEST_F, EdgeRow
+from bench.types.stopwatch import Stopwatch
+
+
+class EdgeMaps:
+    """Scores the edge maps in the folder ``maps``, or those that ``filter`` draws.
+
+    ``maps`` holds a file for each image (``bench.tasks.edges.maps``); ``filter`` is one of
+    ``FILTERS``. ``model`` is what their maker is called, by default the folder's or the filter's
+    name. ``levels`` and ``reach`` are those of ``EdgeRule``. Raises ``BenchError`` for both, none,
+    and a filter that isn't there.
+    """
+
+    row = EdgeRow
+    asks_model = False
+    measures: Sequence[Measure] = (BEST_F,)
+
+    def __init__(
+        self,
+        maps: str | None = None,
+        filter: str | None = None,  # noqa: A002 - the word that users know
+        model: str | None = None,
+        levels: int = 99,
+        reach: float = REACH,
+    ) -> None:
+        if (maps is None) == (filter is None):
+            raise BenchError(
+                "say either which edge maps to score, task.args.maps=FOLDER (--maps), or which "
+                f"filter draws them, task.args.filter={'|'.join(FILTERS)} (--filter)"
+            )
+        if filter is not None:
+            chosen(FILTERS, filter, "filter")
+        self.folder = None if maps is None else local_path(maps)
+        self.filter = filter
+        self.rule = EdgeRule(levels, reach)
+        self.model = model or filter or str(self.folder and self.folder.name)
+
+    def ways(self, config: RunConfig) -> Mapping[str, Way]:
+        """One step."""
+        return {PROMPT: OneMap()}
+
+    def settle(self, config: RunConfig, site: Site) -> Question:
+        """The maps stand in the place of a model: a hash of their files enters the key."""
+        made = {"filter": self.filter} if self.folder is None else {"maps": self._hash}
+        what = f"the filter {self.filter}" if self.folder is None else (
+            f"edge maps given in {self.folder.name}"
+        )  # fmt: skip
+        about = {"title": self.model, "what": what}
+        task = config.task
+        args = {"levels": self.rule.levels, "reach": self.rule.reach}
+        return Question(
+            task=Component(task.name, task.version, task.target, args, task.about),
+            seed=0,
+            model=Component(self.model, "1", PROMPT, made, about),
+            dataset=config.dataset,
+            prompts={PROMPT: Component(PROMPT, "1", PROMPT)},
+            protocol=config.protocol,
+        )
+
+    def check(self, config: RunConfig, reader: Reader) -> None:
+        """Every image of the run has its map, and people drew boundaries."""
+        ids = reader.ids()[: config.runtime.limit]
+        if self.folder is not None:
+            find_maps(self.folder, reader.ids())
+        check_people(config.dataset.name, reader, ids)
+
+    def scorer(self, config: RunConfig, reader: Reader, lent: Lent) -> GivenEdges:
+        """Rows of the maps."""
+        if self.folder is None:
+            strength = _filtered(str(self.filter))
+        else:
+            strength = _read(find_maps(self.folder, reader.ids()))
+        names = EdgeNames(config.dataset.name, self.model, config.protocol.name)
+        return GivenEdges(strength, self.rule, names, lent)
+
+    def notes(self, config: RunConfig, counted: Mapping[str, int]) -> Sequence[str]:
+        """None."""
+        return []
+
+    @cached_property
+    def _hash(self) -> str:
+        """A hash of the names and contents of the folder's files."""
+        folder = self.folder
+        assert folder is not None
+        if not folder.is_dir():
+            raise BenchError(f"{folder}: no such folder of edge maps")
+        digest = hashlib.sha256()
+        for file in sorted(each for each in folder.rglob("*") if each.is_file()):
+            name = file.relative_to(folder).as_posix()
+            digest.update(f"{name}\t{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+        return digest.hexdigest()
+
+
+class GivenEdges:
+    """Makes the row of one image after the other."""
+
+    def __init__(
+        self, strength: Callable[[Sample], FloatArray], rule: EdgeRule, names: EdgeNames, lent: Lent
+    ) -> None:
+        self._strength, self._rule, self._names, self._lent = strength, rule, names, lent
+
+    def __call__(self, cases: Sequence[Case], watch: Stopwatch) -> list[Scored]:
+        """A row an image; one whose map does not fit fails."""
+        with watch("score"):
+            return list(self._lent.each(self._score, [case.sample for case in cases]))
+
+    def _score(self, sample: Sample) -> Scored:
+        try:
+            strength = self._strength(sample)
+        except BenchError as error:
+            return Scored(sample.image_id, {}, faults={PROMPT: str(error)})
+        row = edge_row(sample, strength, people_of(sample), self._rule, self._names)
+        return Scored(sample.image_id, {PROMPT: [row]})
+
+
+def _filtered(name: str) -> Callable[[Sample], FloatArray]:
+    def strength(sample: Sample) -> FloatArray:
+        return FILTERS[name](sample.image)
+
+    return strength
+
+
+def _read(files: Mapping[str, Path]) -> Callable[[Sample], FloatArray]:
+    def strength(sample: Sample) -> FloatArray:
+        return read_map(files[sample.image_id], sample.shape)
+
+    return strength

@@ -1,0 +1,105 @@
+"""The row of an image's edge map: people's boundaries out of its targets, and what is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.scoring.edges.boundaries import boundaries_of
+from bench.scoring.edges.counts import edge_counts, thresholds
+from bench.scoring.edges.matching import REACH, reach_in
+from bench.types import BenchError, BoolArray, FloatArray, Sample
+from bench.types.edges import EdgeRow
+
+PROMPT = "edges"
+"""What stands for a prompt in rows and keys."""
+
+MOST_LEVELS = 999
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeRule:
+    """At how many ``levels`` edges are counted, and the ``reach``, a share of the diagonal.
+
+    Raises ``BenchError`` for less than one level, more than 999, and a reach outside (0, 1).
+    """
+
+    levels: int = 99
+    reach: float = REACH
+
+    def __post_init__(self) -> None:
+        if isinstance(self.levels, bool) or not isinstance(self.levels, int):
+            raise BenchError(f"task.args.levels is a whole number, found {self.levels!r}")
+        if not 1 <= self.levels <= MOST_LEVELS:
+            raise BenchError(f"task.args.levels is from 1 to {MOST_LEVELS}, found {self.levels}")
+        if isinstance(self.reach, bool) or not isinstance(self.reach, int | float):
+            raise BenchError(f"task.args.reach is a number, found {self.reach!r}")
+        if not 0 < self.reach < 1:
+            raise BenchError(
+                f"task.args.reach is a share of the picture's diagonal, such as {REACH}; found "
+                f"{self.reach}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeNames:
+    """Under which names the rows of a run go."""
+
+    dataset: str
+    model: str
+    protocol: str
+
+
+def people_of(sample: Sample) -> list[BoolArray]:
+    """The thin boundaries (H, W) that each person drew, by the targets' ``annotator``.
+
+    Targets without one are all of one person. Where two overlap the later one lies above; what no
+    target covers is one more segment. Pixels that count in no score are no one's boundary.
+    """
+    labels: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.int32]]] = {}
+    for number, target in enumerate(sample.targets, start=1):
+        person = target.attributes.get("annotator", "")
+        own = labels.setdefault(person, np.zeros(sample.shape, np.int32))
+        own[target.mask.dense()] = number
+    return [_counting(boundaries_of(own), sample) for own in labels.values()]
+
+
+def edge_row(
+    sample: Sample, strength: FloatArray, people: Sequence[BoolArray], rule: EdgeRule,
+    names: EdgeNames,
+) -> EdgeRow:  # fmt: skip
+    """The row of an edge map ``strength`` (H, W) in [0, 1] against the ``people_of`` its image."""
+    shown = strength if sample.ignore is None else np.where(sample.ignore, -1.0, strength)
+    levels = thresholds(rule.levels)
+    found = edge_counts(shown, people, levels, reach_in(sample.shape, rule.reach))
+    recall, precision = (
+        found.recalled / np.maximum(found.truth, 1),
+        found.matched / np.maximum(found.predicted, 1),
+    )
+    both = recall + precision
+    scores = 2 * recall * precision / np.where(both > 0, both, 1)
+    return EdgeRow(
+        dataset=names.dataset,
+        image_id=sample.image_id,
+        mask_id=sample.image_id,
+        model=names.model,
+        prompt=PROMPT,
+        protocol=names.protocol,
+        step=1,
+        cluster=sample.cluster,
+        height=sample.shape[0],
+        width=sample.shape[1],
+        people=len(people),
+        levels=levels.tolist(),
+        matched=found.matched.tolist(),
+        predicted=found.predicted.tolist(),
+        recalled=found.recalled.tolist(),
+        truth=found.truth.tolist(),
+        best_f=float(scores.max()),
+    )
+
+
+def _counting(boundaries: BoolArray, sample: Sample) -> BoolArray:
+    return boundaries if sample.ignore is None else boundaries & ~sample.ignore
