@@ -67,9 +67,14 @@ MEASURES: Mapping[str, Measure] = {
         name: Measure(name, "fraction", 1.0, near=0.01, close=0.02, printed=0.0005, digits=3)
         for name in ("ods", "ois", "ap_edges", "r50")
     },
+    "ar1000": Measure("ar_1000"),
+    **{
+        f"ar1000_{group}": Measure(f"ar_1000_{group}")
+        for group in ("small", "medium", "large", "frequent", "common", "rare")
+    },
 }
-"""The published metrics that a line of a table answers, those of NoC with the table of clicks, and
-those of edges with theirs."""
+"""The published metrics that a line of a table answers: those of NoC with the table of clicks,
+those of edges with theirs, those of proposals with the first."""
 
 Choices = Mapping[str, Mapping[str, Any]]
 
@@ -206,8 +211,6 @@ def _numbers_for(
     """The published numbers of a line's model, dataset and prompt, the same protocol's first."""
     if "clicks" in line:
         slug: str | None = f"points_{line['clicks']}"
-    elif "ods" in line:
-        slug = str(line["prompt"])
     else:
         slug = selection.steps[str(line["prompt"])].slug
     answered = {

@@ -29,6 +29,10 @@ class Keys:
     segmentation: str = "segmentation"
 
 
+_FREQUENCIES = {"f": "frequent", "c": "common", "r": "rare"}
+"""LVIS's letters: in more than 100 pictures of its training set, in 11 to 100, in 10 or fewer."""
+
+
 class CocoFile:
     """What a COCO file lists: images, categories, and where each image's annotations stand.
 
@@ -54,6 +58,7 @@ class CocoFile:
         if not self.images:
             raise BenchError(f"{path}: {keys.images!r} is empty, there is nothing to measure")
         self.categories = _categories(path, content)
+        self._frequencies = _frequencies(content)
         self._check_references()
 
     def annotations(self, image_id: str) -> Iterator[Entry]:
@@ -68,6 +73,11 @@ class CocoFile:
         """The name of the annotation's category; none without one, or without 'categories'."""
         category = annotation.get("category_id")
         return None if category is None else self.categories.get(category)
+
+    def attributes(self, annotation: Entry) -> dict[str, str]:
+        """The annotation's own, and the ``frequency`` of its category, where LVIS gives one."""
+        known = self._frequencies.get(annotation.get("category_id"))
+        return ({} if known is None else {"frequency": known}) | attributes_of(annotation)
 
     def _parse(self, written: bytes) -> dict[str, Any]:
         try:
@@ -215,3 +225,13 @@ def _categories(path: Path, content: Entry) -> dict[Any, str]:
             raise BenchError(f"{path}: the id {own} is in 'categories' more than once")
         found[own] = str(name)
     return found
+
+
+def _frequencies(content: Entry) -> dict[Any, str]:
+    """How often pictures show a category, by its id, as LVIS writes it: f, c or r."""
+    entries = content.get("categories")
+    return {
+        entry["id"]: _FREQUENCIES[entry["frequency"]]
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict) and entry.get("frequency") in _FREQUENCIES
+    }

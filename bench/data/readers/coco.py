@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bench.data.formats.coco_file import CocoFile, Entry, area_of, attributes_of, box_of
+from bench.data.formats.coco_file import CocoFile, Entry, area_of, box_of
 from bench.data.formats.files import (
     check_inside,
     check_said_size,
@@ -69,7 +69,8 @@ class Coco:
     picture's size, and one that is the annotation's ``bbox``, are refused with their image.
     ``bbox`` and ``area`` are kept beside it as the file writes them, for protocols that take the
     file's. ``category`` is the category's name, none in a file without ``categories``;
-    ``attributes`` are the annotation's own, as text, without those that are null.
+    ``attributes`` are the annotation's own, as text, without those that are null; of LVIS also the
+    ``frequency`` of its category: frequent, common or rare.
 
     The JSON is looked through once, when opened; pictures and masks are decoded in ``read``.
     A picture that isn't there under its name is looked for under another spelling of it
@@ -219,7 +220,7 @@ class Coco:
             mask,
             category=found.file.category(annotation),
             crowd=bool(annotation.get("iscrowd", 0)),
-            attributes=attributes_of(annotation),
+            attributes=found.file.attributes(annotation),
             file_box=box_of(annotation.get("bbox")),
             file_area=area_of(annotation.get("area")),
         )

@@ -27,10 +27,10 @@ def further_tables(selection: Selection, table: Table, request: Request) -> Iter
 def _tables(selection: Selection, table: Table, request: Request) -> Iterator[Section]:
     read_sample = request.read_sample
     yield from paper_table(request.figure, selection, request.by, read_sample)
-    for edges in edges_section(selection):
-        yield edges
-        yield from _published(selection, [edges.lines])
     if not selection.leads.is_iou:
+        edges = list(edges_section(selection))
+        yield from edges
+        yield from _published(selection, [table.lines, *(section.lines for section in edges)])
         return
     if (asked := prompts_section(selection)) is not None:
         yield asked

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
 
 from bench.scoring.bilinear import sides
-from bench.scoring.foreground import foregrounds, product
-from bench.tasks.contract import Batches
+from bench.scoring.foreground import product
+from bench.tasks.automatic import without_twins
 from bench.tasks.edges.suppression import ridges, spread
-from bench.types import BenchError, BoolArray, FloatArray, Frame, Mask, Prompt, Segmenter
+from bench.types import BoolArray, FloatArray, Frame, Mask
 
 _RIM = 1
 """How far outside of a mask its outer boundary lies: the pixels that touch it."""
@@ -30,65 +29,11 @@ class Found:
     score: float
 
 
-def grid_prompts(shape: tuple[int, int], side: int) -> list[Prompt]:
-    """A prompt of one point for each of ``side`` × ``side`` places in a picture of (H, W).
-
-    Row by row, at the middle of equal cells, as SamAutomaticMaskGenerator lays them.
-
-    >>> [p.points.tolist()[0] for p in grid_prompts((10, 40), 2)]
-    [[10.0, 2.5], [30.0, 2.5], [10.0, 7.5], [30.0, 7.5]]
-    """
-    places = (np.arange(side) + 0.5) / side
-    one = np.ones(1, np.int64)
-    return [
-        Prompt(np.array([[x * shape[1], y * shape[0]]], np.float32), one)
-        for y in places
-        for x in places
-    ]
-
-
-def candidates(
-    segmenter: Segmenter, embedding: Any, prompts: Sequence[Prompt], batches: Batches,
-    threshold: float,
-) -> list[Found]:  # fmt: skip
-    """Every candidate mask of every prompt, in their order; none that is empty.
-
-    Raises ``BenchError`` where an answer holds what is no number.
-    """
-
-    def answers(some: Sequence[Prompt]) -> list[Found]:
-        prediction = segmenter.predict([embedding] * len(some), some, multimask=True)
-        found: list[Found] = []
-        for grids, scores, frame in zip(
-            prediction.logits, prediction.predicted_iou, prediction.frames, strict=True
-        ):
-            if not (torch.isfinite(grids).all() and torch.isfinite(scores).all()):
-                raise BenchError("the model answers a point of the grid with NaN or infinity")
-            grids, scores = grids.float().cpu(), scores.float().cpu()
-            masks = foregrounds(grids, frame, threshold)
-            found += [
-                Found(mask, grid, frame, float(score))
-                for mask, grid, score in zip(masks, grids, scores, strict=True)
-                if mask.area
-            ]
-        return found
-
-    return [each for found in batches(answers, prompts) for each in found]
-
-
 def apart(found: Sequence[Found], most: float) -> list[Found]:
-    """Those no better one's box overlaps by an IoU above ``most``, the best by score first.
-
-    Boxes as torchvision's NMS has them: from the first to the last pixel, without the last one's
-    own width.
-    """
-    if not found:
-        return []
-    from torchvision.ops import nms
-
-    boxes = torch.tensor([each.mask.box for each in found], dtype=torch.float32)
-    scores = torch.tensor([each.score for each in found])
-    return [found[number] for number in nms(boxes, scores, most).tolist()]
+    """Those that no better one's box overlaps by an IoU above ``most``, the best first."""
+    boxes = [each.mask.box or (0, 0, 0, 0) for each in found]
+    kept = without_twins(boxes, [each.score for each in found], most)
+    return [found[number] for number in kept]
 
 
 def edges_of(found: Sequence[Found], shape: tuple[int, int]) -> FloatArray:

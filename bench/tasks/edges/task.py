@@ -11,16 +11,14 @@ from bench.config.composing import RunConfig
 from bench.config.run_key import Question
 from bench.models.loading import model_class
 from bench.scoring.edges.matching import REACH
+from bench.tasks.automatic import candidates, check_grid, check_takes_points, grid_prompts
 from bench.tasks.contract import Case, Lent, Scored, Way
 from bench.tasks.edges.scoring import PROMPT, EdgeNames, EdgeRule, edge_row, people_of
-from bench.tasks.edges.segmented import apart, candidates, edges_of, grid_prompts
+from bench.tasks.edges.segmented import Found, apart, edges_of
 from bench.tasks.opening import open_protocol
 from bench.types import BenchError, Measure, Reader, Sample, Segmenter, Site, Step
 from bench.types.edges import BEST_F, EdgeRow
 from bench.types.stopwatch import Stopwatch
-
-MOST_POINTS = 128
-"""Along a side of the grid: more lie closer than SAM's own grid of features."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +53,7 @@ class Edges:
         levels: int = 99,
         reach: float = REACH,
     ) -> None:
-        if isinstance(points_per_side, bool) or not isinstance(points_per_side, int):
-            raise BenchError(
-                f"task.args.points_per_side is a whole number, found {points_per_side!r}"
-            )
-        if not 1 <= points_per_side <= MOST_POINTS:
-            raise BenchError(
-                f"task.args.points_per_side is from 1 to {MOST_POINTS}, found {points_per_side}"
-            )
-        if isinstance(nms, bool) or not isinstance(nms, int | float) or not 0 <= nms <= 1:
-            raise BenchError(f"task.args.nms is an IoU from 0 to 1, found {nms!r}")
+        check_grid(points_per_side, nms)
         self._side, self._nms, self._rule = points_per_side, float(nms), EdgeRule(levels, reach)
 
     def ways(self, config: RunConfig) -> Mapping[str, Way]:
@@ -74,11 +63,7 @@ class Edges:
     def settle(self, config: RunConfig, site: Site) -> Question:
         """Pins the model's files; refuses a model that takes no points."""
         segmenter = model_class(config.model, config.runtime.allow_modules)
-        if "points" not in segmenter.prompt_kinds:
-            raise BenchError(
-                f"task {config.task.name} asks points, and model {config.model.name} understands "
-                f"{', '.join(sorted(segmenter.prompt_kinds)) or 'none'}"
-            )
+        check_takes_points(config.task.name, config.model.name, segmenter)
         return Question(
             task=config.task,
             seed=0,
@@ -138,7 +123,7 @@ class EdgeRows:
             with watch("predict"):
                 found = candidates(
                     self.segmenter, embedding, grid_prompts(sample.shape, self.side),
-                    self.lent.batches, self.threshold,
+                    self.lent.batches, self.threshold, Found,
                 )  # fmt: skip
         except BenchError as error:
             return Scored(sample.image_id, {}, faults={PROMPT: str(error)})

@@ -1,0 +1,105 @@
+"""The masks of a grid of points, as segment-anything's automatic generator finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from bench.scoring.foreground import foregrounds
+from bench.tasks.contract import Batches
+from bench.types import BenchError, Frame, Mask, Prompt, Segmenter
+
+Kept = TypeVar("Kept")
+
+MOST_POINTS = 128
+"""Along a side of the grid: more lie closer than SAM's own grid of features."""
+
+
+def check_grid(side: int, nms: float) -> None:
+    """Raises ``BenchError`` for a number of points along a side, and an IoU, that make no sense."""
+    if not 1 <= side <= MOST_POINTS:
+        raise BenchError(f"task.args.points_per_side is from 1 to {MOST_POINTS}, found {side}")
+    if not 0 <= nms <= 1:
+        raise BenchError(f"task.args.nms is an IoU from 0 to 1, found {nms}")
+
+
+def check_takes_points(task: str, model: str, segmenter: type[Segmenter]) -> None:
+    """Raises ``BenchError`` for a model that understands no points."""
+    if "points" not in segmenter.prompt_kinds:
+        raise BenchError(
+            f"task {task} asks points, and model {model} understands "
+            f"{', '.join(sorted(segmenter.prompt_kinds)) or 'none'}"
+        )
+
+
+def grid_prompts(shape: tuple[int, int], side: int) -> list[Prompt]:
+    """A prompt of one point for each of ``side`` × ``side`` places in a picture of (H, W).
+
+    Row by row, at the middle of equal cells, as SamAutomaticMaskGenerator lays them.
+
+    >>> [p.points.tolist()[0] for p in grid_prompts((10, 40), 2)]
+    [[10.0, 2.5], [30.0, 2.5], [10.0, 7.5], [30.0, 7.5]]
+    """
+    places = (np.arange(side) + 0.5) / side
+    one = np.ones(1, np.int64)
+    return [
+        Prompt(np.array([[x * shape[1], y * shape[0]]], np.float32), one)
+        for y in places
+        for x in places
+    ]
+
+
+def candidates(
+    segmenter: Segmenter,
+    embedding: Any,
+    prompts: Sequence[Prompt],
+    batches: Batches,
+    threshold: float,
+    keep: Callable[[Mask, torch.Tensor, Frame, float], Kept],
+    *,
+    multimask: bool = True,
+) -> list[Kept]:
+    """What ``keep`` makes of every candidate mask of every prompt, in their order; of none empty.
+
+    ``keep`` sees the mask, its logits (h, w) float32 on the CPU, their frame and the predicted
+    IoU. Raises ``BenchError`` where an answer holds what is no number.
+    """
+
+    def answers(some: Sequence[Prompt]) -> list[Kept]:
+        prediction = segmenter.predict([embedding] * len(some), some, multimask=multimask)
+        found: list[Kept] = []
+        for grids, scores, frame in zip(
+            prediction.logits, prediction.predicted_iou, prediction.frames, strict=True
+        ):
+            if not (torch.isfinite(grids).all() and torch.isfinite(scores).all()):
+                raise BenchError("the model answers a point of the grid with NaN or infinity")
+            grids, scores = grids.float().cpu(), scores.float().cpu()
+            masks = foregrounds(grids, frame, threshold)
+            found += [
+                keep(mask, grid, frame, float(score))
+                for mask, grid, score in zip(masks, grids, scores, strict=True)
+                if mask.area
+            ]
+        return found
+
+    return [each for found in batches(answers, prompts) for each in found]
+
+
+def without_twins(
+    boxes: Sequence[Sequence[int]], scores: Sequence[float], most: float
+) -> list[int]:
+    """The numbers of those that no better one's box overlaps by an IoU above ``most``.
+
+    The best by score first. ``boxes`` are (x0, y0, x1, y1), both corners included; torchvision's
+    NMS takes them without the last pixel's own width, as segment-anything hands them on.
+    """
+    if not boxes:
+        return []
+    from torchvision.ops import nms
+
+    kept = nms(torch.tensor(boxes, dtype=torch.float32), torch.tensor(scores), most)
+    numbers: list[int] = kept.tolist()
+    return numbers

@@ -1,0 +1,1 @@
+"""Proposals of all objects of a picture, asked by a grid of points: the average recall."""

@@ -1,0 +1,226 @@
+"""The task of the paper's section 7.3: how many objects a model's proposals find."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as coco_mask
+
+from bench.config.component import Component
+from bench.config.composing import RunConfig
+from bench.config.run_key import Question
+from bench.models.loading import model_class
+from bench.protocol import Protocol
+from bench.scoring.proposals import IOUS, SIZES, ranks, recalled
+from bench.tasks.automatic import check_grid, check_takes_points
+from bench.tasks.contract import Case, Lent, Scored, Way
+from bench.tasks.counting import check_counts
+from bench.tasks.opening import open_protocol
+from bench.tasks.proposals.generator import Grid, Proposal
+from bench.types import BenchError, Measure, Reader, Sample, Segmenter, Site, Step, Target
+from bench.types.proposals import AR_1000, FURTHER, GROUPS, ProposalRow
+from bench.types.stopwatch import Stopwatch
+
+PROMPT = "proposals"
+"""What stands for a prompt in rows and keys."""
+
+_MOST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class OneList:
+    """A single step: a list of proposals for a picture."""
+
+    steps: int = 1
+
+    @property
+    def report_steps(self) -> Mapping[int, Step]:
+        """The only one."""
+        return {1: Step(name=PROMPT)}
+
+
+class Proposals:
+    """Masks of a grid of points as proposals (SAM, section 7.3 and appendix D.3).
+
+    ``points_per_side``, ``nms``, ``most`` and ``single`` are those of ``Grid``: 64, 0.9, 1,000 and
+    three masks a point as in the paper; its single-mask mode is 128, 0.95 and ``single``. Raises
+    ``BenchError`` for numbers that make no sense.
+    """
+
+    row = ProposalRow
+    asks_model = True
+    measures: Sequence[Measure] = (AR_1000, *FURTHER)
+
+    def __init__(
+        self,
+        points_per_side: int = 64,
+        nms: float = 0.9,
+        most: int = _MOST,
+        single: bool = False,
+    ) -> None:
+        check_grid(points_per_side, nms)
+        if most < 1:
+            raise BenchError(f"task.args.most is a whole number from 1, found {most}")
+        self._grid = Grid(points_per_side, float(nms), most, single)
+
+    def ways(self, config: RunConfig) -> Mapping[str, Way]:
+        """One step."""
+        return {PROMPT: OneList()}
+
+    def settle(self, config: RunConfig, site: Site) -> Question:
+        """Pins the model's files; refuses a model that takes no points."""
+        segmenter = model_class(config.model, config.runtime.allow_modules)
+        check_takes_points(config.task.name, config.model.name, segmenter)
+        return Question(
+            task=config.task,
+            seed=0,
+            model=replace(config.model, args=segmenter.pin(config.model.args, site)),
+            dataset=config.dataset,
+            prompts={PROMPT: Component(PROMPT, "1", PROMPT)},
+            protocol=config.protocol,
+        )
+
+    def check(self, config: RunConfig, reader: Reader) -> None:
+        """Some mask must count."""
+        ids = reader.ids()[: config.runtime.limit]
+        check_counts(config.dataset.name, open_protocol(config), reader, ids)
+
+    def scorer(self, config: RunConfig, reader: Reader, lent: Lent) -> ProposalRows:
+        """What asks the model and matches its proposals."""
+        assert lent.segmenter is not None
+        return ProposalRows(
+            dataset=config.dataset.name,
+            model=config.model.name,
+            protocol_name=config.protocol.name,
+            protocol=open_protocol(config),
+            grid=self._grid,
+            segmenter=lent.segmenter,
+            lent=lent,
+        )
+
+    def notes(self, config: RunConfig, counted: Mapping[str, int]) -> Sequence[str]:
+        """How many proposals a picture has."""
+        if not (images := counted.get("images")):
+            return []
+        number = counted.get("proposals", 0) / images
+        return [f"{config.model.name}: {number:.0f} proposals a picture."]
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalRows:
+    """The fixed side of a run: who is asked, how, and which targets are sought."""
+
+    dataset: str
+    model: str
+    protocol_name: str
+    protocol: Protocol
+    grid: Grid
+    segmenter: Segmenter
+    lent: Lent
+
+    def __call__(self, cases: Sequence[Case], watch: Stopwatch) -> list[Scored]:
+        """A row for each target; an image of which an answer is no number fails."""
+        samples = [case.sample for case in cases]
+        embeddings = self.lent.embed(samples)
+        return [self._one(*pair, watch) for pair in zip(samples, embeddings, strict=True)]
+
+    def _one(self, sample: Sample, embedding: Any, watch: Stopwatch) -> Scored:
+        try:
+            with watch("predict"):
+                found = self.grid.proposals(
+                    self.segmenter, embedding, sample.shape, self.lent.batches,
+                    self.protocol.threshold,
+                )  # fmt: skip
+        except BenchError as error:
+            return Scored(sample.image_id, {}, faults={PROMPT: str(error)})
+        with watch("score"):
+            targets, skipped = self.protocol.sort_out(sample.targets)
+            rows = self._rows(sample, targets, found)
+        counted = {"images": 1, "proposals": len(found)}
+        return Scored(sample.image_id, {PROMPT: rows}, skipped, counted)
+
+    def _rows(
+        self, sample: Sample, targets: Sequence[Target], found: Sequence[Proposal]
+    ) -> list[ProposalRow]:
+        counting = {target.mask_id for target in targets}
+        crowds = [each for each in sample.targets if each.crowd and each.mask_id not in counting]
+        ious = overlaps(found, [*targets, *crowds], sample)
+        columns: dict[str, list[Any]] = dict(shares(targets, len(crowds), ious))
+        best = ious[:, : len(targets)].max(axis=0, initial=0.0)
+        return [
+            ProposalRow(
+                dataset=self.dataset,
+                image_id=sample.image_id,
+                mask_id=target.mask_id,
+                model=self.model,
+                prompt=PROMPT,
+                protocol=self.protocol_name,
+                step=1,
+                cluster=sample.cluster,
+                category=target.category,
+                attributes=dict(target.attributes),
+                height=sample.shape[0],
+                width=sample.shape[1],
+                area=target.mask.area,
+                proposals=len(found),
+                best_iou=float(best[number]),
+                **{name: values[number] for name, values in columns.items()},
+            )
+            for number, target in enumerate(targets)
+        ]
+
+
+def overlaps(
+    found: Sequence[Proposal], targets: Sequence[Target], sample: Sample
+) -> npt.NDArray[np.float64]:
+    """The IoU (D, G) of proposals and targets; with a crowd, the share of the proposal in it.
+
+    Pixels that count in no score are off in the targets, and in the proposals.
+    """
+    if not found or not targets:
+        return np.zeros((len(found), len(targets)))
+    size = list(sample.shape)
+    proposed: list[Any] = [{"size": size, "counts": each.counts.encode()} for each in found]
+    masks = [target.mask for target in targets]
+    if (ignore := sample.ignore) is not None:
+        masks = [mask.without(ignore) for mask in masks]
+        outside = coco_mask.encode(np.asfortranarray(~ignore, dtype=np.uint8))
+        proposed = [coco_mask.merge([each, outside], intersect=True) for each in proposed]
+    sought: list[Any] = [{"size": size, "counts": mask.to_rle().encode()} for mask in masks]
+    return np.asarray(coco_mask.iou(proposed, sought, [target.crowd for target in targets]))
+
+
+def shares(
+    targets: Sequence[Target], crowds: int, ious: npt.NDArray[np.float64]
+) -> dict[str, list[float | None]]:
+    """The columns ``ar_…`` of the targets, of whose number ``crowds`` more follow in ``ious``."""
+    number, proposals = len(targets), len(ious)
+    crowd = np.arange(number + crowds) >= number
+    none = np.zeros(number + crowds, dtype=bool)
+    places = ranks(ious, none, crowd)[:, :number]
+    found: dict[str, list[float | None]] = {
+        f"ar_{first}": [*recalled(places, first, proposals).tolist()] for first in (10, 100, _MOST)
+    }
+    areas = np.array([target.mask.area for target in targets])
+    for group in GROUPS:
+        if group in SIZES:
+            low, high = SIZES[group]
+            inside = (areas >= low) & (areas <= high)
+            # What is of another size may be found, and counts for nothing.
+            aside, seen = np.concatenate([~inside, none[number:]]), ~none
+        else:
+            inside = np.array([t.attributes.get("frequency") == group for t in targets], bool)
+            aside, seen = none, np.concatenate([inside, ~none[number:]])
+        values = np.full(number, np.nan)
+        if inside.any():
+            places = np.full((len(IOUS), number + crowds), proposals)
+            places[:, seen] = ranks(ious[:, seen], aside[seen], crowd[seen])
+            values = recalled(places[:, :number], _MOST, proposals)
+        found[f"ar_{_MOST}_{group}"] = [
+            float(value) if there else None for value, there in zip(values, inside, strict=True)
+        ]
+    return found
