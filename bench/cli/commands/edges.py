@@ -17,6 +17,7 @@ is a folder with a file for each image: <image_id>.png (8 or 16 bits, white is a
 
   sam-bench edges --maps hed --model-name HED dataset=bsds500
   sam-bench edges --filter canny dataset=photos
+  sam-bench edges --people dataset=bsds500
 """
 
 
@@ -30,6 +31,11 @@ def add(commands: Commands) -> None:
     )
     edges.add_argument("--maps", type=local_path, metavar="FOLDER", help="maps made elsewhere")
     edges.add_argument("--filter", metavar="FILTER", help="or a filter's: canny or sobel")
+    edges.add_argument(
+        "--people",
+        action="store_true",
+        help="or what each person drew, held against the others: the ceiling of every map",
+    )
     edges.add_argument("--model-name", metavar="NAME", help="the folder's name, or the filter's")
     edges.add_argument(
         "--report", metavar="NAME", type=report_name, help="also write results/reports/NAME/"
@@ -52,4 +58,5 @@ def main(options: argparse.Namespace) -> int:
         raise BenchError("say whose boundaries the edges are held against: dataset=NAME")
     said = {"maps": options.maps, "filter": options.filter, "model": options.model_name}
     asked = [f"task.args.{name}={quoted(value)}" for name, value in said.items() if value]
+    asked += ["task.args.people=true"] if options.people else []
     return score_given(["task=edge_maps", *asked, *options.overrides], options)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TypeAlias
 
 from bench.config.component import Component
 from bench.config.composing import RunConfig
@@ -16,20 +17,32 @@ from bench.scoring.edges.matching import REACH
 from bench.tasks.contract import Case, Lent, Scored, Way
 from bench.tasks.edges.filters import FILTERS
 from bench.tasks.edges.maps import find_maps, read_map
-from bench.tasks.edges.scoring import PROMPT, EdgeNames, EdgeRule, edge_row, people_of
+from bench.tasks.edges.scoring import (
+    PROMPT,
+    EdgeNames,
+    EdgeRule,
+    Held,
+    each_against_the_others,
+    edge_row,
+    people_of,
+)
 from bench.tasks.edges.task import OneMap, check_people
-from bench.types import BenchError, FloatArray, Measure, Reader, Sample, Site
+from bench.types import BenchError, Measure, Reader, Sample, Site
 from bench.types.edges import BEST_F, EdgeRow
 from bench.types.stopwatch import Stopwatch
 
+Maps: TypeAlias = Callable[[Sample], Sequence[Held]]
+"""An image's edge maps, and what each is held against."""
+
 
 class EdgeMaps:
-    """Scores the edge maps in the folder ``maps``, or those that ``filter`` draws.
+    """Scores the edge maps in the folder ``maps``, those that ``filter`` draws, or ``people``'s.
 
     ``maps`` holds a file for each image (``bench.tasks.edges.maps``); ``filter`` is one of
-    ``FILTERS``. ``model`` is what their maker is called, by default the folder's or the filter's
-    name. ``levels`` and ``reach`` are those of ``EdgeRule``. Raises ``BenchError`` for both, none,
-    and a filter that isn't there.
+    ``FILTERS``; ``people`` holds what each person drew against the others, the ceiling that a map
+    of edges can reach. ``model`` is what their maker is called, by default the folder's or the
+    filter's name, or "people". ``levels`` and ``reach`` are those of ``EdgeRule``. Raises
+    ``BenchError`` unless one of the three is said, and for a filter that isn't there.
     """
 
     row = EdgeRow
@@ -40,21 +53,24 @@ class EdgeMaps:
         self,
         maps: str | None = None,
         filter: str | None = None,  # noqa: A002 - the word that users know
+        people: bool = False,
         model: str | None = None,
         levels: int = 99,
         reach: float = REACH,
     ) -> None:
-        if (maps is None) == (filter is None):
+        if (maps is not None) + (filter is not None) + people != 1:
             raise BenchError(
-                "say either which edge maps to score, task.args.maps=FOLDER (--maps), or which "
-                f"filter draws them, task.args.filter={'|'.join(FILTERS)} (--filter)"
+                "say either which edge maps to score, task.args.maps=FOLDER (--maps), which filter "
+                f"draws them, task.args.filter={'|'.join(FILTERS)} (--filter), or that people are "
+                "held against each other, task.args.people=true (--people)"
             )
         if filter is not None:
             chosen(FILTERS, filter, "filter")
         self.folder = None if maps is None else local_path(maps)
-        self.filter = filter
+        self.filter, self.people = filter, people
         self.rule = EdgeRule(levels, reach)
-        self.model = model or filter or str(self.folder and self.folder.name)
+        own = "people" if people else filter or str(self.folder and self.folder.name)
+        self.model = model or own
 
     def ways(self, config: RunConfig) -> Mapping[str, Way]:
         """One step."""
@@ -62,10 +78,12 @@ class EdgeMaps:
 
     def settle(self, config: RunConfig, site: Site) -> Question:
         """The maps stand in the place of a model: a hash of their files enters the key."""
-        made = {"filter": self.filter} if self.folder is None else {"maps": self._hash}
-        what = f"the filter {self.filter}" if self.folder is None else (
-            f"edge maps given in {self.folder.name}"
-        )  # fmt: skip
+        made: dict[str, object] = {"filter": self.filter}
+        what = f"the filter {self.filter}"
+        if self.folder is not None:
+            made, what = {"maps": self._hash}, f"edge maps given in {self.folder.name}"
+        elif self.people:
+            made, what = {"people": True}, "each person's boundaries, held against the others'"
         about = {"title": self.model, "what": what}
         task = config.task
         args = {"levels": self.rule.levels, "reach": self.rule.reach}
@@ -87,12 +105,14 @@ class EdgeMaps:
 
     def scorer(self, config: RunConfig, reader: Reader, lent: Lent) -> GivenEdges:
         """Rows of the maps."""
-        if self.folder is None:
-            strength = _filtered(str(self.filter))
+        if self.folder is not None:
+            maps = _read(find_maps(self.folder, reader.ids()))
+        elif self.people:
+            maps = _of_people
         else:
-            strength = _read(find_maps(self.folder, reader.ids()))
+            maps = _filtered(str(self.filter))
         names = EdgeNames(config.dataset.name, self.model, config.protocol.name)
-        return GivenEdges(strength, self.rule, names, lent)
+        return GivenEdges(maps, self.rule, names, lent)
 
     def notes(self, config: RunConfig, counted: Mapping[str, int]) -> Sequence[str]:
         """None."""
@@ -115,10 +135,8 @@ class EdgeMaps:
 class GivenEdges:
     """Makes the row of one image after the other."""
 
-    def __init__(
-        self, strength: Callable[[Sample], FloatArray], rule: EdgeRule, names: EdgeNames, lent: Lent
-    ) -> None:
-        self._strength, self._rule, self._names, self._lent = strength, rule, names, lent
+    def __init__(self, maps: Maps, rule: EdgeRule, names: EdgeNames, lent: Lent) -> None:
+        self._maps, self._rule, self._names, self._lent = maps, rule, names, lent
 
     def __call__(self, cases: Sequence[Case], watch: Stopwatch) -> list[Scored]:
         """A row an image; one whose map does not fit fails."""
@@ -127,22 +145,27 @@ class GivenEdges:
 
     def _score(self, sample: Sample) -> Scored:
         try:
-            strength = self._strength(sample)
+            maps = self._maps(sample)
         except BenchError as error:
             return Scored(sample.image_id, {}, faults={PROMPT: str(error)})
-        row = edge_row(sample, strength, people_of(sample), self._rule, self._names)
+        row = edge_row(sample, maps, self._rule, self._names)
         return Scored(sample.image_id, {PROMPT: [row]})
 
 
-def _filtered(name: str) -> Callable[[Sample], FloatArray]:
-    def strength(sample: Sample) -> FloatArray:
-        return FILTERS[name](sample.image)
-
-    return strength
+def _of_people(sample: Sample) -> list[Held]:
+    return each_against_the_others(people_of(sample))
 
 
-def _read(files: Mapping[str, Path]) -> Callable[[Sample], FloatArray]:
-    def strength(sample: Sample) -> FloatArray:
-        return read_map(files[sample.image_id], sample.shape)
+def _filtered(name: str) -> Maps:
+    def maps(sample: Sample) -> list[Held]:
+        return [Held(FILTERS[name](sample.image), people_of(sample))]
 
-    return strength
+    return maps
+
+
+def _read(files: Mapping[str, Path]) -> Maps:
+    def maps(sample: Sample) -> list[Held]:
+        strength = read_map(files[sample.image_id], sample.shape)
+        return [Held(strength, people_of(sample))]
+
+    return maps

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.scoring.edges.boundaries import boundaries_of
-from bench.scoring.edges.counts import edge_counts, thresholds
+from bench.scoring.edges.counts import EdgeCounts, edge_counts, thresholds
 from bench.scoring.edges.matching import REACH, reach_in
 from bench.types import BenchError, BoolArray, FloatArray, Sample
 from bench.types.edges import EdgeRow
@@ -62,14 +62,47 @@ def people_of(sample: Sample) -> list[BoolArray]:
     return [_counting(boundaries_of(own), sample) for own in labels.values()]
 
 
-def edge_row(
-    sample: Sample, strength: FloatArray, people: Sequence[BoolArray], rule: EdgeRule,
-    names: EdgeNames,
-) -> EdgeRow:  # fmt: skip
-    """The row of an edge map ``strength`` (H, W) in [0, 1] against the ``people_of`` its image."""
-    shown = strength if sample.ignore is None else np.where(sample.ignore, -1.0, strength)
-    levels = thresholds(rule.levels)
-    found = edge_counts(shown, people, levels, reach_in(sample.shape, rule.reach))
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An edge map ``strength`` (H, W) in [0, 1], and the boundaries that it is held against."""
+
+    strength: FloatArray
+    people: Sequence[BoolArray]
+
+
+def each_against_the_others(people: Sequence[BoolArray]) -> list[Held]:
+    """Every person's own boundaries as a map, held against all others'.
+
+    Raises ``BenchError`` where a single person drew the picture's.
+    """
+    if len(people) < 2:
+        raise BenchError(
+            "a single person drew its boundaries: there is nobody to hold them against"
+        )
+    return [
+        Held(own.astype(np.float64), [*people[:number], *people[number + 1 :]])
+        for number, own in enumerate(people)
+    ]
+
+
+def edge_row(sample: Sample, maps: Sequence[Held], rule: EdgeRule, names: EdgeNames) -> EdgeRow:
+    """The row of an image's edge map; of several the counts are added up."""
+    levels, reach = thresholds(rule.levels), reach_in(sample.shape, rule.reach)
+    counted = [
+        edge_counts(
+            held.strength if sample.ignore is None else np.where(sample.ignore, -1, held.strength),
+            held.people,
+            levels,
+            reach,
+        )
+        for held in maps
+    ]
+    found = EdgeCounts(
+        *(
+            np.sum([getattr(each, name) for each in counted], axis=0)
+            for name in ("matched", "predicted", "recalled", "truth")
+        )
+    )
     recall, precision = (
         found.recalled / np.maximum(found.truth, 1),
         found.matched / np.maximum(found.predicted, 1),
@@ -87,7 +120,7 @@ def edge_row(
         cluster=sample.cluster,
         height=sample.shape[0],
         width=sample.shape[1],
-        people=len(people),
+        people=max(len(held.people) for held in maps),
         levels=levels.tolist(),
         matched=found.matched.tolist(),
         predicted=found.predicted.tolist(),

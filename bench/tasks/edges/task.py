@@ -13,7 +13,7 @@ from bench.models.loading import model_class
 from bench.scoring.edges.matching import REACH
 from bench.tasks.automatic import candidates, check_grid, check_takes_points, grid_prompts
 from bench.tasks.contract import Case, Lent, Scored, Way
-from bench.tasks.edges.scoring import PROMPT, EdgeNames, EdgeRule, edge_row, people_of
+from bench.tasks.edges.scoring import PROMPT, EdgeNames, EdgeRule, Held, edge_row, people_of
 from bench.tasks.edges.segmented import Found, apart, edges_of
 from bench.tasks.opening import open_protocol
 from bench.types import BenchError, Measure, Reader, Sample, Segmenter, Site, Step
@@ -130,7 +130,7 @@ class EdgeRows:
         with watch("score"):
             kept = apart(found, self.nms)
             strength = edges_of(kept, sample.shape)
-            row = edge_row(sample, strength, people_of(sample), self.rule, self.names)
+            row = edge_row(sample, [Held(strength, people_of(sample))], self.rule, self.names)
         counted = {"images": 1, "candidates": len(found), "kept": len(kept)}
         return Scored(sample.image_id, {PROMPT: [row]}, counted=counted)
 

@@ -21,6 +21,7 @@ from bench.report.figures import plots_edges
 from bench.report.figures.figures import Facts
 from bench.report.figures.plots import looks
 from bench.report.figures.shelf import edges as shelf_edges
+from bench.scoring.edges.matching import matched, reach_in
 from bench.store.runs import find_runs, read_runs
 from bench.tasks.edges.maps import read_map
 from bench.tasks.edges.scoring import people_of
@@ -154,6 +155,30 @@ def test_a_models_edges_resume_and_batches_agree(folder: Path) -> None:
     assert rows["best_f"].tolist() == other["best_f"].tolist()
     for name in COUNTS:
         assert np.array_equal(np.stack(rows[name]), np.stack(other[name]))
+
+
+def test_people_are_held_against_each_other(folder: Path, capsys: Any) -> None:
+    assert scored(folder, "--people") == 3  # one picture is of a single person
+    assert "image 4 left out: edges: a single person drew its boundaries" in capsys.readouterr().err
+    rows = rows_of(folder).set_index("image_id")
+    assert set(rows.index) == {"7", "31"}
+    assert rows["model"].tolist() == ["people", "people"]
+    site = Site(device="cpu", datasets=Path(), checkpoints=Path())
+    people = people_of(Bsds(str(folder), site=site).read("31"))
+    reach = reach_in(people[0].shape)
+    right = recalled = 0
+    for own in people:
+        union = np.zeros_like(own)
+        for other in people:
+            if other is not own:
+                found, met = matched(own, other, reach)
+                union |= found
+                recalled += met.sum()
+        right += union.sum()
+    drawn = sum(int(own.sum()) for own in people)
+    found = [rows.loc["31"][name] for name in COUNTS]
+    assert [set(each) for each in found] == [{right}, {drawn}, {recalled}, {2 * drawn}]
+    assert right < drawn
 
 
 def test_published_numbers_stand_beside_ours(folder: Path, capsys: Any) -> None:
