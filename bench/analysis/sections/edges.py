@@ -74,14 +74,15 @@ class Curve:
             float(each[chosen]) for each in (scores, level, precision, recall)
         )
 
-    def average_precision(self) -> float:
+    def average_precision(self) -> float | None:
         """The mean of the precision over recalls 0, 0.01, … 1, times 101/100; 0 beyond the curve.
 
         Between the curve's points precision runs evenly; of several of one recall the last counts.
+        None where there is no curve, as every threshold finds the same.
         """
         recalls, places = np.unique(self.recall[::-1], return_index=True)
         if len(recalls) < 2:
-            return 0.0
+            return None
         precision = self.precision[::-1][places]
         found = np.interp(_RECALLS, recalls, precision, left=0.0, right=0.0)
         return float(found.sum() * 0.01)

@@ -121,7 +121,7 @@ def test_r50_is_read_between_thresholds() -> None:
 def test_ap_is_0_beyond_the_curve_and_without_one() -> None:
     # From 0.2 to 0.4 there are 21 hundredths, at a precision of 1.
     assert curve([1.0, 1.0], [0.4, 0.2]).average_precision() == pytest.approx(0.21)
-    assert curve([1.0, 1.0], [0.4, 0.4]).average_precision() == 0.0
+    assert curve([1.0, 1.0], [0.4, 0.4]).average_precision() is None
 
 
 def test_the_best_f_lies_between_thresholds() -> None:
