@@ -35,8 +35,8 @@ class Protocol:
     loosened by Gaussian noise of ``box_noise_std`` sides, cut at ``box_noise_cap`` pixels.
     ``min_area`` is in pixels, of what ``area`` says. Clicks are placed on the pixels of
     ``first_grid`` and ``next_grid``; where fewer than ``min_error`` of them are wrong no error is
-    left to click, and ``no_error`` says what happens then. Raises ``BenchError`` for a choice that
-    doesn't exist.
+    left to click, and ``no_error`` says what happens then. ``text`` says what becomes of all that a
+    prompt of words alone finds. Raises ``BenchError`` for a choice that doesn't exist.
     """
 
     first_click: str = "distance_max"
@@ -57,6 +57,7 @@ class Protocol:
     next_grid: str = "image"
     min_error: int = 1
     no_error: str = "stop"
+    text: str = "best_instance"
 
     def __post_init__(self) -> None:
         chosen(FEEDBACK, self.feedback, "feedback")
@@ -68,6 +69,7 @@ class Protocol:
         chosen(BOX, self.box, "box")
         chosen(AREA, self.area, "area")
         chosen(NO_ERROR, self.no_error, "no error")
+        chosen(TEXT, self.text, "text")
         if min(self.box_noise_std, self.box_noise_cap, self.min_area) < 0:
             raise BenchError("box noise and smallest area must not be negative")
         if self.min_error < 1:
@@ -88,6 +90,17 @@ class Protocol:
     def box_of(self, target: Target) -> FloatArray:
         """The target's box (x0, y0, x1, y1) before any noise; raises ``ValueError`` where empty."""
         return BOX[self.box](target)
+
+    def finds_instances(self, prompt: Prompt) -> bool:
+        """Whether what a prompt finds are instances of what it names, each a mask of its own.
+
+        Then the model's own estimates choose none of them: that is so of words alone.
+        """
+        return prompt.kinds == {"text"}
+
+    def joins_instances(self) -> bool:
+        """Whether all instances that a text finds are one mask, as all targets of its category."""
+        return TEXT[self.text]
 
     def click_without_error(self) -> tuple[tuple[float, float], int] | None:
         """The place (x, y) and label that are clicked where no error is left, or none."""
@@ -191,6 +204,8 @@ NO_ERROR: Mapping[str, tuple[tuple[float, float], int] | None] = {
 FEEDBACK: Mapping[str, bool] = {"logits": True, "none": False}
 AVERAGE: Mapping[str, bool] = {"mask_dataset": False, "image": True}
 """Whether each image's own mean counts once in the mean of a dataset, or each of its masks."""
+TEXT: Mapping[str, bool] = {"best_instance": False, "union": True}
+"""Whether the instances that a text finds count together, or the one nearest to the target."""
 MULTIMASK: Mapping[str, Callable[[Prompt], bool]] = {
     rule.__name__: rule for rule in (first_click_only, always, never)
 }

@@ -84,6 +84,7 @@ def choices() -> str:
         **named,
         "feedback": rules.FEEDBACK,
         "average": rules.AVERAGE,
+        "text": rules.TEXT,
     }
     found = _protocols()
     parts = []
@@ -131,6 +132,9 @@ DECIDES: Mapping[str, str] = {
     "min_error": "How many pixels of that grid must be wrong for a click.",
     "no_error": "What happens where no error is left to click. `stop` makes no click, and the step "
     "keeps its mask; `corner` clicks pixel (0, 0), negative, as RITM's clicker does.",
+    "text": "What becomes of all the instances that a text finds. `best_instance`: the one nearest "
+    "to the target counts, by IoU. `union`: all of them are one mask, held against all targets of "
+    "the category in the image as one.",
 }
 """What each choice of a protocol decides."""
 

@@ -16,6 +16,7 @@ from bench.store.added_metrics import write_added
 from bench.store.runs import RunStore, read_runs
 from bench.store.schema import taken_columns
 from bench.types import IOU, ORACLE, BenchError, Mask, MaskRow, Sample
+from bench.types.categories import target_of
 
 ReadSample = Callable[[RunStore, str], Sample]
 
@@ -133,7 +134,8 @@ def _image(
     store: RunStore, sample: Sample, rows: pd.DataFrame, wanted: Sequence[Metric]
 ) -> list[tuple[int, dict[str, float | None]]]:
     """The metrics of one image's rows by their place; steps that keep a mask are scored once."""
-    targets = {target.mask_id: target.mask for target in sample.targets}
+    named = {mask_id: target_of(sample, mask_id) for mask_id in rows["mask_id"].unique()}
+    targets = {name: target.mask for name, target in named.items() if target is not None}
     if sample.ignore is not None:
         targets = {name: mask.without(sample.ignore) for name, mask in targets.items()}
     ready: dict[str, dict[str, Callable[[Mask], float | None]]] = {}

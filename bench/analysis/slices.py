@@ -19,6 +19,7 @@ from bench.analysis.table import numbers
 from bench.analysis.words import DASH, counted, few_said, interval_said, points, with_bounds
 from bench.store.runs import RunStore
 from bench.types import BenchError, Mask, Sample, Target
+from bench.types.categories import target_of
 from bench.types.errors import did_you_mean
 
 ReadSample: TypeAlias = Callable[[RunStore, str], Sample]
@@ -161,9 +162,9 @@ def _of_targets(
     seen: dict[tuple[str, str, str], float] = {}
     for (dataset, image_id), found in rows.groupby(["dataset", "image_id"]):
         sample = read_sample(selection.stores[str(found["run"].iloc[0])], str(image_id))
-        for target in sample.targets:
-            measured = _MEASURES[by](target.mask)
-            seen[str(dataset), str(image_id), target.mask_id] = measured
+        for mask_id in map(str, found["mask_id"].unique()):
+            if (target := target_of(sample, mask_id)) is not None:
+                seen[str(dataset), str(image_id), mask_id] = _MEASURES[by](target.mask)
     keys = zip(rows["dataset"], rows["image_id"], rows["mask_id"], strict=True)
     try:
         values = pd.Series([seen[str(d), str(i), str(m)] for d, i, m in keys], index=rows.index)

@@ -44,18 +44,24 @@ def parse_prompt(
     box: str | None,
     shape: tuple[int, int],
     hint: str = "",
+    text: str | None = None,
 ) -> Prompt:
-    """A prompt from text, checked against the picture's (H, W).
+    """A prompt from the command line, checked against the picture's (H, W).
 
     ``points`` is ``x,y;x,y``, ``labels`` ``1,0`` (all 1 by default), ``box`` ``x0,y0,x1,y1``,
-    pixel indices with both corners included. Raises ``BenchError`` for wrong counts, words that
-    are no numbers, and places outside the picture, whose error ends with ``hint``.
+    pixel indices with both corners included; ``text`` are words as they are. Raises
+    ``BenchError`` for wrong counts, words that are no numbers, and places outside the picture,
+    whose error ends with ``hint``.
 
     >>> parse_prompt("10,20;30,40", "1,0", None, (100, 100)).labels.tolist()
     [1, 0]
     """
-    if points is None and box is None:
-        raise BenchError("nothing to segment: give --input_point, --input_box or both")
+    if points is None and box is None and text is None:
+        raise BenchError(
+            "nothing to segment: give --input_point, --input_box or both, or --input_text"
+        )
+    if text is not None and not text.strip():
+        raise BenchError("--input_text says nothing")
     if labels is not None and points is None:
         raise BenchError("--input_label needs --input_point")
     places = [] if points is None else [_numbers(p, 2, "--input_point") for p in points.split(";")]
@@ -81,6 +87,7 @@ def parse_prompt(
         points=np.array(places, dtype=np.float32).reshape(-1, 2),
         labels=np.array(marks, dtype=np.int64),
         box=None if corners is None else np.array(corners, dtype=np.float32),
+        text=text,
     )
 
 

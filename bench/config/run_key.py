@@ -24,6 +24,7 @@ LATER: Mapping[str, Mapping[str, Any]] = {
         "next_grid": "image",
         "min_error": 1,
         "no_error": "stop",
+        "text": "best_instance",
     }
 }
 """Arguments that came when there were runs already, and what was done before there were any."""

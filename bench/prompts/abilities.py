@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from bench.types import PromptStrategy, Target
+from bench.types.categories import category_of
 
 
 @runtime_checkable
@@ -25,20 +26,32 @@ class PinsFiles(Protocol):
 class Asked:
     """Who gives the prompts of one image, and the ids of the masks that there are any for.
 
-    None stands for all of them.
+    None stands for all of them. ``together`` are targets that are asked for in the place of the
+    image's own, each all of a category; one of which no own target counts has no row.
     """
 
     strategy: PromptStrategy
     mask_ids: frozenset[str] | None = None
+    together: tuple[Target, ...] | None = None
 
     def asks(self, target: Target) -> bool:
         """Whether there is a prompt for a target."""
         return self.mask_ids is None or target.mask_id in self.mask_ids
 
+    def targets(self, counted: Sequence[Target]) -> Sequence[Target]:
+        """What is asked for, of an image's targets that count: those with a prompt."""
+        if self.together is None:
+            return [target for target in counted if self.asks(target)]
+        categories = {category_of(target) for target in counted}
+        return [target for target in self.together if target.category in categories]
+
 
 @runtime_checkable
 class KnowsImages(Protocol):
-    """A strategy that has prompts for some targets alone, found by their images' ids."""
+    """A strategy that has prompts for some targets alone, found by their images' ids.
+
+    ``lacks`` may say what a target without a prompt has none of; else it is a recorded prompt.
+    """
 
     def of_image(self, image_id: str, targets: Sequence[Target]) -> Asked:
         """What it asks of an image, all of whose targets are given.

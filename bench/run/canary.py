@@ -55,8 +55,10 @@ class Case:
 def record(segmenter: Segmenter, threshold: float = 0.0) -> list[Case]:
     """The cases with the masks that the model gives now: a click and a box on each picture.
 
-    ``threshold`` is the protocol's; runs are checked at the one that a canary was recorded at.
-    Raises ``BenchError`` where the model's answer is no number.
+    A model that takes neither, but text, is asked for what is there by name. ``threshold`` is the
+    protocol's; runs are checked at the one that a canary was recorded at. Raises ``BenchError``
+    where the model's answer is no number, where it takes none of these cues, and where it finds
+    nothing at all, which would tell nothing.
     """
     cases = []
     for seed, size in _SCENES:
@@ -66,11 +68,18 @@ def record(segmenter: Segmenter, threshold: float = 0.0) -> list[Case]:
         rows, columns = np.nonzero(largest.mask)
         middle = len(rows) // 2
         click = np.array([[columns[middle], rows[middle]]], dtype=np.float32)
-        for prompt in (Prompt(click, np.ones(1, dtype=np.int64)), Prompt(box=box)):
-            multimask = prompt.box is None
+        asked = [Prompt(click, np.ones(1, dtype=np.int64)), Prompt(box=box)]
+        if not segmenter.prompt_kinds & {"points", "box"} and "text" in segmenter.prompt_kinds:
+            asked = [Prompt(text=largest.kind)]
+        for prompt in asked:
+            multimask = prompt.n_points > 0
             dense = _answer(segmenter, scene.image, prompt, multimask, threshold)
             mask = Mask.from_dense(dense)
             cases.append(Case(scene.image, prompt, multimask, mask, threshold))
+    if not any(case.expected.area for case in cases):
+        raise BenchError(
+            "the model finds nothing on any picture of a canary, which would tell nothing of it"
+        )
     return cases
 
 
@@ -100,6 +109,7 @@ def save(cases: Sequence[Case], path: Path) -> None:
             "points": case.prompt.points.tolist(),
             "labels": case.prompt.labels.tolist(),
             "box": None if case.prompt.box is None else case.prompt.box.tolist(),
+            **({} if case.prompt.text is None else {"text": case.prompt.text}),
             "multimask": case.multimask,
             "threshold": case.threshold,
             "size": list(case.expected.shape),
@@ -150,6 +160,7 @@ def _case(plain: Mapping[str, Any]) -> Case:
         points=np.array(plain["points"], dtype=np.float32).reshape(-1, 2),
         labels=np.array(plain["labels"], dtype=np.int64),
         box=None if plain["box"] is None else np.array(plain["box"], dtype=np.float32),
+        text=None if plain.get("text") is None else str(plain["text"]),
     )
     threshold = float(plain.get("threshold", 0.0))
     if not math.isfinite(threshold):

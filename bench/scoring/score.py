@@ -14,9 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.protocol import Protocol
+from bench.scoring.finite import fault
 from bench.scoring.measuring import Measured, measure
 from bench.scoring.metrics import Metric
-from bench.types import BoolArray, Candidates, FloatArray, Mask, Prediction
+from bench.scoring.overlap import overlap
+from bench.types import BoolArray, Candidates, FloatArray, Mask, Prediction, Prompt
+from bench.types.categories import union
 
 
 class Aim:
@@ -75,19 +78,34 @@ def score(
     protocol: Protocol,
     metrics: Sequence[Metric] = (),
     each: Callable[..., Iterable[Any]] = map,
+    prompts: Sequence[Prompt] = (),
 ) -> list[Score]:
     """Scores prompt i of the prediction against aim i, ignored pixels off in both.
 
-    ``metrics`` are those of the selected masks, beside the IoU of every candidate.
+    ``metrics`` are those of the selected masks, beside the IoU of every candidate. ``prompts`` are
+    what was asked, if that matters: of words alone the candidates are instances, of which the
+    protocol takes the best or all (``Protocol.text``).
 
     Logits are brought to the image's resolution and cut at the protocol's threshold,
     strictly above it being foreground. ``each`` does what is left to the host for every prompt;
     another ``map`` may do so in threads.
     """
     scores: dict[int, Score] = {}
+    finds = {i for i, prompt in enumerate(prompts) if protocol.finds_instances(prompt)}
     for numbers, part in prediction.alike():
-        some = [aims[number] for number in numbers]
-        scores |= zip(numbers, _alike(part, some, protocol, metrics, each), strict=True)
+        places = [i for i, number in enumerate(numbers) if number not in finds]
+        if len(places) == len(numbers):
+            some = [aims[number] for number in numbers]
+            scores |= zip(numbers, _alike(part, some, protocol, metrics, each), strict=True)
+            continue
+        if places:
+            others, some = _taken(part, places), [aims[numbers[i]] for i in places]
+            made = _alike(others, some, protocol, metrics, each)
+            scores |= zip((numbers[i] for i in places), made, strict=True)
+        found = [i for i, number in enumerate(numbers) if number in finds]
+        judge = partial(_instances, part=part, numbers=numbers, aims=aims, protocol=protocol)
+        made = each(partial(judge, metrics=metrics), found)
+        scores |= zip((numbers[i] for i in found), made, strict=True)
     return [scores.get(n) or _nothing(aim, metrics) for n, aim in enumerate(aims)]
 
 
@@ -104,6 +122,52 @@ def _alike(
     return each(partial(_score, metrics=metrics), found, aims)
 
 
+def _taken(part: Candidates, places: Sequence[int]) -> Candidates:
+    """Some prompts' candidates of all."""
+    chosen = list(places)
+    frames = [part.frames[i] for i in chosen]
+    return Candidates(part.logits[chosen], part.predicted_iou[chosen], frames)
+
+
+def _instances(
+    place: int,
+    *,
+    part: Candidates,
+    numbers: Sequence[int],
+    aims: Sequence[Aim],
+    protocol: Protocol,
+    metrics: Sequence[Metric],
+) -> Score:
+    """The score of a prompt whose candidates are instances, each of them measured by itself.
+
+    They stand in the order of their IoU, the best first and selected, equal ones as the model gave
+    them; or, joined, as the one mask that they are together, of which the model says nothing.
+    """
+    aim = aims[numbers[place]]
+    grids, estimates = part.logits[place], part.predicted_iou[place]
+    count = len(grids)
+    alone = Candidates(grids[:, None], estimates[:, None], [part.frames[place]] * count)
+    found = list(
+        measure(
+            alone, [aim.mask] * count, [aim.ignore] * count, protocol.threshold, protocol.selects
+        )
+    )
+    if any(one.fault for one in found):
+        return replace(_nothing(aim, ()), fault=fault(grids, estimates))
+    if protocol.joins_instances():
+        mask = union(one.mask for one in found)
+        iou = np.array([overlap(mask, aim.mask)])
+        nobody = np.zeros(0, np.float32)
+        return Score(iou, nobody, 0, mask, None, aim.values(mask, metrics))
+    each = [_score(one, aim, ()) for one in found]
+    ious = np.array([one.iou for one in each])
+    order = np.argsort(-ious, kind="stable")
+    best = each[order[0]]
+    predicted = np.array([one.predicted_ious[0] for one in each], np.float32)[order]
+    values = aim.values(best.mask, metrics)
+    return Score(ious[order], predicted, 0, best.mask, best.mask_logits, values)
+
+
 def _nothing(aim: Aim, metrics: Sequence[Metric]) -> Score:
     """What it is worth that a model finds no mask."""
     empty = Mask.empty(*aim.mask.shape)
@@ -115,9 +179,9 @@ def _nothing(aim: Aim, metrics: Sequence[Metric]) -> Score:
 def _score(found: Measured, aim: Aim, metrics: Sequence[Metric]) -> Score:
     if found.fault:
         return replace(_nothing(aim, ()), fault=found.fault)
-    union = found.areas + aim.mask.area - found.shared
+    either = found.areas + aim.mask.area - found.shared
     return Score(
-        ious=found.shared / np.maximum(union, 1),
+        ious=found.shared / np.maximum(either, 1),
         predicted_ious=found.predicted_ious,
         selected=found.selected,
         mask=found.mask,

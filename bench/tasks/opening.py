@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from bench import prompts, protocol, tasks
 from bench.config.component import Component, check_keeps, load_class
@@ -32,10 +34,15 @@ def pinned_prompts(config: RunConfig) -> dict[str, Component]:
     """The prompts as they enter the run key: files replaced by hashes of their content."""
     pinned: dict[str, Component] = {}
     for name, each in config.prompts.items():
-        found = load_class(each, prompts, config.runtime.allow_modules, PromptStrategy)
+        found = strategy_class(each, config.runtime.allow_modules)
         pins = issubclass(found, PinsFiles)
         pinned[name] = replace(each, args=found.pin(each.args)) if pins else each
     return pinned
+
+
+def strategy_class(prompt: Component, allow_modules: Sequence[str] = ()) -> type[Any]:
+    """The class of a prompt; raises ``BenchError`` as ``load_class`` does."""
+    return load_class(prompt, prompts, allow_modules, PromptStrategy)
 
 
 def open_strategies(config: RunConfig) -> dict[str, PromptStrategy]:
@@ -43,7 +50,7 @@ def open_strategies(config: RunConfig) -> dict[str, PromptStrategy]:
     chosen = open_protocol(config)
     strategies: dict[str, PromptStrategy] = {}
     for name, each in config.prompts.items():
-        found = load_class(each, prompts, config.runtime.allow_modules, PromptStrategy)
+        found = strategy_class(each, config.runtime.allow_modules)
         strategies[name] = found(**each.args, protocol=chosen)
         check_keeps(strategies[name], PromptStrategy, name)
     return strategies

@@ -5,19 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from bench.config.composing import RunConfig
 from bench.config.run_key import Question
 from bench.models.loading import model_class
-from bench.prompts.abilities import Asked, KnowsImages, asked_of
+from bench.prompts.abilities import KnowsImages, asked_of
 from bench.protocol import Protocol
 from bench.scoring.score import Aim, Score, score
 from bench.tasks.contract import Case, Lent, Scored
 from bench.tasks.counting import check_counts
-from bench.tasks.opening import open_protocol, open_strategies, pinned_prompts
+from bench.tasks.opening import open_protocol, open_strategies, pinned_prompts, strategy_class
 from bench.tasks.random_numbers import NO_NUMBERS, mask_rng
-from bench.tasks.recorded import check_recorded, count_unasked, notes_on_files, notes_on_unasked
+from bench.tasks.recorded import (
+    asks_text,
+    check_recorded,
+    count_unasked,
+    lacked_by,
+    notes_on_files,
+    notes_on_texts,
+    notes_on_unasked,
+)
+from bench.tasks.tracks import Scene, Track
 from bench.types import (
     IOU,
     ORACLE,
@@ -28,7 +36,6 @@ from bench.types import (
     Prompt,
     PromptStrategy,
     Reader,
-    Sample,
     Segmenter,
     Site,
     Target,
@@ -99,9 +106,16 @@ class PromptedMasks:
         )
 
     def notes(self, config: RunConfig, counted: Mapping[str, int]) -> Sequence[str]:
-        """Where prompts are recorded, and for how many masks they are not."""
+        """Where prompts are recorded, how texts count, and how many masks have no prompt."""
         files = {name: prompt.args.get("file") for name, prompt in config.prompts.items()}
-        return [*notes_on_files(files), *notes_on_unasked(config.prompts, counted)]
+        classes = {
+            name: strategy_class(prompt, config.runtime.allow_modules)
+            for name, prompt in config.prompts.items()
+        }
+        lacks = {name: lacked_by(each) for name, each in classes.items()}
+        texts = [name for name, each in classes.items() if asks_text(each)]
+        counts = notes_on_texts(texts, open_protocol(config))
+        return [*notes_on_files(files), *counts, *notes_on_unasked(lacks, counted)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +147,7 @@ class Rounds:
                 name: asked_of(self.strategies[name], case.sample.image_id, case.sample.targets)
                 for name in case.lacking
             }
-            scenes.append(_Scene(case.sample, targets, embedding, lacking))
+            scenes.append(Scene.of(case.sample, targets, embedding, lacking))
             skipped.append(left_out)
         rows: list[dict[str, list[MaskRow]]] = [{n: [] for n in s.strategies} for s in scenes]
         faults: list[dict[str, dict[str, str]]] = [{} for _ in scenes]
@@ -149,7 +163,7 @@ class Rounds:
             for of_strategy in of_image.values():
                 of_strategy.sort(key=lambda row: row.step)  # waves took all their steps in turn
         said = [
-            {name: self._words(wrong, scene.targets) for name, wrong in of_image.items()}
+            {name: self._words(wrong, scene.asked[name]) for name, wrong in of_image.items()}
             for scene, of_image in zip(scenes, faults, strict=True)
         ]
         return [
@@ -171,15 +185,15 @@ class Rounds:
         more = f" (and {len(faults) - 1} more of {len(targets)} masks)" if len(faults) > 1 else ""
         return f"model {self.model}, mask {first}, {faults[first]}{more}"
 
-    def _waves(self, scenes: Sequence[_Scene]) -> Iterator[list[_Track]]:
+    def _waves(self, scenes: Sequence[Scene]) -> Iterator[list[Track]]:
         """The tracks of all targets, as many at a time as memory is set apart for."""
-        wave: list[_Track] = []
+        wave: list[Track] = []
         held = targets = 0
         for place, scene in enumerate(scenes):
             height, width = scene.sample.shape
             pixels = height * width
-            for target in scene.targets:
-                needed = pixels + len(scene.strategies) * (pixels + _GRID_BYTES)  # one is the rim
+            for target, names in scene.aims():
+                needed = pixels + len(names) * (pixels + _GRID_BYTES)  # one is the rim
                 if wave and (
                     held + needed > self.lent.wave_bytes or targets == self.lent.wave_targets
                 ):
@@ -187,9 +201,8 @@ class Rounds:
                     wave, held, targets = [], 0, 0
                 aim = Aim(target.mask, scene.sample.ignore)
                 wave += [
-                    _Track(place, scene, name, asked.strategy, target, aim)
-                    for name, asked in scene.strategies.items()
-                    if asked.asks(target)
+                    Track(place, scene, name, scene.strategies[name].strategy, target, aim)
+                    for name in names
                 ]
                 held += needed
                 targets += 1
@@ -197,7 +210,7 @@ class Rounds:
             yield wave
 
     def _advance(
-        self, wave: list[_Track], watch: Stopwatch
+        self, wave: list[Track], watch: Stopwatch
     ) -> tuple[list[tuple[int, str, MaskRow]], list[tuple[int, str, str, str]]]:
         """Takes the tracks through all their steps; rows with their image's place and strategy.
 
@@ -229,9 +242,9 @@ class Rounds:
             step += 1
         return rows, faults
 
-    def _prompted(self, wave: Sequence[_Track], step: int) -> list[_Track]:
+    def _prompted(self, wave: Sequence[Track], step: int) -> list[Track]:
         """Gives the tracks their next prompts, alike ones of a first step once; those with one."""
-        alike: dict[object, list[_Track]] = {}
+        alike: dict[object, list[Track]] = {}
         for track in wave:
             alike.setdefault(track.opening() if step == 1 else id(track), []).append(track)
         leaders = [tracks[0] for tracks in alike.values()]
@@ -244,7 +257,7 @@ class Rounds:
                 track.prompt, track.multimask = leader.prompt, leader.multimask
         return [track for track in wave if id(track) in moving]
 
-    def _moves_on(self, track: _Track, step: int) -> bool:
+    def _moves_on(self, track: Track, step: int) -> bool:
         """Gives the track its next prompt; false where there is none."""
         previous, sample = track.score, track.scene.sample
         numbers = NO_NUMBERS
@@ -267,9 +280,9 @@ class Rounds:
         track.multimask = self.protocol.asks_multimask(prompt)
         return True
 
-    def _answer(self, asked: Sequence[_Track], watch: Stopwatch) -> None:
+    def _answer(self, asked: Sequence[Track], watch: Stopwatch) -> None:
         """Scores each track's prompt; strategies that ask the same are answered once."""
-        same: dict[tuple[object, ...], list[_Track]] = {}
+        same: dict[tuple[object, ...], list[Track]] = {}
         for track in asked:
             same.setdefault(track.question(), []).append(track)
         for multimask in (True, False):
@@ -281,7 +294,7 @@ class Rounds:
                 for track in tracks:
                     track.score = one
 
-    def _scores(self, batch: Sequence[_Track], multimask: bool, watch: Stopwatch) -> list[Score]:
+    def _scores(self, batch: Sequence[Track], multimask: bool, watch: Stopwatch) -> list[Score]:
         prompts = [track.prompt for track in batch if track.prompt is not None]
         with watch("predict"):
             prediction = self.segmenter.predict(
@@ -289,9 +302,11 @@ class Rounds:
             )
         with watch("score"):
             aims = [track.aim for track in batch]
-            return score(prediction, aims, self.protocol, self.lent.metrics, self.lent.each)
+            return score(
+                prediction, aims, self.protocol, self.lent.metrics, self.lent.each, prompts
+            )
 
-    def _encoded(self, wave: Sequence[_Track]) -> Mapping[int, str]:
+    def _encoded(self, wave: Sequence[Track]) -> Mapping[int, str]:
         """The masks that rows keep, by their score's id: tracks that asked the same share one."""
         if not self.lent.keep_masks:
             return {}
@@ -299,7 +314,7 @@ class Rounds:
         encoded = self.lent.each(lambda score: score.mask.to_rle(), scores.values())
         return dict(zip(scores, encoded, strict=True))
 
-    def _row(self, track: _Track, step: int, encoded: Mapping[int, str]) -> MaskRow:
+    def _row(self, track: Track, step: int, encoded: Mapping[int, str]) -> MaskRow:
         prompt, result = track.prompt, track.score
         assert prompt is not None
         assert result is not None
@@ -343,43 +358,3 @@ def _checked(prompt: Prompt | None, name: str, strategy: PromptStrategy) -> Prom
             f"{', '.join(sorted(strategy.prompt_kinds))}"
         )
     return prompt
-
-
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """One image, the targets of it that count, its embedding, and what is asked, by name."""
-
-    sample: Sample
-    targets: Sequence[Target]
-    embedding: Any
-    strategies: Mapping[str, Asked]
-
-
-@dataclass(slots=True)
-class _Track:
-    """One target under one strategy, and how far it has come; ``place`` is its image's."""
-
-    place: int
-    scene: _Scene
-    name: str
-    strategy: PromptStrategy
-    target: Target
-    aim: Aim
-    prompt: Prompt | None = None
-    score: Score | None = None
-    multimask: bool = False
-
-    @property
-    def fault(self) -> str:
-        """What of its latest answer is no number, in words."""
-        return "" if self.score is None else self.score.fault
-
-    def opening(self) -> object:
-        """Equal for tracks of one target whose first prompts are the same."""
-        opening = getattr(self.strategy, "opening", None)
-        return id(self) if opening is None else (self.place, self.target.mask_id, opening)
-
-    def question(self) -> tuple[object, ...]:
-        """Equal for tracks that ask the same of the same target: step 1 of 1 and of 3 points."""
-        assert self.prompt is not None
-        return self.place, self.target.mask_id, self.prompt.asks()

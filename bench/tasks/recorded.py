@@ -1,9 +1,12 @@
-"""Which masks have recorded prompts and which have none: said before a run, and of its rows."""
+"""Which masks have prompts and which have none: said before a run, and of its rows.
+
+Such are prompts from a record, and what is said of a category that not every mask has.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 from bench.files.text import visible_line
@@ -42,17 +45,17 @@ def check_recorded(
         counted, _ = protocol.sort_out(targets)
         counting += len(counted)
         lacking += [target.mask_id for target in counted if not asked.asks(target)]
-    unknown = strategy.unknown(seen, reader.ids())
+    unknown, what = strategy.unknown(seen, reader.ids()), lacked_by(strategy)
     if counting and len(lacking) == counting:
         hint = f"; it has prompts for {unknown[0]}" if unknown else ""
         raise BenchError(
-            f"prompt {name}: none of the {counting} masks of {dataset} has a recorded prompt, the "
+            f"prompt {name}: none of the {counting} masks of {dataset} has a {what}, the "
             f"first of them {lacking[0]}{hint}"
         )
     if lacking:
         log.warning(
-            "prompt %s: %d of %d masks of %s have no recorded prompt and get no row: %s",
-            *(name, len(lacking), counting, dataset, _some(lacking)),
+            "prompt %s: %d of %d masks of %s have no %s and get no row: %s",
+            *(name, len(lacking), counting, dataset, what, _some(lacking)),
         )
     if unknown:
         log.warning(
@@ -82,13 +85,33 @@ def notes_on_files(files: Mapping[str, object]) -> list[str]:
     ]
 
 
-def notes_on_unasked(prompts: Iterable[str], counted: Mapping[str, int]) -> list[str]:
-    """A sentence for each prompt that was not recorded for all the masks."""
+def notes_on_unasked(lacks: Mapping[str, str], counted: Mapping[str, int]) -> list[str]:
+    """A sentence for each prompt that not all the masks have; ``lacks`` say what of it, by name."""
     return [
-        f"{name}: {number} of {counted[_TARGETS]} masks have no recorded prompt and are left out."
-        for name in prompts
+        f"{name}: {number} of {counted[_TARGETS]} masks have no {what} and are left out."
+        for name, what in lacks.items()
         if (number := counted.get(_UNASKED + name))
     ]
+
+
+def asks_text(strategy: type[object]) -> bool:
+    """Whether a class of strategies says that it asks in words alone, whatever its arguments."""
+    return getattr(strategy, "prompt_kinds", None) == frozenset({"text"})
+
+
+def notes_on_texts(names: Sequence[str], protocol: Protocol) -> list[str]:
+    """A sentence for each prompt of words: which of all that it finds counts."""
+    how = (
+        "all that a text finds is one mask, held against all of the category in the image as one"
+        if protocol.joins_instances()
+        else "of all that a text finds the mask nearest to the target counts"
+    )
+    return [f"{name}: {how}." for name in names]
+
+
+def lacked_by(strategy: object) -> str:
+    """What a target has none of that a strategy, or a class of them, has no prompt for."""
+    return str(getattr(strategy, "lacks", "recorded prompt"))
 
 
 def _some(names: Sequence[str], most: int = 3) -> str:

@@ -47,9 +47,11 @@ class MaskRow(Row):
 
     IoUs are in [0, 1]. ``iou`` belongs to the selected candidate, ``iou_oracle`` to the best one;
     ``ious`` and ``predicted_ious`` hold all K, and ``selected`` is null where K is 0: then the
-    mask is empty and its IoU 0. ``mask_rle`` is the selected mask's COCO counts string for
-    (height, width). ``point_coords`` are (x, y) pixel indices, ``box`` (x0, y0, x1, y1) with both
-    corners included; ``cues`` is what else was asked, as ``cues_text`` writes it.
+    mask is empty and its IoU 0. The instances that a text finds stand in the order of their IoU;
+    where they count as one, that one stands alone, and ``mask_id`` is that of all targets of the
+    category (``bench.types.categories``). ``mask_rle`` is the selected mask's COCO counts string
+    for (height, width). ``point_coords`` are (x, y) pixel indices, ``box`` (x0, y0, x1, y1) with
+    both corners included; ``cues`` is what else was asked, as ``cues_text`` writes it.
     """
 
     category: str | None

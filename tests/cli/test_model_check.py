@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from colour_words import ColourWords
 
 from bench.cli import main
 from bench.cli.model_check import measuring
@@ -103,15 +104,25 @@ def test_what_a_model_raises_is_one_line():
     assert said["nothing asked"] == "raised RuntimeError: stack expects a non-empty TensorList"
 
 
-class OnlyText(Disk):
-    """Understands words."""
+class OnlySound(Disk):
+    """Understands what is said aloud."""
 
-    prompt_kinds = frozenset({"text"})
+    prompt_kinds = frozenset({"sound"})
 
 
 def test_a_model_of_other_cues_is_said_to_be_untried():
-    (one,) = try_promises(OnlyText(site=Site()))
-    assert (one.holds, one.said) == (None, "takes text alone: nothing of this was tried")
+    (one,) = try_promises(OnlySound(site=Site()))
+    assert (one.holds, one.said) == (None, "takes sound alone: nothing of this was tried")
+
+
+def test_a_model_of_words_is_asked_in_words():
+    found = list(try_promises(ColourWords(site=Site())))
+    assert {each.holds for each in found} == {True, None}
+    assert [each.name for each in found if each.holds is None] == [
+        "logits fed back", "the right place", "embeddings kept",
+    ]  # fmt: skip
+    cost = measuring.measure(ColourWords(site=Site()), "cpu")
+    assert cost.predict.rounds == measuring.ROUNDS
 
 
 def test_the_demo_model_keeps_them_all_with_its_canary(capsys, monkeypatch):

@@ -87,8 +87,8 @@ def _candidates(rows: pd.DataFrame) -> Iterator[tuple[str, Values]]:
     counts = rows["ious"].map(len)
     if counts.max() < 2:
         return
-    yield "oracle", np.array([max(ious) for ious in rows["ious"]])
-    yield "worst", np.array([min(ious) for ious in rows["ious"]])
+    yield "oracle", np.array([max(ious, default=0.0) for ious in rows["ious"]])
+    yield "worst", np.array([min(ious, default=0.0) for ious in rows["ious"]])
     if counts.nunique() == 1:
         table = np.stack(rows["ious"].tolist())
         for place in range(table.shape[1]):

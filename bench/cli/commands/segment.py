@@ -21,6 +21,7 @@ def add(commands: Commands) -> None:
     add_option(segment, "input_point", help="x,y;x,y;… pixel indices")
     add_option(segment, "input_label", help="1,0,… foreground or background (all 1)")
     add_option(segment, "input_box", help="x0,y0,x1,y1 pixel indices, both corners included")
+    add_option(segment, "input_text", help="words, for a model that takes them")
     add_option(
         segment,
         "output_dir",
@@ -58,7 +59,9 @@ def main(options: argparse.Namespace) -> int:
     shape = read_picture(options.image_path, exif=exif, pixel_limit=most).shape[:2]
     words = (options.input_point, options.input_label, options.input_box)
     hint = _hint(options.image_path, shape) if options.exif is None else ""
-    prompt = parse_prompt(*words, shape=shape, hint=f"; {hint}" if hint else "")
+    prompt = parse_prompt(
+        *words, shape=shape, hint=f"; {hint}" if hint else "", text=options.input_text
+    )
     if hint:
         log.warning("%s: %s", options.image_path, hint)
     protocol = open_protocol(config)

@@ -60,7 +60,7 @@ class Cost:
 
 
 def measure(segmenter: Segmenter, device: str) -> Cost:
-    """Times the model on a rendered picture, asked with a point, or a box where it takes none."""
+    """Times the model on a rendered picture, asked with a point, or a box, or words."""
     picture: ImageArray = render_scene(7_001, bank="test", size=_SIZE).image
     prompt = _prompt(segmenter)
 
@@ -90,6 +90,8 @@ def _prompt(segmenter: Segmenter) -> Prompt:
     if "points" in segmenter.prompt_kinds:
         middle = np.array([[width / 2, height / 2]], np.float32)
         return Prompt(middle, np.ones(1, np.int64))
+    if "box" not in segmenter.prompt_kinds and "text" in segmenter.prompt_kinds:
+        return Prompt(text="a shape")
     corners = np.array([width // 4, height // 4, width // 2, height // 2], np.float32)
     return Prompt(box=corners)
 

@@ -216,6 +216,8 @@ def _apart(one: Prediction, i: int, other: Prediction, j: int) -> float:
 def _on_picture(prediction: Prediction, i: int) -> Tensor:
     """Prompt i's logits (K, H, W) on its picture, by the words of ``Frame``'s docstring."""
     frame = prediction.frames[i]
+    if not len(prediction.logits[i]):
+        return torch.zeros((0, *frame.image))
     resize = partial(F.interpolate, mode="bilinear", align_corners=False)
     canvas = resize(prediction.logits[i][None].float(), size=frame.canvas)
     content = canvas[..., : frame.content[0], : frame.content[1]]
@@ -232,7 +234,7 @@ def _picture(height: int, width: int, seed: int) -> ImageArray:
 
 
 def _prompts(model: Segmenter) -> list[Prompt]:
-    """Points, a box, and both, as far as the model understands them."""
+    """Points, a box, both, and words, as far as the model understands them."""
 
     def prompt(
         points: Sequence[Sequence[int]], labels: Sequence[int], box: Sequence[int] | None = None
@@ -249,4 +251,5 @@ def _prompts(model: Segmenter) -> list[Prompt]:
         prompt([], [], [14, 14, 14, 14]),
         prompt([[18, 40], [48, 58]], [1, 0], [8, 16, 50, 60]),
     )
-    return [each for each in every if each.kinds <= model.prompt_kinds]
+    words = (Prompt(text="ellipse"), Prompt(text="a bright ellipse on the left"))
+    return [each for each in (*every, *words) if each.kinds <= model.prompt_kinds]

@@ -23,6 +23,7 @@ from bench.report.pictures.overlay import (
 )
 from bench.store.runs import RunStore
 from bench.types import BenchError, Mask, Prompt, Sample
+from bench.types.categories import target_of
 from bench.types.cues import prompt_of_row
 
 ReadSample: TypeAlias = Callable[[RunStore, str], Sample]
@@ -190,10 +191,7 @@ def pictures(samples: Sequence[Sample], rows: Sequence[Row]) -> tuple[Picture, .
 
     A sentence where the pictures are not those of the rows, or differ in size.
     """
-    targets = [
-        next((t for t in sample.targets if t.mask_id == row["mask_id"]), None)
-        for sample, row in zip(samples, rows, strict=True)
-    ]
+    targets = [target_of(sample, row["mask_id"]) for sample, row in zip(samples, rows, strict=True)]
     known = [target.mask for target in targets if target is not None]
     sizes = [(int(row["height"]), int(row["width"])) for row in rows]
     if len(known) < len(rows) or [sample.shape for sample in samples] != sizes:

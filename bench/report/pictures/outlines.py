@@ -22,6 +22,7 @@ from bench.report.pictures.overlay import (
 )
 from bench.store.runs import RunStore
 from bench.types import BenchError, Dot, Line, Mask, Measure, Rectangle, Sample, Shape, Words
+from bench.types.categories import target_of
 from bench.types.cues import prompt_of_row
 
 UNIT = 100_000
@@ -69,8 +70,7 @@ def _pictured(
     sample: Sample, rows: pd.DataFrame, further: Sequence[Measure]
 ) -> dict[str, Any] | str:
     first = rows.iloc[0]
-    targets = {target.mask_id: target for target in sample.targets}
-    target = targets.get(first["mask_id"])
+    target = target_of(sample, first["mask_id"])
     if target is None or sample.shape != (first["height"], first["width"]):
         return "Some pictures are not available: the data has changed since the run."
     records = [{str(k): v for k, v in row.items()} for row in rows.to_dict("records")]
