@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.models.weights_folder import WeightsFolder, open_folder
-from bench.types import BenchError
+from bench.files.hashing import sha256_of
+from bench.models.weights_folder import WeightsFolder, find_folder, open_folder
+from bench.types import BenchError, Site
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,41 @@ def fetch_repository(source: Repository, *, allowed: bool) -> WeightsFolder:
         ) from missing
     log.info("fetching %s at %s", source.name, source.revision)
     return open_folder(_asked(download, source, local_files_only=False))
+
+
+def find_weights(args: Mapping[str, Any], site: Site) -> WeightsFolder:
+    """The folder of weights that a model's arguments name, fetched where that is allowed.
+
+    ``folder`` comes before ``repository`` at ``revision``, whose one file of weights has the hash
+    ``sha256`` where that is known. Raises ``BenchError`` where neither is there.
+    """
+    own, repository, revision = (args.get(name) for name in ("folder", "repository", "revision"))
+    if own is not None:
+        return open_folder(find_folder(own, site.checkpoints))
+    if repository is None:
+        raise BenchError("no checkpoint is named: give model.args.folder=FOLDER")
+    if revision is None:
+        raise BenchError(
+            f"no checkpoint of {repository} is pinned, since none is known to the bench: choose a "
+            f"commit of https://huggingface.co/{repository}/commits and give "
+            "model.args.revision=ITS_40_HEX_DIGITS, or give model.args.folder=FOLDER"
+        )
+    source = Repository(str(repository), str(revision))
+    found = fetch_repository(source, allowed=site.download)
+    _check_hash(found, args.get("sha256"))
+    return found
+
+
+def _check_hash(found: WeightsFolder, expected: str | None) -> None:
+    """Raises ``BenchError`` where the repository's one file of weights is another than is known."""
+    if expected is None:
+        return
+    hashes = [sha256_of(file) for file in found.weights]
+    if hashes != [expected]:
+        raise BenchError(
+            f"{found.weights[0]} is not the known one: expected sha256 {expected}, found "
+            f"{', '.join(hashes)}; delete it to have it fetched again"
+        )
 
 
 def _client() -> Callable[..., str]:

@@ -8,10 +8,11 @@ library is mended.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,9 @@ CLAMP = 32.0
 
 DECODER_EPSILON = 1e-5
 """Of the layer norms in the two-way blocks of SAM's decoder; the library's default is 1e-6."""
+
+LOADING = (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError)
+"""What the library raises for files that are not as it expects them."""
 
 _SHOWN = 3
 
@@ -105,34 +109,60 @@ def family_of(args: Mapping[str, Any]) -> Family:
 
 def check_kind(found: WeightsFolder, arch: str) -> None:
     """Raises ``BenchError`` for weights of another model, or trained on other colours."""
-    family, said = FAMILIES[arch], found.config.get("model_type")
-    if said not in family.types:
-        fitting = [name for name, each in FAMILIES.items() if said in each.types]
+    check_type(found, arch, {name: each.types for name, each in FAMILIES.items()})
+    check_colours(found, f"arch {arch}", FAMILIES[arch].colours)
+
+
+def check_type(found: WeightsFolder, arch: str, types: Mapping[str, Sequence[str]]) -> None:
+    """Raises ``BenchError`` for weights of another architecture; ``types`` are those of each."""
+    said = found.config.get("model_type")
+    if said not in types[arch]:
+        fitting = [name for name, each in types.items() if said in each]
         hint = f"; it is of model.args.arch={fitting[0]}" if fitting else ""
         raise BenchError(
             f"{found.path}: its config.json is of a model of type {said!r}, arch {arch} expects "
-            f"{' or '.join(map(repr, family.types))}{hint}"
+            f"{' or '.join(map(repr, types[arch]))}{hint}"
         )
+
+
+def check_colours(
+    found: WeightsFolder, who: str, colours: tuple[tuple[float, ...], tuple[float, ...]]
+) -> None:
+    """Raises ``BenchError`` for weights trained on other colours than ``who`` has."""
     told = preparation(found.path)
-    for key, own in zip(("image_mean", "image_std"), family.colours, strict=True):
+    for key, own in zip(("image_mean", "image_std"), colours, strict=True):
         if key in told and not np.allclose(told[key], own, rtol=0, atol=1e-6):
             raise BenchError(
-                f"{found.path}: it was trained with {key} {told[key]}, arch {arch} has "
+                f"{found.path}: it was trained with {key} {told[key]}, {who} has "
                 f"{list(own)}; wrap it as a model of your own"
             )
 
 
 def load(family: Family, found: WeightsFolder, stability_choice: bool | None) -> Any:
     """The library's model with the folder's weights, every tensor in its place."""
+
+    def adjust(config: Any) -> None:
+        if not family.clamps:
+            config.mask_decoder_config.layer_norm_eps = DECODER_EPSILON
+        elif stability_choice is not None:
+            config.mask_decoder_config.dynamic_multimask_via_stability = stability_choice
+
+    return load_strictly(family.model, found, adjust)
+
+
+def load_strictly(
+    name: str, found: WeightsFolder, adjust: Callable[[Any], None] = lambda config: None
+) -> Any:
+    """The library's model of that class with the folder's weights, every tensor in its place.
+
+    ``adjust`` may change its configuration. Raises ``BenchError`` where they don't fit.
+    """
     transformers = library()
-    model_class = getattr(transformers, family.model)
-    with _quiet(transformers), torch.random.fork_rng(devices=[]):
+    model_class = getattr(transformers, name)
+    with quiet(), torch.random.fork_rng(devices=[]):
         try:
             config = model_class.config_class.from_pretrained(found.path, local_files_only=True)
-            if not family.clamps:
-                config.mask_decoder_config.layer_norm_eps = DECODER_EPSILON
-            elif stability_choice is not None:
-                config.mask_decoder_config.dynamic_multimask_via_stability = stability_choice
+            adjust(config)
             model, told = model_class.from_pretrained(
                 found.path,
                 config=config,
@@ -144,15 +174,30 @@ def load(family: Family, found: WeightsFolder, stability_choice: bool | None) ->
             )
         except ImportError as error:
             raise BenchError(
-                f"{family.model} needs more: pip install 'sam-bench[transformers]' "
+                f"{name} needs more: pip install 'sam-bench[transformers]' "
                 f"({' '.join(str(error).split())[:160]})"
             ) from error
-        except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError) as error:
+        except LOADING as error:
             said = " ".join(str(error).split())[:200]
-            raise BenchError(f"{found.path} is no {family.model}: {said}") from error
+            raise BenchError(f"{found.path} is no {name}: {said}") from error
     if faults := _misfits(told):
-        raise BenchError(f"{found.path} as {family.model} does not fit: {faults}")
+        raise BenchError(f"{found.path} as {name} does not fit: {faults}")
     return model
+
+
+def load_beside(name: str, folder: Path) -> Any:
+    """The library's tokenizer or processor of that class, from the folder alone, without its code.
+
+    Raises ``BenchError`` where the folder's files are none.
+    """
+    with quiet():
+        try:
+            return getattr(library(), name).from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+        except (ImportError, *LOADING) as error:
+            said = " ".join(str(error).split())[:200]
+            raise BenchError(f"{folder}: no {name} can be made of its files: {said}") from error
 
 
 def _misfits(told: Mapping[str, Any]) -> str:
@@ -190,9 +235,9 @@ def library() -> Any:
 
 
 @contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without progress bars and warnings of the library: what matters of them is an error here."""
-    told = transformers.utils.logging
+    told = library().utils.logging
     level, bars = told.get_verbosity(), told.is_progress_bar_enabled()
     told.set_verbosity_error()
     told.disable_progress_bar()

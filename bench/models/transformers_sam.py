@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.files.hashing import sha256_of
 from bench.models.canvas import Canvas, levels
 from bench.models.devices import device_facts, exact_arithmetic, usable_device
-from bench.models.hub import Repository, fetch_repository
+from bench.models.hub import find_weights
 from bench.models.lora import adapter_sha256, merge_adapter
 from bench.models.numerics import Numerics
 from bench.models.structure import alike, check_prompt
@@ -27,8 +26,8 @@ from bench.models.transformers_models import (
     load,
     mend_hq_decoder,
 )
-from bench.models.weights_folder import WeightsFolder, find_folder, open_folder
-from bench.types import BenchError, ImageArray, Prediction, Prompt, Site
+from bench.models.weights_folder import WeightsFolder, find_folder
+from bench.types import ImageArray, Prediction, Prompt, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,37 +251,11 @@ def _corners(prompt: Prompt) -> Any:
 
 def _files(args: Mapping[str, Any], site: Site) -> tuple[WeightsFolder, Path | None]:
     """The folder of weights, fetched where that is allowed, and the adapter's folder, if any."""
-    arch, own = str(args["arch"]), args.get("folder")
-    repository, revision = args.get("repository"), args.get("revision")
-    if own is not None:
-        found = open_folder(find_folder(own, site.checkpoints))
-    elif repository is None:
-        raise BenchError("no checkpoint is named: give model.args.folder=FOLDER")
-    elif revision is None:
-        raise BenchError(
-            f"no checkpoint of {repository} is pinned, since none is known to the bench: choose a "
-            f"commit of https://huggingface.co/{repository}/commits and give "
-            "model.args.revision=ITS_40_HEX_DIGITS, or give model.args.folder=FOLDER"
-        )
-    else:
-        source = Repository(str(repository), str(revision))
-        found = fetch_repository(source, allowed=site.download)
-        _check_hash(found, args.get("sha256"))
+    arch = str(args["arch"])
+    found = find_weights(args, site)
     check_kind(found, arch)
     adapter = args.get("adapter")
     return found, None if adapter is None else find_folder(adapter, site.checkpoints)
-
-
-def _check_hash(found: WeightsFolder, expected: str | None) -> None:
-    """Raises ``BenchError`` where the repository's one file of weights is another than is known."""
-    if expected is None:
-        return
-    hashes = [sha256_of(file) for file in found.weights]
-    if hashes != [expected]:
-        raise BenchError(
-            f"{found.weights[0]} is not the known one: expected sha256 {expected}, found "
-            f"{', '.join(hashes)}; delete it to have it fetched again"
-        )
 
 
 def _identity(args: Mapping[str, Any], found: WeightsFolder, merged: Path | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.
 PREPARATION = ("preprocessor_config.json", "processor_config.json")
 """What may say how images are prepared, one or both, in a folder of an image model."""
 
+WORDS = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+"""What says into which tokens words are cut, in a folder of a model that takes some."""
+
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 ADAPTER = "adapter_config.json"
 
@@ -36,13 +39,43 @@ class WeightsFolder:
     @property
     def sha256(self) -> str:
         """One hash of all ``files``, their names with it: of a changed configuration another."""
-        lines = sorted(f"{file.name} {sha256_of(file)}\n" for file in self.files)
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        return hash_of(self.files)
 
     @property
     def weights(self) -> tuple[Path, ...]:
         """The files of weights among them."""
         return tuple(file for file in self.files if file.suffix == ".safetensors")
+
+
+def hash_of(files: Sequence[Path]) -> str:
+    """One hash of the content of some files of a folder, and of their names."""
+    lines = sorted(f"{file.name} {sha256_of(file)}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def word_files(folder: Path) -> tuple[Path, ...]:
+    """The files that decide into which tokens words are cut.
+
+    Raises ``BenchError`` where the folder has no ``tokenizer.json``, as a model has none that takes
+    no words.
+    """
+    if not (folder / WORDS[0]).is_file():
+        raise BenchError(
+            f"no tokenizer in {folder}: it has no {WORDS[0]}; name a folder as save_pretrained of "
+            "the model and of its processor writes it"
+        )
+    return tuple(folder / name for name in WORDS if (folder / name).is_file())
+
+
+def preparation_files(folder: Path) -> tuple[Path, ...]:
+    """The files that say how images are prepared; raises ``BenchError`` where there is none."""
+    found = tuple(folder / name for name in PREPARATION if (folder / name).is_file())
+    if not found:
+        raise BenchError(
+            f"no preparation of images in {folder}: it has neither {' nor '.join(PREPARATION)}; "
+            "name a folder as save_pretrained of the model and of its processor writes it"
+        )
+    return found
 
 
 def open_folder(path: Path) -> WeightsFolder:

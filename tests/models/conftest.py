@@ -15,7 +15,8 @@ from bench.types import ImageArray, Prediction, Site
 LATER_PYTHON = sys.version_info >= (3, 11)
 """Whether transformers and onnxruntime can be installed; without them their tests are left out."""
 
-collect_ignore = [] if LATER_PYTHON else ["test_hub.py", "test_lora.py", "test_transformers_sam.py"]
+NEEDS_LATER = ["hub", "lora", "transformers_sam", "sam3_text", "lang_sam"]
+collect_ignore = [] if LATER_PYTHON else [f"test_{name}.py" for name in NEEDS_LATER]
 
 
 def make_image(height: int, width: int, seed: int) -> ImageArray:
