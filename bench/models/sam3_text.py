@@ -222,9 +222,12 @@ def squashed(image: ImageArray, side: int) -> Tensor:
     Resized on whole grey levels, bilinear with antialiasing, as the authors and the library do.
     """
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
-    resized = resize(pixels, [side, side], interpolation=InterpolationMode.BILINEAR, antialias=True)
+    resized: Tensor = resize(
+        pixels, [side, side], interpolation=InterpolationMode.BILINEAR, antialias=True
+    )
     mean, std = (torch.tensor(levels(each))[:, None, None] for each in HALF)
-    return (resized.float() - mean) / std
+    scaled: Tensor = (resized.float() - mean) / std
+    return scaled
 
 
 def _check_choices(args: Mapping[str, Any]) -> None:
