@@ -31,13 +31,21 @@ def add(commands: Commands) -> None:
     )
     score.add_argument("--predictions", type=local_path, required=True, metavar="FILE_OR_FOLDER")
     score.add_argument("--model-name", metavar="NAME", help="the file's name")
-    score.add_argument("--format", metavar="FORMAT", help="coco, labels or masks")
+    score.add_argument("--format", metavar="FORMAT", help="coco, labels, semantic or masks")
     score.add_argument(
         "--match",
         default="id",
         metavar="RULE",
-        help="by id; index (the v-th target for value v of a label map); or best, the mask of "
-        "highest IoU for each target, which captions mark as oracle matching",
+        help="by id; index (the v-th target for value v of a label map); best, the mask of highest "
+        "IoU for each target, which captions mark as oracle matching; largest_overlap, the mask "
+        "that shares most pixels with it; same_category, the best of its own category; or "
+        "whole_category, all of a category as one",
+    )
+    score.add_argument(
+        "--categories",
+        type=local_path,
+        metavar="FILE",
+        help='what the numbers of categories in the masks are called: JSON, {"1": "person"}',
     )
     score.add_argument(
         "--threshold",
@@ -82,4 +90,20 @@ def main(options: argparse.Namespace) -> int:
         f"task.args.{name}={value if isinstance(value, int) else quoted(value)}"
         for name, value in task.items()
     ]
+    if options.categories is not None:
+        named = ",".join(f"{n}:{quoted(name)}" for n, name in _categories(options.categories))
+        asked.append(f"task.args.categories={{{named}}}")
     return score_given(["task=given_masks", *asked, *options.overrides], options)
+
+
+def _categories(file: Path) -> list[tuple[int, str]]:
+    """Numbers and names of a JSON file; raises ``BenchError`` where it is none."""
+    from bench.files.documents import parse_json
+
+    try:
+        said = parse_json(file.read_bytes())
+        return [(int(number), str(name)) for number, name in said.items()]
+    except (OSError, ValueError, AttributeError) as error:
+        raise BenchError(
+            f'--categories {file}: expected {{"NUMBER": "NAME", …}} as JSON ({error})'
+        ) from None

@@ -14,6 +14,7 @@ from bench.config.composing import RunConfig
 from bench.config.run_key import Question
 from bench.data.formats.spellings import normal_form
 from bench.files.places import local_path
+from bench.files.text import visible_line
 from bench.protocol import Protocol, chosen
 from bench.scoring.metrics.iou import iou
 from bench.scoring.score import Aim
@@ -24,6 +25,8 @@ from bench.tasks.given_masks.matching import (
     MISSED,
     RULES,
     Answer,
+    Rule,
+    aimed_at,
     crossed,
     match,
 )
@@ -41,6 +44,7 @@ from bench.types import (
     Step,
     Target,
 )
+from bench.types.categories import category_of
 from bench.types.stopwatch import Stopwatch
 
 log = logging.getLogger(__name__)
@@ -69,7 +73,9 @@ class GivenMasks:
     (``bench.tasks.given_masks.predictions``), ``match`` the rule by which predictions find their
     targets (``bench.tasks.given_masks.matching``). Above ``threshold`` a mask of levels is in the
     mask; without one, masks that need it are refused. A target without a prediction has IoU 0, and
-    the notes say how many there are. Raises ``BenchError`` for a rule that isn't there.
+    the notes say how many there are. ``categories`` are the names of the numbers that stand for
+    categories in the files; a target without a category has no row where the rule goes by them.
+    Raises ``BenchError`` for a rule that isn't there, and a category without a number or a name.
     """
 
     row = MaskRow
@@ -83,25 +89,27 @@ class GivenMasks:
         format: str | None = None,  # noqa: A002 - the word that users know
         match: str = "id",
         threshold: int | None = None,
+        categories: Mapping[int | str, str] | None = None,
     ) -> None:
-        chosen(RULES, match, "matching")
+        self.rule = chosen(RULES, match, "matching")
         if isinstance(threshold, bool) or not isinstance(threshold, int | None):
             raise BenchError(f"task.args.threshold is a whole number, found {threshold!r}")
         self.threshold = threshold
-        self.path, self.kind, self.rule = local_path(predictions), format, match
+        self.categories = None if categories is None else _numbered(categories)
+        self.path, self.kind, self.match = local_path(predictions), format, match
         self.model = model or self.path.stem
 
     def ways(self, config: RunConfig) -> Mapping[str, Way]:
         """One step."""
-        return {
-            PROMPT: OneStep("given masks, best match" if self.rule == "best" else "given masks")
-        }
+        return {PROMPT: OneStep(self.rule.called)}
 
     def settle(self, config: RunConfig, site: Site) -> Question:
         """The masks stand in the place of a model: a hash of their files enters the key."""
-        args: dict[str, object] = {"predictions": self._hash, "match": self.rule}
+        args: dict[str, object] = {"predictions": self._hash, "match": self.match}
         if self.threshold is not None:
             args["threshold"] = self.threshold
+        if self.categories is not None:
+            args["categories"] = {str(number): name for number, name in self.categories.items()}
         about = {"title": self.model, "what": f"masks given in {self.path.name}"}
         return Question(
             task=Component("given_masks", "1", config.task.target, about=config.task.about),
@@ -116,6 +124,7 @@ class GivenMasks:
         """Matches all predictions once, so that one that doesn't fit is said before rows are."""
         scorer = self.scorer(config, reader, Lent(None))
         counting, lost, skipped, known = 0, "", Counter[str](), set[str]()
+        categories: Counter[str] = Counter()
         for image_id in reader.ids():
             try:
                 sample = reader.read(image_id)
@@ -123,9 +132,10 @@ class GivenMasks:
                 lost = lost or f"; {image_id}: {error}"
                 continue
             known.update(target.mask_id for target in sample.targets)
-            targets, _, left_out, _ = scorer.answered(sample)
-            counting += len(targets)
-            skipped.update(left_out)
+            answered = scorer.answered(sample)
+            counting += answered.counting
+            skipped.update(answered.skipped)
+            categories.update(filter(None, map(category_of, answered.targets)))
         for name, mask_id in scorer.spelled.items():
             if name in known:
                 raise BenchError(
@@ -141,6 +151,8 @@ class GivenMasks:
             )
         if scorer.homeless and not lost:
             raise BenchError(f"{next(iter(scorer.homeless.values())).where}: no such target")
+        if counting and self.rule.categories:
+            self._check_categories(categories, scorer.given, config.dataset.name)
         if not counting:
             said = none_counts(config.dataset.name, skipped, len(reader.ids()), reader)
             raise BenchError(said + lost)
@@ -153,18 +165,18 @@ class GivenMasks:
             protocol_name=config.protocol.name,
             protocol=open_protocol(config),
             rule=self.rule,
-            given=read_predictions(self.path, self.kind, reader.ids(), self.threshold),
+            match=self.match,
+            given=read_predictions(
+                self.path, self.kind, reader.ids(), self.threshold, self.categories
+            ),
             lent=lent,
         )
 
     def notes(self, config: RunConfig, counted: Mapping[str, int]) -> Sequence[str]:
-        """Oracle matching, targets without a mask or with another's, masks without a target."""
-        notes = []
-        if self.rule == "best":
-            notes.append(
-                f"{self.model}: each target is scored by the given mask that overlaps it most "
-                "(oracle matching)."
-            )
+        """How masks were chosen, targets without a mask or with another's, masks without one."""
+        notes = [f"{self.model}: {self.rule.how}."] if self.rule.how else []
+        if unnamed := counted.get("unnamed"):
+            notes.append(f"{self.model}: {unnamed} targets have no category and are left out.")
         if missing := counted.get("missing"):
             notes.append(
                 f"{self.model}: {missing} of {counted['targets']} targets have no mask given and "
@@ -174,12 +186,41 @@ class GivenMasks:
             notes.append(
                 f"{self.model}: {found} of {counted['targets']} targets are missed by what answers "
                 f"them (IoU below {MISSED}) but fit a mask given for another (IoU of {FITS} or "
-                f"more): does --match {self.rule} mean the right targets?"
+                f"more): does --match {self.match} mean the right targets?"
             )
         given = counted.get("given", 0)
         if unused := given - counted.get("used", 0):
             notes.append(f"{self.model}: {unused} of {given} given masks answer no target.")
         return notes
+
+    def _check_categories(
+        self, targets: Mapping[str, int], given: Predictions, dataset: str
+    ) -> None:
+        """Names categories that targets or given masks have alone; refuses where all are so."""
+        ours, theirs = set(targets), set[str]()
+        unnamed: dict[str, Given] = {}
+        for one in (one for some in given.values() for one in some):
+            if (one.category or "").strip():
+                theirs.add(str(one.category).strip())
+            else:
+                said = "a mask" if one.value is None else f"the value {one.value}"
+                unnamed.setdefault(said, one)
+        if not ours:
+            raise BenchError(
+                f"{dataset}: no target has a category, and --match {self.match} goes by them; "
+                "choose --match best"
+            )
+        if not theirs & ours:
+            mend = "name the numbers of the files by --categories (task.args.categories)"
+            raise BenchError(
+                f"{self.path}: no given mask is of a category of {dataset}: there are "
+                f"{_some(theirs) or 'none'}, the dataset has {_some(ours)}; {mend}"
+            )
+        for said, one in unnamed.items():
+            log.warning("%s: %s has no category and answers nothing", one.where, said)
+        for who, left in (("given masks", theirs - ours), (f"targets of {dataset}", ours - theirs)):
+            if left:
+                log.warning("%s alone have the categories %s", who, _some(left))
 
     @cached_property
     def _hash(self) -> str:
@@ -194,6 +235,23 @@ class GivenMasks:
         return digest.hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The targets of an image that have rows, and what answers them.
+
+    ``skipped`` are those that don't count, by reason, ``given`` the number of masks given,
+    ``counting`` that of targets that count, and ``unnamed`` that of those of them without a
+    category, where the rule goes by it. Pixels that count in no score are off in the targets.
+    """
+
+    targets: Sequence[Target]
+    answers: Mapping[str, Answer]
+    skipped: Mapping[str, int]
+    given: int
+    counting: int
+    unnamed: int
+
+
 class GivenRows:
     """Makes the rows of one image after the other."""
 
@@ -203,12 +261,14 @@ class GivenRows:
         model: str,
         protocol_name: str,
         protocol: Protocol,
-        rule: str,
+        rule: Rule,
+        match: str,
         given: Predictions,
         lent: Lent,
     ) -> None:
         self._names = {"dataset": dataset, "model": model, "protocol": protocol_name}
-        self._protocol, self._rule, self._given, self._lent = protocol, rule, given, lent
+        self._protocol, self._rule, self._match, self._lent = protocol, rule, match, lent
+        self.given = given
         self.homeless = {one.names[0]: one for one in given.get("", ())}
         """Masks of no image, by the name of their target, that no target was found for yet."""
         self.spelled: dict[str, str] = {}
@@ -226,29 +286,33 @@ class GivenRows:
                 scored.append(self._score(case.sample))
         return scored
 
-    def answered(
-        self, sample: Sample
-    ) -> tuple[list[Target], Mapping[str, Answer], Mapping[str, int], int]:
-        """The targets that count, what answers them, how many don't count, and the masks given.
-
-        Pixels that count in no score are off in the targets.
-        """
-        targets, skipped = self._protocol.sort_out(sample.targets)
-        given = [*self._given.get(sample.image_id, ()), *self._found_by_name(sample)]
+    def answered(self, sample: Sample) -> Answered:
+        """The targets of an image and what answers them."""
+        counting, skipped = self._protocol.sort_out(sample.targets)
+        given = [*self.given.get(sample.image_id, ()), *self._found_by_name(sample)]
+        named = counting
+        if self._rule.categories:
+            named = [target for target in counting if category_of(target) is not None]
+        targets = list(aimed_at(self._rule, sample.image_id, sample.targets, named))
         # A prediction for a target that doesn't count is no mistake; it may only be chosen for
         # its name, never for how well it fits.
-        among = targets if self._rule == "best" else sample.targets
+        among = targets if self._rule.fits else sample.targets
         cut = [_cut(target, sample) for target in among]
-        return targets, match(self._rule, given, cut), skipped, len(given)
+        answers = match(self._match, given, cut)
+        unnamed = len(counting) - len(named)
+        return Answered(targets, answers, skipped, len(given), len(counting), unnamed)
 
     def _score(self, sample: Sample) -> Scored:
-        targets, answers, skipped, given = self.answered(sample)
+        found = self.answered(sample)
+        targets, answers, skipped = found.targets, found.answers, found.skipped
         counting = {target.mask_id for target in targets}
+        used = {answer.where: answer.made_of for i, answer in answers.items() if i in counting}
         counted = {
-            "given": given,
+            "given": found.given,
             "targets": len(targets),
             "missing": sum(mask_id not in answers for mask_id in counting),
-            "used": len({answer.where for i, answer in answers.items() if i in counting}),
+            "used": sum(used.values()),
+            **({"unnamed": found.unnamed} if found.unnamed else {}),
         }
         rows = [self._row(sample, target, answers.get(target.mask_id)) for target in targets]
         cut = [_cut(target, sample) for target in targets]
@@ -301,3 +365,25 @@ def _cut(target: Target, sample: Sample) -> Target:
     if sample.ignore is None:
         return target
     return replace(target, mask=target.mask.without(sample.ignore))
+
+
+def _numbered(categories: Mapping[int | str, str]) -> dict[int, str]:
+    """Names by their numbers; raises ``BenchError`` for what is none."""
+    found: dict[int, str] = {}
+    for number, name in categories.items():
+        try:
+            found[int(number)] = str(name).strip()
+        except ValueError:
+            raise BenchError(
+                f"task.args.categories names numbers, found {number!r}: {name!r}"
+            ) from None
+        if not found[int(number)]:
+            raise BenchError(f"task.args.categories has no name for {number}")
+    return found
+
+
+def _some(names: Iterable[str], most: int = 5) -> str:
+    """Some names in words, in order."""
+    shown = sorted(visible_line(name) for name in names)
+    more = f" and {len(shown) - most} more" if len(shown) > most else ""
+    return ", ".join(shown[:most]) + more

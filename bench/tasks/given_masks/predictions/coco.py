@@ -1,7 +1,8 @@
-"""COCO results: a JSON list of ``{"image_id", "segmentation", "mask_id", "score"}``.
+"""COCO results: a JSON list of ``{"image_id", "segmentation", "mask_id", "score", "category"}``.
 
 ``segmentation`` is an RLE or polygons; ``mask_id`` names the target. ``id`` is the entry's own
-number, which COCO's tools give anew from 1, and names nothing.
+number, which COCO's tools give anew from 1, and names nothing. ``category`` is a name; a number,
+``category_id``, is called as ``task.args.categories`` says.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from bench.data.formats.coco_file import box_of
 from bench.data.formats.segmentation import decode_segmentation
 from bench.data.formats.spellings import Known
 from bench.files.documents import parse_json
-from bench.tasks.given_masks.predictions import Given, Predictions, refuse_threshold
+from bench.tasks.given_masks.predictions import Categories, Given, Predictions, refuse_threshold
 from bench.types import BenchError
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,12 @@ log = logging.getLogger(__name__)
 _LOOKED_AT = 50
 
 
-def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> Predictions:
+def read(
+    path: Path,
+    image_ids: Sequence[str],
+    threshold: int | None = None,
+    categories: Categories | None = None,
+) -> Predictions:
     """The results of each image; an image without a result is left out."""
     refuse_threshold(threshold, "coco")
     try:
@@ -57,6 +63,7 @@ def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> 
             names=(mask_id,) if mask_id else (),
             own_number="id" in entry,
             score=_score(entry.get("score"), where),
+            **_category(entry, categories or {}, where),
         )
         found.setdefault(image_id, []).append(given)
     known.say(path)
@@ -94,6 +101,16 @@ def _id(entry: Mapping[str, Any], key: str, where: str) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise BenchError(f"{where}: {key!r} is a whole number or a text, found {repr(value)[:40]}")
     return str(value)
+
+
+def _category(entry: Mapping[str, Any], names: Categories, where: str) -> dict[str, Any]:
+    name, number = entry.get("category"), entry.get("category_id")
+    if name is not None and not isinstance(name, str):
+        raise BenchError(f"{where}: 'category' is a name, found {repr(name)[:40]}")
+    if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
+        raise BenchError(f"{where}: 'category_id' is a whole number, found {repr(number)[:40]}")
+    known = names.get(number) if isinstance(number, int) else None
+    return {"category": name or known, "value": number}
 
 
 def _score(value: object, where: str) -> float | None:

@@ -14,12 +14,23 @@ from bench.data.formats.files import is_hidden
 from bench.data.formats.levels import levels_of
 from bench.data.formats.pictures import LabelArray, count_colours, read_levels
 from bench.data.formats.spellings import Known
-from bench.tasks.given_masks.predictions import Given, Predictions
+from bench.tasks.given_masks.predictions import (
+    Categories,
+    Given,
+    Predictions,
+    refuse_categories,
+)
 from bench.types import BenchError, Mask
 
 
-def read(path: Path, image_ids: Sequence[str], threshold: int | None = None) -> Predictions:
+def read(
+    path: Path,
+    image_ids: Sequence[str],
+    threshold: int | None = None,
+    categories: Categories | None = None,
+) -> Predictions:
     """The files of each image; those in no image's folder may be any image's, under ``""``."""
+    refuse_categories(categories, "masks")
     if not path.is_dir():
         raise BenchError(f"{path}: masks are a folder of <mask_id>.png or <image_id>/<mask_id>.png")
     known, found = Known(image_ids), dict[str, list[Given]]()
