@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from bench.cli.arguments import Commands, add_overrides, groups_in, report_name
 from bench.cli.scoring import score_given
