@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -87,6 +88,7 @@ class Detector:
         self._processor = load_beside(self._kind.processor, found.path)
         self._box, self._text = box_threshold, text_threshold
         self._numerics, self._device = numerics, device
+        self._one_at_a_time = threading.Lock()
         config = model.config
         self._most = int(
             config.max_text_len
@@ -101,10 +103,9 @@ class Detector:
 
     def prepared(self, image: ImageArray) -> Mapping[str, Tensor]:
         """What it sees of an (H, W, 3) uint8 image, as its own processor makes it."""
-        with quiet():
-            made = self._processor.image_processor(
-                images=image, input_data_format="channels_last", return_tensors="pt"
-            )
+        made = self._processor.image_processor(
+            images=image, input_data_format="channels_last", return_tensors="pt"
+        )
         return {name: each.to(self._device) for name, each in made.items()}
 
     def detect(
@@ -150,7 +151,7 @@ class Detector:
             said, more = f"{text.strip().lower().rstrip('.')}.", {"return_token_type_ids": True}
         else:
             said, more = text, {"padding": "max_length", "max_length": self._most}
-        with quiet():
+        with self._one_at_a_time, quiet():  # a tokenizer is changed by how it is called
             made = tokenizer([said], return_tensors="pt", **more)
         if (count := made["input_ids"].shape[1]) > self._most:
             raise BenchError(

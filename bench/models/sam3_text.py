@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -27,6 +28,7 @@ from bench.models.transformers_models import (
     library,
     load_beside,
     load_strictly,
+    quiet,
 )
 from bench.models.weights_folder import WeightsFolder, hash_of, word_files
 from bench.types import BenchError, Frame, ImageArray, Prediction, Prompt, Site
@@ -95,6 +97,7 @@ class Sam3Text:
         model = load_strictly(MODEL, found)
         self._model = model.float().to(self._device).eval().requires_grad_(False)
         self._tokenizer = load_beside("AutoTokenizer", found.path)
+        self._one_at_a_time = threading.Lock()
         self._most = int(model.config.text_config.max_position_embeddings)
         self._side = int(model.config.image_size)
         self._score, self._cut, self._resized = score_threshold, mask_threshold, resized
@@ -179,9 +182,10 @@ class Sam3Text:
 
     def _told(self, text: str) -> tuple[Any, Tensor]:
         """What the text encoder makes of a text, and which of its tokens count."""
-        tokens = self._tokenizer(
-            text, padding="max_length", max_length=self._most, return_tensors="pt"
-        )
+        with self._one_at_a_time, quiet():  # a tokenizer is changed by how it is called
+            tokens = self._tokenizer(
+                text, padding="max_length", max_length=self._most, return_tensors="pt"
+            )
         if (count := tokens.input_ids.shape[1]) > self._most:
             raise BenchError(
                 f"the text {visible_line(text)!r:.80} is of {count} tokens, a {MODEL} takes "

@@ -91,21 +91,16 @@ def score(
     another ``map`` may do so in threads.
     """
     scores: dict[int, Score] = {}
-    finds = {i for i, prompt in enumerate(prompts) if protocol.finds_instances(prompt)}
-    for numbers, part in prediction.alike():
-        places = [i for i, number in enumerate(numbers) if number not in finds]
-        if len(places) == len(numbers):
-            some = [aims[number] for number in numbers]
-            scores |= zip(numbers, _alike(part, some, protocol, metrics, each), strict=True)
-            continue
-        if places:
-            others, some = _taken(part, places), [aims[numbers[i]] for i in places]
-            made = _alike(others, some, protocol, metrics, each)
-            scores |= zip((numbers[i] for i in places), made, strict=True)
-        found = [i for i, number in enumerate(numbers) if number in finds]
-        judge = partial(_instances, part=part, numbers=numbers, aims=aims, protocol=protocol)
-        made = each(partial(judge, metrics=metrics), found)
-        scores |= zip((numbers[i] for i in found), made, strict=True)
+    finds = [i for i, prompt in enumerate(prompts) if protocol.finds_instances(prompt)]
+    found = [i for i in finds if len(prediction.logits[i])]
+    judge = partial(_instances, prediction, aims, protocol, metrics)
+    scores |= zip(found, each(judge, found), strict=True)
+    rest = sorted(set(range(len(aims))) - set(finds))
+    others = _taken(prediction, rest) if finds else prediction
+    for places, part in others.alike():
+        numbers = [rest[place] for place in places]
+        some = [aims[number] for number in numbers]
+        scores |= zip(numbers, _alike(part, some, protocol, metrics, each), strict=True)
     return [scores.get(n) or _nothing(aim, metrics) for n, aim in enumerate(aims)]
 
 
@@ -122,31 +117,31 @@ def _alike(
     return each(partial(_score, metrics=metrics), found, aims)
 
 
-def _taken(part: Candidates, places: Sequence[int]) -> Candidates:
-    """Some prompts' candidates of all."""
-    chosen = list(places)
-    frames = [part.frames[i] for i in chosen]
-    return Candidates(part.logits[chosen], part.predicted_iou[chosen], frames)
+def _taken(prediction: Prediction, numbers: Sequence[int]) -> Prediction:
+    """The answers to some of the prompts, in their order."""
+    return Prediction(
+        [prediction.logits[i] for i in numbers],
+        [prediction.predicted_iou[i] for i in numbers],
+        [prediction.frames[i] for i in numbers],
+    )
 
 
 def _instances(
-    place: int,
-    *,
-    part: Candidates,
-    numbers: Sequence[int],
+    prediction: Prediction,
     aims: Sequence[Aim],
     protocol: Protocol,
     metrics: Sequence[Metric],
+    number: int,
 ) -> Score:
     """The score of a prompt whose candidates are instances, each of them measured by itself.
 
     They stand in the order of their IoU, the best first and selected, equal ones as the model gave
     them; or, joined, as the one mask that they are together, of which the model says nothing.
     """
-    aim = aims[numbers[place]]
-    grids, estimates = part.logits[place], part.predicted_iou[place]
+    aim = aims[number]
+    grids, estimates = prediction.logits[number], prediction.predicted_iou[number]
     count = len(grids)
-    alone = Candidates(grids[:, None], estimates[:, None], [part.frames[place]] * count)
+    alone = Candidates(grids[:, None], estimates[:, None], [prediction.frames[number]] * count)
     found = list(
         measure(
             alone, [aim.mask] * count, [aim.ignore] * count, protocol.threshold, protocol.selects

@@ -203,3 +203,38 @@ def test_a_picture_is_segmented_by_words(
     assert "--input_text says nothing" in capsys.readouterr().err
     assert main([*base, "--input_text", "teal"]) == 2
     assert "finds no mask" in capsys.readouterr().err
+
+
+def test_a_joined_run_is_compared_with_a_networks_maps_and_with_no_single_masks(
+    joined: RunStore, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    for number, (stem, some) in enumerate(BLOCKS.items()):
+        labels = np.zeros(SIZES[stem], np.uint8)
+        for name, block in some:
+            labels[pixels(stem, block)] = ["red", "green", "blue", "no colour", " "].index(name) + 1
+        np.save(maps / f"{number}.npy", labels)
+    names = tmp_path / "names.json"
+    names.write_text('{"1": "red", "2": "green", "3": "blue", "4": "no colour"}')
+    data = [word for word in words if word.startswith(("dataset", "runtime.results"))]
+    assert main(["score", "--predictions", str(maps), "--format", "semantic", "--match",
+                 "whole_category", "--categories", str(names), "--model-name", "net",
+                 *data, "protocol.args.text=union"]) == 0  # fmt: skip
+    (net,) = (store for store in stores(tmp_path) if store.folder != joined.folder)
+    results = ["--results", str(tmp_path / "results")]
+    capsys.readouterr()
+    assert main(["compare", net.folder.name, joined.folder.name, *results]) == 0
+    both = read_runs([net])[["mask_id", "iou"]].merge(
+        read_runs([joined])[["mask_id", "iou"]], on="mask_id", suffixes=("_net", "_text")
+    )
+    assert len(both) == 6
+    blank = both["mask_id"] == "1/all of no colour"
+    assert (both["iou_net"] == both["iou_text"])[~blank].all()
+    assert both["iou_net"][blank].item() == 0.9
+    assert "6" in capsys.readouterr().out
+    assert main(["run", *words, "prompt=[text]"]) == 0
+    known = {net.folder.name, joined.folder.name}
+    (single,) = {store.folder.name for store in stores(tmp_path)} - known
+    assert main(["compare", single, joined.folder.name, *results]) == 2
+    assert "Traceback" not in capsys.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tokenize import TokenError
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -17,7 +18,10 @@ from bench.types import MAX_PIXELS, BenchError
 
 ENDINGS = (".png", ".npy")
 
-_BROKEN = (OSError, ValueError, EOFError, TypeError, SyntaxError, OverflowError, TokenError)
+_BROKEN = (
+    *(OSError, ValueError, EOFError, TypeError, SyntaxError, OverflowError, TokenError),
+    *(BadZipFile, MemoryError),
+)
 """What NumPy raises on a damaged file."""
 
 

@@ -230,6 +230,28 @@ def test_a_map_of_another_kind_is_named(
     assert "Traceback" not in told
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04 no archive",
+        b"\x93NUMPY\x01\x00v\x00{'descr'",
+        b"\x89PNG\r\n\x1a\n cut off",
+    ],
+)
+@pytest.mark.parametrize("name", ["1.npy", "1.png"])
+def test_a_damaged_map_is_named(
+    folder: Path, tmp_path: Path, content: bytes, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    maps = write(tmp_path)
+    (maps / "1.png").unlink()
+    (maps / name).write_bytes(content)
+    assert score(folder, maps, "--match", "best") == 2
+    told = capsys.readouterr().err
+    assert name in told
+    assert "Traceback" not in told
+
+
 def test_maps_of_instances_may_be_arrays(folder: Path, tmp_path: Path) -> None:
     labels = {stem: np.zeros((1, *SIZES[stem]), np.int64) for stem in BLOCKS}
     for stem, some in BLOCKS.items():
