@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tokenize import TokenError
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -17,11 +16,9 @@ from bench.data.formats.spellings import Known
 from bench.types import MAX_PIXELS, BenchError
 
 ENDINGS = (".png", ".npy")
+_MAGIC = b"\x93NUMPY"
 
-_BROKEN = (
-    *(OSError, ValueError, EOFError, TypeError, SyntaxError, OverflowError, TokenError),
-    *(BadZipFile, MemoryError),
-)
+_BROKEN = (OSError, ValueError, EOFError, TypeError, SyntaxError, OverflowError, TokenError)
 """What NumPy raises on a damaged file."""
 
 
@@ -90,12 +87,13 @@ def refuse_other_size(labels: LabelArray, height: int, width: int) -> None:
 
 def _read_array(file: Path) -> LabelArray:
     try:
+        with file.open("rb") as opened:  # an archive of several arrays would be left open
+            if opened.read(len(_MAGIC)) != _MAGIC:
+                raise ValueError(f"it doesn't begin with {_MAGIC!r}")
         array = np.load(file, mmap_mode="r", allow_pickle=False)  # takes no memory yet
     except _BROKEN as error:
         said = " ".join(str(error).split())
         raise BenchError(f"{file}: not a readable NumPy file: {said}") from None
-    if not isinstance(array, np.ndarray):
-        raise BenchError(f"{file}: expected one array, found several")
     if array.size > MAX_PIXELS:
         raise BenchError(f"{file}: {array.size} values are no label map of one picture")
     if array.ndim == 3 and array.shape[0] == 1:
