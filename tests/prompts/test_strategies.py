@@ -64,7 +64,7 @@ def walk(each: PromptStrategy, target: Target, seed: int) -> list[Prompt]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_prompts_are_a_pure_function_of_target_and_seed(config: RunConfig, name: str) -> None:
-    each, target = strategy(config, name), Target("m", Mask.from_dense(odd_masks()["hole"]))
+    each, target = strategy(config, name), Target("m", Mask.from_dense(odd_masks()["hole"]), "blob")
     first, again = walk(each, target, 4), walk(each, target, 4)
     assert first
     assert first == again
@@ -97,7 +97,7 @@ def test_a_rule_draws_where_it_is_said_to(rule: Callable[..., Any]) -> None:
 def test_strategies_say_whether_they_draw_and_who_begins_alike(
     config: RunConfig, name: str
 ) -> None:
-    each, target = strategy(config, name), Target("m", Mask.from_dense(odd_masks()["hole"]))
+    each, target = strategy(config, name), Target("m", Mask.from_dense(odd_masks()["hole"]), "blob")
     wrong = Mask.from_dense(np.roll(target.mask.dense(), (1, 3), axis=(0, 1)))
     mask, prompt, asked, first = None, None, False, None
     for step in range(each.steps):
@@ -113,7 +113,7 @@ def test_strategies_say_whether_they_draw_and_who_begins_alike(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_prompt_holds_what_the_strategy_says(config: RunConfig, name: str) -> None:
-    each, target = strategy(config, name), Target("m", Mask.from_dense(odd_masks()["hole"]))
+    each, target = strategy(config, name), Target("m", Mask.from_dense(odd_masks()["hole"]), "blob")
     for prompt in walk(each, target, 4):
         assert prompt.cues
         assert prompt.kinds <= each.prompt_kinds
@@ -121,7 +121,7 @@ def test_a_prompt_holds_what_the_strategy_says(config: RunConfig, name: str) -> 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_step_of_clicks_adds_one_to_those_before(config: RunConfig, name: str) -> None:
-    each, target = strategy(config, name), Target("m", Mask.from_dense(odd_masks()["hole"]))
+    each, target = strategy(config, name), Target("m", Mask.from_dense(odd_masks()["hole"]), "blob")
     if not isinstance(each, Clicks | Box):
         pytest.skip("another kind: its steps need not be clicks")
     prompts = walk(each, target, 4)
@@ -141,7 +141,7 @@ def test_prompts_lie_in_the_image_and_first_clicks_in_the_target(
         if key == "none":
             continue
         first = each.next(
-            Target("m", Mask.from_dense(dense)), None, None, None, np.random.default_rng(9)
+            Target("m", Mask.from_dense(dense), "blob"), None, None, None, np.random.default_rng(9)
         )
         assert first is not None
         for x, y in first.points.astype(int):
