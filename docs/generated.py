@@ -21,7 +21,7 @@ from sphinx.application import Sphinx
 
 from bench import types
 from bench.cli import _parser
-from bench.config.composing import conf_dir
+from bench.config.composing import conf_dir, first_sentence
 from bench.config.settings import RaySettings, Runtime
 from bench.scoring import metrics as shelf
 from bench.types import Mask
@@ -210,7 +210,7 @@ def names() -> str:
             text = path.read_text(encoding="utf-8")
             component = yaml.safe_load(text)
             about = component.get("about", {})
-            title = about.get("title") or _head(text)
+            title = about.get("title") or first_sentence(text)
             if about.get("licence"):
                 title = f"{title} ({about['licence']})"
             given = component.get("args") or component.get("sweep") or component.get("ray") or {}
@@ -434,15 +434,6 @@ def _protocols() -> dict[str, Mapping[str, Any]]:
 
 def _first_line(rule: Callable[..., Any]) -> str:
     return " ".join((inspect.getdoc(rule) or "").partition("\n\n")[0].split())
-
-
-def _head(text: str) -> str:
-    """The first sentences of the comment in a YAML's head, up to its first command."""
-    lines = [line[1:].strip() for line in text.splitlines() if line.startswith("# ")]
-    lines = [line for line in lines if not line.startswith("@package")]
-    words = " ".join(lines).partition("sam-bench run")[0]
-    first = re.split(r"(?<!Fig)\. ", f"{words} ")[0]
-    return f"{first.rstrip('.: ')}."
 
 
 def _yaml(value: Any) -> str:

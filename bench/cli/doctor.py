@@ -16,6 +16,7 @@ from bench.config.composing import conf_dir, group_names, load_component, load_c
 from bench.data.catalogue import state_of
 from bench.files.places import Place, RemotePath
 from bench.files.there import is_there
+from bench.models.availability import availability
 from bench.models.loading import model_class
 from bench.run.forecast.disk_space import SPARE, megabytes
 from bench.store.provenance import versions
@@ -162,9 +163,9 @@ def _models(site: Site, words: Sequence[str]) -> Iterator[Finding]:
             model_class(component).pin(component.args, site)
             yield Finding("models", name, "ready", "its files are right", needed=name == default)
         except BenchError as error:
-            address = component.args.get("url")
-            run = shlex.join(["sam-bench", "run", f"model={name}", *words])
-            get = f"{run} fetches it; by hand: {address}" if address else ""
+            found = availability(component, site)
+            fetch = shlex.join(["sam-bench", "fetch", f"model={name}", *words])
+            get = f"{fetch} fetches it; by hand: {found.how}" if found.fetchable else ""
             state: State = "missing" if "no checkpoint" in str(error) else "broken"
             said = str(error).partition(", and downloads")[0]
             yield Finding("models", name, state, said, get, name == default)

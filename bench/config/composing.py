@@ -34,6 +34,7 @@ from bench.config.settings import RaySettings as RaySettings
 from bench.config.settings import Runtime as Runtime
 from bench.config.settings import reaching
 from bench.config.words import as_meant, quoted
+from bench.files.text import lines_of
 from bench.files.there import kind_of
 from bench.files.yaml_files import check_yaml, check_yamls, refuse_calls
 from bench.types import BenchError
@@ -158,6 +159,29 @@ def component_about(group: str, name: str, extra_dir: Path | None = None) -> str
     """What a component's YAML says of itself in one line, such as that of ``model``, ``demo``."""
     about = load_component(group, name, extra_dir).about
     return ": ".join(str(about[key]) for key in ("title", "what") if about.get(key))
+
+
+def head_sentence(group: str, name: str, extra_dir: Path | None = None) -> str:
+    """What the comment in a YAML's head says first, of an experiment or a runtime: no components.
+
+    Raises ``BenchError`` for a name without a YAML and a YAML that isn't one.
+    """
+    path = component_file(group, name, extra_dir)
+    check_yaml(path)
+    return first_sentence(path.read_text(encoding="utf-8"))
+
+
+def first_sentence(yaml_text: str) -> str:
+    r"""The first sentence of the comment in a YAML's head; a command in it ends it too.
+
+    >>> first_sentence("# @package _global_\n# Figure 9 (Fig. 9a): sam-bench run model=demo\n")
+    'Figure 9 (Fig. 9a).'
+    """
+    lines = [line[1:].strip() for line in lines_of(yaml_text) if line.startswith("# ")]
+    lines = [line for line in lines if not line.startswith("@package")]
+    words = " ".join(lines).partition("sam-bench run")[0]
+    first = re.split(r"(?<!Fig)\. ", f"{words} ")[0]
+    return f"{first.rstrip('.: ')}."
 
 
 def _check_extra(folder: Path) -> None:

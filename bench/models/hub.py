@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.files.hashing import sha256_of
-from bench.models.weights_folder import WeightsFolder, find_folder, open_folder
+from bench.models.weights_folder import (
+    CONFIG,
+    WeightsFolder,
+    find_folder,
+    open_folder,
+    weight_files,
+)
 from bench.types import BenchError, Site
 
 log = logging.getLogger(__name__)
@@ -40,6 +46,11 @@ class Repository:
             )
 
     @property
+    def address(self) -> str:
+        """Where people find it."""
+        return f"https://huggingface.co/{self.name}"
+
+    @property
     def command(self) -> str:
         """The hub's own command that fetches what is needed."""
         patterns = " ".join(f"--include '{pattern}'" for pattern in FILES)
@@ -64,6 +75,19 @@ def fetch_repository(source: Repository, *, allowed: bool) -> WeightsFolder:
         ) from missing
     log.info("fetching %s at %s", source.name, source.revision)
     return open_folder(_asked(download, source, local_files_only=False))
+
+
+def kept(source: Repository) -> Path | None:
+    """The repository's folder in the client's cache, with configuration and weights; else none.
+
+    No file of it is opened, and the network isn't asked.
+    """
+    try:
+        folder = _asked(_client(), source, local_files_only=True)
+        weight_files(folder)
+    except BenchError:
+        return None
+    return folder if (folder / CONFIG).is_file() else None
 
 
 def find_weights(args: Mapping[str, Any], site: Site) -> WeightsFolder:

@@ -92,21 +92,26 @@ def open_folder(path: Path) -> WeightsFolder:
     if not (path / CONFIG).is_file():
         raise BenchError(f"no checkpoint in {path}: {_lacks_config(path)}")
     config = _document(path / CONFIG)
-    if (path / WEIGHTS).is_file():
-        weights, others = [path / WEIGHTS], []
-    elif (path / INDEX).is_file():
-        weights, others = _shards(path), [path / INDEX]
-    else:
-        there = [name for name in PICKLES if (path / name).is_file()]
-        why = f"it has {there[0]}, which may hold more than tensors" if there else "it has none"
-        raise BenchError(
-            f"no checkpoint in {path}: weights are read from safetensors alone, and {why}; where "
-            "you trust the file, load it with transformers and write it by "
-            "save_pretrained(FOLDER, safe_serialization=True)"
-        )
+    weights = weight_files(path)
     for file in weights:
         tensor_names(file)
+    others = [] if weights == [path / WEIGHTS] else [path / INDEX]
     return WeightsFolder(path, config, (path / CONFIG, *others, *weights))
+
+
+def weight_files(path: Path) -> list[Path]:
+    """The files of weights in a folder, none of them opened; raises ``BenchError`` without any."""
+    if (path / WEIGHTS).is_file():
+        return [path / WEIGHTS]
+    if (path / INDEX).is_file():
+        return _shards(path)
+    there = [name for name in PICKLES if (path / name).is_file()]
+    why = f"it has {there[0]}, which may hold more than tensors" if there else "it has none"
+    raise BenchError(
+        f"no checkpoint in {path}: weights are read from safetensors alone, and {why}; where "
+        "you trust the file, load it with transformers and write it by "
+        "save_pretrained(FOLDER, safe_serialization=True)"
+    )
 
 
 def find_folder(given: str | Path, checkpoints: Path) -> Path:

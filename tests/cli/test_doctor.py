@@ -33,8 +33,10 @@ def test_a_default_run_works_and_what_is_missing_is_told(
     assert lacking["state"] == "missing"
     assert "sam_vit_b_01ec64.pth" in lacking["said"]
     assert "https://" in lacking["get"]
-    assert "sam-bench run model=sam_vit_b runtime.datasets=no runtime.c" in lacking["get"]
+    assert "sam-bench fetch model=sam_vit_b runtime.datasets=no runtime.c" in lacking["get"]
     assert f"runtime.results={tmp_path}/new fetches it" in lacking["get"]
+    assert "sam-bench fetch model=sam3 " in found["models sam3"]["get"]
+    assert found["models disk"]["get"] == ""
     assert found["datasets bbbc038"]["state"] == "missing"
     assert "https://" in found["datasets bbbc038"]["get"]
     assert not (tmp_path / "new").exists(), "it only looks"

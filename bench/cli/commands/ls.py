@@ -3,55 +3,152 @@
 from __future__ import annotations
 
 import argparse
+import json
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from bench.cli import console
 from bench.cli.arguments import Commands, add_config_dir, add_results
-from bench.files.places import Place
+from bench.files.places import Place, local_path
+from bench.files.text import escaped
 from bench.types import BenchError
 
-_GROUPS = {"models": "model", "datasets": "dataset", "prompts": "prompt", "protocols": "protocol"}
+_COMPONENTS = {
+    "datasets": "dataset",
+    "prompts": "prompt",
+    "protocols": "protocol",
+    "tasks": "task",
+}
+_HEADED = {"experiments": "experiment", "runtimes": "runtime"}
+"""Groups whose YAMLs are no components: the comment in their head says what they are."""
+
+Line = Mapping[str, Any]
+"""What is told of one thing, by the name of its column; what isn't known is none."""
 
 
 def add(commands: Commands) -> None:
     """Adds the command."""
     ls = commands.add_parser("ls", help="what there is to choose from")
-    ls.add_argument("what", choices=[*_GROUPS, "runs"])
+    ls.add_argument("what", choices=["models", *_COMPONENTS, *_HEADED, "runs"])
     add_config_dir(ls)
     add_results(ls)
+    ls.add_argument("--checkpoints", type=local_path, help="folder of checkpoints")
+    ls.add_argument("--json", action="store_true", help="for machines")
     ls.set_defaults(command=main)
 
 
 def main(options: argparse.Namespace) -> int:
     """Lists a group's YAMLs, or the runs."""
-    screen = console.output()
-    if options.what == "runs":
-        console.show(_runs_table(options.results), screen)
+    if options.what == "models":
+        heads, lines = _MODEL_HEADS, list(_models(options))
+    elif options.what == "runs":
+        heads, lines = ("run", "status", "images", "masks"), list(_runs(options.results))
+    else:
+        heads, lines = ("name", "what"), list(_named(options))
+    if options.json:
+        text = json.dumps(lines, indent=2, ensure_ascii=False)
+        sys.stdout.write(escaped(text) + "\n")
         return 0
-    from bench.config.composing import component_about, group_names
-
-    group = _GROUPS[options.what]
-    table = Table("name", "what", box=None, header_style="bold")
-    for name in group_names(group, options.config_dir):
-        try:
-            about = component_about(group, name, options.config_dir)
-        except BenchError as error:  # one file that is wrong hides no other
-            about = f"cannot be read: {error}"
-        table.add_row(escape(name), escape(about))
-    console.show(table, screen)
+    console.show(_table(heads, lines), console.output())
     return 0
 
 
-def _runs_table(results: Place) -> Table:
+def _table(heads: Sequence[str], lines: Sequence[Line]) -> Table:
+    table = Table(*heads, box=None, header_style="bold")
+    for line in lines:
+        cells = (_words(head, line[head]) for head in heads)
+        table.add_row(*(escape("–" if cell is None else str(cell)) for cell in cells))
+    return table
+
+
+def _named(options: argparse.Namespace) -> Iterator[Line]:
+    from bench.config.composing import component_about, group_names, head_sentence
+
+    headed = _HEADED.get(options.what)
+    group = headed or _COMPONENTS[options.what]
+    for name in group_names(group, options.config_dir):
+        try:
+            about = (head_sentence if headed else component_about)(group, name, options.config_dir)
+        except BenchError as error:  # one file that is wrong hides no other
+            about = f"cannot be read: {error}"
+        yield {"name": name, "what": about}
+
+
+_MODEL_HEADS = ("name", "what", "state", "licence", "size", "parameters", "next")
+
+
+def _models(options: argparse.Namespace) -> Iterator[Line]:
+    """Whether each can be run, and what to do first where it can't; nothing of it is loaded."""
+    from bench.config.composing import component_about, group_names, load_component
+    from bench.models.availability import availability
+    from bench.types import Site
+
+    site = Site(download=False)
+    if options.checkpoints is not None:
+        site = Site(checkpoints=options.checkpoints, download=False)
+    for name in group_names("model", options.config_dir):
+        unknown = dict.fromkeys(_MODEL_HEADS)
+        try:
+            component = load_component("model", name, options.config_dir)
+            what = component_about("model", name, options.config_dir)
+        except BenchError as error:
+            yield {**unknown, "name": name, "what": f"cannot be read: {error}", "state": "broken"}
+            continue
+        found, about = availability(component, site), component.about
+        to_do = None if found.state == "ready" else found.how
+        if found.fetchable:
+            asked = f"{found.how}; then " if found.state == "on request" else ""
+            to_do = f"{asked}{_fetch(name, options)}"
+        yield {
+            "name": name,
+            "what": what,
+            "state": found.state,
+            "licence": about.get("licence"),
+            "size": found.size or about.get("size"),
+            "parameters": _count(about.get("parameters")),
+            "next": to_do,
+        }
+
+
+def _fetch(name: str, options: argparse.Namespace) -> str:
+    """The command that fetches a model, with the folders that were given here."""
+    words = ["sam-bench", "fetch"]
+    if options.config_dir is not None:
+        words += ["--config-dir", str(options.config_dir)]
+    words.append(f"model={name}")
+    if options.checkpoints is not None:
+        words.append(f"runtime.checkpoints={options.checkpoints}")
+    return shlex.join(words)
+
+
+def _runs(results: Place) -> Iterator[Line]:
     from bench.store.runs import find_runs
 
-    table = Table("run", "status", "images", "masks", box=None, header_style="bold")
     for store in find_runs(results):
         header = store.header()
-        done = f"{header.get('images_done', 0)}/{header.get('images', '?')}"
-        masks = str(header.get("masks", 0))
-        cells = (store.folder.name, str(header.get("status", "?")), done, masks)
-        table.add_row(*map(escape, cells))
-    return table
+        yield {
+            "run": store.folder.name,
+            "status": str(header.get("status", "?")),
+            "images": f"{header.get('images_done', 0)}/{header.get('images', '?')}",
+            "masks": header.get("masks", 0),
+        }
+
+
+def _count(said: object) -> object:
+    """A number that a YAML writes as a text, with spaces between its groups of digits."""
+    digits = str(said).replace(" ", "")
+    return int(digits) if digits.isdecimal() else said
+
+
+def _words(head: str, cell: object) -> object:
+    """A cell for people: bytes and parameters in millions, unless a YAML has words for them."""
+    if head == "size" and isinstance(cell, int):
+        return f"{max(cell / 1e6, 0.1):,.1f} MB" if cell < 1e9 else f"{cell / 1e9:,.2f} GB"
+    if head == "parameters" and isinstance(cell, int):
+        return f"{cell / 1e6:,.1f} M" if cell else "none"
+    return cell
