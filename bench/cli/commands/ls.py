@@ -44,12 +44,13 @@ def add(commands: Commands) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Lists a group's YAMLs, or the runs."""
+    heads: tuple[str, ...] = ("name", "what")
     if options.what == "models":
         heads, lines = _MODEL_HEADS, list(_models(options))
     elif options.what == "runs":
         heads, lines = ("run", "status", "images", "masks"), list(_runs(options.results))
     else:
-        heads, lines = ("name", "what"), list(_named(options))
+        lines = list(_named(options))
     if options.json:
         text = json.dumps(lines, indent=2, ensure_ascii=False)
         sys.stdout.write(escaped(text) + "\n")
