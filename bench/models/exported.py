@@ -138,8 +138,11 @@ class Exported:
 
     @property
     def facts(self) -> Mapping[str, str]:
-        """Device, versions, and one hash of both files."""
+        """Device, versions, parameters where the graphs tell them, and one hash of both files."""
+        counts = [graph.parameters for graph in (self._encoder, self._decoder)]
+        known = [count for count in counts if count is not None]
         return {
+            **({"parameters": str(sum(known))} if len(known) == len(counts) else {}),
             **device_facts(self._device),
             "tf32": "off",
             "torch": str(torch.__version__),

@@ -10,6 +10,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,15 @@ MOST_POINTS = 4096
 
 
 class Decoder(SamOnnxModel):  # type: ignore[misc]  # its package has no types
-    """A Sam's prompt encoder and mask decoder on one prompt; the inputs are ``INPUTS``."""
+    """A Sam's prompt encoder and mask decoder on one prompt; the inputs are ``INPUTS``.
+
+    It holds no image encoder, or its file would be as large as the whole model's.
+    """
+
+    def __init__(self, sam: Sam) -> None:
+        super().__init__(sam, return_single_mask=False)
+        self.model = nn.Module()
+        self.model.prompt_encoder = sam.prompt_encoder
 
     def forward(
         self,
@@ -39,8 +48,8 @@ class Decoder(SamOnnxModel):  # type: ignore[misc]  # its package has no types
         has_mask_input: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Logits (1, 4, h, w) and predicted IoU (1, 4): the single mask, then the three."""
-        decoder, prompts = self.model.mask_decoder, self.model.prompt_encoder
-        logits, predicted_iou = decoder.predict_masks(
+        prompts: Any = self.model.prompt_encoder
+        logits, predicted_iou = self.mask_decoder.predict_masks(
             image_embeddings=image_embeddings,
             image_pe=prompts.get_dense_pe(),
             sparse_prompt_embeddings=self._embed_points(point_coords, point_labels),
@@ -62,6 +71,22 @@ class Encoder(nn.Module):
         return features
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A module to be written: an ``example`` of what it is given, and what goes in and out."""
+
+    module: nn.Module
+    example: tuple[Tensor, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def free(self) -> tuple[dict[int, Any] | None, ...]:
+        """Which lengths of each input are free: the number of points."""
+        points = torch.export.Dim("points", min=2, max=MOST_POINTS)
+        return tuple({1: points} if name.startswith("point_") else None for name in self.inputs)
+
+
 def export_sam(sam: Sam, folder: Path, kind: str) -> dict[str, Any]:
     """Writes ``encoder`` and ``decoder`` into a folder and gives the arguments of ``Exported``.
 
@@ -81,13 +106,11 @@ def export_sam(sam: Sam, folder: Path, kind: str) -> dict[str, Any]:
         torch.zeros(1, 1, height, width),
         torch.ones(1),
     )
-    decoder = Decoder(sam, return_single_mask=False).eval()
     with torch.no_grad(), _quiet():
         files = {"encoder": folder / f"encoder{ending}", "decoder": folder / f"decoder{ending}"}
-        write(
-            Encoder(sam.image_encoder).eval(), (image,), files["encoder"], ("image",), (FEATURES,)
-        )
-        write(decoder, prompt, files["decoder"], INPUTS, OUTPUTS)
+        encoder = Part(Encoder(sam.image_encoder).eval(), (image,), ("image",), (FEATURES,))
+        write(encoder, files["encoder"])
+        write(Part(Decoder(sam).eval(), prompt, INPUTS, OUTPUTS), files["decoder"])
     return {
         **{key: str(path.absolute()) for key, path in files.items()},
         "size": side,
@@ -101,66 +124,42 @@ def export_sam(sam: Sam, folder: Path, kind: str) -> dict[str, Any]:
     }
 
 
-def _onnx(
-    module: nn.Module,
-    example: tuple[Tensor, ...],
-    file: Path,
-    inputs: tuple[str, ...],
-    outputs: tuple[str, ...],
-) -> None:
+def _onnx(part: Part, file: Path) -> None:
     try:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise BenchError("exporting to ONNX needs: pip install 'sam-bench[onnx]'") from error
     torch.onnx.export(
-        module,
-        example,
+        part.module,
+        part.example,
         str(file),
-        input_names=list(inputs),
-        output_names=list(outputs),
-        dynamic_shapes=_free(inputs),
+        input_names=list(part.inputs),
+        output_names=list(part.outputs),
+        dynamic_shapes=part.free,
         dynamo=True,
         external_data=False,
         verbose=False,
     )
 
 
-def _program(
-    module: nn.Module,
-    example: tuple[Tensor, ...],
-    file: Path,
-    inputs: tuple[str, ...],
-    outputs: tuple[str, ...],
-) -> None:
+def _program(part: Part, file: Path) -> None:
     """Its inputs have the names of the module's own arguments."""
-    program = torch.export.export(module, example, dynamic_shapes=_free(inputs), strict=False)
+    program = torch.export.export(part.module, part.example, dynamic_shapes=part.free, strict=False)
     torch.export.save(program, file)
 
 
-def _torch_script(
-    module: nn.Module,
-    example: tuple[Tensor, ...],
-    file: Path,
-    inputs: tuple[str, ...],
-    outputs: tuple[str, ...],
-) -> None:
+def _torch_script(part: Part, file: Path) -> None:
     """Traced, which is as general here: what depends on the prompt is in tensors."""
     trace: Any = torch.jit.trace
-    trace(module, example, check_trace=False).save(str(file))
+    trace(part.module, part.example, check_trace=False).save(str(file))
 
 
-KINDS: Mapping[str, tuple[Callable[..., None], str]] = {
+KINDS: Mapping[str, tuple[Callable[[Part, Path], None], str]] = {
     "onnx": (_onnx, ".onnx"),
     "torchscript": (_torch_script, ".ts"),
     "torch_export": (_program, ".pt2"),
 }
 """What can be written, by what, with the ending of its files."""
-
-
-def _free(inputs: tuple[str, ...]) -> tuple[dict[int, Any] | None, ...]:
-    """Which lengths of the inputs are free: the number of points."""
-    points = torch.export.Dim("points", min=2, max=MOST_POINTS)
-    return tuple({1: points} if name.startswith("point_") else None for name in inputs)
 
 
 @contextmanager

@@ -39,12 +39,16 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A graph of a ``file``, its ``inputs``, and the names of its ``outputs``, if it has any."""
+    """A graph of a ``file``, its ``inputs``, and the names of its ``outputs``, if it has any.
+
+    ``parameters`` is the number of its weights; none for ONNX, which tells them from no constant.
+    """
 
     file: Path
     inputs: tuple[Input, ...]
     outputs: tuple[str, ...] | None
     call: Call
+    parameters: int | None = None
 
     def check(self, wanted: Mapping[str, tuple[int | None, ...]], outputs: Sequence[str]) -> None:
         """Whether the graph takes what it will be given, and gives what will be asked for.
@@ -159,7 +163,8 @@ def _exported_program(file: Path, device: torch.device) -> Graph:
         shape = tuple(int(n) if str(n).isdigit() else None for n in values[name].shape)
         inputs.append(Input(name, shape, values[name].dtype))
     module = program.module().to(device)
-    return Graph(file, tuple(inputs), None, lambda given: _as_list(module(*given)))
+    count = sum(program.state_dict[name].numel() for name in program.graph_signature.parameters)
+    return Graph(file, tuple(inputs), None, lambda given: _as_list(module(*given)), count)
 
 
 def _torch_script(file: Path, device: torch.device) -> Graph:
@@ -169,7 +174,8 @@ def _torch_script(file: Path, device: torch.device) -> Graph:
         module = load(str(file), map_location=device)
     names = [value.debugName() for value in module.graph.inputs()][1:]
     inputs = tuple(Input(re.sub(r"\.\d+$", "", name), None, None) for name in names)
-    return Graph(file, inputs, None, lambda given: _as_list(module(*given)))
+    count = sum(parameter.numel() for parameter in module.parameters())
+    return Graph(file, inputs, None, lambda given: _as_list(module(*given)), count)
 
 
 _KINDS: Mapping[Callable[[Path, torch.device], Graph], str] = {

@@ -12,7 +12,7 @@ from bench.run import runtime
 from bench.run.findings import Findings, Progress, Runtime
 from bench.run.header import header_of, keep_errors, now
 from bench.run.plan import Plan, finished, held
-from bench.run.profiling.memory import peak
+from bench.run.profiling.memory import Memory, forget_peak, peak
 from bench.run.profiling.profile import Profile
 from bench.store.compaction import compact
 from bench.store.lock import hold
@@ -39,6 +39,7 @@ def run(plan: Plan, progress: Progress, profile: Profile | None = None) -> list[
     unfinished = [name for name, each in plan.work.runs.items() if not finished(each)]
     if not unfinished:
         return []
+    forget_peak(plan.setting.site.device)  # another model's, of the same sweep
     for name in unfinished:
         plan.work.runs[name].store.make()
     with hold([plan.work.runs[name].store.folder for name in unfinished]) as token:
@@ -68,7 +69,8 @@ def run(plan: Plan, progress: Progress, profile: Profile | None = None) -> list[
 
 def _close(plan: Plan, names: Sequence[str], started: str, findings: Findings) -> None:
     """Says of the runs what was done, as found on the disk."""
-    findings.memory = findings.memory.larger(peak(plan.setting.site.device))
+    if findings.memory == Memory():  # no worker elsewhere told: it was this process
+        findings.memory = peak(plan.setting.site.device)
     for name in names:
         _mend(plan.work.runs[name].store)
         keep_errors(plan.work.runs[name].store, findings.errors)

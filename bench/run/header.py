@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
 
+from bench.prompts.abilities import is_recorded
 from bench.run.findings import Findings
 from bench.run.forecast.pace import latest_of
 from bench.run.plan import Plan
@@ -49,6 +50,7 @@ def header_of(
         "prompt": asdict(question.prompts[prompt]),
         "protocol": asdict(question.protocol),
         "report_steps": {str(number): s.plain() for number, s in each.way.report_steps.items()},
+        **({"recorded": True} if is_recorded(each.way) else {}),
         "measures": [measure.plain() for measure in plan.task.measures],
         "metrics": before.get("metrics", {}) | metrics,
         "status": status,

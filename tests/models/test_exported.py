@@ -69,6 +69,12 @@ def test_images_are_embedded_as_they_are_alone(exported, make_image, kind):
         model.embed([make_image(1, 3000, 1)])
 
 
+@pytest.mark.parametrize("kind", EACH_KIND)
+def test_the_parameters_are_those_of_the_model(exported, small_sam, kind):
+    told = Exported(**exported(kind), site=OFFLINE).facts.get("parameters")
+    assert told == (None if kind == "onnx" else str(sum(p.numel() for p in small_sam.parameters())))
+
+
 def test_the_identity_is_of_the_content(exported, tmp_path):
     args = exported("torchscript")
     pinned = Exported.pin(args, OFFLINE)

@@ -25,8 +25,24 @@ class Memory:
 
 
 def peak(device: str) -> Memory:
-    """What this process has taken at most since it began; ``device`` is a torch device."""
+    """What this process has taken at most since it began, or since ``forget_peak``.
+
+    ``device`` is a torch device.
+    """
     return Memory(_host_peak(), _device_peak(device))
+
+
+def forget_peak(device: str) -> None:
+    """Has ``peak`` count from now on, so that a run isn't given what an earlier one has taken.
+
+    Where the system doesn't let the process forget, the most since it began stays.
+    """
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    if _counts(device):
+        import torch
+
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def _larger(a: int | None, b: int | None) -> int | None:
@@ -49,8 +65,15 @@ def _host_peak() -> int | None:
 
 
 def _device_peak(device: str) -> int | None:
+    if not _counts(device):
+        return None
     import torch
 
-    if torch.device(device).type != "cuda" or not torch.cuda.is_available():
-        return None
     return int(torch.cuda.max_memory_allocated(device))
+
+
+def _counts(device: str) -> bool:
+    """Whether the device counts the memory of its tensors."""
+    import torch
+
+    return torch.device(device).type == "cuda" and torch.cuda.is_available()
