@@ -212,7 +212,9 @@ def _numbers_for(
     if "clicks" in line:
         slug: str | None = f"points_{line['clicks']}"
     else:
-        slug = selection.steps[str(line["prompt"])].slug
+        label = str(line["prompt"])
+        step = selection.steps[label]
+        slug = step.slug if str(step) == label else None  # recorded clicks are in no paper's table
     answered = {
         (metric, measure.unit) for metric, measure in MEASURES.items() if measure.column in line
     }

@@ -227,11 +227,17 @@ def _steps(rows: pd.DataFrame, headers: Mapping[str, Mapping[str, Any]]) -> dict
     ):
         bare = Step(int(found["n_points"]), bool(found["has_box"]))
         steps[str(label)] = bare if str(bare) == label else Step(name=str(label))
+    plain = {
+        label_of(said) for h in headers.values() if not h.get("recorded") for _, said in _said(h)
+    }
     for header in headers.values():
-        for said in (header.get("report_steps") or {}).values():
+        for _, said in _said(header):
             if isinstance(said, Mapping):
                 step = Step.of_plain(said)
-                steps[str(step)] = step
+                # Beside simulated ones, recorded clicks are on no curve of theirs.
+                label = _label(said, header)
+                if label == str(step) or str(step) not in plain:
+                    steps[label] = step
     return steps
 
 
@@ -240,14 +246,29 @@ def label_of(said: Any) -> str:
     return str(Step.of_plain(said)) if isinstance(said, Mapping) else str(said)
 
 
+def _said(header: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    """The reported steps of a run, as its header has them."""
+    return (header.get("report_steps") or {}).items()
+
+
+def _label(said: Any, header: Mapping[str, Any]) -> str:
+    """What a run's step is called, with the prompt's name where it was recorded."""
+    label = label_of(said)
+    named = isinstance(said, Mapping) and said.get("name") is None
+    if not (named and header.get("recorded")):
+        return label
+    return f"{label} ({part(header, 'prompt').get('name')})"
+
+
 def _labels(headers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[int, str]]:
     """What each run's reported steps are called, by run.
 
     Where two prompts of a series share a step (``box``, and the first of ``box_and_points``), its
-    label bears the prompt's name, but for the one prompt that ends with it.
+    label bears the prompt's name, but for the one prompt that ends with it. One that was recorded
+    always does: nobody is to take it for a simulated one.
     """
     labels = {
-        run: {int(at): label_of(said) for at, said in (header.get("report_steps") or {}).items()}
+        run: {int(at): _label(said, header) for at, said in _said(header)}
         for run, header in headers.items()
     }
     prompts = {run: str(part(header, "prompt").get("name")) for run, header in headers.items()}

@@ -66,6 +66,18 @@ class KnowsImages(Protocol):
         """
 
 
+@runtime_checkable
+class IsRecorded(Protocol):
+    """A strategy whose prompts somebody gave before: nothing of them is simulated from the mask."""
+
+    recorded: bool
+
+
+def is_recorded(way: object) -> bool:
+    """Whether a way of asking is a record; tables say so at every step."""
+    return isinstance(way, IsRecorded) and way.recorded
+
+
 def asked_of(strategy: PromptStrategy, image_id: str, targets: Sequence[Target]) -> Asked:
     """What a strategy asks of an image: of every target, unless it says otherwise."""
     if isinstance(strategy, KnowsImages):

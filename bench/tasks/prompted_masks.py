@@ -89,7 +89,8 @@ class PromptedMasks:
         check_counts(config.dataset.name, protocol, reader, ids)
         for name, strategy in open_strategies(config).items():
             if isinstance(strategy, KnowsImages):
-                check_recorded(name, strategy, protocol, config.dataset.name, reader, ids)
+                called = config.prompts[name].name
+                check_recorded(called, strategy, protocol, config.dataset.name, reader, ids)
 
     def scorer(self, config: RunConfig, reader: Reader, lent: Lent) -> Rounds:
         """The rounds of prompts and masks."""
@@ -107,13 +108,15 @@ class PromptedMasks:
 
     def notes(self, config: RunConfig, counted: Mapping[str, int]) -> Sequence[str]:
         """Where prompts are recorded, how texts count, and how many masks have no prompt."""
-        files = {name: prompt.args.get("file") for name, prompt in config.prompts.items()}
+        files = {prompt.name: prompt.args.get("file") for prompt in config.prompts.values()}
         classes = {
             name: strategy_class(prompt, config.runtime.allow_modules)
             for name, prompt in config.prompts.items()
         }
-        lacks = {name: lacked_by(each) for name, each in classes.items()}
-        texts = [name for name, each in classes.items() if asks_text(each)]
+        lacks = {
+            name: (config.prompts[name].name, lacked_by(each)) for name, each in classes.items()
+        }
+        texts = [config.prompts[name].name for name, each in classes.items() if asks_text(each)]
         counts = notes_on_texts(texts, open_protocol(config))
         return [*notes_on_files(files), *counts, *notes_on_unasked(lacks, counted)]
 

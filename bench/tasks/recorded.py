@@ -85,11 +85,17 @@ def notes_on_files(files: Mapping[str, object]) -> list[str]:
     ]
 
 
-def notes_on_unasked(lacks: Mapping[str, str], counted: Mapping[str, int]) -> list[str]:
-    """A sentence for each prompt that not all the masks have; ``lacks`` say what of it, by name."""
+def notes_on_unasked(
+    lacks: Mapping[str, tuple[str, str]], counted: Mapping[str, int]
+) -> list[str]:
+    """A sentence for each prompt that not all the masks have.
+
+    ``lacks`` are what the user calls it and what the masks have none of, by what they were counted
+    under.
+    """
     return [
-        f"{name}: {number} of {counted[_TARGETS]} masks have no {what} and are left out."
-        for name, what in lacks.items()
+        f"{called}: {number} of {counted[_TARGETS]} masks have no {what} and are left out."
+        for name, (called, what) in lacks.items()
         if (number := counted.get(_UNASKED + name))
     ]
 

@@ -322,8 +322,10 @@ def prompt_of_row(row: Mapping[Any, Any]) -> Prompt:
             RecordedCue(str(c["kind"]), c["plain"], tuple(map(_shape_of_json, c["shapes"])))
             for c in written
         ]
-    except (TypeError, KeyError, RecursionError) as error:
-        raise ValueError(f"not the cues of a prompt: {text!r:.60} ({error})") from None
+    except (TypeError, KeyError, RecursionError):
+        raise ValueError(
+            f"not the cues of a prompt: {text!r:.60}, expected a list of kind, plain and shapes"
+        ) from None
     return Prompt(
         points,
         np.array(row["point_labels"], np.int64),

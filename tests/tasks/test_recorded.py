@@ -156,13 +156,13 @@ def test_real_clicks_are_compared_with_simulated_ones(tmp_path: Path) -> None:
     )
     page = tmp_path / "results/reports/real"
     done.report(page, datasets=tmp_path)
-    assert set(done.table["prompt"]) >= {"1 point", "1 point (points)", "9 points"}
+    assert set(done.table["prompt"]) >= {"1 point", "1 point (recorded)", "9 points"}
     (line,) = pd.read_csv(page / "prompts.csv").to_dict("records")
     means = done.table.set_index("prompt")["miou"]
     assert (line["a"], line["b"], line["step"]) == ("points", "recorded", "1 point")
     assert (line["masks"], line["images"]) == (3, 3)
-    assert line["miou_a"] == pytest.approx(means["1 point (points)"])
-    assert line["miou_b"] == pytest.approx(means["1 point"])
+    assert line["miou_a"] == pytest.approx(means["1 point"])
+    assert line["miou_b"] == pytest.approx(means["1 point (recorded)"])
     assert line["delta"] == pytest.approx(line["miou_a"] - line["miou_b"])
     assert (page / "figures/prompts.svg").is_file()
 
@@ -185,6 +185,37 @@ def test_two_prompts_of_one_step_are_compared_on_the_masks_that_both_have(
     assert line["miou_b"] == pytest.approx(both[line["b"]].mean())
     assert line["miou_a"] != pytest.approx(first[line["a"]].mean())
     assert line["delta"] == pytest.approx(line["miou_a"] - line["miou_b"])
+
+
+def test_recorded_clicks_are_called_so_in_every_table(coco_folder: Callable[..., Path]) -> None:
+    folder = coco_folder(images=3, masks=1)
+    said = table(
+        folder, *(f"{i},{i + 1},{step},{4 + step},5,1" for i in range(3) for step in (1, 2))
+    )
+    alone = execute(configure(folder, RECORDED, said))
+    selection = select([run.store for run in alone.work.runs.values()])
+    assert set(selection.labels) == {"1 point (recorded)", "2 points (recorded)"}
+    assert all(selection.steps[label].only_clicks for label in selection.labels), "a curve"
+
+
+def test_a_renamed_record_is_called_by_its_name_everywhere(
+    coco_folder: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = coco_folder(images=2, masks=2)
+    said = table(folder, "0,1,1,4,5,1", "0,2,1,6,5,1", "1,3,1,3,3,1")
+    ann = "prompts.recorded.name=ann"
+    with caplog.at_level(logging.WARNING):
+        plan = execute(configure(folder, "prompt=[points,recorded]", said, ann))
+    assert "prompt ann: 1 of 4 masks of coco have no recorded prompt" in caplog.text
+    stores = [run.store for run in plan.work.runs.values()]
+    assert {note for store in stores for note in store.header()["notes"]} == {
+        "ann asks what clicks.csv tells.",
+        "ann: 1 of 4 masks have no recorded prompt and are left out.",
+    }
+    section = prompts_section(select(stores))
+    assert section is not None
+    assert list(section.lines["b"]) == ["points"]
+    assert list(section.lines["a"]) == ["ann"]
 
 
 def test_a_file_that_names_a_mask_in_another_image_is_refused(

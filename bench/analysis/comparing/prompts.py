@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.analysis.comparing.differences import Difference, Series, Side, difference
 from bench.analysis.section import Section
-from bench.analysis.selection import Selection
+from bench.analysis.selection import Selection, part
 from bench.analysis.table import Table
 from bench.analysis.words import DASH, interval_said, points, signed, with_bounds
 from bench.types import Step
@@ -30,12 +30,14 @@ class AskedStep:
 
 def asked_steps(selection: Selection) -> list[AskedStep]:
     """Every reported step of every prompt, also where its label bears the prompt's name."""
-    columns = ["run", "dataset", "model", "protocol", "prompt", "label"]
+    columns = ["run", "dataset", "model", "protocol", "label"]
     found = []
-    for run, dataset, model, protocol, prompt, label in (
+    for run, dataset, model, protocol, label in (
         selection.rows[columns].drop_duplicates().itertuples(index=False)
     ):
-        said = (selection.headers[str(run)].get("report_steps") or {}).values()
+        header = selection.headers[str(run)]
+        prompt = part(header, "prompt").get("name")  # as the user called it; rows have its key
+        said = (header.get("report_steps") or {}).values()
         for step in (Step.of_plain(each) for each in said if isinstance(each, Mapping)):
             if label in (str(step), f"{step} ({prompt})"):
                 series = str(model), str(protocol)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -107,9 +107,15 @@ class Source:
             if other is not None:
                 raise ValueError(f"it is {other.words}")
             frame = pd.read_csv(self.path, dtype=str, keep_default_na=False, nrows=rows)
+            _check_separated(frame.columns)
             if not isinstance(frame.index, pd.RangeIndex):
                 raise ValueError("a row has more cells than there are columns")
             return frame
+        except UnicodeDecodeError:
+            raise BenchError(
+                f"{self.path}: not a readable table: its text is not in UTF-8 "
+                f"{_encoding(self.path)}; save it again as CSV in UTF-8"
+            ) from None
         except (OSError, ValueError, pd.errors.ParserError, pa.ArrowException) as error:
             said = " ".join(str(error).split())
             raise BenchError(f"{self.path}: not a readable table: {said}") from None
@@ -122,6 +128,27 @@ class Source:
         table = file.schema_arrow.empty_table() if empty else file.read()
         frame: pd.DataFrame = table.to_pandas(maps_as_pydicts="lossy", ignore_metadata=True)
         return frame
+
+
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+def _check_separated(columns: Iterable[str]) -> None:
+    """Raises ``ValueError`` where all that a table has is one column with the names of several."""
+    names = list(columns)
+    for sign, word in _SEPARATORS.items():
+        if len(names) == 1 and names[0].count(sign) > 1:
+            raise ValueError(
+                f"its cells are separated by {word}, expected commas; save it again as CSV with "
+                "commas, and with points in its numbers"
+            )
+
+
+def _encoding(path: Path) -> str:
+    """What its first bytes say of how a text is written."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    return "(it begins as UTF-16)" if start in (b"\xff\xfe", b"\xfe\xff") else "(nor in ASCII)"
 
 
 def source_of(file: str, part: str | None = None) -> Source:

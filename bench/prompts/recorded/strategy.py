@@ -31,11 +31,15 @@ class Recorded:
     (``bench.prompts.sampling``), for models that take no strokes. ``report`` lists the steps that
     tables show.
 
+    Every step in a table bears the prompt's name: ``1 point (recorded)`` was not simulated.
+
     A mask without a recording is not asked, and has no row. A step that asks the same as the one
     before it asks nothing: its mask stands. What the protocol says of clicks and boxes does not
     count here; logits are fed back as it says. Raises ``BenchError`` for a file that is missing,
     damaged or in no known format.
     """
+
+    recorded = True
 
     def __init__(
         self,
@@ -80,9 +84,9 @@ class Recorded:
 
     @cached_property
     def report_steps(self) -> Mapping[int, Step]:
-        """The steps that tables show; clicks and boxes by their words, anything else ``recorded``.
+        """The steps that tables show: clicks and boxes as what they are, else ``recorded``.
 
-        So the third of recorded clicks stands beside the third of simulated ones.
+        So the third of recorded clicks is compared with the third of simulated ones.
         """
         return {step: self._step(step) for step in self._reported}
 

@@ -166,6 +166,8 @@ def test_every_format_is_read_here(request: pytest.FixtureRequest) -> None:
     assert formats() == ["davis", "export", "grabcut", "medscribble", "rclicks", "sa_1b", "table"]
 
 
+EXPORTED = "image_id,mask_id,step,point_coords,point_labels,box\n"
+
 BAD = {
     "columns": ("image,step,x,y\na,1,2,3\n", r"no known format; its columns are image, step, x, y"),
     "no mask": ("step,x,y,label\n1,2,3,1\n", r"the columns image or mask.* there are step, x"),
@@ -186,7 +188,27 @@ BAD = {
               r"row 1: it asks nothing"),
     "labels": ("image_id,mask_id,step,point_coords,point_labels,box\na,m,1,\"[[1,2]]\",[],\n",
                r"row 1: 1 point_coords need as many point_labels"),
-    "json": ("image_id,mask_id,step,point_coords,point_labels,box\na,m,1,[[1,[1],\n", r"row 1: "),
+    "json": (EXPORTED + "a,m,1,[[1,[1],\n", r"row 1: point_coords is '\[\[1', expected JSON such"),
+    "object": (EXPORTED + 'a,m,1,"{""a"": 1}",[1],\n', r"row 1: point_coords is .* a list"),
+    "number": (EXPORTED + "a,m,1,7,[1],\n", r"row 1: point_coords is '7', expected a list such as"),
+    "three": (EXPORTED + 'a,m,1,"[[1,2,3]]",[1],\n', r"row 1: a place of point_coords is \[x, y\]"),
+    "word": (EXPORTED + 'a,m,1,"[[1,""x""]]",[1],\n', r"in numbers; found \[1, 'x'\]"),
+    "true": (EXPORTED + 'a,m,1,"[[1,true]]",[1],\n', r"in numbers; found \[1, True\]"),
+    "one label": (EXPORTED + 'a,m,1,"[[1,2]]",3,\n', r"point_labels is '3', expected a list such"),
+    "half a box": (EXPORTED + 'a,m,1,,,"[1,2]"\n', r"box is \[x0, y0, x1, y1\], in numbers; found"),
+    "a box of": (EXPORTED + 'a,m,1,,,"{""a"": 1}"\n', r"box is '{\"a\": 1}', expected a list such"),
+    "half a step": (EXPORTED + 'a,m,1.5,"[[1,2]]",[1],\n', r"step is '1.5', expected a whole numb"),
+    "no step here": (EXPORTED + 'a,m,,"[[1,2]]",[1],\n', r"step is '', expected a whole number"),
+    "size": (EXPORTED.replace("box", "box,height,width") + 'a,m,1,"[[1,2]]",[1],,x,3\n',
+             r"height is 'x', expected a whole number"),
+    "cues": (EXPORTED.replace("box", "box,cues") + 'a,m,1,"[[1,2]]",[1],,xx\n',
+             r"cues is 'xx', expected JSON such as"),
+    "strokes": (EXPORTED.replace("box", "box,cues")
+                + 'a,m,1,"[[1,2]]",[1],,"{""scribble"": 3}"\n',
+                r"not the cues of a prompt: .* expected a list of kind, pl"),
+    "semicolons": (EXPORTED.replace(",", ";") + "a;m;1;;;\n", r"separated by semicolons, expec"),
+    "tabs": ("mask\tstep\tx\ty\tlabel\nm\t1\t2\t3\t1\n", r"separated by tabs, expected commas"),
+    "decimal comma": ('mask,step,x,y,label\nm,1,"2,5",3,1\n', r"x is '2,5', expected .* as 3.5"),
     "steps": ("image_id,mask_id,step,point_coords,point_labels,box\na,m,2,\"[[1,2]]\",[1],\n",
               r"row 1: mask m: step 2 without a step 1"),
     "cells": ("mask,step,x,y,label\nm,1,2,3,1,9\n", r"a row has more cells than there are columns"),
@@ -203,6 +225,18 @@ def test_a_damaged_table_is_told_of_in_one_line(tmp_path: Path, name: str) -> No
         walk(file, "a", "m")
     assert "\n" not in str(error.value)
     assert "clicks.csv" in str(error.value)
+
+
+def test_a_table_in_another_encoding_is_told_of(tmp_path: Path) -> None:
+    file = tmp_path / "clicks.csv"
+    text = "mask,step,x,y,label\nstraße,1,2,3,1\n"
+    for encoding, said in (("utf-16", "it begins as UTF-16"), ("latin-1", "nor in ASCII")):
+        file.write_bytes(text.encode(encoding))
+        with pytest.raises(BenchError, match=rf"not in UTF-8 \({said}\); save it again") as error:
+            walk(file, "a", "m")
+        assert "\n" not in str(error.value)
+    file.write_bytes(text.encode("utf-8-sig"))
+    assert [clicks(prompt) for prompt in walk(file, "a", "straße")] == [[(2, 3, 1)]]
 
 
 def test_what_is_no_file_of_prompts_is_told_of(

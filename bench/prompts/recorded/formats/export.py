@@ -47,10 +47,10 @@ def read(source: Source) -> Sequence[Entry]:
 def _entry(source: Source, number: int, row: Mapping[Any, Any]) -> Entry:
     where = f"row {number}"
     try:
-        prompt, step = _prompt(row), int(row["step"])
+        prompt, step = _prompt(row), _whole(row, "step")
         said = "height" in row and "width" in row
-        size = (int(row["height"]), int(row["width"])) if said else None
-    except (ValueError, TypeError, KeyError) as error:
+        size = (_whole(row, "height"), _whole(row, "width")) if said else None
+    except ValueError as error:
         raise BenchError(f"{source.path}: {where}: {' '.join(str(error).split())}") from None
     return Entry(
         where=where,
@@ -65,18 +65,19 @@ def _entry(source: Source, number: int, row: Mapping[Any, Any]) -> Entry:
 
 def _prompt(row: Mapping[Any, Any]) -> Prompt:
     """The prompt of a row; raises ``ValueError``."""
-    points, labels, box = (_value(row[n]) for n in ("point_coords", "point_labels", "box"))
+    places = _list(row, "point_coords", "[[12, 30], [40, 8.5]]")
+    labels = _list(row, "point_labels", "[1, 0]")
+    corners = _list(row, "box", "[10, 20, 90, 60]")
     cues: list[Cue] = []
-    if points is not None and len(points):
-        places = [[float(value) for value in place] for place in points]
-        if len(labels or ()) != len(places):
+    if places:
+        if len(labels) != len(places):
             raise ValueError(f"{len(places)} point_coords need as many point_labels")
-        cues.append(clicks_of(places, [check_label(each) for each in labels]))
-    if box is not None:
-        cues.append(box_of([float(side) for side in box]))
+        pairs = [_numbers(place, 2, "a place of point_coords is [x, y]") for place in places]
+        cues.append(clicks_of(pairs, [check_label(each) for each in labels]))
+    if corners:
+        cues.append(box_of(_numbers(corners, 4, "box is [x0, y0, x1, y1]")))
     bare: dict[str, Any] = {"point_coords": [], "point_labels": [], "box": None}
-    kept = {**bare, "cues": row.get("cues") or None}
-    for kind, cue in prompt_of_row(kept).cues.items():
+    for kind, cue in prompt_of_row({**bare, "cues": _cues(row)}).cues.items():
         if kind != "points":
             cues.append(_REMADE[kind](cue.plain()) if kind in _REMADE else cue)
     if not cues:
@@ -84,13 +85,54 @@ def _prompt(row: Mapping[Any, Any]) -> Prompt:
     return Prompt(cues=cues)
 
 
-def _value(cell: Any) -> Any:
-    """A cell of a CSV, JSON or empty, or of a Parquet file, a list; plain lists, or none."""
+def _cues(row: Mapping[Any, Any]) -> Any:
+    """The cell of further cues, or none; raises ``ValueError``."""
+    cell = row.get("cues") or None
+    if isinstance(cell, str):
+        _value(cell, "cues", '{"text": "a dog"}')  # or it would be told as a parser tells it
+    return cell
+
+
+def _list(row: Mapping[Any, Any], name: str, example: str) -> list[Any]:
+    """A list from a cell of a CSV, JSON or empty, or of a Parquet file; raises ``ValueError``."""
+    found = _value(row[name], name, example)
+    if not isinstance(found, list | None):
+        raise ValueError(f"{name} is {str(row[name])!r:.40}, expected a list such as {example}")
+    return found or []
+
+
+def _value(cell: Any, name: str, example: str) -> Any:
+    """What a cell says, or none where it is empty."""
     if cell is None or (isinstance(cell, str) and not cell.strip()):
         return None
-    if isinstance(cell, str):
+    if not isinstance(cell, str):
+        return json.loads(json.dumps(cell, default=np.ndarray.tolist))
+    try:
         return parse_json(cell)
-    return json.loads(json.dumps(cell, default=np.ndarray.tolist))
+    except ValueError:
+        raise ValueError(f"{name} is {cell!r:.40}, expected JSON such as {example}") from None
+
+
+def _numbers(found: object, count: int, expected: str) -> list[float]:
+    """So many numbers; raises ``ValueError``."""
+    values = found if isinstance(found, list) else []
+    if len(values) != count or any(
+        isinstance(each, bool) or not isinstance(each, int | float) for each in values
+    ):
+        raise ValueError(f"{expected}, in numbers; found {found!s:.40}")
+    return [float(each) for each in values]
+
+
+def _whole(row: Mapping[Any, Any], name: str) -> int:
+    """A whole number from a cell; raises ``ValueError``."""
+    cell = row[name]
+    try:
+        number = float(cell)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not number.is_integer():
+        raise ValueError(f"{name} is {str(cell)!r:.40}, expected a whole number from 1")
+    return int(number)
 
 
 def _fitted(prompt: Prompt, size: tuple[int, int] | None, height: int, width: int) -> Prompt:

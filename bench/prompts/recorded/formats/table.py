@@ -89,7 +89,7 @@ def _numbers(source: Source, frame: pd.DataFrame, name: str) -> Any:
         row = int(np.flatnonzero(wrong | (blank if name == "step" else wrong))[0])
         raise BenchError(
             f"{source.path}: row {row + 1}: {name} is {str(cells.iloc[row])!r:.40}, expected a "
-            "finite number"
+            "finite number, such as 3.5"
         )
     return found
 
