@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from bench.analysis import notes
 from bench.analysis.every_row import EveryRow
 from bench.analysis.notes import part as part
-from bench.analysis.titles import titles_of
+from bench.analysis.titles import labels_of, steps_of, titles_of
 from bench.config.labels import distinct
 from bench.protocol import AVERAGE, why_left_out
 from bench.scoring.metrics import boundary_iou
@@ -120,7 +120,7 @@ def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Select
     found = {n: measures_of(named[n], headers[n]) for n in named}
     leads = _leading(found)
     further = _further(leads, found)
-    labels = _labels(headers)
+    labels = labels_of(headers)
     tables = [_reported(named[n], labels[n], found[n]) for n in named]
     rows = _frame(tables, [leads.name, *(m.name for m in further)])
     lacking = {n: _lacking(rows[rows["run"] == n], named[n], further) for n in named}
@@ -140,7 +140,7 @@ def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Select
     return Selection(
         rows,
         _reading_order(rows),
-        _steps(rows, headers),
+        steps_of(rows, headers),
         leads,
         further,
         {n: frozenset(m for m, rows in lacking[n].items() if not rows) for n in named},
@@ -217,81 +217,6 @@ def _lacking(rows: pd.DataFrame, store: RunStore, further: Sequence[Measure]) ->
     """Of how many of a run's rows each measure was never computed."""
     images = rows["image_id"]
     return {m.name: int(images.isin(store.unmeasured(m.name)).sum()) for m in further}
-
-
-def _steps(rows: pd.DataFrame, headers: Mapping[str, Mapping[str, Any]]) -> dict[str, Step]:
-    """What each label stands for; headers of earlier releases hold its words alone."""
-    steps: dict[str, Step] = {}
-    for label, found in (
-        rows.groupby("label", observed=True)[["has_box", "n_points"]].max().iterrows()
-    ):
-        bare = Step(int(found["n_points"]), bool(found["has_box"]))
-        steps[str(label)] = bare if str(bare) == label else Step(name=str(label))
-    plain = {
-        label_of(said) for h in headers.values() if not h.get("recorded") for _, said in _said(h)
-    }
-    for header in headers.values():
-        for _, said in _said(header):
-            if isinstance(said, Mapping):
-                step = Step.of_plain(said)
-                # Beside simulated ones, recorded clicks are on no curve of theirs.
-                label = _label(said, header)
-                if label == str(step) or str(step) not in plain:
-                    steps[label] = step
-    return steps
-
-
-def label_of(said: Any) -> str:
-    """What a header calls a step, whichever release wrote it."""
-    return str(Step.of_plain(said)) if isinstance(said, Mapping) else str(said)
-
-
-def _said(header: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    """The reported steps of a run, as its header has them."""
-    return (header.get("report_steps") or {}).items()
-
-
-def _label(said: Any, header: Mapping[str, Any]) -> str:
-    """What a run's step is called, with the prompt's name where it was recorded."""
-    label = label_of(said)
-    named = isinstance(said, Mapping) and said.get("name") is None
-    if not (named and header.get("recorded")):
-        return label
-    return f"{label} ({part(header, 'prompt').get('name')})"
-
-
-def _labels(headers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[int, str]]:
-    """What each run's reported steps are called, by run.
-
-    Where two prompts of a series share a step (``box``, and the first of ``box_and_points``), its
-    label bears the prompt's name, but for the one prompt that ends with it. One that was recorded
-    always does: nobody is to take it for a simulated one.
-    """
-    labels = {
-        run: {int(at): _label(said, header) for at, said in _said(header)}
-        for run, header in headers.items()
-    }
-    prompts = {run: str(part(header, "prompt").get("name")) for run, header in headers.items()}
-    asked: dict[tuple[str, ...], set[str]] = {}
-    for run, header in headers.items():
-        series = [str(part(header, kind).get("name")) for kind in ("dataset", "model", "protocol")]
-        for label in labels[run].values():
-            asked.setdefault((*series, label), set()).add(prompts[run])
-    shared: dict[str, set[str]] = {}
-    for (*_, label), names in asked.items():
-        if len(names) > 1:
-            shared.setdefault(label, set()).update(names)
-    for label, names in shared.items():
-        ends = {prompts[run] for run, own in labels.items() if own and own[max(own)] == label}
-        if len(ends & names) == 1:
-            names -= ends
-    return {
-        run: {
-            step: f"{label} ({prompts[run]})" if prompts[run] in shared.get(label, ()) else label
-            for step, label in own.items()
-        }
-        for run, own in labels.items()
-    }
 
 
 def none_scored(store: RunStore, header: Mapping[str, Any]) -> str:

@@ -174,6 +174,25 @@ def test_sides_that_make_no_comparison_are_refused(bench):
     assert "partial" in compare([a], [half], allow_partial=True).caption
 
 
+def test_an_unfinished_run_that_faces_none_is_named_and_left_out(bench):
+    a, b = bench.run(model="a", prompt="box"), bench.run(model="b", prompt="box")
+    begun = {"status": "running", "images_done": 3}
+    elsewhere = bench.run("leaves", model="a", prompt="box", **begun)
+    otherwise = bench.run(model="a", prompt="point_1", **begun)
+    found = compare([a, elsewhere, otherwise], [b])
+    for what in ("leaves · a · box", "shapes · a · point_1"):
+        assert f"{what} is left out: it is unfinished (3 of 8 images), and faces no" in (
+            found.caption
+        )
+    assert len(found.table) == len(compare([a], [b]).table)
+    for sides in ([a, elsewhere], [b, bench.run("leaves", model="b", prompt="box")]), (
+        [elsewhere], [b]
+    ):  # fmt: skip
+        with pytest.raises(BenchError, match=r"unfinished run \(3 of 8 images\)"):
+            compare(*sides)
+    assert "partial: 3 of 8" in compare([a, elsewhere], [b], allow_partial=True).caption
+
+
 def given(row, **said):
     """A row of a mask that nothing asked for."""
     return row(n_points=0, point_coords=[], point_labels=[], prompt="given", **said)

@@ -11,9 +11,10 @@ import pandas as pd
 
 from bench.analysis.choices import what_if as choices
 from bench.analysis.every_row import clusters
-from bench.analysis.selection import label_of, select
+from bench.analysis.selection import select
 from bench.analysis.stats import averages
 from bench.analysis.stats.intervals import Interval
+from bench.analysis.titles import label_of
 from bench.store.runs import RunStore, read_runs
 from bench.types import BenchError
 

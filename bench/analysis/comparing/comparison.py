@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bench.analysis.comparing.pairing import MASK, differences_of, paired_rows
-from bench.analysis.comparing.sides import called, facing, unlike
+from bench.analysis.comparing.sides import called, facing, unlike, without_unrelated
 from bench.analysis.comparing.wording import P_NOTE, apart, same_numbers
 from bench.analysis.selection import Selection, select, shown_titles
 from bench.analysis.stats import (
@@ -104,14 +104,22 @@ def compare_all(
 ) -> list[Comparison]:
     """The first side against each of the others; a side has one name in all of them.
 
-    Raises ``BenchError`` as ``compare`` does.
+    An unfinished run that none of the other sides has the like of is left out, and noted. Raises
+    ``BenchError`` as ``compare`` does.
     """
-    selections = [select(side, allow_partial=allow_partial) for side in sides]
+    found = [(side, ()) for side in sides] if allow_partial else without_unrelated(sides)
+    selections = [_selected(side, said, allow_partial) for side, said in found]
     names, titles = called(selections), shown_titles(selections, "dataset")
     return [
         _compared((selections[0], other), (names[0], name), titles, allow_mixed)
         for other, name in zip(selections[1:], names[1:], strict=True)
     ]
+
+
+def _selected(side: Sequence[RunStore], said: Sequence[str], allow_partial: bool) -> Selection:
+    """The runs of a side; ``said`` is noted of them."""
+    selection = select(side, allow_partial=allow_partial)
+    return replace(selection, notes=(*said, *selection.notes))
 
 
 def _compared(

@@ -2,18 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
 from bench.analysis import notes
 from bench.analysis.selection import Selection, part
 from bench.analysis.table import SERIES
+from bench.analysis.titles import label_of
 from bench.config.labels import distinct
 from bench.protocol import all_choices
 from bench.store.runs import RunStore
 from bench.types import BenchError
+
+
+def without_unrelated(
+    sides: Sequence[Sequence[RunStore]],
+) -> list[tuple[list[RunStore], list[str]]]:
+    """Each side less the unfinished runs that face no run of another side, and what to say of it.
+
+    A side of unfinished runs alone stays as it is, and so does one that has its like on another
+    side, on the same dataset with a step of the same name: that leaving it out would change what is
+    compared is for the user to say.
+    """
+    headers = [{store.folder: store.header() for store in side} for side in sides]
+    found = []
+    for number, side in enumerate(sides):
+        others = [h for n, each in enumerate(headers) if n != number for h in each.values()]
+        kept, said = [], []
+        for store in side:
+            header = headers[number][store.folder]
+            if header.get("status") == "complete" or any(_alike(header, o) for o in others):
+                kept.append(store)
+                continue
+            progress = f"{header.get('images_done', '?')} of {header.get('images', '?')} images"
+            named = notes.short(store.folder.name, header)
+            said.append(f"{named} is left out: it is unfinished ({progress}), and faces no run.")
+        found.append((kept, said) if kept else (list(side), []))
+    return found
+
+
+def _alike(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Whether two runs, by their headers, have a dataset and a reported step in common."""
+    steps = [
+        {label_of(said) for said in (header.get("report_steps") or {}).values()}
+        for header in (a, b)
+    ]
+    return part(a, "dataset").get("name") == part(b, "dataset").get("name") and (
+        bool(steps[0] & steps[1]) or not all(steps)
+    )
 
 
 def called(sides: Sequence[Selection]) -> list[str]:
