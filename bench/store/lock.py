@@ -33,6 +33,9 @@ BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
 """How long a command on another machine may be silent before it is taken for dead."""
 
+ASKED_SECONDS = 0.25
+"""How long a lock is tried for: who asks whether it is held has it much shorter."""
+
 CONFIRM_SECONDS = 2.0
 """How long a run taken over from another machine is watched for a third that does the same."""
 
@@ -81,13 +84,37 @@ def hold(folders: Sequence[Place]) -> Iterator[str]:
         yield token
 
 
+def is_held(folder: Place) -> bool:
+    """Whether a command is at work on the run: one that ``run.json`` calls running may be killed.
+
+    On this machine the lock tells at once, elsewhere a silence of ``STALE_SECONDS``. Nothing is
+    taken over. Raises ``BenchError`` where ``owner.json`` can't be read.
+    """
+    owner = _read(folder)
+    if owner is None:
+        return False
+    path, where = lock_of(folder)
+    if owner.machine == _machine() + where and path.is_file():
+        try:
+            with FileLock(path, timeout=0):
+                return False
+        except Timeout:
+            return True
+        except (OSError, NotImplementedError):  # a folder that can't be written, no locks
+            pass
+    with suppress(OSError):
+        return age(_path(folder)) < STALE_SECONDS
+    return False
+
+
 @contextmanager
 def _held(folder: Place, token: str) -> Iterator[None]:
     # Or the lock would make one, on the empty place of a lost mount.
     if isinstance(folder, Path) and not folder.is_dir():
         raise BenchError(f"{folder}: the run's folder is gone")
     path, where = lock_of(folder)
-    lock = FileLock(path, timeout=0)
+    # Somebody who asks ``is_held`` has the lock for a moment.
+    lock = FileLock(path, timeout=ASKED_SECONDS, poll_interval=ASKED_SECONDS / 5)
     certain = True
     try:
         lock.acquire()

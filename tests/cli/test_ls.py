@@ -11,6 +11,7 @@ from file_server import serving
 from bench.cli import main
 from bench.config.composing import group_names
 from bench.files.hashing import sha256_of
+from bench.store.lock import hold
 
 
 def listed(capsys, *words):
@@ -136,3 +137,22 @@ def test_listing_loads_no_torch(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == f"False False False {[0] * 7 + [2]}"
+
+
+def test_a_run_that_was_killed_is_not_called_running(tmp_path, capsys):
+    words = ["model=disk", "dataset=shapes", "dataset.args.count=1", "prompt=[box]",
+             f"runtime.results={tmp_path}"]  # fmt: skip
+    assert main(["run", *words]) == 0
+    (file,) = tmp_path.glob("runs/*/run.json")
+    header = json.loads(file.read_text())
+    capsys.readouterr()
+
+    def status():
+        (line,) = listed(capsys, "runs", "--results", str(tmp_path))
+        return line["status"]
+
+    assert status() == "complete"
+    file.write_text(json.dumps(header | {"status": "running"}))
+    assert status() == "stopped"
+    with hold([file.parent]):
+        assert status() == "running"

@@ -6,13 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from bench.store import lock as run_lock
-from bench.store.lock import Fence, hold
+from bench.store.lock import Fence, hold, is_held
 from bench.types import BenchError
 
 HOLD = """
@@ -55,6 +57,36 @@ def test_a_held_run_is_refused_and_then_free(tmp_path: Path) -> None:
         with pytest.raises(BenchError, match="no longer holds"):
             Fence(tmp_path, token)()
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_who_asks_learns_at_once_whether_a_run_is_held_and_disturbs_nobody(tmp_path: Path) -> None:
+    assert not is_held(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    with holder(tmp_path) as process:
+        assert is_held(tmp_path)
+        assert is_held(tmp_path)
+        process.kill()  # and it leaves its owner.json behind
+    assert (tmp_path / "owner.json").is_file()
+    assert not is_held(tmp_path)
+    with hold([tmp_path]) as token:
+        assert is_held(tmp_path)
+        Fence(tmp_path, token)()
+
+
+def test_of_a_run_elsewhere_its_silence_tells(tmp_path: Path) -> None:
+    as_if_elsewhere(tmp_path, age=run_lock.STALE_SECONDS / 2)
+    assert is_held(tmp_path)
+    as_if_elsewhere(tmp_path, age=2 * run_lock.STALE_SECONDS)
+    assert not is_held(tmp_path)
+
+
+def test_who_begins_waits_for_somebody_who_only_asks(tmp_path: Path) -> None:
+    (tmp_path / "owner.json").write_text("{}")
+    asking = FileLock(tmp_path / ".lock", thread_local=False)
+    asking.acquire()
+    threading.Timer(0.08, asking.release).start()
+    with hold([tmp_path]):
+        assert is_held(tmp_path)
 
 
 def test_of_several_runs_all_are_held_or_none(tmp_path: Path) -> None:

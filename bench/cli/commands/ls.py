@@ -128,13 +128,17 @@ def _fetch(name: str, options: argparse.Namespace) -> str:
 
 
 def _runs(results: Place) -> Iterator[Line]:
+    from bench.store.lock import is_held
     from bench.store.runs import find_runs
 
     for store in find_runs(results):
         header = store.header()
+        status = str(header.get("status", "?"))
+        if status == "running" and not is_held(store.folder):
+            status = "stopped"  # killed before it could say so; the same command again goes on
         yield {
             "run": store.folder.name,
-            "status": str(header.get("status", "?")),
+            "status": status,
             "images": f"{header.get('images_done', 0)}/{header.get('images', '?')}",
             "masks": header.get("masks", 0),
         }
