@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
+import ssl
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from bench.files.hashing import sha256_of
 from bench.models.weights_folder import (
@@ -73,6 +78,7 @@ def fetch_repository(source: Repository, *, allowed: bool) -> WeightsFolder:
             f"no checkpoint {source.name}@{source.revision[:8]} in the hub's cache, and downloads "
             f"are switched off; {_by_hand(source)}"
         ) from missing
+    _check_reachable(source)
     log.info("fetching %s at %s", source.name, source.revision)
     return open_folder(_asked(download, source, local_files_only=False))
 
@@ -134,6 +140,35 @@ def _client() -> Callable[..., str]:
         ) from error
     found: Callable[..., str] = snapshot_download
     return found
+
+
+def _check_reachable(source: Repository) -> None:
+    """Raises ``BenchError`` where the hub answers nothing: its client would try for half a minute.
+
+    Whatever it answers, the client is asked then, and what it is refused is told by ``_asked``.
+    """
+    from huggingface_hub import constants
+
+    asked = Request(f"{constants.ENDPOINT}/api/models/{source.name}", method="HEAD")
+    for left in reversed(range(_TRIES)):
+        try:
+            urlopen(asked, timeout=_PATIENCE).close()
+            return
+        except (HTTPError, HTTPException, ValueError):
+            return  # an answer, or an address that the client has words for
+        except OSError as error:
+            if isinstance(getattr(error, "reason", error), ssl.SSLError):
+                return  # the client has certificates of its own
+            if not left:
+                raise BenchError(
+                    f"no checkpoint {source.name}@{source.revision[:8]}: the hub cannot be reached "
+                    f"({' '.join(str(error).split())[:100]}); {_by_hand(source)}"
+                ) from error
+            time.sleep(_PAUSE)
+
+
+_TRIES, _PAUSE, _PATIENCE = 2, 1.0, 10.0
+"""How often the hub is asked whether it is there, after how many seconds again, for how long."""
 
 
 def _asked(download: Callable[..., Any], source: Repository, *, local_files_only: bool) -> Path:
