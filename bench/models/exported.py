@@ -22,6 +22,8 @@ from bench.models.canvas import Canvas
 from bench.models.checkpoints import find_own
 from bench.models.devices import device_facts, exact_arithmetic, usable_device
 from bench.models.graphs import Graph, open_graph
+from bench.models.numerics import surroundings
+from bench.models.several_features import Form, dense, packed, unpacked
 from bench.models.structure import check_prompt
 from bench.types import BenchError, ImageArray, Prediction, Prompt, Site
 
@@ -121,7 +123,7 @@ class Exported:
         self._grid, self._padding_point = (grid, grid), padding_point
         paths = [find_own(each, site.checkpoints) for each in (encoder, decoder)]
         self._encoder, self._decoder = (open_graph(path, self._device) for path in paths)
-        self._sha256 = _files_sha256(paths)
+        self._sha256, self._encoder_sha256 = _files_sha256(paths), _files_sha256(paths[:1])
         self._masks = self._check()
 
     @classmethod
@@ -163,8 +165,38 @@ class Exported:
             seen = self._canvas.tensor(image)[None].to(self._device)
             found = self._encoder.answer({self._names.image: seen}, list(self._features))
             size = (image.shape[0], image.shape[1])
-            embeddings.append(ExportedEmbedding(tuple(found), size))
+            embeddings.append(ExportedEmbedding(tuple(map(dense, found)), size))
         return embeddings
+
+    @classmethod
+    def embedding_bytes(cls, args: Mapping[str, Any]) -> int:
+        """About: a SAM's, or those of SAM 2 where there are several features.
+
+        See ``KeepsEmbeddings``; what an encoder gives is known once it is asked.
+        """
+        one = 4 * 256 * (int(args["size"]) // 16) ** 2
+        return one if len(args["features"]) == 1 else 4 * one
+
+    def embedding_identity(self) -> Mapping[str, Any]:
+        """The encoder by its hash, what goes into it, and what runs it; see ``KeepsEmbeddings``."""
+        return {
+            "checkpoint_sha256": self._encoder_sha256,
+            "canvas": self._canvas.side,
+            "mean": list(self._canvas.mean),
+            "std": list(self._canvas.std),
+            "resize": self._canvas.resize,
+            "features": list(self._features),
+            **_onnx_version(self._encoder),
+            **surroundings(self._device),
+        }
+
+    def pack(self, embedding: ExportedEmbedding) -> Mapping[str, Tensor]:
+        """The features as they are, and the image's size."""
+        return packed(embedding.features, embedding.image_size)
+
+    def unpack(self, tensors: Mapping[str, Tensor]) -> ExportedEmbedding:
+        """See ``KeepsEmbeddings``."""
+        return ExportedEmbedding(*unpacked(tensors, self._forms, self._device))
 
     @torch.inference_mode()
     def predict(
@@ -248,6 +280,7 @@ class Exported:
             raise BenchError("model.args.features names no output of the encoder")
         self._encoder.check({names.image: (1, 3, side, side)}, list(self._features))
         (blank,) = self.embed([np.zeros((side, side, 3), np.uint8)])
+        self._forms = [Form(tuple(each.shape), each.dtype) for each in blank.features]
         shapes = zip(self._features.values(), blank.features, strict=True)
         wanted: dict[str | None, tuple[int | None, ...]] = {
             **{name: tuple(tensor.shape) for name, tensor in shapes},

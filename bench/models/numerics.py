@@ -83,14 +83,15 @@ class Numerics:
             yield
 
 
-def surroundings(device: torch.device) -> dict[str, str]:
+def surroundings(device: torch.device, *libraries: str) -> dict[str, str]:
     """What may move the last bits of a result beside weights, arguments and input.
 
-    On a CPU the number of torch's threads is that of the calling thread. Raises ``BenchError``
-    where a library doesn't tell its version.
+    ``libraries`` are those that compute, beside ``LIBRARIES``. On a CPU the number of torch's
+    threads is that of the calling thread. Raises ``BenchError`` where a library doesn't tell its
+    version.
     """
     found = {"device": device.type, "torch": str(torch.__version__)}
-    found |= {name: _version(name) for name in LIBRARIES}
+    found |= {name: _version(name) for name in (*LIBRARIES, *libraries)}
     found |= {name: os.environ[name] for name in SWITCHES if name in os.environ}
     if device.type == "cuda":
         found["device_name"] = torch.cuda.get_device_name(device)

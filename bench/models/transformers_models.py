@@ -41,13 +41,19 @@ _CLAMPED = "logits are clamped to ±32 before they are fed back, as SAM2ImagePre
 _FRACTIONS = "images are resized in float, as the authors do (the library rounds to grey levels)"
 
 
+_SAM_VALUES = 256 * 64 * 64
+_SAM2_VALUES = 32 * 256 * 256 + 64 * 128 * 128 + 256 * 64 * 64
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """What sets one model class of the library apart from the others.
 
     ``model`` is its name; ``types`` are the ``model_type`` of configurations that it loads;
     ``colours`` the mean and the standard deviation in [0, 1]; ``differs`` says what is computed as
-    the authors do and not as the library does.
+    the authors do and not as the library does. ``embedding_bytes`` are those of a checkpoint of the
+    published size, the largest where sizes differ; an embedding has ``features`` tensors, of which
+    the decoder attends to the one at ``attended``; ``libraries`` compute the encoder.
     """
 
     model: str
@@ -56,10 +62,16 @@ class Family:
     colours: tuple[tuple[float, ...], tuple[float, ...]]
     clamps: bool
     differs: tuple[str, ...]
+    embedding_bytes: int
+    features: int
+    attended: int
+    libraries: tuple[str, ...] = ("transformers",)
 
 
 FAMILIES: Mapping[str, Family] = {
-    "sam": Family("SamModel", ("sam",), "longest_side", IMAGENET, False, (_NORMS,)),
+    "sam": Family(
+        "SamModel", ("sam",), "longest_side", IMAGENET, False, (_NORMS,), 4 * _SAM_VALUES, 1, 0
+    ),
     "sam_hq": Family(
         "SamHQModel",
         ("sam_hq",),
@@ -72,9 +84,20 @@ FAMILIES: Mapping[str, Family] = {
             "does (the library takes it as it was before, height and width exchanged)",
             "several masks are the best alone, as the authors give it (the library gives three)",
         ),
+        4 * (_SAM_VALUES + 64 * 64 * 1280),  # ViT-H; 768 for ViT-B, 1024 for ViT-L
+        2,
+        0,
     ),
     "sam2": Family(
-        "Sam2Model", ("sam2", "sam2_video"), "squash", IMAGENET, True, (_CLAMPED, _FRACTIONS)
+        "Sam2Model",
+        ("sam2", "sam2_video"),
+        "squash",
+        IMAGENET,
+        True,
+        (_CLAMPED, _FRACTIONS),
+        4 * _SAM2_VALUES,
+        3,
+        2,
     ),
     "edgetam": Family(
         "EdgeTamModel",
@@ -83,6 +106,10 @@ FAMILIES: Mapping[str, Family] = {
         IMAGENET,
         True,
         (_CLAMPED, _FRACTIONS),
+        4 * _SAM2_VALUES,
+        3,
+        2,
+        ("transformers", "timm"),
     ),
     "sam3_tracker": Family(
         "Sam3TrackerModel",
@@ -91,6 +118,9 @@ FAMILIES: Mapping[str, Family] = {
         HALF,
         True,
         (_CLAMPED, _FRACTIONS),
+        4 * (32 * 288 * 288 + 64 * 144 * 144 + 256 * 72 * 72),
+        3,
+        2,
     ),
 }
 

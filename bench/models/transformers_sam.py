@@ -15,10 +15,12 @@ from bench.models.canvas import Canvas, levels
 from bench.models.devices import device_facts, exact_arithmetic, usable_device
 from bench.models.hub import find_weights
 from bench.models.lora import adapter_sha256, merge_adapter
-from bench.models.numerics import Numerics
+from bench.models.numerics import Numerics, surroundings
+from bench.models.several_features import Form, dense, packed, unpacked
 from bench.models.structure import alike, check_prompt
 from bench.models.transformers_models import (
     CLAMP,
+    Family,
     check_installed,
     check_kind,
     family_of,
@@ -100,8 +102,9 @@ class TransformersSam:
         prompts = model.config.prompt_encoder_config
         mean, std = map(levels, self._family.colours)
         self._canvas = Canvas(int(prompts.image_size), mean, std, self._family.resize)
-        side = 4 * (prompts.image_size // prompts.patch_size)
-        self._grid = (side, side)
+        coarse = prompts.image_size // prompts.patch_size
+        self._grid = (4 * coarse, 4 * coarse)
+        self._forms = _forms(self._family, (int(prompts.hidden_size), coarse, coarse))
         self._multimask = model.config.mask_decoder_config.num_multimask_outputs
         self._hq = {"hq_token_only": hq_token_only} if arch == "sam_hq" else {}
         on_cpu = self._device.type == "cpu"
@@ -157,9 +160,36 @@ class TransformersSam:
             with self._numerics.products(self._device):
                 found = self._model.get_image_embeddings(inputs.to(self._device))
             for i, image in enumerate(chunk):
-                features = tuple(each[i].float() for each in _kept(found))
+                features = tuple(dense(each[i].float()) for each in _kept(found))
                 embeddings.append(Embedding(features, (image.shape[0], image.shape[1])))
         return embeddings
+
+    @classmethod
+    def embedding_bytes(cls, args: Mapping[str, Any]) -> int:
+        """About: of a checkpoint of the published size; see ``KeepsEmbeddings``."""
+        return family_of(args).embedding_bytes
+
+    def embedding_identity(self) -> Mapping[str, Any]:
+        """Weights, configuration and adapter by their hashes; see ``KeepsEmbeddings``."""
+        return {
+            **self._pinned,  # the hash is that of config.json too
+            "checkpoint_sha256": self._pinned["sha256"],
+            "dtype": self._numerics.dtype,
+            "canvas": self._canvas.side,
+            "mean": list(self._canvas.mean),
+            "std": list(self._canvas.std),
+            "resize": self._canvas.resize,
+            "attention": str(self._model.config._attn_implementation),
+            **surroundings(self._device, *self._family.libraries),
+        }
+
+    def pack(self, embedding: Embedding) -> Mapping[str, Tensor]:
+        """The features as they are, and the image's size."""
+        return packed(embedding.features, embedding.image_size)
+
+    def unpack(self, tensors: Mapping[str, Tensor]) -> Embedding:
+        """See ``KeepsEmbeddings``."""
+        return Embedding(*unpacked(tensors, self._forms, self._device))
 
     @torch.inference_mode()
     def predict(
@@ -234,6 +264,13 @@ def _kept(found: Any) -> Sequence[Tensor]:
     if isinstance(found, tuple):  # SAM-HQ's: the features, and the global blocks' outputs
         return [found[0], found[1][0]]
     return list(found)
+
+
+def _forms(family: Family, coarsest: tuple[int, int, int]) -> tuple[Form, ...]:
+    """The features' forms: what the decoder attends to has that shape, the others are not known."""
+    forms = [Form((None, None, None), torch.float32)] * family.features
+    forms[family.attended] = Form(coarsest, torch.float32)
+    return tuple(forms)
 
 
 def _given(features: Sequence[Tensor], hq: bool) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Every family of models in one sweep: none is left out, and the table is of its runs."""
 
 import json
+import sys
 
 import family
 import pytest
@@ -8,6 +9,8 @@ import result_files
 
 from bench.config.composing import group_names, load_component
 from bench.models.transformers_models import FAMILIES
+
+pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="transformers needs Python 3.11")
 
 
 @pytest.mark.long

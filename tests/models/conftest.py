@@ -15,7 +15,9 @@ from bench.types import ImageArray, Prediction, Site
 LATER_PYTHON = sys.version_info >= (3, 11)
 """Whether transformers and onnxruntime can be installed; without them their tests are left out."""
 
-NEEDS_LATER = ["availability", "hub", "lora", "transformers_sam", "sam3_text", "lang_sam"]
+NEEDS_LATER = (
+    "availability", "hub", "lang_sam", "lora", "sam3_text", "several_features", "transformers_sam",
+)  # fmt: skip
 collect_ignore = [] if LATER_PYTHON else [f"test_{name}.py" for name in NEEDS_LATER]
 
 
