@@ -54,6 +54,14 @@ class Canvas:
         h, w = ResizeLongestSide.get_preprocess_shape(*image, self.side)
         return int(h), int(w)
 
+    def covered(self, image: tuple[int, int], grid: tuple[int, int]) -> tuple[int, int]:
+        """The (h, w) of the part of a ``grid`` over the square that an (H, W) image covers."""
+        h, w = (
+            max(1, round(side * of_grid / self.side))
+            for side, of_grid in zip(self.content(image), grid, strict=True)
+        )
+        return h, w
+
     def tensor(self, image: ImageArray) -> Tensor:
         """What the encoder sees of an (H, W, 3) image: (3, side, side) float32, on the CPU.
 

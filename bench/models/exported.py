@@ -21,6 +21,7 @@ from bench.files.hashing import sha256_of
 from bench.models.canvas import Canvas
 from bench.models.checkpoints import find_own
 from bench.models.devices import device_facts, exact_arithmetic, usable_device
+from bench.models.given_mask import with_logits
 from bench.models.graphs import Graph, open_graph
 from bench.models.numerics import surroundings
 from bench.models.several_features import Form, dense, packed, unpacked
@@ -85,7 +86,7 @@ class Exported:
 
     The decoder is asked prompt by prompt: points (1, P, 2) in pixels of the square with labels
     (1, P), 1 and 0 for clicks, 2 and 3 for the corners of a box, −1 for the one point more, (0, 0),
-    that a prompt without a box has where ``padding_point`` says so; the mask's logits (1, 1,
+    that clicks without a box have where ``padding_point`` says so; the mask's logits (1, 1,
     ``grid``, ``grid``), and 1 or 0 for whether there is one. It gives logits (1, K, grid, grid) and
     predicted IoU (1, K). Of four masks the first is the single answer and the others the
     candidates; of any other number all are candidates, and the single one is that of the highest
@@ -94,7 +95,7 @@ class Exported:
     Raises ``BenchError`` where a file is missing or is not what the arguments say.
     """
 
-    prompt_kinds = frozenset({"points", "box", "mask_logits"})
+    prompt_kinds = frozenset({"points", "box", "mask_logits", "mask"})
 
     def __init__(
         self,
@@ -204,8 +205,8 @@ class Exported:
     ) -> Prediction:
         """Logits (N, K, grid, grid) and predicted IoU (N, K), one prompt after the other.
 
-        Raises ``BenchError`` for an empty prompt, for cues that it doesn't take, and for mask
-        logits of another size.
+        A given mask is brought onto the grid (``with_logits``). Raises ``BenchError`` for an empty
+        prompt, for cues that it doesn't take, and for mask logits of another size.
         """
         k = len(self._wanted(multimask))
         logits = torch.empty((len(prompts), k, *self._grid), device=self._device)
@@ -213,7 +214,8 @@ class Exported:
         frames = []
         for i, (one, prompt) in enumerate(zip(embeddings, prompts, strict=True)):
             check_prompt(prompt, self.prompt_kinds, self._grid, "this exported model")
-            found, scores = self._answered(one, prompt)
+            covered = self._canvas.covered(one.image_size, self._grid)
+            found, scores = self._answered(one, with_logits(prompt, self._grid, covered))
             surest = int(scores.argmax())
             wanted = [surest if each == _SUREST else each for each in self._wanted(multimask)]
             logits[i], predicted_iou[i] = found[wanted], scores[wanted]
@@ -231,7 +233,7 @@ class Exported:
             points.append(prompt.box.reshape(2, 2))
             labels.append(np.array(_CORNERS))
         scaled = self._canvas.scaled(np.concatenate(points), embedding.image_size)
-        if self._padding_point and prompt.box is None:
+        if self._padding_point and prompt.box is None and prompt.n_points:
             scaled = np.concatenate([scaled, np.zeros((1, 2), np.float32)])
             labels.append(np.array([_NO_POINT]))
         logits = prompt.mask_logits

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from segment_anything.modeling import Sam
@@ -16,6 +15,7 @@ from bench.models.canvas import longest_side
 from bench.models.decoding import decoder_of
 from bench.models.devices import device_facts, exact_arithmetic, usable_device
 from bench.models.encoding import encoder_of
+from bench.models.given_mask import with_logits
 from bench.models.numerics import F, Numerics, surroundings
 from bench.models.sam_embedding import SamEmbedding, packed, stacked, unpacked
 from bench.models.shared_decoding import SharedDecoder
@@ -25,19 +25,14 @@ from bench.types import (
     FloatArray,
     Frame,
     ImageArray,
-    MaskCue,
     Prediction,
     Prompt,
     Site,
 )
-from bench.types.regions import REGION, region_of
 from bench.types.threads import lasting_map
 
 _COMPILED_PROMPTS = 4
 """Prompts at once on a CPU where the decoder is compiled: 3.6 ms each, 5.2 alone, 4.1 by 16."""
-
-_SURE = 10.0
-"""The logit of a pixel that a given mask is sure of."""
 
 _RESIZING = 4
 """Threads that resize the images of a batch for an accelerator."""
@@ -246,24 +241,11 @@ class SamSegmenter:
         return logits.float(), predicted_iou.float()
 
     def _with_logits(self, prompt: Prompt, embedding: SamEmbedding) -> Prompt:
-        """The prompt with logits in the place of a given mask, unless it has some already.
-
-        The mask's share of each of the grid's pixels becomes a logit from -10 to 10, as SAM 2
-        takes masks (``sam2_base.py``, ``_use_mask_as_output``); what lies beside the image is -10.
-        """
-        region = region_of(prompt)
-        if region is None:
-            return prompt
-        if prompt.mask_logits is None:
-            height, width = self._sam.prompt_encoder.mask_input_size
-            scale = height / self._sam.image_encoder.img_size
-            h, w = (max(1, round(side * scale)) for side in embedding.input_size)
-            dense = region.dense().astype(np.float32)
-            share = cv2.resize(dense, (w, h), interpolation=cv2.INTER_AREA)
-            logits = np.full((height, width), -_SURE, dtype=np.float32)
-            logits[:h, :w] = _SURE * (2 * share - 1)
-            prompt = prompt.having(MaskCue(logits))
-        return prompt.without(REGION)
+        """The prompt with logits in the place of a given mask; see ``with_logits``."""
+        height, width = self._sam.prompt_encoder.mask_input_size
+        scale = height / self._sam.image_encoder.img_size
+        h, w = (max(1, round(side * scale)) for side in embedding.input_size)
+        return with_logits(prompt, (height, width), (h, w))
 
     def _resized(self, image: ImageArray) -> ImageArray:
         return longest_side(image, self._resize.target_length)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from bench.models.canvas import Canvas, levels
 from bench.models.devices import device_facts, exact_arithmetic, usable_device
+from bench.models.given_mask import with_logits
 from bench.models.hub import find_weights
 from bench.models.lora import adapter_sha256, merge_adapter
 from bench.models.numerics import Numerics, surroundings
@@ -65,7 +66,7 @@ class TransformersSam:
     Raises ``BenchError`` where the library or the weights are missing, or do not fit each other.
     """
 
-    prompt_kinds = frozenset({"points", "box", "mask_logits"})
+    prompt_kinds = frozenset({"points", "box", "mask_logits", "mask"})
 
     def __init__(
         self,
@@ -198,9 +199,13 @@ class TransformersSam:
         """Low-resolution logits (N, K, h, w) and predicted IoU (N, K), in the prompts' order.
 
         K is 3 with ``multimask``, else 1; SAM-HQ's is always 1. ``mask_logits`` must be of the
-        low-resolution grid. Raises ``BenchError`` for an empty prompt, for text, and for mask
-        logits of another size.
+        low-resolution grid; a given mask is brought onto it (``with_logits``). Raises
+        ``BenchError`` for an empty prompt, for text, and for mask logits of another size.
         """
+        prompts = [
+            with_logits(p, self._grid, self._canvas.covered(e.image_size, self._grid))
+            for e, p in zip(embeddings, prompts, strict=True)
+        ]
         k = self._multimask if multimask and not self._hq else 1
         frames = [
             self._canvas.frame(one.image_size, self._grid)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -76,6 +76,26 @@ class IsRecorded(Protocol):
 def is_recorded(way: object) -> bool:
     """Whether a way of asking is a record; tables say so at every step."""
     return isinstance(way, IsRecorded) and way.recorded
+
+
+@runtime_checkable
+class AsksInstead(Protocol):
+    """A strategy that can ask with other cues.
+
+    ``instead`` says by which of its arguments, for each kind of cue that a model may not take.
+    """
+
+    instead: Mapping[str, str]
+
+
+def instead_of(name: str, strategy: object, kinds: Iterable[str]) -> str:
+    """What to choose where a model doesn't take these kinds of cues; empty where nothing is known.
+
+    ``name`` is the prompt's key in the configuration.
+    """
+    known = strategy.instead if isinstance(strategy, AsksInstead) else {}
+    hints = [f"prompts.{name}.args.{known[kind]}" for kind in sorted(kinds) if kind in known]
+    return f"; {' and '.join(hints)}" if hints else ""
 
 
 def asked_of(strategy: PromptStrategy, image_id: str, targets: Sequence[Target]) -> Asked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 
@@ -22,6 +23,8 @@ class Scribble:
     placed by the rule ``sample`` (``bench.prompts.sampling``), for models that take no strokes.
     Raises ``BenchError`` for a rule that isn't there.
     """
+
+    instead: Mapping[str, str] = MappingProxyType({SCRIBBLE: "points=5 gives points of it"})
 
     def __init__(
         self,

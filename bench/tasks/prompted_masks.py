@@ -9,7 +9,7 @@ from functools import partial
 from bench.config.composing import RunConfig
 from bench.config.run_key import Question
 from bench.models.loading import model_class
-from bench.prompts.abilities import KnowsImages, asked_of
+from bench.prompts.abilities import KnowsImages, asked_of, instead_of
 from bench.protocol import Protocol
 from bench.scoring.score import Aim, Score, score
 from bench.tasks.contract import Case, Lent, Scored
@@ -72,6 +72,7 @@ class PromptedMasks:
                     f"model {config.model.name} understands "
                     f"{', '.join(sorted(segmenter.prompt_kinds))}; prompt {name} under protocol "
                     f"{config.protocol.name} asks for {', '.join(sorted(beyond))} too"
+                    f"{instead_of(name, strategy, beyond)}"
                 )
         return Question(
             task=config.task,

@@ -16,7 +16,8 @@ LATER_PYTHON = sys.version_info >= (3, 11)
 """Whether transformers and onnxruntime can be installed; without them their tests are left out."""
 
 NEEDS_LATER = (
-    "availability", "hub", "lang_sam", "lora", "sam3_text", "several_features", "transformers_sam",
+    "availability", "given_mask", "hub", "lang_sam", "lora", "sam3_text", "several_features",
+    "transformers_sam",
 )  # fmt: skip
 collect_ignore = [] if LATER_PYTHON else [f"test_{name}.py" for name in NEEDS_LATER]
 

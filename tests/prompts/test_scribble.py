@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from oddities import odd_masks, random_blob
+from whole_runs import configure
 
 from bench.prompts.drawing import DRAW, centerline, contour, scribbled
 from bench.prompts.scribble import Scribble
 from bench.protocol import Protocol
-from bench.types import Mask, Prompt, ScribbleCue, Stroke, Target
+from bench.run.plan import make_plan
+from bench.types import BenchError, Mask, Prompt, ScribbleCue, Stroke, Target
 from bench.types.cues import cues_text, prompt_of_row
 from bench.types.scribbles import drawn, strokes_of, traced
 
@@ -127,3 +131,13 @@ def test_a_scribble_is_kept_in_rows_and_drawn() -> None:
     assert strokes_of(kept) == cue.strokes
     assert kept.shapes == list(cue.shapes())
     assert json.loads(str(text))[0]["kind"] == "scribble"
+
+
+def test_a_model_that_takes_no_strokes_is_told_how_to_ask_instead(
+    coco_folder: Callable[..., Path],
+) -> None:
+    folder = coco_folder(images=1, masks=1)
+    with pytest.raises(BenchError, match=r"scribble too; prompts\.scribble\.args\.points=5 gives"):
+        make_plan(configure(folder, "prompt=[scribble]"))
+    instead = "prompts.scribble.args.points=5"
+    assert make_plan(configure(folder, "prompt=[scribble]", instead)).work.todo

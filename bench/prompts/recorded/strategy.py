@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ class Recorded:
     """
 
     recorded = True
+    instead: Mapping[str, str] = MappingProxyType({SCRIBBLE: "points=5 gives points of it"})
 
     def __init__(
         self,
