@@ -14,8 +14,8 @@ from bench.analysis.selection import Selection, part
 from bench.analysis.words import DASH
 
 _COLUMNS = (
-    "model", "device", "dtype", "workers", "image_batch", "parameters", "images", "answers",
-    "embed_ms", "predict_ms", "host_bytes", "device_bytes",
+    "model", "device", "dtype", "workers", "image_batch", "licence", "parameters", "images",
+    "answers", "embed_ms", "predict_ms", "host_bytes", "device_bytes",
 )  # fmt: skip
 
 
@@ -23,7 +23,8 @@ def costs(selection: Selection) -> pd.DataFrame:
     """A line per model and place where it ran, sorted; empty where no run tells its times.
 
     ``model`` (its name), ``device``, ``dtype``, ``workers`` (models at work side by side) and
-    ``image_batch`` say how it ran; ``parameters`` is None where the model doesn't tell.
+    ``image_batch`` say how it ran; ``licence`` is what the model's YAML says, and ``parameters``
+    what the model tells, None where they don't.
     ``embed_ms`` is the wall time of embedding an image and ``predict_ms`` that of an answer (a
     row), each the mean over the ``images`` and ``answers`` of the commands that last worked on the
     runs; a command that worked on several runs counts once. ``embed_ms`` is None where embeddings
@@ -51,12 +52,13 @@ def cost_section(selection: Selection) -> Iterator[Section]:
         return
     titles = selection.titles("model")
     heads = (
-        "model", "device", "workers", "parameters", "embed, ms an image", "predict, ms an answer",
-        "memory, GB", "of the device, GB",
+        "model", "licence", "device", "workers", "parameters", "embed, ms an image",
+        "predict, ms an answer", "memory, GB", "of the device, GB",
     )  # fmt: skip
     rows = tuple(
         (
             titles[line["model"]],
+            DASH if pd.isna(line["licence"]) else line["licence"],
             f"{line['device']}, {line['dtype']}",
             str(line["workers"]),
             _millions(line["parameters"]),
@@ -71,9 +73,10 @@ def cost_section(selection: Selection) -> Iterator[Section]:
         "As the runs themselves measured it: wall time of the model's own calls, embedding an "
         "image and answering a prompt, the mean of the command that worked last on each run; "
         "workers are side by side on one machine and slow each other. Memory: the most that one "
-        "worker took. Times of different devices or numbers of workers don't compare."
+        "worker took. Times of different devices or numbers of workers don't compare. The licence "
+        "is what the model's YAML says of code and weights."
     )
-    yield Section("cost", "Cost", note, heads, rows, frame)
+    yield Section("cost", "Cost", note, heads, rows, frame, names=3)
 
 
 def _name(header: Mapping[str, Any]) -> str:
@@ -99,6 +102,7 @@ def _line(place: tuple[Any, ...], headers: list[Mapping[str, Any]]) -> dict[str,
     memory = [each.get("memory") or {} for each in latest]
     cached = any(each.get("cache") for each in seconds)
     values = {
+        "licence": _licence(headers),
         "parameters": _parameters(headers),
         "images": images,
         "answers": answers,
@@ -108,6 +112,20 @@ def _line(place: tuple[Any, ...], headers: list[Mapping[str, Any]]) -> dict[str,
         "device_bytes": _most(memory, "device"),
     }
     return dict(zip(_COLUMNS[:5], place, strict=True)) | values
+
+
+def _licence(headers: list[Mapping[str, Any]]) -> str | None:
+    """That of the model, all of them where runs of one name say several.
+
+    A YAML knows nothing of a user's own weights.
+    """
+    abouts = [
+        part(header, "model").get("about") or {}
+        for header in headers
+        if not str((header.get("facts") or {}).get("weights", "")).startswith("own")
+    ]
+    said = dict.fromkeys(str(about["licence"]) for about in abouts if about.get("licence"))
+    return "; ".join(said) or None
 
 
 def _parameters(headers: list[Mapping[str, Any]]) -> int | None:

@@ -17,6 +17,10 @@ TIMES = {"zeta": (30.0, 2.0), "alpha": (9.0, 5.0), "mid": (100.0, 0.5)}
 """Milliseconds to embed an image and to answer a prompt."""
 
 
+LICENCES = {"zeta": "Apache-2.0", "alpha": "SAM License (the authors' own)"}
+"""Of the models whose YAML says one."""
+
+
 def latest(embed, predict, images, answers, *, workers=1, device="cpu", **more):
     seconds = {"embed": embed * images / 1e3, "predict": predict * answers / 1e3, **more}
     memory = {"host": int(embed * 1e8), "device": None}
@@ -39,7 +43,20 @@ def commands(bench, times=TIMES, **more):
                           dataset_title=DATASETS[dataset], latest=command, facts=facts)
                 for prompt in ("box", "point_1")
             ]  # fmt: skip
+    for store in stores:
+        model = store.header()["model"]
+        said = {"licence": LICENCES[model["name"]]} if model["name"] in LICENCES else {}
+        model |= {"about": model["about"] | said}
+        store.write_header(store.header() | {"model": model})
     return stores
+
+
+def test_of_a_users_own_weights_no_licence_is_told(bench):
+    stores = commands(bench, {"zeta": TIMES["zeta"]})
+    for store in stores:
+        facts = store.header()["facts"]
+        store.write_header(store.header() | {"facts": facts | {"weights": "own file"}})
+    assert [row[1] for row in next(cost_section(select(stores))).rows] == ["–"]
 
 
 def test_a_command_counts_once_and_images_weigh_alike(bench):
@@ -62,13 +79,14 @@ def test_every_cell_is_its_models(bench):
         embed, predict = TIMES[model]
         shown = (3 * embed + 10 * (embed + 4)) / 13
         parameters = f"{len(model):.1f} M"
-        assert row[1:6] == ("cpu, float32", "1", parameters, f"{shown:.1f}", f"{predict:.2f}")
-        assert row[6:] == (f"{(embed + 4) / 10:.2f}", "–")
+        assert row[1] == LICENCES.get(model, "–")
+        assert row[2:7] == ("cpu, float32", "1", parameters, f"{shown:.1f}", f"{predict:.2f}")
+        assert row[7:] == (f"{(embed + 4) / 10:.2f}", "–")
 
 
 def test_embeddings_from_a_cache_have_no_time(bench):
     (section,) = cost_section(select(commands(bench, cache=0.2)))
-    assert {row[4] for row in section.rows} == {"–"}
+    assert {row[5] for row in section.rows} == {"–"}
 
 
 def test_ways_to_run_are_apart(bench):
