@@ -92,6 +92,7 @@ def test_what_is_listed_is_fetched_by_the_command_that_it_names(mine, tmp_path, 
         (["dataset=shapes"], "fetch what? model=NAME"),
         (["model=slimsam_50"], "model.args.revision=ITS_40_HEX_DIGITS"),
         (["model=sam_vit_z"], "no model is called 'sam_vit_z'"),
+        (["model=sam_vit_b", "runtime.checkpoints=no", "runtime.download=false"], "switched off"),
     ],
 )
 def test_what_cannot_be_fetched_is_one_line(words, said, capsys):

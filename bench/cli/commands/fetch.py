@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.cli import console
@@ -52,7 +51,7 @@ def _fetch(config: RunConfig) -> None:
     from bench.models.loading import model_class
 
     model, screen = config.model, console.output()
-    site = replace(config.runtime.site(), download=True)
+    site = config.runtime.site()
     before = availability(model, site)
     if licence := model.about.get("licence"):
         said = f"{model.name}: licence {licence}"
