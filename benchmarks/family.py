@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import os
 import sys
 import tempfile
 import time
@@ -140,7 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     head = (
         f"{date.today()}, the first {chosen.limit} images of {chosen.dataset}, prompts "
         f"{' and '.join(PROMPTS)}, {len(lines)} models in one sweep, {seconds:.0f} s with writing "
-        "them. Small instances, random weights but for the embedded models and their exports.\n\n"
+        f"them, load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores. Small instances, "
+        "random weights but for the embedded models and their exports.\n\n"
     )
     result_files.write(chosen.name, head + costs, seconds=round(seconds), lines=lines)
     sys.stdout.write(head + costs)
