@@ -83,6 +83,9 @@ def test_refuses_a_run_without_a_header_and_one_without_a_row(bench, row):
     broken.write_errors([ImageError("i7", "a.png: its size"), ImageError("i9", "b.png: too")])
     with pytest.raises(BenchError, match=r"2 images failed, image i7 with: a\.png: its size$"):
         select([broken])
+    broken.write_errors([ImageError("i9", "b.png: too")])
+    with pytest.raises(BenchError, match=r"; 1 image failed, image i9 with: b\.png: too$"):
+        select([broken])
     with pytest.raises(BenchError, match="no run"):
         select([])
 

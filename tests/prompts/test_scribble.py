@@ -16,7 +16,7 @@ from bench.prompts.drawing import DRAW, centerline, contour, scribbled
 from bench.prompts.scribble import Scribble
 from bench.protocol import Protocol
 from bench.run.plan import make_plan
-from bench.types import BenchError, Mask, Prompt, ScribbleCue, Stroke, Target
+from bench.types import BenchError, BoolArray, Mask, Prompt, ScribbleCue, Stroke, Target
 from bench.types.cues import cues_text, prompt_of_row
 from bench.types.scribbles import drawn, strokes_of, traced
 
@@ -69,6 +69,46 @@ def test_a_contour_follows_the_outline() -> None:
         away = np.hypot(x - 50, y - 60)
         assert np.ptp(away) < 3
         assert away.min() > 5
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_contour_lies_at_the_level_that_was_drawn(seed: int) -> None:
+    """Across a line a Gaussian falls to a share s of its peak at σ √(-2 ln s)."""
+    region = np.zeros((70, 110), dtype=bool)
+    region[33] = True
+    sigma, level = (rng := np.random.default_rng(seed)).uniform(5, 20), rng.uniform(0.2, 0.9)
+    away = min(16, int(sigma * np.sqrt(-2 * np.log(level))))  # the blur reaches no farther
+    outline = contour(region, np.random.default_rng(seed))
+    assert set(np.flatnonzero(outline[:, 55])) == {33 - away, 33 + away}
+
+
+def thinned(region: BoolArray) -> BoolArray:
+    """Zhang and Suen's two subiterations, pixel by pixel, on the set of those that are left."""
+    ring = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
+    left = {(int(y), int(x)) for y, x in np.argwhere(region)}
+    before = 0
+    while before != len(left):
+        before = len(left)
+        for one, other in (((0, 2, 4), (2, 4, 6)), ((0, 2, 6), (0, 4, 6))):
+            gone = set()
+            for y, x in left:
+                p = [(y + dy, x + dx) in left for dy, dx in ring]  # P2 to P9, from the north on
+                turns = sum(b and not a for a, b in zip(p, [*p[1:], p[0]], strict=True))
+                kept = all(p[n] for n in one) or all(p[n] for n in other)
+                if 2 <= sum(p) <= 6 and turns == 1 and not kept:
+                    gone.add((y, x))
+            left -= gone
+    found = np.zeros_like(region)
+    for y, x in left:
+        found[y, x] = True
+    return found
+
+
+def test_a_centerline_is_that_of_zhang_and_suen() -> None:
+    rng = np.random.default_rng(4)
+    blobs = [random_blob(rng, 31, 47) for _ in range(4)]
+    for region in (*MASKS.values(), *blobs, rng.random((20, 33)) < 0.7):
+        assert np.array_equal(centerline(region.copy(), rng), thinned(region))
 
 
 def test_strokes_pass_exactly_the_pixels_they_were_traced_from() -> None:

@@ -115,9 +115,9 @@ def bars(count):
     )  # fmt: skip
 
 
-def scale(sizes):
+def scale(sizes, called=names):
     frame = pd.DataFrame({"x": sizes, "miou": 0.5, "low": 0.4, "high": 0.6, "oracle": 0.7})
-    ticks = [f"{name}\n{size:g}M" for name, size in zip(names(len(sizes)), sizes, strict=True)]
+    ticks = [f"{name}\n{size:g}M" for name, size in zip(called(len(sizes)), sizes, strict=True)]
     return plots_size.iou_over_scale(frame, ticks, xlabel="parameters of the image encoder")
 
 
@@ -142,6 +142,10 @@ MANY = {
         plots.looks(names(n)),
     ),
     "scale": lambda n: scale([1.5 * 1.02**i for i in range(n)]),
+    "scale_turned": lambda n: scale(
+        [1.5 * 1.02**i for i in range(n - 1)] + [1.5 * 10.0**n],
+        lambda count: [LONG.format(i, i) for i in range(count)],
+    ),
     "scale_apart": lambda n: scale([1.5 * 10.0**i for i in range(n)]),
     "scatter": lambda n: plots_compare.iou_against_iou(
         rows(["s"], ["d"], prompts(n)), prompts(n), A, B

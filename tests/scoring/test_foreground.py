@@ -123,6 +123,7 @@ def test_of_an_answer_of_zeros_and_ones_few_pixels_are_open(
     frame: Frame, threshold: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All its background lies at the threshold, where float64 for each pixel would take long."""
+    check_products(torch.device("cpu"))  # once a process, and exact itself
     decided: list[int] = []
 
     def watched(*asked: Any) -> Any:

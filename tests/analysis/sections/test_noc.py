@@ -111,6 +111,27 @@ def test_the_table_is_that_of_the_rows(long_run):
     assert (line["clicks"], line["masks"], line["images"]) == (20, 30, 10)
 
 
+def test_a_mask_that_just_gets_there_is_solved(bench, row):
+    """Eight masks that reach .8, .85 or .9 to the digit, and no more."""
+    best = [0.8, 0.8, 0.8, 0.85, 0.85, 0.9, 0.9, 0.9]
+    rows = [
+        row(image_id=f"i{mask}", mask_id=f"m{mask}", step=step, n_points=step, prompt="points",
+            protocol="ritm_noc", iou=iou if step == 7 else 0.3)
+        for mask, iou in enumerate(best)
+        for step in range(1, 21)
+    ]  # fmt: skip
+    run = bench.run(prompt="points", protocol="ritm_noc", rows=rows, report_steps=TWENTY)
+    (section,) = noc_section(select([run]))
+    line = section.lines.iloc[0]
+    assert [line[f"never_{mark}"] for mark in (80, 85, 90)] == [0, 3, 5]
+    assert [line[f"solved_{mark}"] for mark in (80, 85, 90)] == [1.0, 5 / 8, 3 / 8]
+    assert [line[f"noc_{mark}"] for mark in (80, 85, 90)] == [
+        7.0,
+        pytest.approx((5 * 7 + 3 * 20) / 8),
+        pytest.approx((3 * 7 + 5 * 20) / 8),
+    ]
+
+
 def test_miou_after_k_clicks_is_the_reports_own(long_run):
     run, curves = long_run
     table = miou_table(select([run]))

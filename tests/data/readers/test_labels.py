@@ -125,3 +125,14 @@ def test_scattered_values_are_refused_before_they_fill_the_memory(
     monkeypatch.setattr(module, "MOST_BITS", 39 * 50 * 60 // 2)
     with pytest.raises(BenchError, match=r"39 objects are scattered .* values of their own"):
         next(iter(masks_of_values(labels, skip=[0])))
+
+
+def test_room_is_that_of_the_boxes_wherever_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two objects in the far corner, of 2 × 3 and of 4 × 5 pixels."""
+    labels = np.zeros((50, 70), dtype=np.int32)
+    labels[30:32, 50:53], labels[45:49, 60:65] = 3, 8
+    monkeypatch.setattr(module, "MOST_BITS", 2 * 3 + 4 * 5)
+    assert [mask.area for _, mask in masks_of_values(labels, skip=[0])] == [6, 20]
+    monkeypatch.setattr(module, "MOST_BITS", 2 * 3 + 4 * 5 - 1)
+    with pytest.raises(BenchError, match="2 objects are scattered"):
+        next(iter(masks_of_values(labels, skip=[0])))

@@ -84,6 +84,16 @@ def test_much_in_the_middle_half_of_the_range_is_no_mask(level: int, nested: boo
     assert levels_of(grey).nested == nested
 
 
+@pytest.mark.parametrize(("more", "nested"), [(0, True), (1, False)])
+def test_two_fifths_in_the_middle_half_may_be_a_mask_and_a_pixel_more_not(
+    more: int, nested: bool
+) -> None:
+    soft, beside = blurred(1.5), np.zeros((H, W), dtype=np.int32)
+    between = np.count_nonzero((soft > 255 / 4) & (soft < 255 * 3 / 4))
+    beside.flat[: 2 * H * W * 2 // 5 - between + more] = 128
+    assert levels_of(np.hstack([soft, beside])).nested == nested
+
+
 def test_a_photo_is_no_mask() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (H, W), dtype=np.uint8)
     photo = np.asarray(cv2.GaussianBlur(noise, (0, 0), 2), dtype=np.int32)

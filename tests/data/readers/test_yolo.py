@@ -79,7 +79,12 @@ def test_a_line_that_stands_twice_counts_once_and_is_told(tmp_path):
     ("line", "says"),
     [
         ("0 0.5 0.5 0.2 0.2", "four numbers behind the class are a box"),
-        ("0 0.5 0.5 0.2 0.2 0.3 0.3 0.9", "three or more pairs of x and y, found 7"),
+        ("0 0.5 0.5 0.2 0.2 0.3 0.3 0.9", r"found 7 numbers; the last may be .* \(save_conf\)"),
+        ("0 0.5 0.5 0.2 0.2 0.3 0.3 0", "found 7 numbers; the last may be a prediction's conf"),
+        ("0 0.5 0.5 0.2 0.2 0.3 0.3 1", "found 7 numbers; the last may be a prediction's conf"),
+        ("0 0.5 0.5 0.2 0.2 0.3 0.3 1.1", "three or more pairs of x and y, found 7 numbers$"),
+        ("0 0.5 0.5 0.2 0.2 0.3 0.3 -0.1", "three or more pairs of x and y, found 7 numbers$"),
+        ("0 0.5 0.5", "three or more pairs of x and y, found 2 numbers$"),
         ("0", "three or more pairs of x and y, found 0"),
         ("0 10 10 60 10 60 60", "shares of the picture's width and height, .* found 10 to 60"),
         ("0 -0.2 0 1 0 1 1", "found -0.2 to 1"),

@@ -12,6 +12,7 @@ from PIL import Image
 
 from bench.prompts.recorded import source as sources
 from bench.prompts.recorded.formats import formats
+from bench.prompts.recorded.record import read_record
 from bench.prompts.recorded.strategy import Recorded
 from bench.protocol import Protocol
 from bench.types import BenchError, Mask, Prompt, Target
@@ -160,6 +161,18 @@ def test_medscribble_has_a_scribble_of_each_person(tmp_path: Path) -> None:
     for pick, expected in ((1, wanted), (2, unwanted)):
         (found,) = walk(tmp_path, image, f"{image}/seg", pick=pick)
         assert np.array_equal(drawn(strokes_of(found), 1, H, W), expected)
+
+
+def test_recordings_of_an_image_are_its_targets_or_nobodys(tmp_path: Path) -> None:
+    file = tmp_path / "clicks.csv"
+    file.write_text(TABLE)
+    found, nobodys = read_record(sources.source_of(file), None, 1).of_image("a", [target("7")])
+    assert [(name, each.said) for name, each in found.items()] == [("7", "7 (row 1)")]
+    assert [each.said for each in nobodys] == ["8 (row 3)"]
+    file.write_text("image,x,y,label\nb.jpg,4,5,1\na.jpg,3,3,1\n")
+    found, nobodys = read_record(sources.source_of(file), None, 1).of_image("a", [target("7")])
+    assert [(name, each.said) for name, each in found.items()] == [("7", "a.jpg (row 2)")]
+    assert nobodys == []
 
 
 def test_every_format_is_read_here(request: pytest.FixtureRequest) -> None:
