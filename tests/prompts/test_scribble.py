@@ -71,14 +71,16 @@ def test_a_contour_follows_the_outline() -> None:
         assert away.min() > 5
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_a_contour_lies_at_the_level_that_was_drawn(seed: int) -> None:
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_contour_lies_at_the_level_that_was_drawn(seed: int, turned: bool) -> None:
     """Across a line a Gaussian falls to a share s of its peak at σ √(-2 ln s)."""
     region = np.zeros((70, 110), dtype=bool)
     region[33] = True
     sigma, level = (rng := np.random.default_rng(seed)).uniform(5, 20), rng.uniform(0.2, 0.9)
     away = min(16, int(sigma * np.sqrt(-2 * np.log(level))))  # the blur reaches no farther
-    outline = contour(region, np.random.default_rng(seed))
+    outline = contour(region.T if turned else region, np.random.default_rng(seed))
+    outline = outline.T if turned else outline
     assert set(np.flatnonzero(outline[:, 55])) == {33 - away, 33 + away}
 
 

@@ -136,3 +136,9 @@ def test_room_is_that_of_the_boxes_wherever_they_lie(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(module, "MOST_BITS", 2 * 3 + 4 * 5 - 1)
     with pytest.raises(BenchError, match="2 objects are scattered"):
         next(iter(masks_of_values(labels, skip=[0])))
+
+
+def test_the_room_that_is_asked_for_and_held_is_said() -> None:
+    boxes = [(slice(9, 90_009), slice(7, 100_007))] * 2
+    with pytest.raises(BenchError, match=r"2 objects .* of 18 GB in all, beyond the 9 that are"):
+        module._check_room(boxes)

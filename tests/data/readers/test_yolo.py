@@ -91,6 +91,7 @@ def test_a_line_that_stands_twice_counts_once_and_is_told(tmp_path):
         ("0 nan 0 1 0 1 1", "shares of the picture's width"),
         ("0.5 0 0 1 0 1 1", "a class is a whole number from 0, found '0.5'"),
         ("-1 0 0 1 0 1 1", "a class is a whole number from 0, found '-1'"),
+        ("2147483648 0 0 1 0 1 1", "a class is a whole number from 0, found '2147483648'"),
         ("nan 0 0 1 0 1 1", "a class is a whole number from 0, found 'nan'"),
         ("cow 0 0 1 0 1 1", "expected numbers, found 'cow 0 0 1 0 1 1'"),
         ("1_0 0 0 1 0 1 1", "expected numbers, found '1_0 0"),
@@ -113,6 +114,7 @@ def test_a_class_without_a_name_and_names_that_are_none(tmp_path):
     reader = yolo(tmp_path, "3 0 0 1 0 1 1", categories={0: "cow"})
     with pytest.raises(BenchError, match=r"line 1: the class 3 is none of \[0\]; name it in"):
         reader.read("a")
+    assert yolo(tmp_path, "2147483647 0 0 1 0 1 1").read("a").targets[0].category == "2147483647"
     with pytest.raises(BenchError, match="categories are names by class"):
         yolo(tmp_path, "", categories={"cow": 0})
 

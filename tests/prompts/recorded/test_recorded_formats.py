@@ -173,6 +173,9 @@ def test_recordings_of_an_image_are_its_targets_or_nobodys(tmp_path: Path) -> No
     found, nobodys = read_record(sources.source_of(file), None, 1).of_image("a", [target("7")])
     assert [(name, each.said) for name, each in found.items()] == [("7", "a.jpg (row 2)")]
     assert nobodys == []
+    for name in ("-a", "'-a"):  # as it is, and as a table writes it that spreadsheets may open
+        file.write_text(f"image,x,y,label\n{name}.jpg,4,5,1\n")
+        assert clicks(walk(file, "-a", "7")[0]) == [(4, 5, 1)]
 
 
 def test_every_format_is_read_here(request: pytest.FixtureRequest) -> None:
