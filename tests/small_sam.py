@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,9 @@ from segment_anything.modeling import (
     TwoWayTransformer,
 )
 
+from bench.models.mobile_sam import Stage, TinyVit
+from bench.models.repvit_sam import RepVit
+from bench.models.sam_around import sam_around
 from bench.models.sam_segmenter import SamEmbedding, SamSegmenter
 from bench.types import ImageArray, Prediction, Prompt, Site
 
@@ -61,10 +64,44 @@ def build_small_sam(side: int = 128, dim: int = 32) -> Sam:
             iou_head_hidden_dim=32,
         ),
     )
-    for parameter in sam.parameters():  # zeros (positions, biases) would hide what is not used
+    return filled(sam)
+
+
+def filled(sam: Sam) -> Sam:
+    """Ready to be asked, with no parameter of zeros alone: positions, biases, and batch norms too.
+
+    They would hide what is not used.
+    """
+    for parameter in sam.parameters():
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.2)
+    for module in sam.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.running_mean, std=0.2)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
     return sam.eval()
+
+
+def build_small_mobile_sam(side: int = 128, dim: int = 32) -> Sam:
+    """MobileSAM, a few hundred times smaller: windows that fit the tokens, and that don't."""
+    torch.manual_seed(0)
+    stages = (Stage(8, 1, 0, 0), Stage(16, 1, 2, 7), Stage(16, 2, 2, 8), Stage(24, 1, 3, 7))
+    return filled(sam_around(TinyVit(stages, side, dim), side, dim, heads=4, hidden=64))
+
+
+def build_small_repvit_sam(side: int = 128, dim: int = 32) -> Sam:
+    """RepViT-SAM, a few hundred times smaller."""
+    torch.manual_seed(0)
+    stages = ((8, 2), (16, 1), (24, 3), (32, 2))
+    return filled(sam_around(RepVit(stages, side, dim), side, dim, heads=4, hidden=64))
+
+
+SMALL_SAMS: Mapping[str, Callable[[], Sam]] = {
+    "small_sam": build_small_sam,
+    "small_mobile_sam": build_small_mobile_sam,
+    "small_repvit_sam": build_small_repvit_sam,
+}
+"""Those of each image encoder that a Sam has."""
 
 
 class CrampedSam(SmallSam):

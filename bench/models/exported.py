@@ -124,7 +124,7 @@ class Exported:
         self._grid, self._padding_point = (grid, grid), padding_point
         paths = [find_own(each, site.checkpoints) for each in (encoder, decoder)]
         self._encoder, self._decoder = (open_graph(path, self._device) for path in paths)
-        self._sha256, self._encoder_sha256 = _files_sha256(paths), _files_sha256(paths[:1])
+        self._sha256, self._encoder_sha256 = files_sha256(paths), files_sha256(paths[:1])
         self._masks = self._check()
 
     @classmethod
@@ -132,7 +132,7 @@ class Exported:
         """Every argument, with the hashes of both files in the place of their names."""
         found = {key: find_own(args[key], site.checkpoints) for key in ("encoder", "decoder")}
         Names.of(args["names"])
-        return {**args, **{key: _files_sha256([path]) for key, path in found.items()}}
+        return {**args, **{key: files_sha256([path]) for key, path in found.items()}}
 
     @classmethod
     def check_files(cls, args: Mapping[str, Any], site: Site) -> None:
@@ -152,7 +152,7 @@ class Exported:
             "checkpoint_sha256": self._sha256,
             "encoder": self._encoder.file.name,
             "decoder": self._decoder.file.name,
-            **_onnx_version(self._encoder, self._decoder),
+            **onnx_version(self._encoder, self._decoder),
         }
 
     @torch.inference_mode()
@@ -187,7 +187,7 @@ class Exported:
             "std": list(self._canvas.std),
             "resize": self._canvas.resize,
             "features": list(self._features),
-            **_onnx_version(self._encoder),
+            **onnx_version(self._encoder),
             **surroundings(self._device),
         }
 
@@ -307,7 +307,7 @@ class ExportedWithoutFeedback(Exported):
     prompt_kinds = frozenset({"points", "box"})
 
 
-def _files_sha256(paths: Sequence[Path]) -> str:
+def files_sha256(paths: Sequence[Path]) -> str:
     """One hash of the files, and of those beside them that hold weights for them."""
     hashes = [sha256_of(file) for path in paths for file in (path, *_beside(path))]
     return hashlib.sha256(" ".join(hashes).encode()).hexdigest()
@@ -319,7 +319,8 @@ def _beside(path: Path) -> list[Path]:
     return [path.with_name(name) for name in names if isfile(path.with_name(name))]
 
 
-def _onnx_version(*graphs: Graph) -> dict[str, str]:
+def onnx_version(*graphs: Graph) -> dict[str, str]:
+    """A fact of a run where one of the graphs is ONNX, else nothing."""
     if all(graph.file.suffix != ".onnx" for graph in graphs):
         return {}
     import onnxruntime

@@ -31,12 +31,14 @@ class SegmentAnything(SamSegmenter):
     """SAM ViT-B, ViT-L or ViT-H.
 
     ``arch`` is ``vit_b``, ``vit_l`` or ``vit_h``. ``file``, ``url``, ``size`` (bytes) and
-    ``sha256`` are those of the published checkpoint. ``checkpoint`` names a user's own file for
-    the same architecture instead: a path, absolute or relative to the working folder or to
-    ``site.checkpoints``; it holds a state dict, bare or under other keys, its names as they are or
-    as a wrapper made them (``bench.models.weights``). ``adapter`` is a folder of LoRA weights as
-    peft writes it, which are merged into them.
+    ``sha256`` are those of the published checkpoint; without a hash it is not fetched.
+    ``checkpoint`` names a user's own file for the same architecture instead: a path, absolute or
+    relative to the working folder or to ``site.checkpoints``; it holds a state dict, bare or under
+    other keys, its names as they are or as a wrapper made them (``bench.models.weights``).
+    ``adapter`` is a folder of LoRA weights as peft writes it, which are merged into them.
     ``dtype`` and ``compiled`` are those of ``Numerics``.
+
+    A Sam with another image encoder is the same class with other ``architectures``.
 
     Raises ``BenchError`` where the file is missing, is not the published one or does not fit.
     """
@@ -44,10 +46,10 @@ class SegmentAnything(SamSegmenter):
     def __init__(
         self,
         arch: str,
-        sha256: str,
+        sha256: str | None,
         file: str,
         url: str,
-        size: int,
+        size: int | None,
         checkpoint: str | None = None,
         adapter: str | None = None,
         dtype: str = "float32",
@@ -55,13 +57,13 @@ class SegmentAnything(SamSegmenter):
         *,
         site: Site,
     ) -> None:
-        build = _builder(arch)
-        published = Published(file, url, size, sha256)
-        path = _find(published, checkpoint, site)
+        build = self._builder(arch)
+        published = {"file": file, "url": url, "size": size, "sha256": sha256}
+        path = _find(published | {"checkpoint": checkpoint}, site)
         saved = read_saved(path)
         with torch.random.fork_rng(devices=[]):  # random weights, all replaced: spend no one's seed
             sam = build()
-        self._taken_off = load_strict(sam, saved, f"{path} as {arch}", _others(arch))
+        self._taken_off = load_strict(sam, saved, f"{path} as {arch}", self._others(arch))
         self._adapter = _adapter(adapter, site)
         if self._adapter:
             sam = merge_adapter(sam, self._adapter[0])
@@ -91,8 +93,8 @@ class SegmentAnything(SamSegmenter):
         own file is recorded with its own hash. Raises ``BenchError``.
         """
         arch = str(args.get("arch"))
-        _builder(arch)
-        path = _find(Published.of(args), args.get("checkpoint"), site)
+        cls._builder(arch)
+        path = _find(args, site)
         merged = _adapter(args.get("adapter"), site)
         more = {"adapter": merged[1]} if merged else {}
         return {"arch": arch, "sha256": sha256_of(path)} | more | Numerics.of(args).identity()
@@ -103,14 +105,13 @@ class SegmentAnything(SamSegmenter):
 
         What is taken off of its names is logged. The published ones are known by their hash.
         """
-        arch, published = str(args.get("arch")), Published.of(args)
-        path = _find(published, args.get("checkpoint"), site)
-        if sha256_of(path) == published.sha256:
+        arch, path = str(args.get("arch")), _find(args, site)
+        if sha256_of(path) == args["sha256"]:
             return
         with torch.device("meta"):  # names and shapes alone
-            network = _builder(arch)()
+            network = cls._builder(arch)()
         saved = read_saved(path, names_only=True)
-        found = fitting(network, saved, f"{path} as {arch}", _others(arch))
+        found = fitting(network, saved, f"{path} as {arch}", cls._others(arch))
         if found.account:
             log.info("%s: %s", path, found.account)
 
@@ -118,12 +119,40 @@ class SegmentAnything(SamSegmenter):
     def embedding_bytes(cls, args: Mapping[str, Any]) -> int:
         """4.2 MB, whatever the architecture; see ``KeepsEmbeddings``."""
         with torch.device("meta"):
-            return features_bytes(_builder(str(args.get("arch")))())
+            return features_bytes(cls._builder(str(args.get("arch")))())
+
+    @classmethod
+    def architectures(cls) -> Mapping[str, Callable[[], Sam]]:
+        """What ``arch`` may be, and what builds it, its weights at random.
+
+        Those of ``segment_anything``'s registry, without its alias ``default``.
+        """
+        return {name: make for name, make in sam_model_registry.items() if name != "default"}
+
+    @classmethod
+    def _builder(cls, arch: str) -> Callable[[], Sam]:
+        known = cls.architectures()
+        if arch not in known:
+            raise BenchError(f"no architecture {arch!r}; {did_you_mean(arch, known)}")
+        return known[arch]
+
+    @classmethod
+    def _others(cls, arch: str) -> dict[str, Callable[[], Sam]]:
+        return {name: make for name, make in cls.architectures().items() if name != arch}
 
 
-def _find(published: Published, checkpoint: str | None, site: Site) -> Path:
-    if checkpoint is not None:
+def _find(args: Mapping[str, Any], site: Site) -> Path:
+    """The file of weights: the user's own, or the published one, fetched where that is allowed."""
+    hashed = args.get("sha256", "") is not None
+    published = Published.of(args) if hashed else None
+    if (checkpoint := args.get("checkpoint")) is not None:
         return find_own(checkpoint, site.checkpoints)
+    if published is None:
+        raise BenchError(
+            f"no checkpoint is named, and {args['file']} is not fetched, since its hash is not "
+            f"known to the bench: get {args['url']} and give model.args.checkpoint=FILE; runs are "
+            "then known by the file's own hash"
+        )
     return fetch(published, site.checkpoints, allowed=site.download)
 
 
@@ -133,19 +162,3 @@ def _adapter(adapter: str | None, site: Site) -> tuple[Path, str] | None:
         return None
     folder = find_folder(adapter, site.checkpoints)
     return folder, adapter_sha256(folder)
-
-
-def _others(arch: str) -> dict[str, Callable[[], Sam]]:
-    return {name: make for name, make in _architectures().items() if name != arch}
-
-
-def _architectures() -> dict[str, Callable[[], Sam]]:
-    """Builders of the registry by name, without its alias ``default``."""
-    return {name: make for name, make in sam_model_registry.items() if name != "default"}
-
-
-def _builder(arch: str) -> Callable[[], Sam]:
-    known = _architectures()
-    if arch not in known:
-        raise BenchError(f"no architecture {arch!r}; {did_you_mean(arch, known)}")
-    return known[arch]

@@ -21,7 +21,11 @@ STRANGERS: Mapping[str, tuple[str, str]] = {
     ),
     "MobileSAM": (
         r"image_encoder\.(layers\.\d+\.blocks|patch_embed\.seq)\.",
-        "its image encoder is TinyViT; wrap its own code as a model",
+        "its image encoder is TinyViT; model=mobile_sam is it",
+    ),
+    "RepViT-SAM": (
+        r"image_encoder\.features\.",
+        "its image encoder is RepViT; model=repvit_sam is it",
     ),
     "a LoRA adapter": (
         r".*\blora_|.*\blinear_[ab]_[qkv]\b",

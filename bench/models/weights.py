@@ -236,9 +236,7 @@ def fitting(
     likeliest = tried[0]
     alike = [name for name, build in (relatives or {}).items() if _fits(build, sets)]
     hint = (
-        f"; it looks like {' or '.join(alike)}"
-        if alike
-        else stranger(map(_plain, likeliest.tensors))
+        f"; it looks like {' or '.join(alike)}" if alike else _foreign(network, likeliest.tensors)
     )
     hint = hint or _other_grid(network, likeliest.tensors)
     hint = hint or _other_constants(network, likeliest.tensors) or _hidden(network, likeliest)
@@ -256,7 +254,7 @@ def _renamed(network: nn.Module, saved: Saved) -> Saved:
     own, tensors = network.state_dict().keys(), saved.tensors
     if own <= tensors.keys():
         return _without_constants(network, saved)
-    if stranger(map(_plain, tensors)):
+    if _foreign(network, tensors):
         return saved
     tried = [saved]
     plain = {_plain(name): tensor for name, tensor in tensors.items()}
@@ -277,6 +275,12 @@ def _renamed(network: nn.Module, saved: Saved) -> Saved:
 
 def _plain(name: str) -> str:
     return ".".join(part for part in name.split(".") if part not in WRAPPERS)
+
+
+def _foreign(network: nn.Module, tensors: Mapping[str, Tensor]) -> str:
+    """Which other project's file it is, by the names that aren't the network's own."""
+    own = network.state_dict().keys()
+    return stranger(name for name in map(_plain, tensors) if name not in own)
 
 
 def _without_constants(network: nn.Module, saved: Saved) -> Saved:

@@ -16,12 +16,15 @@ import pytest
 import torch
 import yaml
 from outside.model import Pen
+from small_click_network import traced
+from small_sam import SMALL_SAMS
 from tiny_transformers import SIDES, write_tiny
 
 from bench.models.abilities import KeepsEmbeddings
 from bench.models.disk import Disk
 from bench.models.exported import Exported
 from bench.models.exporting import export_sam
+from bench.models.interactive import ClickNetwork
 from bench.models.sam_segmenter import SamSegmenter
 from bench.models.transformers_sam import TransformersSam
 from bench.run.embeddings.files import EmbeddingFiles
@@ -35,7 +38,7 @@ SITE = Site(checkpoints=Path(CHECKPOINTS or "nowhere"), download=False)
 # A whole model of random weights knows nothing of images: only what needs no sense holds.
 # transformers needs Python 3.11
 TINY = {f"tiny_{arch}": arch for arch in SIDES if sys.version_info >= (3, 11)}
-SENSELESS = {"small_sam", "exported", *TINY}
+SENSELESS = {"exported", "small_ritm", *SMALL_SAMS, *TINY}
 
 KINDS = {
     "point": ([[9, 20]], [1], None),
@@ -81,8 +84,16 @@ def class_of(part):
 
 
 def args_of(name):
-    """The YAML's arguments; a repository's weights are looked for in a folder of its name."""
+    """The YAML's arguments; a repository's weights are looked for in a folder of its name.
+
+    A published file of which no hash is known is named as a user would, an exported network has
+    the name of its YAML.
+    """
     args = part_of(name)["args"]
+    if "network" in args:
+        args["network"] = f"{name}.ts"
+    if "url" in args and args["sha256"] is None:
+        args["checkpoint"] = args["file"]
     return args | {"folder": name} if "repository" in args else args
 
 
@@ -91,6 +102,8 @@ def is_here(name):
     args = args_of(name)
     if "repository" in args:
         return (SITE.checkpoints / args["folder"]).is_dir()
+    if "network" in args:
+        return (SITE.checkpoints / args["network"]).is_file()
     return "url" not in args or (SITE.checkpoints / args["file"]).is_file()
 
 
@@ -108,7 +121,7 @@ def each(names):
     return [pytest.param(n, marks=pytest.mark.long) if n in SIBLINGS else n for n in names]
 
 
-OTHERS = ["coarse_disk", "small_sam", "pen", "exported", *list(TINY)[:1]]
+OTHERS = ["coarse_disk", *SMALL_SAMS, "small_ritm", "pen", "exported", *list(TINY)[:1]]
 LONG = [pytest.param(name, marks=pytest.mark.long) for name in TINY if name not in OTHERS]
 
 
@@ -120,10 +133,15 @@ def named(request, small_sam, tmp_path_factory):
     if request.param == "exported":
         args = export_sam(small_sam, tmp_path_factory.mktemp("exported"), "torchscript")
         return request.param, Exported(**args, site=SITE)
+    if request.param == "small_ritm":
+        file = traced(tmp_path_factory.mktemp("ritm") / "network.ts")
+        return request.param, ClickNetwork(
+            **part_of("ritm")["args"] | {"network": str(file)}, site=SITE
+        )
     if request.param == "pen":  # a user's own, of other cues
         return request.param, Pen(site=SITE)
-    if request.param == "small_sam":
-        return request.param, SamSegmenter(small_sam, SITE)
+    if build := SMALL_SAMS.get(request.param):
+        return request.param, SamSegmenter(build(), SITE)
     if request.param == "coarse_disk":
         return request.param, Disk(stride=3, site=SITE)
     return request.param, built(request.param)
