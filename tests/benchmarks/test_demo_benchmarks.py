@@ -8,6 +8,7 @@ from pathlib import Path
 import classical
 import demo_speed
 import grabcut_window
+import pandas as pd
 import pytest
 import result_files
 
@@ -24,6 +25,11 @@ def test_classical_tells_the_mean_of_the_rows(
     assert classical.main(words) == 0
     text = capsys.readouterr().out
     assert (tmp_path / "figures" / "classical.md").read_text() == text
+    drawn = tmp_path / "figures" / "classical.png"
+    first = drawn.read_bytes()
+    drawn.unlink()
+    assert classical.main(["--figure"]) == 0
+    assert drawn.read_bytes() == first
     line = next(line for line in text.splitlines() if line.startswith("| photos | demo | 3 |"))
     rows = bench.read_runs(results=runs)
     for cell, prompt, step in zip(
@@ -31,6 +37,29 @@ def test_classical_tells_the_mean_of_the_rows(
     ):
         mean = rows[(rows["prompt"] == prompt) & (rows["step"] == step)]["iou"].mean()
         assert cell.split()[0] == f"{100 * mean:.1f}"
+
+
+def test_the_figure_of_classical_has_every_number() -> None:
+    prompts = ["1 point", "3 points", "9 points", "box"]
+    means = {("a", "demo"): [0.1, 0.2, 0.3, 0.9], ("a", "grabcut"): [0.4, 0.5, 0.6, 0.8],
+             ("b", "demo"): [0.15, 0.25, 0.35, 0.7], ("b", "grabcut"): [0.45, 0.55, 0.65, 0.75]}  # fmt: skip
+    lines = pd.DataFrame(
+        {"set": name, "model": model, "prompt": prompt, "miou": miou, "masks": 5, "images": 3}
+        for (name, model), values in means.items()
+        for prompt, miou in zip(prompts, values, strict=True)
+    )
+    panels = classical.figure(lines).axes
+    assert [panel.get_title(loc="center")[:1] for panel in panels] == ["a", "b"]
+    for panel, name in zip(panels, "ab", strict=True):
+        demo, demo_box, other, other_box = panel.lines
+        assert (demo.get_label(), other.get_label()) == ("demo", "grabcut")
+        for drawn, box, model in ((demo, demo_box, "demo"), (other, other_box, "grabcut")):
+            *clicks, last = (100 * each for each in means[name, model])
+            assert list(drawn.get_xdata()) == [1, 3, 9]
+            assert list(drawn.get_ydata()) == pytest.approx(clicks)
+            assert list(box.get_ydata()) == pytest.approx([last])
+            assert min(box.get_xdata()) > 9
+            assert box.get_color() == drawn.get_color()
 
 
 @pytest.mark.long
