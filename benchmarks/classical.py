@@ -7,8 +7,9 @@ protocol `sam`, on the first pictures of each set: the embedded photos, and the 
 below ``--data`` (``nuts/trainval.json``, ``nuts/images/`` and ``bbbc038/stage1_train/``). Prints
 mIoU with 95 % intervals as a Markdown table and writes it with JSON into ``benchmarks/results/``,
 and beside it a figure of mIoU against clicks, a line per method and its box as a marker; with
-``--figure`` that figure alone, anew, of the JSON that is there. Runs are kept below ``--results``: the same command goes on where it was stopped. The random walker
-takes minutes of a core for a picture, so ``--pictures`` is small.
+``--figure`` that figure alone, anew, of the JSON that is there. Runs are kept below ``--results``:
+the same command goes on where it was stopped. The random walker takes minutes of a core for a
+picture, so ``--pictures`` is small.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def _cell(line: pd.Series) -> str:
 
 
 def figure(lines: pd.DataFrame) -> Figure:
-    """mIoU in percent against clicks, a panel per set; right of the clicks that of a box."""
+    """The mIoU in percent against clicks, a panel per set; right of the clicks that of a box."""
     names = list(dict.fromkeys(lines["set"]))
     models = list(dict.fromkeys(lines["model"]))
     found = Figure(figsize=(3.1 * len(names) + 0.4, 3.4), layout="constrained")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from segment_anything.modeling import (
@@ -15,11 +15,14 @@ from segment_anything.modeling import (
     TwoWayTransformer,
 )
 
+from bench.models.efficient_sam_network import EfficientSamNetwork
 from bench.models.mobile_sam import Stage, TinyVit
 from bench.models.repvit_sam import RepVit
 from bench.models.sam_around import sam_around
 from bench.models.sam_segmenter import SamEmbedding, SamSegmenter
 from bench.types import ImageArray, Prediction, Prompt, Site
+
+M = TypeVar("M", bound=torch.nn.Module)
 
 
 class SmallSam(SamSegmenter):
@@ -67,7 +70,7 @@ def build_small_sam(side: int = 128, dim: int = 32) -> Sam:
     return filled(sam)
 
 
-def filled(sam: Sam) -> Sam:
+def filled(sam: M) -> M:
     """Ready to be asked, with no parameter of zeros alone: positions, biases, and batch norms too.
 
     They would hide what is not used.
@@ -94,6 +97,12 @@ def build_small_repvit_sam(side: int = 128, dim: int = 32) -> Sam:
     torch.manual_seed(0)
     stages = ((8, 2), (16, 1), (24, 3), (32, 2))
     return filled(sam_around(RepVit(stages, side, dim), side, dim, heads=4, hidden=64))
+
+
+def build_small_efficient_sam() -> EfficientSamNetwork:
+    """EfficientSAM, a few hundred times smaller: 8×8 embedding, 32×32 logits."""
+    torch.manual_seed(0)
+    return filled(EfficientSamNetwork(24, 3, depth=2, side=128, out=32, hidden=64))
 
 
 SMALL_SAMS: Mapping[str, Callable[[], Sam]] = {

@@ -66,10 +66,10 @@ def _published(args: Mapping[str, Any], gate: object, site: Site) -> Availabilit
     """A file with an address and a hash, or a user's own in its place."""
     if args.get("checkpoint") is not None:
         return _file(find_own(args["checkpoint"], site.checkpoints))
-    if args["sha256"] is None:
+    if None in (args["sha256"], args["size"]):
         return Availability(
             "by hand",
-            f"its hash isn't known, so it isn't fetched: get {args['url']} and give "
+            f"its size and hash aren't known, so it isn't fetched: get {args['url']} and give "
             "model.args.checkpoint=FILE",
         )
     source = Published.of(args)

@@ -18,7 +18,7 @@ from bench.files.hashing import sha256_of
 from bench.files.names import fault_of_name
 from bench.files.places import local_path
 from bench.files.there import kind_of
-from bench.types import BenchError
+from bench.types import BenchError, Site
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +65,25 @@ def find_own(checkpoint: str | Path, folder: Path) -> Path:
             return place
     looked = " and ".join(f"{place} ({kind_of(place)})" for place in places)
     raise BenchError(f"no checkpoint {checkpoint}: looked for {looked}; name a file of weights")
+
+
+def find_weights(args: Mapping[str, Any], site: Site) -> Path:
+    """The file that a model's arguments name: the user's own ``checkpoint``, or the published one.
+
+    That is fetched where ``site.download`` allows, if both its ``size`` and its ``sha256`` are
+    known. Raises ``BenchError``.
+    """
+    known = None not in (args.get("size", 0), args.get("sha256", ""))
+    published = Published.of(args) if known else None
+    if (checkpoint := args.get("checkpoint")) is not None:
+        return find_own(checkpoint, site.checkpoints)
+    if published is None:
+        raise BenchError(
+            f"no checkpoint is named, and {args['file']} is not fetched, since its size and hash "
+            f"are not both known to the bench: get {args['url']} and give "
+            "model.args.checkpoint=FILE; runs are then known by the file's own hash"
+        )
+    return fetch(published, site.checkpoints, allowed=site.download)
 
 
 def fetch(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from os.path import isfile
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,8 @@ class Exported:
     ``grid``, ``grid``), and 1 or 0 for whether there is one. It gives logits (1, K, grid, grid) and
     predicted IoU (1, K). Of four masks the first is the single answer and the others the
     candidates; of any other number all are candidates, and the single one is that of the highest
-    predicted IoU.
+    predicted IoU. With ``prompt_size`` points, and the way of the logits back to the image, are on
+    a square of that size instead, as EfficientViT-SAM's are on 1024 while its encoder sees 512.
 
     Raises ``BenchError`` where a file is missing or is not what the arguments say.
     """
@@ -109,12 +110,16 @@ class Exported:
         features: Mapping[str, str],
         names: Mapping[str, Any],
         padding_point: bool,
+        prompt_size: int | None = None,
         *,
         site: Site,
     ) -> None:
         self._device = usable_device(site.device)
         exact_arithmetic()
         self._canvas = Canvas(size, tuple(mean), tuple(std), resize)
+        self._prompt_canvas = self._canvas
+        if prompt_size is not None:
+            self._prompt_canvas = replace(self._canvas, side=prompt_size)
         self._names, self._features = Names.of(names), dict(features)
         if self._names.mask is None and "mask_logits" in self.prompt_kinds:
             raise BenchError(
@@ -132,7 +137,8 @@ class Exported:
         """Every argument, with the hashes of both files in the place of their names."""
         found = {key: find_own(args[key], site.checkpoints) for key in ("encoder", "decoder")}
         Names.of(args["names"])
-        return {**args, **{key: files_sha256([path]) for key, path in found.items()}}
+        said = {k: v for k, v in args.items() if k != "prompt_size" or v is not None}
+        return {**said, **{key: files_sha256([path]) for key, path in found.items()}}
 
     @classmethod
     def check_files(cls, args: Mapping[str, Any], site: Site) -> None:
@@ -219,7 +225,7 @@ class Exported:
             surest = int(scores.argmax())
             wanted = [surest if each == _SUREST else each for each in self._wanted(multimask)]
             logits[i], predicted_iou[i] = found[wanted], scores[wanted]
-            frames.append(self._canvas.frame(one.image_size, self._grid))
+            frames.append(self._prompt_canvas.frame(one.image_size, self._grid))
         return Prediction(logits, predicted_iou, frames)
 
     @property
@@ -232,7 +238,7 @@ class Exported:
         if prompt.box is not None:
             points.append(prompt.box.reshape(2, 2))
             labels.append(np.array(_CORNERS))
-        scaled = self._canvas.scaled(np.concatenate(points), embedding.image_size)
+        scaled = self._prompt_canvas.scaled(np.concatenate(points), embedding.image_size)
         if self._padding_point and prompt.box is None and prompt.n_points:
             scaled = np.concatenate([scaled, np.zeros((1, 2), np.float32)])
             labels.append(np.array([_NO_POINT]))

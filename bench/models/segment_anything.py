@@ -12,7 +12,7 @@ from segment_anything import sam_model_registry
 from segment_anything.modeling import Sam
 
 from bench.files.hashing import sha256_of
-from bench.models.checkpoints import Published, fetch, find_own
+from bench.models.checkpoints import find_weights
 from bench.models.lora import adapter_sha256, merge_adapter
 from bench.models.numerics import Numerics
 from bench.models.sam_embedding import features_bytes
@@ -59,7 +59,7 @@ class SegmentAnything(SamSegmenter):
     ) -> None:
         build = self._builder(arch)
         published = {"file": file, "url": url, "size": size, "sha256": sha256}
-        path = _find(published | {"checkpoint": checkpoint}, site)
+        path = find_weights(published | {"checkpoint": checkpoint}, site)
         saved = read_saved(path)
         with torch.random.fork_rng(devices=[]):  # random weights, all replaced: spend no one's seed
             sam = build()
@@ -94,7 +94,7 @@ class SegmentAnything(SamSegmenter):
         """
         arch = str(args.get("arch"))
         cls._builder(arch)
-        path = _find(args, site)
+        path = find_weights(args, site)
         merged = _adapter(args.get("adapter"), site)
         more = {"adapter": merged[1]} if merged else {}
         return {"arch": arch, "sha256": sha256_of(path)} | more | Numerics.of(args).identity()
@@ -105,7 +105,7 @@ class SegmentAnything(SamSegmenter):
 
         What is taken off of its names is logged. The published ones are known by their hash.
         """
-        arch, path = str(args.get("arch")), _find(args, site)
+        arch, path = str(args.get("arch")), find_weights(args, site)
         if sha256_of(path) == args["sha256"]:
             return
         with torch.device("meta"):  # names and shapes alone
@@ -139,21 +139,6 @@ class SegmentAnything(SamSegmenter):
     @classmethod
     def _others(cls, arch: str) -> dict[str, Callable[[], Sam]]:
         return {name: make for name, make in cls.architectures().items() if name != arch}
-
-
-def _find(args: Mapping[str, Any], site: Site) -> Path:
-    """The file of weights: the user's own, or the published one, fetched where that is allowed."""
-    hashed = args.get("sha256", "") is not None
-    published = Published.of(args) if hashed else None
-    if (checkpoint := args.get("checkpoint")) is not None:
-        return find_own(checkpoint, site.checkpoints)
-    if published is None:
-        raise BenchError(
-            f"no checkpoint is named, and {args['file']} is not fetched, since its hash is not "
-            f"known to the bench: get {args['url']} and give model.args.checkpoint=FILE; runs are "
-            "then known by the file's own hash"
-        )
-    return fetch(published, site.checkpoints, allowed=site.download)
 
 
 def _adapter(adapter: str | None, site: Site) -> tuple[Path, str] | None:

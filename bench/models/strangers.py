@@ -27,6 +27,15 @@ STRANGERS: Mapping[str, tuple[str, str]] = {
         r"image_encoder\.features\.",
         "its image encoder is RepViT; model=repvit_sam is it",
     ),
+    "EfficientSAM": (
+        r"prompt_encoder\.(invalid_points|bbox_top_left_embeddings)\.",
+        "its decoder is another than SAM's; model=efficient_sam_ti and its sibling are it",
+    ),
+    "EfficientViT-SAM": (
+        r"image_encoder\.backbone\.",
+        "its image encoder is EfficientViT; wrap its own code as a model, or export it "
+        "(docs/guide/published_models.md)",
+    ),
     "a LoRA adapter": (
         r".*\blora_|.*\blinear_[ab]_[qkv]\b",
         "merge it into the weights first, or, where peft wrote it, name its folder as "

@@ -41,8 +41,12 @@ def test_classical_tells_the_mean_of_the_rows(
 
 def test_the_figure_of_classical_has_every_number() -> None:
     prompts = ["1 point", "3 points", "9 points", "box"]
-    means = {("a", "demo"): [0.1, 0.2, 0.3, 0.9], ("a", "grabcut"): [0.4, 0.5, 0.6, 0.8],
-             ("b", "demo"): [0.15, 0.25, 0.35, 0.7], ("b", "grabcut"): [0.45, 0.55, 0.65, 0.75]}  # fmt: skip
+    means = {
+        ("a", "demo"): [0.1, 0.2, 0.3, 0.9],
+        ("a", "grabcut"): [0.4, 0.5, 0.6, 0.8],
+        ("b", "demo"): [0.15, 0.25, 0.35, 0.7],
+        ("b", "grabcut"): [0.45, 0.55, 0.65, 0.75],
+    }
     lines = pd.DataFrame(
         {"set": name, "model": model, "prompt": prompt, "miou": miou, "masks": 5, "images": 3}
         for (name, model), values in means.items()

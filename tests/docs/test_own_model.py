@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,4 +54,5 @@ def test_the_yaml_of_an_export_has_every_argument(tmp_path: Path) -> None:
     document = written(tmp_path, 1)
     args = export_sam(build_small_sam(), tmp_path / "graphs", "torchscript")
     assert document["target"] == f"{Exported.__module__}.{Exported.__name__}"
-    assert set(document["args"]) == set(args)
+    parameters = set(inspect.signature(Exported).parameters) - {"site"}
+    assert set(document["args"]) == parameters == set(args) | {"prompt_size"}

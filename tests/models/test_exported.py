@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from segment_anything.utils.transforms import ResizeLongestSide
 from some_prompts import SIZES, some_prompts
 
 from bench.cli.commands import export_model
@@ -78,6 +79,8 @@ def test_the_parameters_are_those_of_the_model(exported, small_sam, kind):
 def test_the_identity_is_of_the_content(exported, tmp_path):
     args = exported("torchscript")
     pinned = Exported.pin(args, OFFLINE)
+    assert Exported.pin(args | {"prompt_size": None}, OFFLINE) == pinned
+    assert Exported.pin(args | {"prompt_size": 256}, OFFLINE) != pinned
     assert not any("/" in str(value) for value in pinned.values())
     moved = {}
     for key in ("encoder", "decoder"):
@@ -239,3 +242,64 @@ def test_the_command_offers_what_can_be_written():
     (action,) = (a for a in commands.choices["export-model"]._actions if a.dest == "format")
     assert isinstance(action, argparse.Action)
     assert list(action.choices) == list(KINDS)
+
+
+class Points(torch.nn.Module):
+    """A decoder as EfficientViT-SAM's authors export it: it takes no earlier mask."""
+
+    def __init__(self, sam):
+        super().__init__()
+        self.sam, self.side = sam, sam.prompt_encoder.input_image_size[0]
+
+    def forward(self, image_embeddings, point_coords, point_labels):
+        prompts = self.sam.prompt_encoder
+        where = prompts.pe_layer._pe_encoding((point_coords + 0.5) / self.side)
+        kinds = point_labels[..., None]
+        sparse = where * (kinds != -1) + prompts.not_a_point_embed.weight * (kinds == -1)
+        for label, kind in enumerate(prompts.point_embeddings):
+            sparse = sparse + kind.weight * (kinds == label)
+        dense = prompts.no_mask_embed.weight.reshape(1, -1, 1, 1).expand_as(image_embeddings)
+        return self.sam.mask_decoder.predict_masks(
+            image_embeddings, prompts.get_dense_pe(), sparse, dense
+        )
+
+
+def test_prompts_may_lie_on_a_larger_square_than_the_encoder_sees(
+    small_sam, make_image, tmp_path, upscale
+):
+    """As EfficientViT-SAM's, with 64 in the place of 512 and 128 in that of 1024."""
+    torch.manual_seed(2)
+    encoder = torch.nn.Conv2d(3, 32, 8, 8)
+    files = {"encoder": tmp_path / "encoder.ts", "decoder": tmp_path / "decoder.ts"}
+    example = torch.zeros(1, 32, 8, 8), torch.zeros(1, 3, 2), torch.ones(1, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.trace(encoder, torch.zeros(1, 3, 64, 64)).save(str(files["encoder"]))
+        torch.jit.trace(Points(small_sam), example, check_trace=False).save(str(files["decoder"]))
+    mean, std = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
+    model = ExportedWithoutFeedback(
+        **{key: str(path) for key, path in files.items()}, size=64, prompt_size=128, grid=32,
+        mean=mean, std=std, resize="longest_side", features={"f": "image_embeddings"},
+        names={"image": "input", "mask": None, "has_mask": None}, padding_point=True, site=OFFLINE,
+    )  # fmt: skip
+    image = make_image(40, 90, 5)
+    prompt = Prompt(points=np.array([[31, 17]], np.float32), labels=np.array([1]))
+    found = model.predict(model.embed([image]), [prompt], True)
+    small = ResizeLongestSide(64).apply_image(image)
+    normal = (torch.from_numpy(small) - torch.tensor(mean)) / torch.tensor(std)
+    seen = torch.zeros(1, 3, 64, 64)
+    seen[:, :, : small.shape[0], : small.shape[1]] = normal.permute(2, 0, 1)
+    large = ResizeLongestSide(128)
+    point = torch.tensor(large.apply_coords(prompt.points, (40, 90)), dtype=torch.float32)[None]
+    with torch.inference_mode():
+        sparse, dense = small_sam.prompt_encoder((point, torch.ones(1, 1)), None, None)
+        low, scores = small_sam.mask_decoder(
+            encoder(seen), small_sam.prompt_encoder.get_dense_pe(), sparse, dense, True
+        )
+    content = large.get_preprocess_shape(40, 90, 128)
+    expected = torch.nn.functional.interpolate(low, (128, 128), mode="bilinear")
+    expected = torch.nn.functional.interpolate(
+        expected[..., : content[0], : content[1]], (40, 90), mode="bilinear"
+    )
+    torch.testing.assert_close(upscale(found, 0), expected[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.predicted_iou, scores, rtol=1e-4, atol=1e-5)

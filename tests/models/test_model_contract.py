@@ -17,11 +17,12 @@ import torch
 import yaml
 from outside.model import Pen
 from small_click_network import traced
-from small_sam import SMALL_SAMS
+from small_sam import SMALL_SAMS, build_small_efficient_sam
 from tiny_transformers import SIDES, write_tiny
 
 from bench.models.abilities import KeepsEmbeddings
 from bench.models.disk import Disk
+from bench.models.efficient_sam import EfficientSam
 from bench.models.exported import Exported
 from bench.models.exporting import export_sam
 from bench.models.interactive import ClickNetwork
@@ -38,7 +39,7 @@ SITE = Site(checkpoints=Path(CHECKPOINTS or "nowhere"), download=False)
 # A whole model of random weights knows nothing of images: only what needs no sense holds.
 # transformers needs Python 3.11
 TINY = {f"tiny_{arch}": arch for arch in SIDES if sys.version_info >= (3, 11)}
-SENSELESS = {"exported", "small_ritm", *SMALL_SAMS, *TINY}
+SENSELESS = {"exported", "small_ritm", "small_efficient_sam", *SMALL_SAMS, *TINY}
 
 KINDS = {
     "point": ([[9, 20]], [1], None),
@@ -86,13 +87,13 @@ def class_of(part):
 def args_of(name):
     """The YAML's arguments; a repository's weights are looked for in a folder of its name.
 
-    A published file of which no hash is known is named as a user would, an exported network has
-    the name of its YAML.
+    A published file of which size or hash isn't known is named as a user would, an exported
+    network has the name of its YAML.
     """
     args = part_of(name)["args"]
     if "network" in args:
         args["network"] = f"{name}.ts"
-    if "url" in args and args["sha256"] is None:
+    if "url" in args and None in (args["size"], args["sha256"]):
         args["checkpoint"] = args["file"]
     return args | {"folder": name} if "repository" in args else args
 
@@ -121,7 +122,15 @@ def each(names):
     return [pytest.param(n, marks=pytest.mark.long) if n in SIBLINGS else n for n in names]
 
 
-OTHERS = ["coarse_disk", *SMALL_SAMS, "small_ritm", "pen", "exported", *list(TINY)[:1]]
+OTHERS = [
+    "coarse_disk",
+    *SMALL_SAMS,
+    "small_efficient_sam",
+    "small_ritm",
+    "pen",
+    "exported",
+    *list(TINY)[:1],
+]
 LONG = [pytest.param(name, marks=pytest.mark.long) for name in TINY if name not in OTHERS]
 
 
@@ -133,6 +142,8 @@ def named(request, small_sam, tmp_path_factory):
     if request.param == "exported":
         args = export_sam(small_sam, tmp_path_factory.mktemp("exported"), "torchscript")
         return request.param, Exported(**args, site=SITE)
+    if request.param == "small_efficient_sam":
+        return request.param, EfficientSam.of(build_small_efficient_sam(), SITE)
     if request.param == "small_ritm":
         file = traced(tmp_path_factory.mktemp("ritm") / "network.ts")
         return request.param, ClickNetwork(

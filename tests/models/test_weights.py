@@ -231,6 +231,8 @@ def test_a_constant_of_the_network_is_left_out_where_it_is_equal(state, value, f
         ("module.memory_attention.norm.weight", "SAM 2"),
         ("image_encoder.layers.1.blocks.0.attn.qkv.weight", "MobileSAM"),
         ("image_encoder.features.0.0.c.weight", "RepViT-SAM"),
+        ("prompt_encoder.invalid_points.weight", "EfficientSAM"),
+        ("image_encoder.backbone.stages.0.op_list.0.main.conv.weight", "EfficientViT-SAM"),
         ("image_encoder.blocks.0.attn.qkv.lora_A.weight", "a LoRA adapter"),
     ],
 )
