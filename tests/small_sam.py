@@ -16,6 +16,8 @@ from segment_anything.modeling import (
 )
 
 from bench.models.efficient_sam_network import EfficientSamNetwork
+from bench.models.efficientvit_sam import EfficientVit, Size, with_epsilon
+from bench.models.efficientvit_sam import Stage as VitStage
 from bench.models.mobile_sam import Stage, TinyVit
 from bench.models.repvit_sam import RepVit
 from bench.models.sam_around import sam_around
@@ -99,6 +101,19 @@ def build_small_repvit_sam(side: int = 128, dim: int = 32) -> Sam:
     return filled(sam_around(RepVit(stages, side, dim), side, dim, heads=4, hidden=64))
 
 
+def build_small_efficientvit_sam(side: int = 128, dim: int = 32) -> Sam:
+    """EfficientViT-SAM, a few hundred times smaller: its encoder sees half of the prompts' side."""
+    torch.manual_seed(0)
+    stages = (
+        VitStage(16, 1, "fused", 2, False),
+        VitStage(16, 1, "fused", 2, False),
+        VitStage(32, 1, "squeezed", 2, True),
+        VitStage(64, 2, "attention", 2, True),
+    )
+    encoder = EfficientVit(Size(side // 2, (8, 1), stages, 5, 1, 2), side // 16, 16, dim)
+    return filled(with_epsilon(sam_around(encoder, side, dim, heads=4, hidden=64)))
+
+
 def build_small_efficient_sam() -> EfficientSamNetwork:
     """EfficientSAM, a few hundred times smaller: 8×8 embedding, 32×32 logits."""
     torch.manual_seed(0)
@@ -109,6 +124,7 @@ SMALL_SAMS: Mapping[str, Callable[[], Sam]] = {
     "small_sam": build_small_sam,
     "small_mobile_sam": build_small_mobile_sam,
     "small_repvit_sam": build_small_repvit_sam,
+    "small_efficientvit_sam": build_small_efficientvit_sam,
 }
 """Those of each image encoder that a Sam has."""
 

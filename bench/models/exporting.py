@@ -96,6 +96,7 @@ def export_sam(sam: Sam, folder: Path, kind: str) -> dict[str, Any]:
     make_folder(folder)
     sam = sam.cpu().float().eval()
     side, (height, width) = sam.image_encoder.img_size, sam.prompt_encoder.mask_input_size
+    prompts_on = int(sam.prompt_encoder.input_image_size[0])
     image = torch.zeros(1, 3, side, side)
     with torch.no_grad():
         features = sam.image_encoder(image)
@@ -106,11 +107,13 @@ def export_sam(sam: Sam, folder: Path, kind: str) -> dict[str, Any]:
         torch.zeros(1, 1, height, width),
         torch.ones(1),
     )
+    decoder = Decoder(sam).eval()
+    decoder.img_size = prompts_on  # its own is the encoder's, which may be smaller
     with torch.no_grad(), _quiet():
         files = {"encoder": folder / f"encoder{ending}", "decoder": folder / f"decoder{ending}"}
         encoder = Part(Encoder(sam.image_encoder).eval(), (image,), ("image",), (FEATURES,))
         write(encoder, files["encoder"])
-        write(Part(Decoder(sam).eval(), prompt, INPUTS, OUTPUTS), files["decoder"])
+        write(Part(decoder, prompt, INPUTS, OUTPUTS), files["decoder"])
     return {
         **{key: str(path.absolute()) for key, path in files.items()},
         "size": side,
@@ -121,6 +124,7 @@ def export_sam(sam: Sam, folder: Path, kind: str) -> dict[str, Any]:
         "features": {FEATURES: FEATURES},
         "names": {},
         "padding_point": True,
+        **({} if prompts_on == side else {"prompt_size": prompts_on}),
     }
 
 

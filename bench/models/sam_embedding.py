@@ -14,8 +14,9 @@ from torch import Tensor
 class SamEmbedding:
     """What the image encoder makes of one image.
 
-    ``features`` is (C, h, w) float32 on the model's device; ``input_size`` the (H, W) of the
-    resized image on the encoder's canvas, ``image_size`` the (H, W) of the image itself.
+    ``features`` is (C, h, w) float32 on the model's device; ``input_size`` the (H, W) that the
+    image covers of the square of prompts and masks, mostly the encoder's own, ``image_size`` the
+    (H, W) of the image itself.
     """
 
     features: Tensor

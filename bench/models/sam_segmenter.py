@@ -71,6 +71,8 @@ class SamSegmenter:
         exact_arithmetic()
         self._sam = sam.float().to(self._device).eval().requires_grad_(False)
         self._resize = ResizeLongestSide(sam.image_encoder.img_size)
+        # Most encoders see the square that prompts and masks lie on; EfficientViT's a smaller one.
+        self._prompts_on = ResizeLongestSide(int(sam.prompt_encoder.input_image_size[0]))
         on_cpu = self._device.type == "cpu"
         self._image_batch = 1 if on_cpu else max(1, site.image_batch)
         self._prompt_batch = max(1, site.prompt_batch)
@@ -153,8 +155,8 @@ class SamSegmenter:
             with self._numerics.products(self._device):
                 features = self._encode(inputs).float()
             embeddings += [
-                SamEmbedding(values, _size(tensor.shape[-2:]), _size(image.shape[:2]))
-                for values, tensor, image in zip(features, resized, chunk, strict=True)
+                SamEmbedding(values, self._content(image), _size(image.shape[:2]))
+                for values, image in zip(features, chunk, strict=True)
             ]
         return embeddings
 
@@ -193,7 +195,7 @@ class SamSegmenter:
         Raises ``BenchError`` for an empty prompt, for text, and for mask logits of another size.
         """
         prompts = [self._with_logits(p, e) for e, p in zip(embeddings, prompts, strict=True)]
-        side = self._sam.image_encoder.img_size
+        side = self._prompts_on.target_length
         frames = [
             Frame(canvas=(side, side), content=one.input_size, image=one.image_size)
             for one, _ in zip(embeddings, prompts, strict=True)
@@ -243,12 +245,17 @@ class SamSegmenter:
     def _with_logits(self, prompt: Prompt, embedding: SamEmbedding) -> Prompt:
         """The prompt with logits in the place of a given mask; see ``with_logits``."""
         height, width = self._sam.prompt_encoder.mask_input_size
-        scale = height / self._sam.image_encoder.img_size
+        scale = height / self._prompts_on.target_length
         h, w = (max(1, round(side * scale)) for side in embedding.input_size)
         return with_logits(prompt, (height, width), (h, w))
 
     def _resized(self, image: ImageArray) -> ImageArray:
         return longest_side(image, self._resize.target_length)
+
+    def _content(self, image: ImageArray) -> tuple[int, int]:
+        """The (H, W) that an image covers of the square of the prompts."""
+        side = self._prompts_on.target_length
+        return _size(self._prompts_on.get_preprocess_shape(*image.shape[:2], side))
 
     def _on_device(self, pixels: ImageArray) -> Tensor:
         """(3, h, w) uint8."""
@@ -256,7 +263,7 @@ class SamSegmenter:
         return tensor.permute(2, 0, 1).contiguous()
 
     def _scaled(self, points: FloatArray, embedding: SamEmbedding) -> FloatArray:
-        scaled: FloatArray = self._resize.apply_coords(points, embedding.image_size)
+        scaled: FloatArray = self._prompts_on.apply_coords(points, embedding.image_size)
         return scaled
 
     def _tensor(self, arrays: Sequence[Any], dtype: torch.dtype) -> Tensor:

@@ -33,8 +33,7 @@ STRANGERS: Mapping[str, tuple[str, str]] = {
     ),
     "EfficientViT-SAM": (
         r"image_encoder\.backbone\.",
-        "its image encoder is EfficientViT; wrap its own code as a model, or export it "
-        "(docs/guide/published_models.md)",
+        "its image encoder is EfficientViT; model=efficientvit_sam_l0 and its siblings are it",
     ),
     "a LoRA adapter": (
         r".*\blora_|.*\blinear_[ab]_[qkv]\b",

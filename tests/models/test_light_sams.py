@@ -1,7 +1,8 @@
-"""MobileSAM and RepViT-SAM: encoders against timm's own, strict loading, and their YAMLs."""
+"""MobileSAM, RepViT-SAM, EfficientViT-SAM: encoders against timm's, strict loading, YAMLs."""
 
 import re
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,9 +10,24 @@ import timm
 import torch
 import yaml
 from segment_anything import SamPredictor
-from small_sam import SMALL_SAMS, build_small_mobile_sam, build_small_repvit_sam, filled
+from segment_anything.modeling.common import LayerNorm2d
+from segment_anything.utils.transforms import ResizeLongestSide
+from small_sam import (
+    SMALL_SAMS,
+    build_small_efficientvit_sam,
+    build_small_mobile_sam,
+    build_small_repvit_sam,
+    filled,
+)
 
 from bench.config.composing import conf_dir
+from bench.models.efficientvit_sam import (
+    SIZES,
+    Backbone,
+    EfficientVitSam,
+    build_efficientvit_sam,
+    with_epsilon,
+)
 from bench.models.exported import Exported
 from bench.models.exporting import export_sam
 from bench.models.mobile_sam import STAGES, MobileSam, TinyVit, build_mobile_sam
@@ -25,6 +41,11 @@ ONNX = pytest.mark.skipif(sys.version_info < (3, 11), reason="onnxruntime needs 
 FAMILIES = {
     "mobile_sam": (MobileSam, build_mobile_sam, build_small_mobile_sam),
     "repvit_sam": (RepVitSam, build_repvit_sam, build_small_repvit_sam),
+    "efficientvit_sam_l0": (
+        EfficientVitSam,
+        partial(build_efficientvit_sam, SIZES["l0"]),
+        build_small_efficientvit_sam,
+    ),
 }
 
 
@@ -124,7 +145,65 @@ def test_repvit_is_timms_with_a_last_stage_of_full_size():
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in SMALL_SAMS if name != "small_sam"])
+EFFICIENT_VIT = (
+    (r"^stages\.0\.op_list\.0\.", "stem.in_conv."),
+    (r"^stages\.0\.op_list\.1\.", "stem.res0."),
+    (r"^stages\.(\d+)\.op_list\.", lambda found: f"stages.{int(found[1]) - 1}.blocks."),
+)
+"""From the names of EfficientViT-SAM's checkpoints, below ``backbone``, to those of timm."""
+
+
+def test_efficient_vit_is_timms():
+    torch.manual_seed(1)
+    ours = filled(with_epsilon(Backbone(SIZES["l1"])))
+    theirs = timm.create_model("efficientvit_l1", num_classes=0).eval()
+    theirs.load_state_dict(renamed(ours.state_dict(), EFFICIENT_VIT), strict=False)
+    own = theirs.state_dict().keys()
+    assert renamed(ours.state_dict(), EFFICIENT_VIT).keys() == {k for k in own if "head" not in k}
+    image = torch.randn(1, 3, 128, 96)
+    with torch.inference_mode():
+        found, seen = theirs.stem(image), []
+        for stage in theirs.stages:
+            found = stage(found)
+            seen.append(found)
+        for mine, other in zip(ours(image), seen[:-4:-1], strict=True):
+            torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-5 * float(other.std()))
+
+
+def test_efficientvit_sam_sees_a_smaller_picture_than_its_prompts_lie_on(make_image, site, upscale):
+    """``EfficientViTSam.transform`` and ``EfficientViTSamPredictor.predict``, written out."""
+    sam, image = build_small_efficientvit_sam(), make_image(50, 90, 3)
+    assert (sam.image_encoder.img_size, sam.prompt_encoder.input_image_size) == (64, (128, 128))
+    small = torch.from_numpy(ResizeLongestSide(64).apply_image(image)).permute(2, 0, 1)
+    normal = torch.zeros(1, 3, 64, 64)
+    normal[0, :, : small.shape[1], : small.shape[2]] = (small - sam.pixel_mean) / sam.pixel_std
+    large, points = ResizeLongestSide(128), np.array([[20, 30], [70, 8]])
+    scaled = torch.tensor(large.apply_coords(points, (50, 90)), dtype=torch.float32)[None]
+    with torch.inference_mode():
+        sparse, dense = sam.prompt_encoder((scaled, torch.tensor([[1, 0]])), None, None)
+        features = sam.image_encoder(normal)
+        low, scores = sam.mask_decoder(
+            features, sam.prompt_encoder.get_dense_pe(), sparse, dense, True
+        )
+    h, w = large.get_preprocess_shape(50, 90, 128)
+    resize = partial(torch.nn.functional.interpolate, mode="bilinear", align_corners=False)
+    expected = resize(resize(low, (128, 128))[..., :h, :w], (50, 90))
+    model = SamSegmenter(sam, site)
+    prompt = Prompt(points=points.astype(np.float32), labels=np.array([1, 0]))
+    found = model.predict(model.embed([image]), [prompt], True)
+    torch.testing.assert_close(upscale(found, 0), expected[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.predicted_iou, scores, rtol=1e-4, atol=1e-5)
+
+
+def test_every_norm_has_the_authors_epsilon():
+    with torch.device("meta"):
+        sam = build_efficientvit_sam(SIZES["xl0"])
+    norms = (torch.nn.LayerNorm, torch.nn.BatchNorm2d, LayerNorm2d)
+    found = {type(m): m.eps for m in sam.modules() if isinstance(m, norms)}
+    assert found == dict.fromkeys(norms, 1e-6)
+
+
+@pytest.mark.parametrize("name", ["small_mobile_sam", "small_repvit_sam"])
 def test_it_answers_as_sams_predictor(name, make_image, site, upscale):
     """Preprocessing and prompts are those of ``SamPredictor``, which the authors' is."""
     sam = SMALL_SAMS[name]()
@@ -157,8 +236,10 @@ def test_an_export_gives_the_same(name, kind, make_image, site, tmp_path):
     torch.testing.assert_close(own.logits, other.logits, rtol=1e-4, atol=1e-4)
 
 
-def test_parameters_are_those_of_the_yaml(family):
-    name, _, build, _ = family
+@pytest.mark.parametrize("name", [*FAMILIES, *(f"efficientvit_sam_{size}" for size in SIZES)])
+def test_parameters_are_those_of_the_yaml(name):
+    model = FAMILIES[name if name in FAMILIES else "efficientvit_sam_l0"][0]
+    build = model.architectures()[args_of(name)["arch"]]
     with torch.device("meta"):
         sam = build()
     about = yaml.safe_load((conf_dir() / "model" / f"{name}.yaml").read_text())["about"]
@@ -199,7 +280,7 @@ def test_a_checkpoint_of_a_relative_is_named(weights, family, tmp_path, site):
     other = next(each for each in FAMILIES if each != name)
     path = tmp_path / "other.pt"
     torch.save(weights, path)
-    with pytest.raises(BenchError, match=f"model={name} is it"):
+    with pytest.raises(BenchError, match=f"model={name} "):
         FAMILIES[other][0].check_files(args_of(other, checkpoint=str(path)), site)
 
 
@@ -229,7 +310,8 @@ def test_the_published_sizes_run(family, weights, make_image, site, tmp_path):
     name, model, _, _ = family
     path = tmp_path / "zeros.pt"
     bias = torch.arange(256.0)
-    torch.save(weights | {"image_encoder.neck.3.bias": bias}, path)
+    last = next(k for k in ("neck.3.bias", "norm.bias") if f"image_encoder.{k}" in weights)
+    torch.save(weights | {f"image_encoder.{last}": bias}, path)
     loaded = model(**args_of(name, checkpoint=str(path)), site=site)
     (embedding,) = loaded.embed([make_image(50, 90, 3)])
     assert torch.equal(embedding.features, bias[:, None, None].expand(256, 64, 64))
