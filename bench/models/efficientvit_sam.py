@@ -350,9 +350,9 @@ class LinearAttention(nn.Module):
         qkv = self.qkv(found)
         both = torch.cat([qkv, self.aggreg[0](qkv)], dim=1).float()
         batch, _, height, width = both.shape
-        heads = both.reshape(batch, -1, 3 * _HEAD, height * width)
+        heads = both.reshape(batch, -1, 3, _HEAD, height * width)
         with torch.autocast(both.device.type, enabled=False):  # sums over all tokens stay exact
-            query, key, value = heads.unflatten(2, (3, _HEAD)).unbind(2)
+            query, key, value = heads.unbind(2)
             ones = F.pad(value, (0, 0, 0, 1), value=1.0)
             sums = ones @ key.relu().transpose(-1, -2) @ query.relu()
             seen = sums[:, :, :-1] / (sums[:, :, -1:] + 1e-15)

@@ -10,10 +10,12 @@ import yaml
 from small_click_network import SmallClickNetwork, script, traced
 from torch import nn
 
+import bench
 from bench.config.composing import conf_dir
+from bench.data.readers.shapes import Shapes
 from bench.models.interactive import ClickNetwork
 from bench.models.zooming import Window, Zoom, disks, object_window
-from bench.types import BenchError, Prompt, Site, UnfitImageError
+from bench.types import BenchError, Mask, Prompt, Site, UnfitImageError
 
 ONNX = pytest.mark.skipif(sys.version_info < (3, 11), reason="onnxruntime needs Python 3.11")
 
@@ -105,13 +107,13 @@ def overlap(one, other):
     return found
 
 
-def zoomed_loop(network, picture, size, square, first):
+def zoomed_loop(network, picture, size, square, first, clicks=CLICKS):
     """The loop of ``BasePredictor`` with ``ZoomIn``, which remembers its window by itself."""
     pixels = torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
     height, width = picture.shape[:2]
     before, window, found = torch.zeros(1, 1, height, width), None, []
-    for count in range(1, len(CLICKS) + 1):
-        places, labels = [c[:2] for c in CLICKS[:count]], [c[2] for c in CLICKS[:count]]
+    for count in range(1, len(clicks) + 1):
+        places, labels = [c[:2] for c in clicks[:count]], [c[2] for c in clicks[:count]]
         positive = [p for p, label in zip(places, labels, strict=True) if label]
         mask = before[0, 0].numpy() > 0.5
         zooms = count >= first and (first == 1 or mask.any())
@@ -159,6 +161,37 @@ def test_it_is_the_published_loop(tmp_path, site, picture, name, shape, shift):
         assert len(windows) > 2  # none at first, then several
     if shift == -9.0:
         assert windows <= {None, (0, 259, 0, 429)}
+
+
+@pytest.mark.long
+def test_a_run_scores_the_published_loop(tmp_path):
+    """Clicks as a run placed them, answered by the loop anew: each mask is that of the row."""
+    file = traced(tmp_path / "net.ts", shift=-3.5)
+    runs = str(tmp_path / "runs")
+    words = ["dataset.args.sizes=[[220,300]]", "dataset.args.count=1", "dataset.args.objects=4"]
+    words += ["prompts.points.args.clicks=4", "prompts.points.args.report=[1,4]"]
+    done = bench.evaluate(
+        *words, f"model.args.network={file}", "runtime.keep_masks=true", model="ritm",
+        dataset="shapes", prompt="points", protocol="ritm_noc", results=runs,
+    )  # fmt: skip
+    assert not done.failed
+    sample = Shapes(count=1, sizes=[[220, 300]], objects=4, site=Site()).read("scene_00000")
+    rows = bench.read_runs(results=runs)
+    foreground = 0
+    for _, steps in rows.groupby("mask_id"):
+        steps = steps.sort_values("step")
+        last = steps.iloc[-1]
+        clicks = [
+            (int(y), int(x), int(label))
+            for (x, y), label in zip(last["point_coords"], last["point_labels"], strict=True)
+        ]
+        loop = zoomed_loop(SmallClickNetwork(0, -3.5), sample.image, 400, False, 2, clicks)
+        for (probabilities, _), rle in zip(loop, steps["mask_rle"], strict=True):
+            mask = Mask.from_rle({"size": [220, 300], "counts": rle}).dense()
+            assert np.array_equal(mask, probabilities > 0.49)
+            foreground += mask.sum()
+    assert len(rows) == 4 * rows["mask_id"].nunique() == 8
+    assert foreground > 0
 
 
 def test_segnext_sees_the_whole_image_squashed(tmp_path, site, picture):
