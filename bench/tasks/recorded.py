@@ -85,9 +85,7 @@ def notes_on_files(files: Mapping[str, object]) -> list[str]:
     ]
 
 
-def notes_on_unasked(
-    lacks: Mapping[str, tuple[str, str]], counted: Mapping[str, int]
-) -> list[str]:
+def notes_on_unasked(lacks: Mapping[str, tuple[str, str]], counted: Mapping[str, int]) -> list[str]:
     """A sentence for each prompt that not all the masks have.
 
     ``lacks`` are what the user calls it and what the masks have none of, by what they were counted

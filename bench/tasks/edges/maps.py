@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.data.formats.arrays import read_array
 from bench.data.formats.files import check_inside, is_hidden
 from bench.data.formats.matlab import load_variable
 from bench.data.formats.pictures import look_at, read_levels
@@ -24,13 +25,12 @@ def _from_png(file: Path, shape: tuple[int, int]) -> FloatArray:
 
 
 def _from_npy(file: Path, shape: tuple[int, int]) -> FloatArray:
-    try:
-        found = np.load(file, allow_pickle=False, mmap_mode="r")
-        if found.shape != shape:  # before it is read: the head may promise anything
-            raise ValueError(_other_size(found.shape, shape))
-        return np.asarray(found, dtype=np.float64)
-    except (ValueError, OSError, EOFError, TypeError) as error:
-        raise BenchError(f"{file}: not an array of numbers that can be read: {error}") from None
+    found = read_array(file)
+    if found.shape != shape:  # before it is read: the head may promise anything
+        raise BenchError(f"{file}: {_other_size(found.shape, shape)}")
+    if found.dtype.kind not in "fiub":
+        raise BenchError(f"{file}: an edge map is of numbers, found {found.dtype}")
+    return np.asarray(found, dtype=np.float64)
 
 
 def _from_mat(file: Path, shape: tuple[int, int]) -> FloatArray:

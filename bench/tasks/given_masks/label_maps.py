@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tokenize import TokenError
 
-import numpy as np
-
+from bench.data.formats.arrays import read_array
 from bench.data.formats.files import is_hidden
 from bench.data.formats.labels import label_array
 from bench.data.formats.levels import levels_of
@@ -16,10 +14,6 @@ from bench.data.formats.spellings import Known
 from bench.types import MAX_PIXELS, BenchError
 
 ENDINGS = (".png", ".npy")
-_MAGIC = b"\x93NUMPY"
-
-_BROKEN = (OSError, ValueError, EOFError, TypeError, SyntaxError, OverflowError, TokenError)
-"""What NumPy raises on a damaged file."""
 
 
 def find_maps(path: Path, image_ids: Sequence[str]) -> Mapping[str, Path]:
@@ -86,14 +80,7 @@ def refuse_other_size(labels: LabelArray, height: int, width: int) -> None:
 
 
 def _read_array(file: Path) -> LabelArray:
-    try:
-        with file.open("rb") as opened:  # an archive of several arrays would be left open
-            if opened.read(len(_MAGIC)) != _MAGIC:
-                raise ValueError(f"it doesn't begin with {_MAGIC!r}")
-        array = np.load(file, mmap_mode="r", allow_pickle=False)  # takes no memory yet
-    except _BROKEN as error:
-        said = " ".join(str(error).split())
-        raise BenchError(f"{file}: not a readable NumPy file: {said}") from None
+    array = read_array(file)
     if array.size > MAX_PIXELS:
         raise BenchError(f"{file}: {array.size} values are no label map of one picture")
     if array.ndim == 3 and array.shape[0] == 1:

@@ -238,8 +238,8 @@ def test_maps_that_do_not_fit_are_named_before_the_work(
         (np.full((37, 52), -0.5), "found -0.5 to 0"),
         (np.zeros((52, 37)), "the edge map is 52×37, its picture 37×52"),
         (np.zeros((37, 52, 3)), "the edge map is 37×52×3"),
-        (np.array([["a"] * 52] * 37), "not an array of numbers"),
-        (np.array([[None] * 52] * 37), "not an array of numbers"),
+        (np.array([["a"] * 52] * 37), "an edge map is of numbers, found <U1"),
+        (np.array([[None] * 52] * 37), "not a readable NumPy file"),
     ],
 )
 def test_a_map_that_is_none_is_named(tmp_path: Path, found: Any, says: str) -> None:
