@@ -36,9 +36,9 @@ from bench.types.errors import did_you_mean
 
 MODEL = "Sam3Model"
 TYPES = {"sam3": ("sam3", "sam3_video")}
-RESIZED = ("probabilities", "logits")
-"""What of a mask is brought to the picture's size: probabilities cut at the threshold, as the
-library does, or logits, as the authors' own code does; the two differ along the rims."""
+RESIZED = ("logits", "probabilities")
+"""What of a mask is brought to the picture's size: logits, as the authors' own code does, or
+probabilities, as the library does; the two differ along the rims."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Sam3Text:
         sha256: str | None = None,
         score_threshold: float = 0.5,
         mask_threshold: float = 0.5,
-        resized: str = "probabilities",
+        resized: str = RESIZED[0],
         dtype: str = "float32",
         *,
         site: Site,
@@ -123,7 +123,7 @@ class Sam3Text:
     @property
     def facts(self) -> Mapping[str, str]:
         """Device, precision, versions, weights, and where it differs from the library."""
-        differs = "" if self._resized == RESIZED[0] else "masks are resized as logits"
+        differs = "masks are resized as logits" if self._resized == RESIZED[0] else ""
         return {
             **device_facts(self._device),
             "dtype": self._numerics.dtype,

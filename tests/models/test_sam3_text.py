@@ -67,7 +67,7 @@ def threshold(library, make_image):
 
 
 def test_it_answers_as_the_library_by_hand(folder, library, images, threshold):
-    ours = loaded(folder, score_threshold=threshold)
+    ours = loaded(folder, score_threshold=threshold, resized="probabilities")
     embedded = list(ours.embed(images))
     counts = set()
     for image, embedding in zip(images, embedded, strict=True):
@@ -90,9 +90,9 @@ def test_it_answers_as_the_library_by_hand(folder, library, images, threshold):
     assert len(counts) > 1, "texts find different numbers"
 
 
-def test_logits_may_be_resized_as_the_authors_do(folder, library, images, threshold):
-    plain = loaded(folder, score_threshold=threshold)
-    ours = loaded(folder, score_threshold=threshold, mask_threshold=0.4, resized="logits")
+def test_logits_are_resized_as_the_authors_do(folder, library, images, threshold):
+    plain = loaded(folder, score_threshold=threshold, resized="probabilities")
+    ours = loaded(folder, score_threshold=threshold, mask_threshold=0.4)
     (embedding,) = ours.embed(images[:1])
     found = ours.predict([embedding], [Prompt(text=TEXTS[1])], False)
     out, _ = by_hand(library, images[0], TEXTS[1])
@@ -169,7 +169,7 @@ def test_the_tokenizer_and_the_thresholds_are_in_its_identity(folder, copied):
     first = Sam3Text.pin(args, OFFLINE)
     assert Sam3Text.pin(args | {"folder": str(folder)}, OFFLINE) == first
     assert Sam3Text.pin(args | {"score_threshold": 0.3}, OFFLINE) != first
-    assert Sam3Text.pin(args | {"resized": "logits"}, OFFLINE) != first
+    assert Sam3Text.pin(args | {"resized": "probabilities"}, OFFLINE) != first
     assert Sam3Text.pin(args | {"dtype": "bfloat16"}, OFFLINE) != first
     words = copied / "tokenizer.json"
     words.write_text(words.read_text() + "\n")

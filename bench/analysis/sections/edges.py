@@ -21,7 +21,7 @@ from bench.analysis.selection import Selection
 from bench.analysis.stats.intervals import Interval, left_out_interval
 from bench.analysis.table import bounds
 from bench.analysis.words import DASH, counted, few_said, interval_said, points, with_bounds
-from bench.types.edges import BEST_F
+from bench.types.rows.edges import BEST_F
 
 Array = npt.NDArray[np.float64]
 

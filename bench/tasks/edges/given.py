@@ -28,7 +28,7 @@ from bench.tasks.edges.scoring import (
 )
 from bench.tasks.edges.task import OneMap, check_people
 from bench.types import BenchError, Measure, Reader, Sample, Site
-from bench.types.edges import BEST_F, EdgeRow
+from bench.types.rows.edges import BEST_F, EdgeRow
 from bench.types.stopwatch import Stopwatch
 
 Maps: TypeAlias = Callable[[Sample], Sequence[Held]]

@@ -11,7 +11,7 @@ from bench.scoring.edges.boundaries import boundaries_of
 from bench.scoring.edges.counts import EdgeCounts, edge_counts, thresholds
 from bench.scoring.edges.matching import REACH, reach_in
 from bench.types import BenchError, BoolArray, FloatArray, Sample
-from bench.types.edges import EdgeRow
+from bench.types.rows.edges import EdgeRow
 
 PROMPT = "edges"
 """What stands for a prompt in rows and keys."""

@@ -17,7 +17,7 @@ from bench.tasks.edges.scoring import PROMPT, EdgeNames, EdgeRule, Held, edge_ro
 from bench.tasks.edges.segmented import Found, apart, edges_of
 from bench.tasks.opening import open_protocol
 from bench.types import BenchError, Measure, Reader, Sample, Segmenter, Site, Step
-from bench.types.edges import BEST_F, EdgeRow
+from bench.types.rows.edges import BEST_F, EdgeRow
 from bench.types.stopwatch import Stopwatch
 
 

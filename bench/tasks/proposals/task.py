@@ -22,7 +22,7 @@ from bench.tasks.counting import check_counts
 from bench.tasks.opening import open_protocol
 from bench.tasks.proposals.generator import Grid, Proposal
 from bench.types import BenchError, Measure, Reader, Sample, Segmenter, Site, Step, Target
-from bench.types.proposals import AR_1000, FURTHER, GROUPS, ProposalRow
+from bench.types.rows.proposals import AR_1000, FURTHER, GROUPS, ProposalRow
 from bench.types.stopwatch import Stopwatch
 
 PROMPT = "proposals"

@@ -22,7 +22,7 @@ from bench.models.loading import load_model
 from bench.store.runs import find_runs, read_runs
 from bench.tasks.proposals.generator import Grid, Proposal, best
 from bench.types import Mask, Site
-from bench.types.proposals import GROUPS
+from bench.types.rows.proposals import GROUPS
 
 GRID = ["task=proposals", "task.args.points_per_side=4", "model=disk"]
 
