@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.data.formats.arrays import read_array
 from bench.data.formats.files import check_inside, is_hidden
 from bench.data.formats.matlab import load_variable
 from bench.data.formats.pictures import look_at, read_levels
+from bench.files.arrays import read_array
 from bench.files.there import kind_of
 from bench.types import BenchError, FloatArray
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.data.formats.arrays import read_array
 from bench.data.formats.files import is_hidden
 from bench.data.formats.labels import label_array
 from bench.data.formats.levels import levels_of
 from bench.data.formats.pictures import LabelArray, read_labels, read_levels
 from bench.data.formats.spellings import Known
+from bench.files.arrays import read_array
 from bench.types import MAX_PIXELS, BenchError
 
 ENDINGS = (".png", ".npy")
