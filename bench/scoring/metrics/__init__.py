@@ -43,7 +43,10 @@ class Metric:
     (shares in [0, 1], not in per cent), or none where the metric doesn't apply to the two; it
     raises ``ValueError`` for masks of two sizes. ``version`` is raised whenever a correction
     changes numbers. ``ready(target)``, where there is one, gives the same as a function of the
-    prediction, what is needed of the target being made once.
+    prediction, what is needed of the target being made once. ``of_counts``, where there is one,
+    gives the same number of whole numbers: the pixels of the prediction, of the target and of
+    both, or of their inner rims where ``rim`` says how wide those are in an (H, W) image. A
+    device counts them, and the mask itself isn't looked at.
 
     Raises ``ValueError`` for a name that is no identifier, and what is no measure or function.
     """
@@ -52,6 +55,8 @@ class Metric:
     of: Function
     version: str = "1"
     ready: Callable[[Mask], Callable[[Mask], float | None]] | None = None
+    of_counts: Callable[[int, int, int], float | None] | None = None
+    rim: Callable[[tuple[int, int]], int] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.measure, Measure) or not callable(self.of):
@@ -79,6 +84,11 @@ class Metric:
             return self._number(self._called(ready, prediction))
 
         return value
+
+    def counted(self, prediction: int, target: int, shared: int) -> float | None:
+        """The metric of so many pixels, see ``of_counts``; raises as ``against`` does."""
+        assert self.of_counts is not None
+        return self._number(self._called(self.of_counts, prediction, target, shared))
 
     def _called(self, function: Callable[..., Any], *given: Any) -> Any:
         try:
