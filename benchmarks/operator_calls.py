@@ -43,6 +43,11 @@ class Replayed(TorchDispatchMode):
     operators that change a tensor lie in it already.
     """
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Not at the price of torch's switch for compiling, a half of a call: none is compiled."""
+        return False
+
     def __init__(self, results: Sequence[Any]) -> None:
         super().__init__()
         self._results: Iterator[Any] = iter(results)

@@ -93,17 +93,17 @@ def _roughly_deepest(padded: _Pixels, out: npt.NDArray[np.int64]) -> _Found | No
     rows, columns = np.nonzero(rough >= most * (least / largest) * (1 - 1e-3))
     reach = int(most / least) + 2
     side = max(16, 2 * reach)
-    tiles, tile_of = np.unique(
-        np.stack([rows // side, columns // side], axis=1), axis=0, return_inverse=True
-    )
+    across = padded.shape[1] // side + 1
+    tiles, tile_of = np.unique(rows // side * across + columns // side, return_inverse=True)
     if 2 * len(tiles) * (side + 2 * reach) ** 2 > padded.size:
         return None
     depths = np.empty(len(rows), np.float32)
-    for number, (row, column) in enumerate(tiles.tolist()):
+    for number, tile in enumerate(tiles.tolist()):
+        row, column = divmod(tile, across)
         top, left = max(0, row * side - reach), max(0, column * side - reach)
-        tile = padded[top : (row + 1) * side + reach, left : (column + 1) * side + reach]
-        exact = cv2.distanceTransform(tile, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        here = np.flatnonzero(tile_of.ravel() == number)
+        part = padded[top : (row + 1) * side + reach, left : (column + 1) * side + reach]
+        exact = cv2.distanceTransform(part, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        here = np.flatnonzero(tile_of == number) if len(tiles) > 1 else slice(None)
         depths[here] = exact[rows[here] - top, columns[here] - left]
     return rows, columns, depths
 

@@ -138,5 +138,5 @@ def mix(cells: T, inner_down: T, inner_across: T, outer_down: T, outer_across: T
 
 def _mixed(values: T, weights: T) -> T:
     """The last axis, of two, mixed."""
-    first: T = values[..., 0] * weights[..., 0]
-    return first + values[..., 1] * weights[..., 1]
+    shares: T = values * weights
+    return shares[..., 0] + shares[..., 1]

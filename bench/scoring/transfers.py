@@ -48,16 +48,22 @@ def on_host(tensors: Sequence[torch.Tensor]) -> list[npt.NDArray[Any]]:
 
 def sent(arrays: Sequence[npt.NDArray[Any]], device: torch.device) -> list[torch.Tensor]:
     """The arrays as tensors on the device, in one transfer; nothing is waited for on CUDA."""
-    order = sorted(range(len(arrays)), key=lambda i: -arrays[i].itemsize)
-    plain = [np.ascontiguousarray(arrays[i]).reshape(-1).view(np.uint8) for i in order]
+    kinds: dict[Any, list[int]] = {}
+    for i in sorted(range(len(arrays)), key=lambda i: -arrays[i].itemsize):  # aligned so
+        kinds.setdefault(arrays[i].dtype, []).append(i)
+    plain = [
+        np.concatenate([arrays[i].reshape(-1) for i in numbers]).view(np.uint8)
+        for numbers in kinds.values()
+    ]
     joined = torch.from_numpy(np.concatenate(plain))
     if device.type == "cuda":
         joined = joined.pin_memory()
     there = joined.to(device, non_blocking=device.type == "cuda")
     tensors: dict[int, torch.Tensor] = {}
-    cuts = torch.split(there, [len(each) for each in plain])
-    for i, cut in zip(order, cuts, strict=True):
-        tensors[i] = cut.view(_torch_dtype(arrays[i].dtype)).view(arrays[i].shape)
+    parts = torch.split(there, [len(each) for each in plain])
+    for (dtype, numbers), part in zip(kinds.items(), parts, strict=True):
+        cuts = torch.split(part.view(_torch_dtype(dtype)), [arrays[i].size for i in numbers])
+        tensors |= {i: cut.view(arrays[i].shape) for i, cut in zip(numbers, cuts, strict=True)}
     return [tensors[i] for i in range(len(arrays))]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
@@ -39,11 +40,10 @@ def windows(
     ``rows`` (M, h) and ``columns`` (M, w) say which cells of each of their ``counts`` candidates
     count, ``frame_of`` (P,) which frames the images have. A window without any is empty.
     """
-    begin: IndexArray = np.cumsum(counts, dtype=np.int64) - counts
     spans = np.zeros((len(counts), 2, 2), np.int64)
     some = np.ones(len(counts), dtype=bool)
     for axis, (cells, lines) in enumerate(zip((rows, columns), both, strict=True)):
-        any_of = np.logical_or.reduceat(cells, begin, axis=0)
+        any_of = _any_of(cells, counts)
         some &= any_of.any(axis=1)
         first = any_of.argmax(axis=1)
         last = cells.shape[1] - 1 - any_of[:, ::-1].argmax(axis=1)
@@ -52,6 +52,17 @@ def windows(
     some &= (spans[:, :, 1] > spans[:, :, 0]).all(axis=1)
     spans[~some] = 0
     return spans
+
+
+def _any_of(cells: BoolArray, counts: Sequence[int]) -> BoolArray:
+    """Of each prompt (P, g) whether any of its candidates (M, g) has a cell."""
+    parts, start = [], 0
+    for count, alike in groupby(counts):  # ``reduceat`` takes ten times as long
+        number = sum(1 for _ in alike)
+        end = start + number * count
+        parts.append(cells[start:end].reshape(number, count, -1).any(axis=1))
+        start = end
+    return np.concatenate(parts)
 
 
 def chunks(
