@@ -348,7 +348,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="whole runs, the fastest is told")
-    parser.add_argument("--pictures", type=int, default=6, help="of the two small sizes")
+    parser.add_argument("--pictures", type=int, default=8, help="of the two small sizes")
     parser.add_argument("--name", default="host_cost", help="of the files in benchmarks/results")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
