@@ -34,7 +34,7 @@ _PIXELS = 1 << 25
 _OPEN = 1 << 13
 """Pixels of a chunk that float32 may leave open before it is done again."""
 
-_RUNS = 4
+_RUNS = 8
 """Runs in a column of a mask, on average, for which there is room."""
 
 _Arrays = dict[str, npt.NDArray[Any]]
@@ -61,7 +61,8 @@ def on_device(
     bounds = Bounds.of(rows, columns, lowest, threshold)
     begin: IndexArray = np.cumsum(counts, dtype=np.int64) - counts
     sound = np.logical_and.reduceat(np.isfinite(bounds.low) & np.isfinite(estimates), begin)
-    predicted = np.split(estimates, begin[1:])
+    slices = [slice(*ends) for ends in zip(begin.tolist(), (begin + counts).tolist(), strict=True)]
+    predicted = [estimates[these] for these in slices]
     selected = [selects(each) for each in predicted]
     frames = {frame: number for number, frame in enumerate(dict.fromkeys(prediction.frames))}
     frame_of = np.array([frames[frame] for frame in prediction.frames])
@@ -85,8 +86,8 @@ def on_device(
     level = bool(((lowest > bounds.low) & (lowest <= bounds.high)).any())
     areas, shared, kept, of_prompts = batch.measured(parts, level)
     made, nothing = [], _Found(None, [(0, 0)] * len(rims))
-    for i, (start, count, aim) in enumerate(zip(begin.tolist(), counts, aims, strict=True)):
-        these, one = slice(start, start + count), of_prompts.get(i, nothing)
+    for i, (these, aim) in enumerate(zip(slices, aims, strict=True)):
+        one = of_prompts.get(i, nothing)
         assert aim.planes is not None
         theirs = zip(one.rims, aim.planes.rim_areas, strict=True)
         found = Measured(
@@ -109,7 +110,7 @@ class _Found:
     """The chosen mask of a prompt, the pixels of its rims and of both rims, and its string."""
 
     mask: Mask | None
-    rims: Sequence[tuple[int, int]]
+    rims: Sequence[Sequence[int]]
     rle: str | None = None
 
 
@@ -304,7 +305,7 @@ class _Batch:
         masks = _masks(bits, rows, columns, part.starts, self.images[part.prompts])
         found = zip(part.prompts.tolist(), masks, rim_counts.tolist(), strings, strict=True)
         for prompt, mask, counts, string in found:
-            yield prompt, _Found(mask, [(ours, both) for ours, both in counts], string)
+            yield prompt, _Found(mask, counts, string)
 
 
 def _room(part: Chunk) -> int:

@@ -50,10 +50,12 @@ def written(bits: torch.Tensor, places: torch.Tensor, to_next: bool, most: int) 
     place = found - mask * per_mask
     column = place // (high + 1)
     row = place - column * (high + 1)
-    turn = (x0[mask] + column) * height[mask] + y0[mask] + row
-    turn = torch.where(place == per_mask - 1, (height * width)[mask], turn)
+    own = torch.stack([x0, y0, height, height * width, F.pad(runs[:-1], (1, 0))])[:, mask]
+    left, top, tall, pixels, first = own.unbind()
+    turn = (left + column) * tall + top + row
+    turn = torch.where(place == per_mask - 1, pixels, turn)
     entry = torch.arange(most, device=bits.device)
-    index = entry - F.pad(runs[:-1], (1, 0))[mask]
+    index = entry - first
     length = turn - F.pad(turn[:-1], (1, 0)) * (index > 0)
     value = length - F.pad(length, (2, 0))[:-2] * (index > 2)
     # Where the last pixel of the image is set, its run ends there, and none is left.
