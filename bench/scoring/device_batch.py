@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 
 from bench.scoring.aim import Aim, Measured, RimCounts
 from bench.scoring.bilinear import IndexArray, mix
 from bench.scoring.finite import fault
 from bench.scoring.foreground import Bounds, extremes, lifted, product
 from bench.scoring.lines import Lines, exact_on, lines
-from bench.scoring.rims import rims_on_device
 from bench.scoring.strings import strings_of, written
 from bench.scoring.transfers import first_places, on_host, packed, sent
 from bench.scoring.truths import Regions, RimWidth, ignored_of, truths_of
@@ -233,7 +233,7 @@ class _Batch:
             (bits & (truth & 1).view(torch.bool)[of]).sum(dim=(1, 2)),
         ]
         for number in range(len(self.rims)):
-            edge = rims_on_device(masks, given["widths"][number])
+            edge = _rims(masks, given["widths"][number])
             theirs = ((truth >> (1 + number)) & 1).view(torch.bool)
             numbers += [edge.sum(dim=(1, 2)), (edge & theirs).sum(dim=(1, 2))]
         to_next = bool((part.starts[:, 0] == 0).any()) and part.shape[0] >= min(
@@ -306,6 +306,23 @@ class _Batch:
         found = zip(part.prompts.tolist(), masks, rim_counts.tolist(), strings, strict=True)
         for prompt, mask, counts, string in found:
             yield prompt, _Found(mask, counts, string)
+
+
+def _rims(bits: torch.Tensor, widths: torch.Tensor) -> torch.Tensor:
+    """What ``rim`` gives of masks in windows (N, H, W), as wide as ``widths`` (N,)."""
+    full = _full_lines(_full_lines(bits.mT, widths).mT, widths)
+    return bits & ~full
+
+
+def _full_lines(bits: torch.Tensor, widths: torch.Tensor) -> torch.Tensor:
+    """Which of (N, H, W) have as many set on both sides, along W, as ``widths`` (N,) says."""
+    length = bits.shape[2]
+    sums = F.pad(bits.cumsum(dim=2, dtype=torch.int32), (1, 0))
+    middle, reach = torch.arange(length, device=bits.device), widths[:, None, None]
+    low, high = (middle - reach).clamp(min=0), (middle + reach + 1).clamp(max=length)
+    size = bits.shape
+    found = sums.gather(2, high.expand(size)) - sums.gather(2, low.expand(size))
+    return found == 2 * reach + 1
 
 
 def _room(part: Chunk) -> int:

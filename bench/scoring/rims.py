@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
 
 from bench.types import BoolArray, Mask
 
@@ -25,23 +23,6 @@ def rim(mask: Mask, width: int) -> Mask:
     )
     outer: BoolArray = mask.bits & (square < side**2)
     return Mask(mask.height, mask.width, mask.y0, mask.x0, outer)
-
-
-def rims_on_device(bits: torch.Tensor, widths: torch.Tensor) -> torch.Tensor:
-    """The same of windows (N, H, W) bool of masks that lie in them, as wide as ``widths`` (N,)."""
-    full = _full_lines(_full_lines(bits.mT, widths).mT, widths)
-    return bits & ~full
-
-
-def _full_lines(bits: torch.Tensor, widths: torch.Tensor) -> torch.Tensor:
-    """Which of (N, H, W) have as many set on both sides, along W, as ``widths`` (N,) says."""
-    length = bits.shape[2]
-    sums = F.pad(bits.cumsum(dim=2, dtype=torch.int32), (1, 0))
-    middle, reach = torch.arange(length, device=bits.device), widths[:, None, None]
-    low, high = (middle - reach).clamp(min=0), (middle + reach + 1).clamp(max=length)
-    size = bits.shape
-    found = sums.gather(2, high.expand(size)) - sums.gather(2, low.expand(size))
-    return found == 2 * reach + 1
 
 
 def surface(mask: Mask) -> Mask:

@@ -25,6 +25,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from bench.config.component import load_module
+from bench.scoring.overlap import shared_pixels
 from bench.types import BenchError, Mask
 from bench.types.errors import did_you_mean, told
 from bench.types.measure import Measure
@@ -244,7 +245,21 @@ def _try(own: Metric) -> None:
     """Computes a user's metric of two masks, so that a mistake in it is found before a run."""
     prediction, target = np.zeros((2, 48, 64), dtype=bool)
     prediction[10:34, 12:40] = target[14:40, 20:50] = True
-    own.against(Mask.from_dense(target))(Mask.from_dense(prediction))
+    ours, theirs = Mask.from_dense(prediction), Mask.from_dense(target)
+    value = own.against(theirs)(ours)
+    if own.of_counts is None:
+        return
+    if own.rim is not None:
+        from bench.scoring.rims import rim  # the command line starts without OpenCV
+
+        width = own._called(own.rim, theirs.shape)
+        ours, theirs = rim(ours, width), rim(theirs, width)
+    counted = own.counted(ours.area, theirs.area, shared_pixels(ours, theirs))
+    if counted != value:
+        raise BenchError(
+            f"metric {own.measure.origin}: of_counts gives {counted} where the function of two "
+            f"masks gives {value}; make them agree, or leave of_counts out"
+        )
 
 
 def _stems() -> list[str]:
