@@ -64,7 +64,7 @@ def products(rows: Tensor, columns: Tensor) -> Tensor:
     """Matrices (N, C) and (C, D) of int8 multiplied, (N, D) int32, exactly."""
     if _has_kernel(rows, columns):
         return torch._int_mm(rows, columns)
-    parts = zip(rows.split(_EXACT, dim=1), columns.split(_EXACT, dim=0), strict=True)
+    parts = zip(torch.split(rows, _EXACT, 1), torch.split(columns, _EXACT, 0), strict=True)
     sums = [(some.float() @ other.float()).to(torch.int32) for some, other in parts]
     return torch.stack(sums).sum(dim=0, dtype=torch.int32)
 
