@@ -6,9 +6,11 @@ The model costs nothing: it knows every target, and answers with smooth logits o
 lie above 0 where the target is, but for an error at its rim that shrinks with each click. Whole
 runs with it on a CPU, of pictures that are read and rows that are written, tell the milliseconds of
 one core per answer by phase, the model's own taken off. Then the way that batches go elsewhere
-(``bench.scoring.measuring.on_device``) is taken with the same answers, 32 prompts at a time, and
-what doesn't hang on the machine is counted: transfers, bytes moved, calls of torch's operators.
-Prints a Markdown table and writes it with JSON, machine and versions into ``benchmarks/results/``.
+(``bench.scoring.device_batch``) is taken with the same answers. At 32 prompts a batch what doesn't
+hang on the machine is counted: transfers, bytes moved, waits, calls of torch's operators. At 28 it
+is timed what the host needs of one core while a device computes (``held``): everything but the
+waiting and the operators' own arithmetic. Prints Markdown tables and writes them with JSON,
+machine and versions into ``benchmarks/results/``.
 """
 
 from __future__ import annotations
@@ -19,9 +21,8 @@ import tempfile
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ import cv2
 import numpy as np
 import result_files
 import torch
+from held import PHASES, Held, Spent, held, in_batches
 from operator_calls import Operators
 from pictures import coco_files, write_pictures
 
@@ -39,7 +41,11 @@ from bench.data.opening import open_dataset
 from bench.prompts.placement import distance_max
 from bench.run.plan import Plan, make_plan
 from bench.run.worker import Worker
-from bench.scoring import measuring
+from bench.scoring import device_batch, transfers, truths
+from bench.scoring.aim import Aim
+from bench.scoring.device_batch import on_device
+from bench.scoring.metrics.boundary_iou import band_width
+from bench.tasks.contract import Case, Lent
 from bench.types import Frame, ImageArray, Mask, Prediction, Prompt, Reader, Site
 from bench.types.stopwatch import Stopwatch
 
@@ -49,6 +55,11 @@ CASES = (((480, 640), 7), ((600, 800), 9), ((1500, 2250), 20), ((3000, 4000), 10
 GRID, CANVAS, BATCH = 256, 1024, 32
 ERRORS = (5.0, 4.0, 3.0, 2.0)
 """How large the rim's error is of three candidates, and of answers to more clicks."""
+
+HELD = 28
+"""Answers of a batch whose held part is timed: point, box and two more clicks for 7 masks."""
+
+RUN_PHASES = ("read", "prompt", "score", "write", "other")
 
 ANSWERS = 4
 """For each mask, of ``point_1``, ``point_3`` and ``box``, which ask one question alike."""
@@ -140,28 +151,6 @@ def write_answers(reader: Reader, folder: Path) -> None:
         )
 
 
-class CpuTimes:
-    """Seconds of the calling thread's processor, by phase."""
-
-    def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
-
-    def turn_to(self, image_ids: Sequence[str]) -> None:
-        """Says nothing."""
-
-    def passed(self, name: str, start: float, end: float) -> None:
-        """Says nothing of the wall's clock."""
-
-    @contextmanager
-    def around(self, name: str) -> Iterator[None]:
-        """Times the block."""
-        start = time.thread_time()
-        try:
-            yield
-        finally:
-            self.seconds[name] += time.thread_time() - start
-
-
 class Silent:
     """A progress that says nothing."""
 
@@ -207,7 +196,7 @@ def chain(
             plan = plan_of(answers, words, Path(results))
             for run in plan.work.runs.values():
                 run.store.make()
-            times = CpuTimes()
+            times = Spent()
             worker = Worker(plan, Silent(), Stopwatch(times))
             start = time.process_time()
             rows = worker(plan.work.jobs())
@@ -217,7 +206,7 @@ def chain(
         phases = {
             name: 1000 * seconds / asked
             for name, seconds in times.seconds.items()
-            if name in ("read", "prompt", "score")
+            if name in ("read", "prompt", "score", "write")
         }
         all_of_it = 1000 * (passed - model.seconds) / asked
         phases["other"] = all_of_it - sum(phases.values())
@@ -246,40 +235,42 @@ def counts(
 ) -> Counts:
     """What three steps of each picture's first targets take when they are scored as on a device."""
     moved: Counter[str] = Counter()
-    back, there = measuring.on_host, measuring._Device.sent
+    back, there = transfers.on_host, transfers.sent
 
     def to_host(tensors: Sequence[torch.Tensor]) -> Any:
         moved["waits"] += 1
         moved["bytes"] += sum(each.numel() * each.element_size() for each in tensors)
         return back(tensors)
 
-    def to_device(self: Any, array: Any) -> torch.Tensor:
+    def to_device(arrays: Sequence[Any], device: torch.device) -> list[torch.Tensor]:
         moved["sent"] += 1
-        moved["bytes"] += array.nbytes
-        return there(self, array)
+        moved["bytes"] += sum(array.nbytes for array in arrays)
+        return there(arrays, device)
 
     model = Free(str(answers), site=Site())
     operators, asked, batches = Operators(), 0, 0
     for image_id in reader.ids():
         sample = reader.read(image_id)
         (embedding,) = model.embed([sample.image])
-        some = [target.mask for target in sample.targets[:batch]]
-        clicks = [distance_max(mask, np.random.default_rng(0)) for mask in some]
+        aims = [Aim(target.mask) for target in sample.targets[:batch]]
+        clicks = [distance_max(aim.mask, np.random.default_rng(0)) for aim in aims]
         for points, multimask in ((1, True), (2, False), (3, False)):
             prompts = [
                 Prompt(np.array([click] * points, np.float32), np.ones(points, np.int64))
                 for click in clicks
             ]
-            found = model.predict([embedding] * len(some), prompts, multimask)
-            given = found.logits, found.predicted_iou, found.frames, some, [None] * len(some)
-            measuring.on_device(*given, 0.0, first)  # matrices are made once for a frame
+            found = model.predict([embedding] * len(aims), prompts, multimask)
+            ((_, given),) = found.alike()
+            strangers = [Aim(aim.mask) for aim in aims]
+            on_device(given, strangers, 0.0, first, [band_width])  # matrices are made once
             with (
-                mock.patch.object(measuring, "on_host", to_host),
-                mock.patch.object(measuring._Device, "sent", to_device),
+                mock.patch.object(device_batch, "on_host", to_host),
+                mock.patch.object(device_batch, "sent", to_device),
+                mock.patch.object(truths, "sent", to_device),
                 operators,
             ):
-                measuring.on_device(*given, 0.0, first)
-            asked, batches = asked + len(some), batches + 1
+                on_device(given, aims, 0.0, first, [band_width])
+            asked, batches = asked + len(aims), batches + 1
     return Counts(
         *size, masks, asked, operators.calls / asked, (moved["waits"] + moved["sent"]) / asked,
         moved["bytes"] / asked / 1024, moved["waits"] / batches,
@@ -291,17 +282,37 @@ def first(predicted: Any) -> int:
     return int(np.argmax(predicted))
 
 
-def page(chains: Sequence[Chain], counted: Sequence[Counts]) -> str:
-    """Both tables in Markdown."""
+def held_of(words: Sequence[str], answers: Path, reader: Reader, rounds: int) -> Held:
+    """What an answer to the pictures needs of the host, ``HELD`` at a time, as on a device."""
+    model = Free(str(answers), site=Site())
+    samples = [reader.read(image_id) for image_id in reader.ids()]
+    samples = [replace(one, targets=one.targets[:HELD]) for one in samples]  # all is kept
+    plan = plan_of(answers, words, answers.parent / "results")
+    lent = Lent(
+        segmenter=model,
+        embed=lambda some: model.embed([sample.image for sample in some]),
+        batches=in_batches(HELD),
+        metrics=plan.metrics,
+    )
+    scorer = plan.task.scorer(plan.setting.config, reader, lent)
+    names = tuple(plan.work.runs)
+    cases = [Case(sample, names) for sample in samples]
+    return held(scorer, cases, lambda rows: rows * ANSWERS // 5, rounds)
+
+
+def page(
+    chains: Sequence[Chain], counted: Sequence[Counts], kept: Sequence[tuple[Chain, Held]]
+) -> str:
+    """All tables in Markdown."""
     text = [
         f"# The host's work for an answer, {date.today()}\n",
         "`python benchmarks/host_cost.py`: the model costs nothing. Milliseconds of one core, on a "
         "CPU, everything from reading to writing:\n",
-        "| picture | masks | answers | ms an answer | read | prompt | score | other |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
+        "| picture | masks | answers | ms an answer | read | prompt | score | write | other |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for one in chains:
-        phases = " | ".join(f"{one.phases[n]:.2f}" for n in ("read", "prompt", "score", "other"))
+        phases = " | ".join(f"{one.phases[n]:.2f}" for n in RUN_PHASES)
         text.append(
             f"| {one.height} × {one.width} | {one.masks} | {one.answers} | "
             f"{one.milliseconds:.2f} | {phases} |"
@@ -316,6 +327,20 @@ def page(chains: Sequence[Chain], counted: Sequence[Counts]) -> str:
         f"{each.transfers:.2f} | {each.kilobytes:.0f} | {each.waits_a_batch:.1f} |"
         for each in counted
     ]
+    text += [
+        f"\nWhat the host needs of one core while a device computes, {HELD} answers a batch, "
+        "operators answered from memory, the transforms of clicks apart, in which other threads "
+        "have their turn:\n",
+        f"| picture | masks | answers | ms an answer | {' | '.join(PHASES)} | "
+        "released | operators |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for one, found in kept:
+        phases = " | ".join(f"{found.phases[name]:.3f}" for name in PHASES)
+        text.append(
+            f"| {one.height} × {one.width} | {one.masks} | {found.answers} | "
+            f"{found.milliseconds:.3f} | {phases} | {found.released:.3f} | {found.operators:.1f} |"
+        )
     return "\n".join(text) + "\n"
 
 
@@ -323,11 +348,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="whole runs, the fastest is told")
-    parser.add_argument("--pictures", type=int, default=6, help="of the two small sizes")
+    parser.add_argument("--pictures", type=int, default=8, help="of the two small sizes")
     parser.add_argument("--name", default="host_cost", help="of the files in benchmarks/results")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    chains, counted = [], []
+    chains, counted, kept = [], [], []
     for size, masks in CASES:
         with tempfile.TemporaryDirectory() as folder:
             here = Path(folder)
@@ -339,11 +364,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             write_answers(reader, here / "answers")
             chains.append(chain(size, masks, words, here / "answers", chosen.rounds))
             counted.append(counts(size, masks, here / "answers", reader))
-            sys.stderr.write(f"{chains[-1]}\n{counted[-1]}\n")
-    text = page(chains, counted)
+            kept.append(held_of(words, here / "answers", reader, chosen.rounds))
+            sys.stderr.write(f"{chains[-1]}\n{counted[-1]}\n{kept[-1]}\n")
+    text = page(chains, counted, list(zip(chains, kept, strict=True)))
     result_files.write(
         chosen.name, text, chains=[asdict(one) for one in chains],
-        counts=[asdict(one) for one in counted],
+        counts=[asdict(one) for one in counted], held=[asdict(one) for one in kept],
     )  # fmt: skip
     sys.stdout.write(text)
 

@@ -20,8 +20,12 @@ from bench.models.sam_segmenter import SamSegmenter
 from bench.run.batches import Halving, Room
 from bench.run.plan import make_plan
 from bench.run.progress import run_plan
+from bench.scoring import transfers
+from bench.scoring.aim import Aim
+from bench.scoring.device_batch import on_device
+from bench.scoring.metrics.boundary_iou import band_width
 from bench.store.runs import read_runs
-from bench.types import ImageArray, Prediction, Prompt, Site
+from bench.types import Candidates, Frame, ImageArray, Mask, Prediction, Prompt, Site
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
@@ -77,6 +81,7 @@ def test_batches_of_several_images_answer_as_the_official_predictor() -> None:
         Numerics("float16"),
         Numerics("float32", True),
         Numerics("bfloat16", True),
+        Numerics(int8=True),
     ],
     ids=str,
 )
@@ -85,9 +90,44 @@ def test_faster_modes_are_close_and_not_the_same(numerics: Numerics) -> None:
     exact = answers(SamSegmenter(build_small_sam(), SITE), images).logits
     found = answers(SamSegmenter(build_small_sam(), SITE, numerics=numerics), images).logits
     off = float((found - exact).norm() / exact.norm())
-    assert off < (0.05 if numerics.dtype != "float32" else CLOSE)
-    if numerics.dtype != "float32":
+    rounded = numerics.dtype != "float32" or numerics.int8
+    assert off < (0.05 if rounded else CLOSE)
+    if rounded:
         assert off > 0
+
+
+def test_a_batch_waits_for_its_two_copies_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch raises where an operator waits for the device by itself."""
+    arrivals: list[int] = []
+    arrived = transfers._arrived
+
+    def counted(tensor: torch.Tensor) -> torch.Tensor:
+        arrivals.append(tensor.numel())
+        return arrived(tensor)
+
+    monkeypatch.setattr(transfers, "_arrived", counted)
+    frames = [Frame((64, 64), (48, 64), (97, 130)), Frame((64, 64), (64, 40), (120, 75))] * 8
+    logits = torch.randn(16, 3, 16, 16, generator=torch.manual_seed(4)).cuda()
+    given = Candidates.of(logits, torch.rand(16, 3, device="cuda"), frames)
+
+    def strings() -> list[str | None]:
+        rng = np.random.default_rng(4)
+        aims = [
+            Aim(Mask.from_dense(rng.random(frame.image) < 0.3), rng.random(frame.image) < 0.1)
+            for frame in frames
+        ]
+        found = on_device(given, aims, 0.0, lambda ious: int(np.argmax(ious)), [band_width])
+        return [one.rle for one in found]
+
+    expected = strings()  # matrices are made, and kernels loaded
+    arrivals.clear()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        found = strings()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert found == expected
+    assert len(arrivals) == 2
 
 
 @pytest.fixture

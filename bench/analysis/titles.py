@@ -46,7 +46,8 @@ def badge(header: Mapping[str, Any], kind: str) -> str:
     """
     args = part(header, kind).get("args") or {}
     dtype = args.get("dtype", "float32")
-    marks = [str(dtype)] * (dtype != "float32") + ["compiled"] * bool(args.get("compiled"))
+    marks = [str(dtype)] * (dtype != "float32")
+    marks += [mode for mode in ("compiled", "int8") if args.get(mode)]
     return f" [{', '.join(marks)}]" if kind == "model" and marks else ""
 
 

@@ -24,8 +24,8 @@ class DemoSam(SamSegmenter):
 
     ``size`` is a key of ``bench.demo.network.SIZES``, ``file`` the weights' name in the package
     folder ``bench/demo/checkpoints``, ``sha256`` the hash of that file. Raises ``BenchError``
-    where the file is missing, is another one or does not fit. ``dtype`` and ``compiled`` are
-    those of ``Numerics``.
+    where the file is missing, is another one or does not fit. ``dtype``, ``compiled`` and ``int8``
+    are those of ``Numerics``.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class DemoSam(SamSegmenter):
         sha256: str,
         dtype: str = "float32",
         compiled: bool = False,
+        int8: bool = False,
         *,
         site: Site,
     ) -> None:
@@ -43,7 +44,9 @@ class DemoSam(SamSegmenter):
         with torch.random.fork_rng(devices=[]):  # random weights, all replaced: spend no one's seed
             sam = build_demo_sam(size)
         load_strict(sam, read_state(path), f"{path} as size {size}")
-        super().__init__(sam, site, checkpoint_sha256=sha256, numerics=Numerics(dtype, compiled))
+        super().__init__(
+            sam, site, checkpoint_sha256=sha256, numerics=Numerics(dtype, compiled, int8)
+        )
 
     @classmethod
     def pin(cls, args: Mapping[str, Any], site: Site) -> dict[str, Any]:

@@ -36,12 +36,14 @@ SWITCHES = ("NVIDIA_TF32_OVERRIDE", "ONEDNN_DEFAULT_FPMATH_MODE", "ONEDNN_MAX_CP
 class Numerics:
     """``dtype`` of the matrix products of encoder and decoder, and whether both are compiled.
 
-    What else there is stays float32 in every mode: coordinates, whose pixels half precision
-    would move, and what comes out. Raises ``BenchError`` for an unknown dtype.
+    ``int8`` has the encoder's linear layers in whole numbers of 8 bits (``bench.models.int8``).
+    What else there is stays float32 in every mode: coordinates, whose pixels half precision would
+    move, and what comes out. Raises ``BenchError`` for an unknown dtype.
     """
 
     dtype: str = "float32"
     compiled: bool = False
+    int8: bool = False
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:

@@ -36,7 +36,7 @@ class SegmentAnything(SamSegmenter):
     relative to the working folder or to ``site.checkpoints``; it holds a state dict, bare or under
     other keys, its names as they are or as a wrapper made them (``bench.models.weights``).
     ``adapter`` is a folder of LoRA weights as peft writes it, which are merged into them.
-    ``dtype`` and ``compiled`` are those of ``Numerics``.
+    ``dtype``, ``compiled`` and ``int8`` are those of ``Numerics``.
 
     A Sam with another image encoder is the same class with other ``architectures``.
 
@@ -54,6 +54,7 @@ class SegmentAnything(SamSegmenter):
         adapter: str | None = None,
         dtype: str = "float32",
         compiled: bool = False,
+        int8: bool = False,
         *,
         site: Site,
     ) -> None:
@@ -67,7 +68,7 @@ class SegmentAnything(SamSegmenter):
         self._adapter = _adapter(adapter, site)
         if self._adapter:
             sam = merge_adapter(sam, self._adapter[0])
-        numerics = Numerics(dtype, compiled)
+        numerics = Numerics(dtype, compiled, int8)
         super().__init__(sam, site, checkpoint_sha256=sha256_of(path), numerics=numerics)
         self._weights = "published" if checkpoint is None else "own file"
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bench.prompts.depths import deepest
+from bench.prompts.depths import Depth, deepest
 from bench.prompts.grids import GRIDS, Grid
 from bench.protocol import Protocol, chosen
 from bench.types import BoolArray, FloatArray, Mask
@@ -183,9 +183,13 @@ def larger_error_distance_max(
     """
     wanted, found, y0, x0 = _error_crop(target, predicted, ignore)
     excluded = clicked - np.array([x0, y0], dtype=np.float32)
-    miss, extra = (
-        deepest(errors, excluded, scattered=True) for errors in (wanted & ~found, found & ~wanted)
-    )
+    sides = [wanted & ~found, found & ~wanted]
+    order = sorted((0, 1), key=lambda side: -np.count_nonzero(sides[side]))
+    depths: dict[int, Depth | None] = {}
+    for side in order:  # the larger one first: the other is mostly seen to be less deep at once
+        others = [depth.squared for depth in depths.values() if depth is not None]
+        depths[side] = deepest(sides[side], excluded, scattered=True, beyond=max(others, default=0))
+    miss, extra = depths[0], depths[1]
     positive = miss is not None and (extra is None or miss.squared > extra.squared)
     depth = miss if positive else extra
     return None if depth is None else ((x0 + depth.x, y0 + depth.y), int(positive))

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from bench.types import FloatArray, Frame
 
 IndexArray = npt.NDArray[np.int64]
 DoubleArray = npt.NDArray[np.float64]
+T = TypeVar("T", DoubleArray, torch.Tensor)
 
 Span = tuple[int, int]
 """Rows or columns from the first up to the end, which is left out."""
@@ -34,7 +36,8 @@ class Side:
     A pixel mixes two places of the canvas by ``outer`` (n, 2), each of which mixes two ``cells``
     (n, 2, 2) by ``inner`` (n, 2, 2). ``matrix`` (n, g) float32 holds both steps in one, rounded
     once; it is none where each pixel is a cell. ``first`` and ``last`` (n,), never falling, are the
-    ends of a pixel's cells.
+    ends of a pixel's cells. ``begins`` and ``ends`` (g,) say from where and up to where pixels mix
+    a cell.
     """
 
     cells: IndexArray
@@ -43,11 +46,13 @@ class Side:
     matrix: torch.Tensor | None
     first: IndexArray
     last: IndexArray
+    begins: IndexArray
+    ends: IndexArray
 
     def reach(self, cells: IndexArray) -> Span:
         """The pixels that mix any of the cells between the first and the last given."""
-        start = int(np.searchsorted(self.last, cells[0], "left"))
-        return start, max(start, int(np.searchsorted(self.first, cells[-1], "right")))
+        start = int(self.begins[cells[0]])
+        return start, max(start, int(self.ends[cells[-1]]))
 
     def cut(self, pixels: Span) -> tuple[slice, torch.Tensor | None]:
         """The cells that those pixels mix, and what the matrix holds of both."""
@@ -57,15 +62,16 @@ class Side:
         return cells, self.matrix[slice(*pixels), cells]
 
 
-def sides(grid: Sequence[int], frame: Frame, device: str = "cpu") -> tuple[Side, Side]:
-    """What rows and columns of the frame's image mix of an (h, w) grid, matrices on the device."""
+def sides(grid: Sequence[int], frame: Frame) -> tuple[Side, Side]:
+    """What rows and columns of the frame's image mix of an (h, w) grid."""
     lengths = zip(grid, frame.canvas, frame.content, frame.image, strict=True)
-    down, across = (_side(*each, device) for each in lengths)
+    down, across = (side(*each) for each in lengths)
     return down, across
 
 
 @lru_cache(maxsize=64)
-def _side(grid: int, canvas: int, content: int, image: int, device: str) -> Side:
+def side(grid: int, canvas: int, content: int, image: int) -> Side:
+    """What the pixels along a side of so many mix of the cells along it: both steps' lengths."""
     (near, inner), (places, outer) = _step(grid, canvas), _step(content, image)
     cells = near[places]
     weights = inner[places] * outer[..., None]
@@ -75,9 +81,12 @@ def _side(grid: int, canvas: int, content: int, image: int, device: str) -> Side
         pixels = np.arange(image)
         for place in range(4):
             exact[pixels, cells[:, place // 2, place % 2]] += weights[:, place // 2, place % 2]
-        matrix = torch.from_numpy(exact.astype(np.float32)).to(device)
-    ends = cells.min(axis=(1, 2)), cells.max(axis=(1, 2))
-    return Side(cells, inner[places], outer, matrix, *ends)
+        matrix = torch.from_numpy(exact.astype(np.float32))
+    first, last = cells.min(axis=(1, 2)), cells.max(axis=(1, 2))
+    all_cells = np.arange(grid)
+    begins = np.searchsorted(last, all_cells, "left")
+    ends = np.searchsorted(first, all_cells, "right")
+    return Side(cells, inner[places], outer, matrix, first, last, begins, ends)
 
 
 def _step(inputs: int, outputs: int) -> tuple[IndexArray, DoubleArray]:
@@ -110,15 +119,24 @@ def exact_values(
     cells: FloatArray, down: Side, across: Side, rows: IndexArray, columns: IndexArray
 ) -> DoubleArray:
     """The values (P,) of pixels in float64, of what ``mixed_cells`` names in the grid."""
-    inner_down, inner_across = down.inner[rows], across.inner[columns]
+    weights = down.inner[rows], across.inner[columns], down.outer[rows], across.outer[columns]
     with np.errstate(invalid="ignore"):  # 0 · ∞
-        values = _mixed(cells.astype(np.float64), inner_across[:, None, None])
-        values = _mixed(values.swapaxes(2, 3), inner_down[:, :, None])
-        values = _mixed(values, across.outer[columns][:, None])
-        return _mixed(values, down.outer[rows])
+        return mix(cells.astype(np.float64), *weights)
 
 
-def _mixed(values: DoubleArray, weights: DoubleArray) -> DoubleArray:
+def mix(cells: T, inner_down: T, inner_across: T, outer_down: T, outer_across: T) -> T:
+    """The values (P,) of ``mixed_cells`` (P, 2, 2, 2, 2), all float64, of NumPy or of torch.
+
+    ``inner`` weights are (P, 2, 2), ``outer`` ones (P, 2), see ``Side``. Sums and products are
+    operations apart, each rounded, so every device that has float64 gives the same.
+    """
+    values = _mixed(cells, inner_across[:, None, None])
+    values = _mixed(values.swapaxes(2, 3), inner_down[:, :, None])
+    values = _mixed(values, outer_across[:, None])
+    return _mixed(values, outer_down)
+
+
+def _mixed(values: T, weights: T) -> T:
     """The last axis, of two, mixed."""
-    first: DoubleArray = values[..., 0] * weights[..., 0]
-    return first + values[..., 1] * weights[..., 1]
+    shares: T = values * weights
+    return shares[..., 0] + shares[..., 1]

@@ -33,8 +33,12 @@ def check_sizes(a: Mask, b: Mask) -> None:
 
 def overlap(a: Mask, b: Mask) -> float:
     """The shared pixels over those set in either, in [0, 1]; 0 for two empty masks."""
-    shared = shared_pixels(a, b)
-    return ratio(shared, a.area + b.area - shared)
+    return overlap_of_counts(a.area, b.area, shared_pixels(a, b))
+
+
+def overlap_of_counts(a: int, b: int, shared: int) -> float:
+    """The same of two masks of so many pixels, and so many in both."""
+    return ratio(shared, a + b - shared)
 
 
 def ratio(part: int, whole: int) -> float:

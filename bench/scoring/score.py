@@ -14,32 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.protocol import Protocol
+from bench.scoring import measuring
+from bench.scoring.aim import Aim, Measured
 from bench.scoring.finite import fault
-from bench.scoring.measuring import Measured, measure
 from bench.scoring.metrics import Metric
 from bench.scoring.overlap import overlap
-from bench.types import BoolArray, Candidates, FloatArray, Mask, Prediction, Prompt
+from bench.scoring.truths import RimWidth
+from bench.types import Candidates, FloatArray, Mask, Prediction, Prompt
 from bench.types.categories import union
 
-
-class Aim:
-    """What all predictions for one target are held against: ignored pixels are off in ``mask``.
-
-    ``ignore`` is (H, W) bool or none. What a metric needs of the target is made once.
-    """
-
-    def __init__(self, target: Mask, ignore: BoolArray | None = None) -> None:
-        self.mask = target if ignore is None else target.without(ignore)
-        self.ignore = ignore
-        self._ready: dict[str, Callable[[Mask], float | None]] = {}
-
-    def values(self, prediction: Mask, metrics: Sequence[Metric]) -> dict[str, float | None]:
-        """The metrics of a prediction whose ignored pixels are off, by name."""
-        for metric in metrics:
-            name = metric.measure.name
-            if name not in self._ready:
-                self._ready[name] = metric.against(self.mask)
-        return {m.measure.name: self._ready[m.measure.name](prediction) for m in metrics}
+__all__ = ["Aim", "Score", "score"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +34,8 @@ class Score:
     ``selected`` by the protocol, ``metrics`` its own by name, and ``mask_logits`` its (h, w)
     float32 logits on the model's grid. Where the model gave no mask at all, K is 0, ``selected``
     and ``mask_logits`` are none, and ``mask`` is empty. An answer that holds NaN or infinity is
-    worth nothing that could be counted: ``fault`` says what is in it.
+    worth nothing that could be counted: ``fault`` says what is in it. ``rle`` is the mask's COCO
+    counts string where a device has written it.
     """
 
     ious: npt.NDArray[np.float64]
@@ -60,6 +45,7 @@ class Score:
     mask_logits: FloatArray | None
     metrics: Mapping[str, float | None]
     fault: str = ""
+    rle: str | None = None
 
     @property
     def iou(self) -> float:
@@ -104,6 +90,34 @@ def score(
     return [scores.get(n) or _nothing(aim, metrics) for n, aim in enumerate(aims)]
 
 
+def score_together(
+    predictions: Sequence[Prediction],
+    aims: Sequence[Aim],
+    protocol: Protocol,
+    metrics: Sequence[Metric] = (),
+    each: Callable[..., Iterable[Any]] = map,
+    prompts: Sequence[Prompt] = (),
+) -> list[Score]:
+    """The same of several predictions, one behind the other, whose prompts follow the aims' order.
+
+    Away from a CPU they are one batch: a host asks for as much, however many prompts there are.
+    """
+    places = {grids.device for one in predictions for grids in one.logits[:1]}
+    if len(predictions) > 1 and not all(map(measuring.straight, places)):
+        predictions = [
+            Prediction(
+                [grids for one in predictions for grids in one.logits],
+                [estimates for one in predictions for estimates in one.predicted_iou],
+                [frame for one in predictions for frame in one.frames],
+            )
+        ]
+    scores: list[Score] = []
+    for one in predictions:
+        own = slice(len(scores), len(scores) + len(one.frames))
+        scores += score(one, aims[own], protocol, metrics, each, prompts[own])
+    return scores
+
+
 def _alike(
     prediction: Candidates,
     aims: Sequence[Aim],
@@ -111,10 +125,14 @@ def _alike(
     metrics: Sequence[Metric],
     each: Callable[..., Iterable[Any]],
 ) -> Iterable[Score]:
-    """The scores of prompts that have as many candidates, on grids of one size."""
-    targets, ignores = [aim.mask for aim in aims], [aim.ignore for aim in aims]
-    found = measure(prediction, targets, ignores, protocol.threshold, protocol.selects)
-    return each(partial(_score, metrics=metrics), found, aims)
+    """The scores of prompts whose candidates lie on grids of one size."""
+    rims = list(dict.fromkeys(metric.rim for metric in metrics if metric.rim is not None))
+    found = measuring.measure(prediction, aims, protocol.threshold, protocol.selects, rims)
+    scored = partial(_score, metrics=metrics, rims=rims)
+    counted = all(metric.of_counts is not None for metric in metrics)
+    if counted and not measuring.straight(prediction.logits.device):
+        each = map  # nothing is left that would be worth a thread
+    return each(scored, found, aims)
 
 
 def _taken(prediction: Prediction, numbers: Sequence[int]) -> Prediction:
@@ -141,11 +159,9 @@ def _instances(
     aim = aims[number]
     grids, estimates = prediction.logits[number], prediction.predicted_iou[number]
     count = len(grids)
-    alone = Candidates(grids[:, None], estimates[:, None], [prediction.frames[number]] * count)
+    alone = Candidates(grids, estimates, [1] * count, [prediction.frames[number]] * count)
     found = list(
-        measure(
-            alone, [aim.mask] * count, [aim.ignore] * count, protocol.threshold, protocol.selects
-        )
+        measuring.measure(alone, [aim] * count, protocol.threshold, protocol.selects, [])
     )
     if any(one.fault for one in found):
         return replace(_nothing(aim, ()), fault=fault(grids, estimates))
@@ -154,13 +170,13 @@ def _instances(
         iou = np.array([overlap(mask, aim.mask)])
         nobody = np.zeros(0, np.float32)
         return Score(iou, nobody, 0, mask, None, aim.values(mask, metrics))
-    each = [_score(one, aim, ()) for one in found]
+    each = [_score(one, aim, (), ()) for one in found]
     ious = np.array([one.iou for one in each])
     order = np.argsort(-ious, kind="stable")
     best = each[order[0]]
     predicted = np.array([one.predicted_ious[0] for one in each], np.float32)[order]
     values = aim.values(best.mask, metrics)
-    return Score(ious[order], predicted, 0, best.mask, best.mask_logits, values)
+    return Score(ious[order], predicted, 0, best.mask, best.mask_logits, values, rle=best.rle)
 
 
 def _nothing(aim: Aim, metrics: Sequence[Metric]) -> Score:
@@ -171,15 +187,35 @@ def _nothing(aim: Aim, metrics: Sequence[Metric]) -> Score:
     return Score(none, none.astype(np.float32), None, empty, None, values)
 
 
-def _score(found: Measured, aim: Aim, metrics: Sequence[Metric]) -> Score:
+def _score(found: Measured, aim: Aim, metrics: Sequence[Metric], rims: Sequence[RimWidth]) -> Score:
     if found.fault:
         return replace(_nothing(aim, ()), fault=found.fault)
-    either = found.areas + aim.mask.area - found.shared
+    either = found.areas + aim.area - found.shared
     return Score(
         ious=found.shared / np.maximum(either, 1),
         predicted_ious=found.predicted_ious,
         selected=found.selected,
         mask=found.mask,
         mask_logits=found.mask_logits,
-        metrics=aim.values(found.mask, metrics),
+        metrics=_values(found, aim, metrics, rims),
+        rle=found.rle,
     )
+
+
+def _values(
+    found: Measured, aim: Aim, metrics: Sequence[Metric], rims: Sequence[RimWidth]
+) -> dict[str, float | None]:
+    """The metrics by name: of what a device has counted, or of the mask."""
+    if found.rims is None:
+        return aim.values(found.mask, metrics)
+    values: dict[str, float | None] = {}
+    for metric in metrics:
+        if metric.of_counts is None:
+            values |= aim.values(found.mask, [metric])
+        elif metric.rim is None:
+            area, shared = found.areas[found.selected], found.shared[found.selected]
+            values[metric.name] = metric.counted(int(area), aim.area, int(shared))
+        else:
+            rim = found.rims[rims.index(metric.rim)]
+            values[metric.name] = metric.counted(rim.prediction, rim.target, rim.shared)
+    return values

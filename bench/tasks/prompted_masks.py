@@ -11,7 +11,7 @@ from bench.config.run_key import Question
 from bench.models.loading import model_class
 from bench.prompts.abilities import KnowsImages, asked_of, instead_of
 from bench.protocol import Protocol
-from bench.scoring.score import Aim, Score, score
+from bench.scoring.score import Aim, Score, score_together
 from bench.tasks.contract import Case, Lent, Scored
 from bench.tasks.counting import check_counts
 from bench.tasks.opening import open_protocol, open_strategies, pinned_prompts, strategy_class
@@ -33,6 +33,7 @@ from bench.types import (
     MaskCue,
     MaskRow,
     Measure,
+    Prediction,
     Prompt,
     PromptStrategy,
     Reader,
@@ -234,11 +235,8 @@ class Rounds:
                     faults.append((track.place, track.name, track.target.mask_id, why))
             wave = [track for track in wave if not track.fault]
             with watch("score"):
-                made = self.lent.each(
-                    partial(self._row, step=step, encoded=self._encoded(wave)), wave
-                )
-                for track, row in zip(wave, made, strict=True):
-                    rows.append((track.place, track.name, row))
+                encoded = self._encoded(wave)
+                rows += [(t.place, t.name, self._row(t, step, encoded)) for t in wave]
             for track in wave:
                 if track.strategy.steps == step:
                     track.prompt = track.score = None  # frees its mask and logits
@@ -289,34 +287,43 @@ class Rounds:
         same: dict[tuple[object, ...], list[Track]] = {}
         for track in asked:
             same.setdefault(track.question(), []).append(track)
-        for multimask in (True, False):
-            alike = [tracks for tracks in same.values() if tracks[0].multimask is multimask]
-            answer = partial(self._scores, multimask=multimask, watch=watch)
-            answered = self.lent.batches(answer, [tracks[0] for tracks in alike])
-            scores = (one for batch in answered for one in batch)
-            for tracks, one in zip(alike, scores, strict=True):
-                for track in tracks:
-                    track.score = one
+        alike = sorted(same.values(), key=lambda tracks: not tracks[0].multimask)
+        answer = partial(self._scores, watch=watch)
+        answered = self.lent.batches(answer, [tracks[0] for tracks in alike])
+        scores = (one for batch in answered for one in batch)
+        for tracks, one in zip(alike, scores, strict=True):
+            for track in tracks:
+                track.score = one
 
-    def _scores(self, batch: Sequence[Track], multimask: bool, watch: Stopwatch) -> list[Score]:
-        prompts = [track.prompt for track in batch if track.prompt is not None]
+    def _scores(self, batch: Sequence[Track], watch: Stopwatch) -> list[Score]:
+        """The scores of a batch, in which those with several candidates come first."""
         with watch("predict"):
-            prediction = self.segmenter.predict(
-                [track.scene.embedding for track in batch], prompts, multimask
-            )
+            found = [
+                self._predicted(some, multimask)
+                for multimask in (True, False)
+                if (some := [track for track in batch if track.multimask is multimask])
+            ]
         with watch("score"):
             aims = [track.aim for track in batch]
-            return score(
-                prediction, aims, self.protocol, self.lent.metrics, self.lent.each, prompts
+            prompts = [track.prompt for track in batch if track.prompt is not None]
+            return score_together(
+                found, aims, self.protocol, self.lent.metrics, self.lent.each, prompts
             )
+
+    def _predicted(self, tracks: Sequence[Track], multimask: bool) -> Prediction:
+        prompts = [track.prompt for track in tracks if track.prompt is not None]
+        embeddings = [track.scene.embedding for track in tracks]
+        return self.segmenter.predict(embeddings, prompts, multimask)
 
     def _encoded(self, wave: Sequence[Track]) -> Mapping[int, str]:
         """The masks that rows keep, by their score's id: tracks that asked the same share one."""
         if not self.lent.keep_masks:
             return {}
         scores = {id(track.score): track.score for track in wave if track.score is not None}
-        encoded = self.lent.each(lambda score: score.mask.to_rle(), scores.values())
-        return dict(zip(scores, encoded, strict=True))
+        told = {place: score.rle for place, score in scores.items() if score.rle is not None}
+        left = {place: score for place, score in scores.items() if score.rle is None}
+        encoded = self.lent.each(lambda score: score.mask.to_rle(), left.values())
+        return told | dict(zip(left, encoded, strict=True))
 
     def _row(self, track: Track, step: int, encoded: Mapping[int, str]) -> MaskRow:
         prompt, result = track.prompt, track.score

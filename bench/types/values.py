@@ -141,29 +141,55 @@ class Prediction:
             )
 
     def alike(self) -> Iterator[tuple[list[int], Candidates]]:
-        """Prompts of equal K and grid, by their numbers, with their masks; none of K = 0."""
+        """Prompts of one size of grid, by their numbers, with their masks; none of K = 0."""
         import torch
 
+        if isinstance(self.logits, torch.Tensor) and isinstance(self.predicted_iou, torch.Tensor):
+            if self.logits.shape[0] and self.logits.shape[1]:
+                found = Candidates.of(self.logits, self.predicted_iou, self.frames)
+                yield list(range(len(self.frames))), found
+            return
         groups: dict[tuple[int, ...], list[int]] = {}
         for number, grid in enumerate(self.logits):
             if len(grid):
-                groups.setdefault(tuple(grid.shape), []).append(number)
+                groups.setdefault(tuple(grid.shape[1:]), []).append(number)
         for numbers in groups.values():
-            logits, estimates = self.logits, self.predicted_iou
-            if isinstance(logits, Sequence):
-                logits = torch.stack([logits[n] for n in numbers])
-            if isinstance(estimates, Sequence):
-                estimates = torch.stack([estimates[n] for n in numbers])
-            yield numbers, Candidates(logits, estimates, [self.frames[n] for n in numbers])
+            yield (
+                numbers,
+                Candidates(
+                    torch.cat([self.logits[n] for n in numbers]),
+                    torch.cat([self.predicted_iou[n] for n in numbers]),
+                    [len(self.logits[n]) for n in numbers],
+                    [self.frames[n] for n in numbers],
+                ),
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The masks of N prompts with as many candidates each, at least one, on grids of one size.
+    """The masks of N prompts, at least one each, on grids of one size.
 
-    ``logits`` is (N, K, h, w), ``predicted_iou`` (N, K), ``frames`` one for each prompt.
+    ``logits`` is (M, h, w) and ``predicted_iou`` (M,): those of one prompt behind the other's,
+    ``counts[i]`` of them and ``frames[i]`` being prompt i's.
     """
 
     logits: torch.Tensor
     predicted_iou: torch.Tensor
+    counts: Sequence[int]
     frames: Sequence[Frame]
+
+    @classmethod
+    def of(
+        cls, logits: torch.Tensor, predicted_iou: torch.Tensor, frames: Sequence[Frame]
+    ) -> Candidates:
+        """Those of (N, K, h, w) logits and (N, K) estimates."""
+        n, k = predicted_iou.shape
+        return cls(logits.flatten(0, 1), predicted_iou.flatten(), [k] * n, frames)
+
+    def each(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, Frame]]:
+        """Each prompt's (K, h, w) logits and (K,) estimates, and its frame."""
+        start = 0
+        for count, frame in zip(self.counts, self.frames, strict=True):
+            end = start + count
+            yield self.logits[start:end], self.predicted_iou[start:end], frame
+            start = end

@@ -9,13 +9,19 @@ import pytest
 import torch
 from plain_masks import KINDS, plain_mask, random_frame, random_logits
 
-from bench.scoring import measuring
-from bench.scoring.measuring import Measured, measure, on_device
+from bench.scoring import device_batch
+from bench.scoring.aim import Aim, Measured, RimCounts
+from bench.scoring.device_batch import on_device
+from bench.scoring.measuring import measure
+from bench.scoring.metrics.boundary_iou import band_width, boundary
+from bench.scoring.overlap import shared_pixels
 from bench.types import BoolArray, Candidates, FloatArray, Frame, Mask
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 THRESHOLDS = (0.0, -0.040005334613699206, 0.5, -1.0)
 LONG = pytest.mark.long
+EVERY = 1000
+"""Runs in a column: as many as there are."""
 
 
 def best(predicted_ious: FloatArray) -> int:
@@ -30,13 +36,15 @@ def check(
     most: int = 1 << 20,
 ) -> None:
     """Both ways of measuring, on the prediction's device."""
-    straight = list(measure(prediction, targets, ignores, threshold, best))
-    asked = prediction.logits, prediction.predicted_iou, prediction.frames, targets, ignores
-    together = on_device(*asked, threshold, best, most)
+    aims = [Aim(target, ignore) for target, ignore in zip(targets, ignores, strict=True)]
+    straight = list(measure(prediction, aims, threshold, best))
+    together = on_device(prediction, aims, threshold, best, [band_width], most)
     for found in (straight, together):
         assert len(found) == len(targets)
         for i, one in enumerate(found):
             check_one(one, prediction, i, targets[i], ignores[i], threshold)
+    for one, aim in zip(together, aims, strict=True):
+        check_extras(one, aim)
 
 
 def check_one(
@@ -47,8 +55,9 @@ def check_one(
     ignore: BoolArray | None,
     threshold: float,
 ) -> None:
-    logits, frame = prediction.logits[i].cpu().numpy(), prediction.frames[i]
-    assert found.selected == best(prediction.predicted_iou[i].cpu().numpy())
+    grids, estimates, frame = list(prediction.each())[i]
+    logits = grids.cpu().numpy()
+    assert found.selected == best(estimates.cpu().numpy())
     assert np.array_equal(found.mask_logits, logits[found.selected], equal_nan=True)
     if not np.isfinite(logits).all():
         assert found.fault
@@ -61,6 +70,26 @@ def check_one(
     assert found.areas.tolist() == [mask.sum() for mask in masks]
     assert found.shared.tolist() == [(mask & target.dense()).sum() for mask in masks]
     assert np.array_equal(found.mask.dense(), masks[found.selected])
+
+
+def check_extras(found: Measured, aim: Aim) -> None:
+    """What a device counts beside: rims and strings, of masks with a tight box."""
+    if found.fault:
+        return
+    mask, theirs = found.mask, boundary(aim.mask)
+    ours = boundary(mask)
+    assert found.rims == [RimCounts(ours.area, theirs.area, shared_pixels(ours, theirs))]
+    tight = Mask.from_dense(mask.dense())
+    assert (mask.y0, mask.x0, mask.bits.shape) == (tight.y0, tight.x0, tight.bits.shape)
+    assert found.rle in (None, mask.to_rle())
+    if mask.area and device_batch._RUNS == EVERY:
+        assert found.rle is not None
+
+
+@pytest.fixture(autouse=True, params=[4, EVERY], ids=["some", "every"])
+def runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room for the runs of smooth masks, and for those of any."""
+    monkeypatch.setattr(device_batch, "_RUNS", request.param)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -77,7 +106,7 @@ def test_random_batches_of_many_frames(kind: str, batches: int, device: str) -> 
         predicted = torch.from_numpy(rng.random((n, k)).astype(np.float32))
         targets = [Mask.from_dense(rng.random(frame.image) < 0.3) for frame in frames[:n]]
         ignores = [None if rng.random() < 0.5 else rng.random(f.image) < 0.3 for f in frames[:n]]
-        prediction = Candidates(logits.to(device), predicted.to(device), frames[:n])
+        prediction = Candidates.of(logits.to(device), predicted.to(device), frames[:n])
         check(prediction, targets, ignores, threshold, int(rng.choice([1, 5_000, 1 << 20])))
 
 
@@ -91,7 +120,7 @@ def test_objects_of_many_sizes_are_computed_in_windows(most: int, device: str) -
     logits = np.stack([random_logits(rng, (3, 64, 64), 0.0, "smooth") for _ in frames])
     predicted = torch.rand(6, 3, generator=torch.manual_seed(0))
     targets = [Mask.from_dense(rng.random(frame.image) < 0.5) for frame in frames]
-    prediction = Candidates(torch.from_numpy(logits).to(device), predicted.to(device), frames)
+    prediction = Candidates.of(torch.from_numpy(logits).to(device), predicted.to(device), frames)
     check(prediction, targets, [None] * 6, 0.0, most)
 
 
@@ -108,7 +137,9 @@ def test_a_side_may_be_the_grid_s_own(
     logits = random_logits(np.random.default_rng(2), (6, 3, 8, 8), 0.0, "levels")
     targets = [Mask.from_dense(np.ones(frame.image, bool))] * 6
     predicted = torch.rand(6, 3, generator=torch.manual_seed(0))
-    prediction = Candidates(torch.from_numpy(logits).to(device), predicted.to(device), [frame] * 6)
+    prediction = Candidates.of(
+        torch.from_numpy(logits).to(device), predicted.to(device), [frame] * 6
+    )
     check(prediction, targets, [None] * 6, 0.0)
 
 
@@ -116,12 +147,12 @@ def test_a_side_may_be_the_grid_s_own(
 def test_answers_of_zeros_and_ones_are_decided_where_they_can_be_set(
     device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measuring, "_MANY", 100)
+    monkeypatch.setattr(device_batch, "_OPEN", 100)
     frame = Frame((64, 64), (48, 64), (97, 130))
     y, x = np.mgrid[:16, :16]
     cells = (np.hypot(y - 6, x - 7) < 4) | (x == 15) | (y == 0)
     logits = torch.from_numpy(cells.astype(np.float32))[None, None]
-    prediction = Candidates(logits.to(device), torch.ones(1, 1, device=device), [frame])
+    prediction = Candidates.of(logits.to(device), torch.ones(1, 1, device=device), [frame])
     check(prediction, [Mask.from_dense(np.ones(frame.image, bool))], [None], 0.0)
 
 
@@ -132,15 +163,17 @@ def test_an_answer_that_is_no_number_leaves_its_neighbours_alone(device: str) ->
     logits[1, 0, 5, 5], logits[2, 0, 5, 5], logits[3, 0, 9, 9] = torch.nan, torch.inf, -torch.inf
     frames = [Frame((64, 64), (50, 64), (125, 160))] * 4
     targets = [Mask.from_dense(np.ones((125, 160), bool))] * 4
-    prediction = Candidates(logits.to(device), torch.ones(4, 1, device=device), frames)
+    prediction = Candidates.of(logits.to(device), torch.ones(4, 1, device=device), frames)
     check(prediction, targets, [None] * 4, 0.0)
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_nothing_asked_and_nothing_found(device: str) -> None:
-    none = Candidates(torch.zeros(0, 3, 8, 8, device=device), torch.zeros(0, 3, device=device), [])
+    none = Candidates.of(
+        torch.zeros(0, 3, 8, 8, device=device), torch.zeros(0, 3, device=device), []
+    )
     check(none, [], [], 0.0)
     frames = [Frame((32, 32), (20, 32), (50, 80))] * 2
     targets = [Mask.from_dense(np.ones((50, 80), bool))] * 2
     low = torch.full((2, 3, 8, 8), -1.0, device=device)
-    check(Candidates(low, torch.ones(2, 3, device=device), frames), targets, [None] * 2, 0.0)
+    check(Candidates.of(low, torch.ones(2, 3, device=device), frames), targets, [None] * 2, 0.0)

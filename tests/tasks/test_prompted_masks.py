@@ -22,6 +22,8 @@ from bench.prompts.box import Box
 from bench.prompts.clicks import Clicks
 from bench.protocol import Protocol
 from bench.run.batches import Halving, Room
+from bench.scoring import measuring
+from bench.scoring.metrics import metric, names
 from bench.tasks import prompted_masks
 from bench.tasks.contract import Case, Lent, Scored
 from bench.tasks.prompted_masks import Rounds
@@ -202,18 +204,41 @@ def test_prompts_of_several_images_fill_a_batch(monkeypatch: pytest.MonkeyPatch)
     assert max(images for _, images in asked) > 2
 
 
+@pytest.mark.parametrize("batch", [64, 5])
+@pytest.mark.parametrize("model", list(MODELS)[:-1])
+def test_rows_of_another_device_are_those_of_a_cpu(
+    model: str, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every metric, rims and strings; points and boxes of all frames go together there."""
+    metrics = [metric(name) for name in [*names(), "nsd_4", "solved_50"]]
+    given = {"batch": batch, "metrics": metrics}
+    expected = rows_by_group(task_of(MODELS[model](), Protocol(), **given), 5)
+    asked: list[tuple[int, int]] = []
+    together = measuring.on_device
+
+    def counted(prediction, aims, *others):  # type: ignore[no-untyped-def]
+        asked.append((len(set(prediction.counts)), len(set(prediction.frames))))
+        return together(prediction, aims, *others)
+
+    monkeypatch.setattr(measuring, "straight", lambda device: False)
+    monkeypatch.setattr(measuring, "on_device", counted)
+    assert rows_by_group(task_of(MODELS[model](), Protocol(), **given), 5) == expected
+    if model == "small_sam":
+        assert max(asked) == (2, 4 if batch == 64 else 2), "candidates, and frames"
+
+
 def test_scoring_that_finds_no_memory_is_done_in_halves(monkeypatch: pytest.MonkeyPatch) -> None:
     from bench.tasks import prompted_masks
 
     expected = rows_by_group(task_of(MODELS["small_sam"](), Protocol()), 5)
-    straight = prompted_masks.score
+    straight = prompted_masks.score_together
 
-    def cramped(prediction, *others):  # type: ignore[no-untyped-def]
-        if len(prediction.frames) > 3:
+    def cramped(predictions, *others):  # type: ignore[no-untyped-def]
+        if sum(len(one.frames) for one in predictions) > 3:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return straight(prediction, *others)
+        return straight(predictions, *others)
 
-    monkeypatch.setattr(prompted_masks, "score", cramped)
+    monkeypatch.setattr(prompted_masks, "score_together", cramped)
     task = task_of(MODELS["small_sam"](), Protocol())
     assert rows_by_group(task, 5) == expected
     assert task.lent.batches.now <= 3

@@ -73,7 +73,7 @@ def _model(side: Selection) -> str:
     return str(series["model"].iloc[0])
 
 
-_NUMERICS = ("dtype", "tf32", "compiled")
+_NUMERICS = ("dtype", "tf32", "compiled", "int8")
 
 
 def unlike(a: Selection, b: Selection) -> Iterator[str]:

@@ -90,8 +90,8 @@ def _place(header: Mapping[str, Any]) -> tuple[Any, ...]:
     device = str(place.get("device_name") or place.get("device") or header.get("device") or DASH)
     workers = latest.get("workers") or 1
     dtype = str(facts.get("dtype", "float32"))
-    compiled = ", compiled" if facts.get("compiled") == "yes" else ""
-    return _name(header), device, dtype + compiled, workers, place.get("image_batch") or 1
+    modes = "".join(f", {mode}" for mode in ("compiled", "int8") if facts.get(mode) == "yes")
+    return _name(header), device, dtype + modes, workers, place.get("image_batch") or 1
 
 
 def _line(place: tuple[Any, ...], headers: list[Mapping[str, Any]]) -> dict[str, Any]:

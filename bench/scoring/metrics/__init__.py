@@ -25,6 +25,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from bench.config.component import load_module
+from bench.scoring.overlap import shared_pixels
 from bench.types import BenchError, Mask
 from bench.types.errors import did_you_mean, told
 from bench.types.measure import Measure
@@ -43,7 +44,10 @@ class Metric:
     (shares in [0, 1], not in per cent), or none where the metric doesn't apply to the two; it
     raises ``ValueError`` for masks of two sizes. ``version`` is raised whenever a correction
     changes numbers. ``ready(target)``, where there is one, gives the same as a function of the
-    prediction, what is needed of the target being made once.
+    prediction, what is needed of the target being made once. ``of_counts``, where there is one,
+    gives the same number of whole numbers: the pixels of the prediction, of the target and of
+    both, or of their inner rims where ``rim`` says how wide those are in an (H, W) image. A
+    device counts them, and the mask itself isn't looked at.
 
     Raises ``ValueError`` for a name that is no identifier, and what is no measure or function.
     """
@@ -52,6 +56,8 @@ class Metric:
     of: Function
     version: str = "1"
     ready: Callable[[Mask], Callable[[Mask], float | None]] | None = None
+    of_counts: Callable[[int, int, int], float | None] | None = None
+    rim: Callable[[tuple[int, int]], int] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.measure, Measure) or not callable(self.of):
@@ -79,6 +85,11 @@ class Metric:
             return self._number(self._called(ready, prediction))
 
         return value
+
+    def counted(self, prediction: int, target: int, shared: int) -> float | None:
+        """The metric of so many pixels, see ``of_counts``; raises as ``against`` does."""
+        assert self.of_counts is not None
+        return self._number(self._called(self.of_counts, prediction, target, shared))
 
     def _called(self, function: Callable[..., Any], *given: Any) -> Any:
         try:
@@ -234,7 +245,21 @@ def _try(own: Metric) -> None:
     """Computes a user's metric of two masks, so that a mistake in it is found before a run."""
     prediction, target = np.zeros((2, 48, 64), dtype=bool)
     prediction[10:34, 12:40] = target[14:40, 20:50] = True
-    own.against(Mask.from_dense(target))(Mask.from_dense(prediction))
+    ours, theirs = Mask.from_dense(prediction), Mask.from_dense(target)
+    value = own.against(theirs)(ours)
+    if own.of_counts is None:
+        return
+    if own.rim is not None:
+        from bench.scoring.rims import rim  # the command line starts without OpenCV
+
+        width = own._called(own.rim, theirs.shape)
+        ours, theirs = rim(ours, width), rim(theirs, width)
+    counted = own.counted(ours.area, theirs.area, shared_pixels(ours, theirs))
+    if counted != value:
+        raise BenchError(
+            f"metric {own.measure.origin}: of_counts gives {counted} where the function of two "
+            f"masks gives {value}; make them agree, or leave of_counts out"
+        )
 
 
 def _stems() -> list[str]:

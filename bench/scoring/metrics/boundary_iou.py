@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from bench.scoring.metrics import Metric
-from bench.scoring.overlap import overlap
+from bench.scoring.overlap import overlap, overlap_of_counts
 from bench.scoring.rims import rim
 from bench.types import Mask
 from bench.types.measure import Measure
@@ -54,4 +54,6 @@ METRIC = Metric(
     ),
     boundary_iou,
     ready=_ready,
+    of_counts=overlap_of_counts,
+    rim=band_width,
 )

@@ -20,6 +20,10 @@ def dice(prediction: Mask, target: Mask) -> float:
     return ratio(2 * shared_pixels(prediction, target), prediction.area + target.area)
 
 
+def _of_counts(prediction: int, target: int, shared: int) -> float:
+    return ratio(2 * shared, prediction + target)
+
+
 METRIC = Metric(
     Measure(
         "dice",
@@ -30,4 +34,5 @@ METRIC = Metric(
         "0 for two empty masks.",
     ),
     dice,
+    of_counts=_of_counts,
 )

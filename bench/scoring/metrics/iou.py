@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bench.scoring.metrics import Metric
-from bench.scoring.overlap import overlap
+from bench.scoring.overlap import overlap, overlap_of_counts
 from bench.types import Mask
 from bench.types.measure import IOU
 
@@ -29,4 +29,5 @@ METRIC = Metric(
         "al., The PASCAL Visual Object Classes Challenge, IJCV 2010). 0 for two empty masks.",
     ),
     iou,
+    of_counts=overlap_of_counts,
 )

@@ -13,6 +13,10 @@ def precision(prediction: Mask, target: Mask) -> float:
     return ratio(shared_pixels(prediction, target), prediction.area)
 
 
+def _of_counts(prediction: int, target: int, shared: int) -> float:
+    return ratio(shared, prediction)
+
+
 METRIC = Metric(
     Measure(
         "precision",
@@ -22,4 +26,5 @@ METRIC = Metric(
         "Information Retrieval, 1979). 0 where none is predicted.",
     ),
     precision,
+    of_counts=_of_counts,
 )

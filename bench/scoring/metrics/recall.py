@@ -13,6 +13,10 @@ def recall(prediction: Mask, target: Mask) -> float:
     return ratio(shared_pixels(prediction, target), target.area)
 
 
+def _of_counts(prediction: int, target: int, shared: int) -> float:
+    return ratio(shared, target)
+
+
 METRIC = Metric(
     Measure(
         "recall",
@@ -22,4 +26,5 @@ METRIC = Metric(
         "Information Retrieval, 1979). 0 for an empty target.",
     ),
     recall,
+    of_counts=_of_counts,
 )

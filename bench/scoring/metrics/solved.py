@@ -6,6 +6,7 @@ from functools import partial
 
 from bench.scoring.metrics import Metric
 from bench.scoring.metrics.iou import iou
+from bench.scoring.overlap import overlap_of_counts
 from bench.types import BenchError, Mask
 from bench.types.measure import Measure
 
@@ -28,6 +29,10 @@ def solved(prediction: Mask, target: Mask, percent: int = DEFAULT) -> float:
     return float(iou(prediction, target) >= percent / 100)
 
 
+def _of_counts(prediction: int, target: int, shared: int, percent: int) -> float:
+    return float(overlap_of_counts(prediction, target, shared) >= percent / 100)
+
+
 def member(number: int) -> Metric:
     """Solved at ``number`` per cent; raises ``BenchError`` outside 1 to 100."""
     name = f"solved_{number}"
@@ -43,4 +48,5 @@ def member(number: int) -> Metric:
             "Interactive Object Selection, CVPR 2016, take a mask for done at 85 or 90 %).",
         ),
         partial(solved, percent=number),
+        of_counts=partial(_of_counts, percent=number),
     )

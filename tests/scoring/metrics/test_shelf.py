@@ -14,6 +14,8 @@ from oddities import odd_masks
 
 from bench.scoring import metrics as shelf
 from bench.scoring.metrics import Metric, chosen, metric, names
+from bench.scoring.overlap import shared_pixels
+from bench.scoring.rims import rim
 from bench.types import BenchError, Mask
 from bench.types.measure import IOU, ORACLE, Measure
 
@@ -49,6 +51,20 @@ def test_every_metric_refuses_masks_of_different_images(name: str) -> None:
     masks = (Mask.from_dense(np.ones(size, bool)) for size in ((2, 3), (3, 2)))
     with pytest.raises(ValueError, match="cannot be compared"):
         metric(name).of(*masks)
+
+
+@pytest.mark.parametrize("name", [each for each in names() if metric(each).of_counts is not None])
+def test_a_metric_of_counts_is_that_of_the_masks(name: str) -> None:
+    """To the bit: a device counts where a CPU looks at masks."""
+    found = metric(name)
+    masks = [Mask.from_dense(dense) for dense in odd_masks().values()]
+    for target in masks:
+        for prediction in masks:
+            pair = [prediction, target]
+            if found.rim is not None:
+                pair = [rim(mask, found.rim(mask.shape)) for mask in pair]
+            counts = pair[0].area, pair[1].area, shared_pixels(*pair)
+            assert found.counted(*counts) == found.of(prediction, target)
 
 
 @pytest.mark.parametrize("name", names())
@@ -126,6 +142,8 @@ MEAN, TITLE, FAMILY = gives(1.0, mean="solved_3"), gives(1.0, title="miou"), giv
 RAISES = Metric(Measure("odd", "odd", "odd"), raises)
 SIGNATURE = Metric(Measure("odd", "odd", "odd"), lambda prediction: 1.0)
 READY = gives(1.0, ready=lambda: 1.0)
+COUNTS = gives(1.0, of_counts=lambda prediction, target, shared: 0.5)
+RIM = gives(0.5, of_counts=lambda prediction, target, shared: 0.5, rim=lambda: 3)
 TEXT, PAIR, NAN, INF = gives("0.5"), gives((1, 2)), gives(float("nan")), gives(-np.inf)
 NUMBERS = [gives(np.float32(0.5)), gives(3), gives(np.int64(4)), gives(True), gives(np.bool_(1))]
 """
@@ -192,6 +210,8 @@ def test_nothing_else_is_reached_by_an_address(name: str) -> None:
         ("wrong.RAISES", r"wrong\.RAISES version 1: ZeroDivisionError: .* \(wrong\.py, line 7\)$"),
         ("wrong.SIGNATURE", r"SIGNATURE version 1: TypeError: .* 2 were given$"),
         ("wrong.READY", r"READY version 1: TypeError: .* 1 was given$"),
+        ("wrong.COUNTS", "of_counts gives 0.5 where the function of two masks gives 1.0; make"),
+        ("wrong.RIM", r"RIM version 1: TypeError: .* 1 was given$"),
         ("wrong.TEXT", "expected a finite number, or none where it doesn't apply, found a str"),
         ("wrong.PAIR", "expected a finite number, or none where it doesn't apply, found a tuple"),
         ("wrong.NAN", "expected a finite number, or none where it doesn't apply, found nan"),
