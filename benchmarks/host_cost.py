@@ -6,7 +6,7 @@ The model costs nothing: it knows every target, and answers with smooth logits o
 lie above 0 where the target is, but for an error at its rim that shrinks with each click. Whole
 runs with it on a CPU, of pictures that are read and rows that are written, tell the milliseconds of
 one core per answer by phase, the model's own taken off. Then the way that batches go elsewhere
-(``bench.scoring.device_batch``) is taken with the same answers. At 32 prompts a batch what doesn't
+(``bench.scoring.device.batch``) is taken with the same answers. At 32 prompts a batch what doesn't
 hang on the machine is counted: transfers, bytes moved, waits, calls of torch's operators. At 28 it
 is timed what the host needs of one core while a device computes (``held``): everything but the
 waiting and the operators' own arithmetic. Prints Markdown tables and writes them with JSON,
@@ -41,9 +41,10 @@ from bench.data.opening import open_dataset
 from bench.prompts.placement import distance_max
 from bench.run.plan import Plan, make_plan
 from bench.run.worker import Worker
-from bench.scoring import device_batch, transfers, truths
 from bench.scoring.aim import Aim
-from bench.scoring.device_batch import on_device
+from bench.scoring.device import batch as device_batch
+from bench.scoring.device import transfers, truths
+from bench.scoring.device.batch import on_device
 from bench.scoring.metrics.boundary_iou import band_width
 from bench.tasks.contract import Case, Lent
 from bench.types import Frame, ImageArray, Mask, Prediction, Prompt, Reader, Site

@@ -20,9 +20,9 @@ from bench.models.sam_segmenter import SamSegmenter
 from bench.run.batches import Halving, Room
 from bench.run.plan import make_plan
 from bench.run.progress import run_plan
-from bench.scoring import transfers
 from bench.scoring.aim import Aim
-from bench.scoring.device_batch import on_device
+from bench.scoring.device import transfers
+from bench.scoring.device.batch import on_device
 from bench.scoring.metrics.boundary_iou import band_width
 from bench.store.runs import read_runs
 from bench.types import Candidates, Frame, ImageArray, Mask, Prediction, Prompt, Site

@@ -11,7 +11,7 @@ from bench.scoring.metrics import Metric
 from bench.types import BoolArray, FloatArray, Mask
 
 if TYPE_CHECKING:
-    from bench.scoring.truths import Planes
+    from bench.scoring.device.truths import Planes
 
 
 class Aim:

@@ -1,7 +1,7 @@
 """The masks of many prompts measured against their targets: pixels set and shared, and one mask.
 
 On a CPU a mask after the other, as it is asked for. Elsewhere all together
-(``bench.scoring.device_batch``), and then rims and strings too.
+(``bench.scoring.device.batch``), and then rims and strings too.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from bench.scoring.aim import Aim, Measured
-from bench.scoring.device_batch import on_device
+from bench.scoring.device.batch import on_device
+from bench.scoring.device.truths import RimWidth
 from bench.scoring.finite import fault
 from bench.scoring.foreground import bounds_of, check_products, parts
 from bench.scoring.overlap import shared_in_part
-from bench.scoring.truths import RimWidth
 from bench.types import Candidates, FloatArray, Frame, Mask
 
 

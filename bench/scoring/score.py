@@ -16,10 +16,10 @@ import numpy.typing as npt
 from bench.protocol import Protocol
 from bench.scoring import measuring
 from bench.scoring.aim import Aim, Measured
+from bench.scoring.device.truths import RimWidth
 from bench.scoring.finite import fault
 from bench.scoring.metrics import Metric
 from bench.scoring.overlap import overlap
-from bench.scoring.truths import RimWidth
 from bench.types import Candidates, FloatArray, Mask, Prediction, Prompt
 from bench.types.categories import union
 
@@ -160,9 +160,7 @@ def _instances(
     grids, estimates = prediction.logits[number], prediction.predicted_iou[number]
     count = len(grids)
     alone = Candidates(grids, estimates, [1] * count, [prediction.frames[number]] * count)
-    found = list(
-        measuring.measure(alone, [aim] * count, protocol.threshold, protocol.selects, [])
-    )
+    found = list(measuring.measure(alone, [aim] * count, protocol.threshold, protocol.selects, []))
     if any(one.fault for one in found):
         return replace(_nothing(aim, ()), fault=fault(grids, estimates))
     if protocol.joins_instances():

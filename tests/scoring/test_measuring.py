@@ -9,9 +9,9 @@ import pytest
 import torch
 from plain_masks import KINDS, plain_mask, random_frame, random_logits
 
-from bench.scoring import device_batch
 from bench.scoring.aim import Aim, Measured, RimCounts
-from bench.scoring.device_batch import on_device
+from bench.scoring.device import batch as device_batch
+from bench.scoring.device.batch import on_device
 from bench.scoring.measuring import measure
 from bench.scoring.metrics.boundary_iou import band_width, boundary
 from bench.scoring.overlap import shared_pixels

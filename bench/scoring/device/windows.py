@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 
 from bench.scoring.bilinear import IndexArray
-from bench.scoring.lines import Lines
+from bench.scoring.device.lines import Lines
 from bench.types import BoolArray
 
 _WORTH = 1 << 24

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from bench.scoring.transfers import first_places
+from bench.scoring.device.transfers import first_places
 
 _CHARACTERS = 6
 """Of a difference of two runs of 2²⁸ pixels at most, 5 bits each and the sign."""

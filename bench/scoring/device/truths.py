@@ -10,8 +10,8 @@ import torch
 
 from bench.scoring.aim import Aim
 from bench.scoring.bilinear import IndexArray
+from bench.scoring.device.transfers import sent, unpacked
 from bench.scoring.rims import rim
-from bench.scoring.transfers import sent, unpacked
 from bench.types import BoolArray, Mask
 
 RimWidth = Callable[[tuple[int, int]], int]

@@ -1,7 +1,7 @@
 """The masks of many prompts measured on a device: counts, rims and strings, in one copy over.
 
-Windows of images of all frames and sizes go together (``bench.scoring.windows``). The host waits
-for the device twice, however many prompts there are: for where masks may lie, and for all the
+Windows of images of all frames and sizes go together (``bench.scoring.device.windows``). The host
+waits for the device twice, however many prompts there are: for where masks may lie, and for all the
 rest. Pixels that float32 leaves open are decided there in float64; of them too nobody knows before
 how many there are, so there is room for so many, and only where there are more it is done again.
 """
@@ -19,13 +19,13 @@ import torch.nn.functional as F
 
 from bench.scoring.aim import Aim, Measured, RimCounts
 from bench.scoring.bilinear import IndexArray, mix
+from bench.scoring.device.lines import Lines, exact_on, lines
+from bench.scoring.device.strings import strings_of, written
+from bench.scoring.device.transfers import first_places, on_host, packed, sent
+from bench.scoring.device.truths import Regions, RimWidth, ignored_of, truths_of
+from bench.scoring.device.windows import Chunk, chunks, windows
 from bench.scoring.finite import fault
 from bench.scoring.foreground import Bounds, extremes, lifted, product
-from bench.scoring.lines import Lines, exact_on, lines
-from bench.scoring.strings import strings_of, written
-from bench.scoring.transfers import first_places, on_host, packed, sent
-from bench.scoring.truths import Regions, RimWidth, ignored_of, truths_of
-from bench.scoring.windows import Chunk, chunks, windows
 from bench.types import BoolArray, Candidates, FloatArray, Mask
 
 _PIXELS = 1 << 25

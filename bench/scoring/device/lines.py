@@ -1,6 +1,6 @@
 """What the pixels of several frames' images mix of a grid, on a device: one frame after the other.
 
-So windows of images of any sizes are computed together (``bench.scoring.device_batch``).
+So windows of images of any sizes are computed together (``bench.scoring.device.batch``).
 """
 
 from __future__ import annotations
