@@ -214,7 +214,8 @@ def _numbers_for(
     else:
         label = str(line["prompt"])
         step = selection.steps[label]
-        slug = step.slug if str(step) == label else None  # recorded clicks are in no paper's table
+        called = step.slug if selection.of_masks else step.name
+        slug = called if str(step) == label else None  # recorded clicks are in no paper's table
     answered = {
         (metric, measure.unit) for metric, measure in MEASURES.items() if measure.column in line
     }

@@ -7,13 +7,14 @@ checkpoint's YAML needs no word of its own. ``pin`` of the class is who decides 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from os.path import isfile
 from pathlib import Path
 from typing import Any, Literal
 
 from bench.config.component import Component
+from bench.config.composing import load_component
 from bench.files.names import fault_of_name
 from bench.models.checkpoints import Published, find_own
 from bench.models.hub import Repository, kept
@@ -23,6 +24,11 @@ from bench.types import BenchError, Site
 State = Literal["ready", "to fetch", "on request", "by hand", "to install", "not told"]
 
 _UNSET = "???"
+
+_ORDER: tuple[State, ...] = (
+    "ready", "to fetch", "on request", "not told", "to install", "by hand",
+)  # fmt: skip
+"""From what takes least to what takes most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +60,42 @@ def availability(model: Component, site: Site) -> Availability:
     for names, look in _SOURCES.items():
         if set(names) <= set(args):
             try:
-                return look(args, model.about.get("gate"), site)
-            except (BenchError, ValueError, TypeError) as error:
+                found = look(args, model.about.get("gate"), site)
+                behind = args.get("segmenter")
+                return found if behind is None else _both(found, availability(_of(behind), site))
+            except (BenchError, ValueError, TypeError, KeyError) as error:
                 return Availability("by hand", str(error))
     if str(model.about.get("parameters")) == "0":
         return Availability("ready", "it has no weights")
     return Availability("not told", "its class finds its files: a run with --plan tells")
+
+
+def _of(segmenter: str | Mapping[str, Any]) -> Component:
+    """A model behind another: the name of its YAML, or what such a YAML says."""
+    if isinstance(segmenter, str):
+        return load_component("model", segmenter)
+    return Component("segmenter", "1", segmenter["target"], segmenter.get("args") or {})
+
+
+def _both(one: Availability, other: Availability) -> Availability:
+    """What is to be done first, and the bytes of both."""
+    first = max(one, other, key=lambda each: _ORDER.index(each.state))
+    sizes = [each.size for each in (one, other)]
+    return replace(first, size=None if None in sizes else sum(map(int, filter(None, sizes))))
+
+
+def _network(args: Mapping[str, Any], gate: object, site: Site) -> Availability:
+    """A network of the user's own export."""
+    if args["network"] is None:
+        return Availability(
+            "by hand",
+            "export the network (docs/guide/interactive_baselines.md) and give "
+            "model.args.network=FILE",
+        )
+    path = find_own(args["network"], site.checkpoints)
+    if path.suffix == ".onnx" and find_spec("onnxruntime") is None:
+        return Availability("to install", "pip install 'sam-bench[onnx]'")
+    return _file(path)
 
 
 def _published(args: Mapping[str, Any], gate: object, site: Site) -> Availability:
@@ -124,6 +160,7 @@ _SOURCES: Mapping[tuple[str, ...], _Look] = {
     ("url", "file", "size", "sha256"): _published,
     ("repository", "revision"): _of_the_hub,
     ("encoder", "decoder"): _exported,
+    ("network", "zoom_from"): _network,
     ("file", "sha256"): _in_the_package,
 }
 """What looks for the weights, by the arguments that say where they are; the first that fits."""

@@ -87,7 +87,7 @@ def export_coco(store: RunStore, path: Path, step: int | None = None) -> int:
     entries = [
         {
             **{name: int(row[name]) if numbers[name] else row[name] for name in numbers},
-            "category": row["category"],
+            "category": None if pd.isna(row["category"]) else row["category"],
             "segmentation": {
                 "size": [int(row["height"]), int(row["width"])],
                 "counts": row["mask_rle"],
@@ -97,7 +97,9 @@ def export_coco(store: RunStore, path: Path, step: int | None = None) -> int:
         }
         for row in latest.to_dict("records")
     ]
-    text = ",\n".join(escaped(json.dumps(entry, ensure_ascii=False)) for entry in entries)
+    text = ",\n".join(
+        escaped(json.dumps(entry, ensure_ascii=False, allow_nan=False)) for entry in entries
+    )
     make_folder(path.parent)
     forget_leftovers(path)
     write_aside(path, f"[\n{text}\n]\n".encode())

@@ -38,14 +38,11 @@ class Step:
     def slug(self) -> str | None:
         """What published numbers call it; none where they have no word for it.
 
-        >>> Step(name="edges").slug
-        'edges'
         >>> Step(1).slug, Step(3).slug, Step(2, box=True).slug, Step(box=True, name="noisy").slug
         ('point_1', 'point_3', 'box_and_2_points', None)
         """
         if self.name is not None:
-            alone = not self.box and not self.points
-            return self.name.replace(" ", "_") if alone else None
+            return None
         if not self.box:
             return f"point_{self.points}" if self.points else None
         return f"box_and_{count_points(self.points)}".replace(" ", "_") if self.points else "box"

@@ -39,7 +39,10 @@ def test_it_is_ready_where_its_class_finds_its_files(name, site, nothing_cached)
         assert found.how
         assert found.state in ("to fetch", "on request", "by hand")
         assert (found.state == "on request") == ("gate" in component.about)
-        assert (found.state == "by hand") == ("is pinned" in refused)
+        if "segmenter" in component.args:  # its class looks at one of two models first
+            return
+        unknown = ("is pinned", "are not both known", "give model.args.network")
+        assert (found.state == "by hand") == any(words in refused for words in unknown)
 
 
 def refusal(component, site):

@@ -520,8 +520,8 @@ def test_masks_can_be_left_out_of_the_rows(folder: Path) -> None:
 
 
 def test_a_task_that_there_is_not_is_refused_before_anything_is_opened(folder: Path) -> None:
-    with pytest.raises(BenchError, match=r"no task is called 'edges'.*given_masks, prompted_masks"):
-        configure(folder, "task=edges", "dataset.args.annotations=/nowhere.json")
+    with pytest.raises(BenchError, match=r"no task is called 'hedges'.*did you mean edges"):
+        configure(folder, "task=hedges", "dataset.args.annotations=/nowhere.json")
     assert not (folder.parent / "results").exists()
 
 

@@ -18,7 +18,7 @@ from bench.types import Measure, Step
         (Step(2, box=True), "box + 2 points", "box_and_2_points"),
         (Step(box=True, name="noisy box"), "noisy box", None),
         (Step(2, box=True, name="noisy box"), "noisy box + 2 points", None),
-        (Step(name="given masks"), "given masks", "given_masks"),
+        (Step(name="given masks"), "given masks", None),
         (Step(), "0 points", None),
     ],
 )

@@ -166,9 +166,8 @@ def left_out_interval(
     one has. The jackknife as for a mean, of which this gives the same interval. Raises
     ``ValueError`` for no cluster, and lengths that differ.
 
-    >>> means = [(0.7 + 0.5 + 0.3) / 3, (0.9 + 0.5 + 0.3) / 3, 2.1 / 3, 2.1 / 3 + 0.2 / 3]
-    >>> found = left_out_interval(0.6, means, [1, 1, 1, 1])
-    >>> same = clustered_interval([0.9, 0.7, 0.5, 0.3], "abcd", lean=False)
+    >>> found = left_out_interval(0.6, [1.5 / 3, 1.7 / 3, 1.9 / 3, 2.1 / 3], [1, 1, 1, 1])
+    >>> same = clustered_interval([0.9, 0.7, 0.5, 0.3], list("abcd"), lean=False)
     >>> round(found.low, 9) == round(same.low, 9)
     True
     """

@@ -33,8 +33,8 @@ class EdgeCounts:
 def thresholds(number: int = 99) -> npt.NDArray[np.float64]:
     """So many thresholds between 0 and 1, evenly, without the ends.
 
-    >>> thresholds(4).tolist()
-    [0.2, 0.4, 0.6, 0.8]
+    >>> thresholds(3).tolist()
+    [0.25, 0.5, 0.75]
     """
     return np.linspace(1 / (number + 1), 1 - 1 / (number + 1), number)
 
