@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
+from bench.config.component import Component
+from bench.config.composing import RunConfig
+from bench.config.run_key import Question
+from bench.models.loading import model_class
 from bench.scoring.foreground import foregrounds
 from bench.tasks.contract import Batches
-from bench.types import BenchError, Frame, Mask, Prompt, Segmenter
+from bench.types import BenchError, Frame, Mask, Prompt, Segmenter, Site
 
 Kept = TypeVar("Kept")
 
@@ -26,13 +31,25 @@ def check_grid(side: int, nms: float) -> None:
         raise BenchError(f"task.args.nms is an IoU from 0 to 1, found {nms}")
 
 
-def check_takes_points(task: str, model: str, segmenter: type[Segmenter]) -> None:
-    """Raises ``BenchError`` for a model that understands no points."""
+def question_of_grid(config: RunConfig, site: Site, prompt: str) -> Question:
+    """What is asked of a model by a grid: its files pinned, ``prompt`` in the place of a strategy.
+
+    Raises ``BenchError`` for a model that understands no points.
+    """
+    segmenter = model_class(config.model, config.runtime.allow_modules)
     if "points" not in segmenter.prompt_kinds:
         raise BenchError(
-            f"task {task} asks points, and model {model} understands "
+            f"task {config.task.name} asks points, and model {config.model.name} understands "
             f"{', '.join(sorted(segmenter.prompt_kinds)) or 'none'}"
         )
+    return Question(
+        task=config.task,
+        seed=0,
+        model=replace(config.model, args=segmenter.pin(config.model.args, site)),
+        dataset=config.dataset,
+        prompts={prompt: Component(prompt, "1", prompt)},
+        protocol=config.protocol,
+    )
 
 
 def grid_prompts(shape: tuple[int, int], side: int) -> list[Prompt]:

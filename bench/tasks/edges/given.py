@@ -26,7 +26,8 @@ from bench.tasks.edges.scoring import (
     edge_row,
     people_of,
 )
-from bench.tasks.edges.task import OneMap, check_people
+from bench.tasks.edges.task import check_people
+from bench.tasks.one_step import OneStep
 from bench.types import BenchError, Measure, Reader, Sample, Site
 from bench.types.rows.edges import BEST_F, EdgeRow
 from bench.types.stopwatch import Stopwatch
@@ -74,7 +75,7 @@ class EdgeMaps:
 
     def ways(self, config: RunConfig) -> Mapping[str, Way]:
         """One step."""
-        return {PROMPT: OneMap()}
+        return {PROMPT: OneStep(PROMPT)}
 
     def settle(self, config: RunConfig, site: Site) -> Question:
         """The maps stand in the place of a model: a hash of their files enters the key."""

@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from bench.config.component import Component
 from bench.config.composing import RunConfig
 from bench.config.run_key import Question
-from bench.models.loading import model_class
 from bench.scoring.edges.matching import REACH
-from bench.tasks.automatic import candidates, check_grid, check_takes_points, grid_prompts
+from bench.tasks.automatic import candidates, check_grid, grid_prompts, question_of_grid
 from bench.tasks.contract import Case, Lent, Scored, Way
 from bench.tasks.edges.scoring import PROMPT, EdgeNames, EdgeRule, Held, edge_row, people_of
 from bench.tasks.edges.segmented import Found, apart, edges_of
+from bench.tasks.one_step import OneStep
 from bench.tasks.opening import open_protocol
-from bench.types import BenchError, Measure, Reader, Sample, Segmenter, Site, Step
+from bench.types import BenchError, Measure, Reader, Sample, Segmenter, Site
 from bench.types.rows.edges import BEST_F, EdgeRow
 from bench.types.stopwatch import Stopwatch
-
-
-@dataclass(frozen=True, slots=True)
-class OneMap:
-    """A single step: an edge map for a picture."""
-
-    steps: int = 1
-
-    @property
-    def report_steps(self) -> Mapping[int, Step]:
-        """The only one."""
-        return {1: Step(name="edges")}
 
 
 class Edges:
@@ -58,20 +45,11 @@ class Edges:
 
     def ways(self, config: RunConfig) -> Mapping[str, Way]:
         """One step."""
-        return {PROMPT: OneMap()}
+        return {PROMPT: OneStep(PROMPT)}
 
     def settle(self, config: RunConfig, site: Site) -> Question:
         """Pins the model's files; refuses a model that takes no points."""
-        segmenter = model_class(config.model, config.runtime.allow_modules)
-        check_takes_points(config.task.name, config.model.name, segmenter)
-        return Question(
-            task=config.task,
-            seed=0,
-            model=replace(config.model, args=segmenter.pin(config.model.args, site)),
-            dataset=config.dataset,
-            prompts={PROMPT: Component(PROMPT, "1", PROMPT)},
-            protocol=config.protocol,
-        )
+        return question_of_grid(config, site, PROMPT)
 
     def check(self, config: RunConfig, reader: Reader) -> None:
         """Someone drew a boundary."""

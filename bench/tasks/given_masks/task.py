@@ -31,6 +31,7 @@ from bench.tasks.given_masks.matching import (
     match,
 )
 from bench.tasks.given_masks.predictions import Given, Predictions, check_there, read_predictions
+from bench.tasks.one_step import OneStep
 from bench.tasks.opening import open_protocol
 from bench.types import (
     IOU,
@@ -41,7 +42,6 @@ from bench.types import (
     Reader,
     Sample,
     Site,
-    Step,
     Target,
 )
 from bench.types.categories import category_of
@@ -51,19 +51,6 @@ log = logging.getLogger(__name__)
 
 PROMPT = "given"
 """What stands for a prompt in rows and keys."""
-
-
-@dataclass(frozen=True, slots=True)
-class OneStep:
-    """A single step of masks that are there already."""
-
-    name: str
-    steps: int = 1
-
-    @property
-    def report_steps(self) -> Mapping[int, Step]:
-        """The only one."""
-        return {1: Step(name=self.name)}
 
 
 class GivenMasks:

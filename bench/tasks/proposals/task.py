@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from bench.config.component import Component
 from bench.config.composing import RunConfig
 from bench.config.run_key import Question
-from bench.models.loading import model_class
 from bench.protocol import Protocol
 from bench.scoring.proposals import IOUS, SIZES, ranks, recalled
-from bench.tasks.automatic import check_grid, check_takes_points
+from bench.tasks.automatic import check_grid, question_of_grid
 from bench.tasks.contract import Case, Lent, Scored, Way
 from bench.tasks.counting import check_counts
+from bench.tasks.one_step import OneStep
 from bench.tasks.opening import open_protocol
 from bench.tasks.proposals.generator import Grid, Proposal
-from bench.types import BenchError, Measure, Reader, Sample, Segmenter, Site, Step, Target
+from bench.types import BenchError, Measure, Reader, Sample, Segmenter, Site, Target
 from bench.types.rows.proposals import AR_1000, FURTHER, GROUPS, ProposalRow
 from bench.types.stopwatch import Stopwatch
 
@@ -29,18 +28,6 @@ PROMPT = "proposals"
 """What stands for a prompt in rows and keys."""
 
 _MOST = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class OneList:
-    """A single step: a list of proposals for a picture."""
-
-    steps: int = 1
-
-    @property
-    def report_steps(self) -> Mapping[int, Step]:
-        """The only one."""
-        return {1: Step(name=PROMPT)}
 
 
 class Proposals:
@@ -69,20 +56,11 @@ class Proposals:
 
     def ways(self, config: RunConfig) -> Mapping[str, Way]:
         """One step."""
-        return {PROMPT: OneList()}
+        return {PROMPT: OneStep(PROMPT)}
 
     def settle(self, config: RunConfig, site: Site) -> Question:
         """Pins the model's files; refuses a model that takes no points."""
-        segmenter = model_class(config.model, config.runtime.allow_modules)
-        check_takes_points(config.task.name, config.model.name, segmenter)
-        return Question(
-            task=config.task,
-            seed=0,
-            model=replace(config.model, args=segmenter.pin(config.model.args, site)),
-            dataset=config.dataset,
-            prompts={PROMPT: Component(PROMPT, "1", PROMPT)},
-            protocol=config.protocol,
-        )
+        return question_of_grid(config, site, PROMPT)
 
     def check(self, config: RunConfig, reader: Reader) -> None:
         """Some mask must count."""
