@@ -1,15 +1,15 @@
-"""Every family of models in one sweep, small and of random weights: what each costs here.
+"""Every family of models that takes clicks, in one sweep, of random weights: what each costs here.
 
     python benchmarks/family.py
     python benchmarks/family.py --dataset photos --limit 2
 
 Nothing is downloaded. Writes small instances of the architectures that ``transformers`` has, of
 Segment Anything's own modules, and the embedded model exported to TorchScript, torch.export and
-ONNX, and runs them with the embedded and the classical models in a single ``bench.evaluate``, a
-process for each. Prints the report's table of costs, with the bytes of the weights beside it, and
-writes it with JSON, machine, versions and date into ``benchmarks/results/``. Weights are random,
-so masks say nothing, and a cost is that of the small instance: it shows that every family runs the
-whole way and what its code takes beside the network.
+ONNX, the small published Sams at their own sizes, and a network for clicks, and runs them with the
+embedded and the classical models in a single ``bench.evaluate``, a process for each. Prints the
+report's table of costs, with the bytes of the weights beside it, and writes it with JSON, machine,
+versions and date into ``benchmarks/results/``. Weights are random, so masks say nothing, and a cost
+is that of the instance: it shows that every family runs the whole way, and what its code takes.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import result_files
+import torch
+from small_click_network import traced
 from tiny_transformers import SIDES, write_tiny
 
 from bench import evaluate
@@ -42,11 +44,16 @@ from bench.analysis.words import DASH
 from bench.cli import main as sam_bench
 from bench.config.composing import load_component
 from bench.models.availability import availability
+from bench.models.efficient_sam import ARCHITECTURES
 from bench.models.exporting import KINDS
+from bench.models.loading import model_class
 from bench.types import BenchError, Site
 
 EMBEDDED = ("demo", "demo_s", "demo_l")
 CLASSICAL = ("disk", "grabcut", "watershed")
+LIGHT = ("mobile_sam", "repvit_sam", "efficientvit_sam_l0", "efficient_sam_ti")
+"""At their published sizes: their encoders take seconds an image, not minutes."""
+
 WALKER_SIDE = 64
 """Pixels of the long side: at its usual 256 the random walker takes a minute for a picture."""
 
@@ -68,7 +75,26 @@ def write_models(folder: Path) -> list[str]:
             if code := sam_bench(words):
                 raise BenchError(f"export-model to {kind} ended with {code}")
         written.append(f"demo_{kind}")
+    written += [_light(name, folder) for name in LIGHT]
+    network = traced(folder / "weights" / "clicks.pt")
+    component = load_component("model", "ritm")
+    args = {**component.args, "network": str(network)}
+    written.append(_yaml(folder, "small_ritm", component.target, args, "RITM's interface, small"))
     return [*EMBEDDED, *CLASSICAL, *written]
+
+
+def _light(name: str, folder: Path) -> str:
+    """A published architecture with random weights, read from a file as a user's own are."""
+    component = load_component("model", name)
+    arch = component.args["arch"]
+    of_class = getattr(model_class(component), "architectures", None)
+    torch.manual_seed(0)
+    network = (of_class() if of_class else ARCHITECTURES)[arch]()
+    path = folder / "weights" / f"{name}.pt"
+    torch.save(network.state_dict(), path)
+    args = {**component.args, "checkpoint": str(path)}
+    title = f"{component.about['title']}, random"
+    return _yaml(folder, f"random_{name}", component.target, args, title)
 
 
 def _transformers(arch: str, folder: Path) -> str:

@@ -13,7 +13,15 @@ from bench.analysis.comparing.differences import differences
 from bench.analysis.selection import BOUNDARY, select
 from bench.analysis.table import miou_table
 from bench.report.figures import figures as figures_module
-from bench.report.figures import plots, plots_compare, plots_size, shelf, style, texts
+from bench.report.figures import (
+    plots,
+    plots_compare,
+    plots_edges,
+    plots_size,
+    shelf,
+    style,
+    texts,
+)
 from bench.report.pages import comparison as comparison_page
 from bench.types import Step
 
@@ -71,7 +79,8 @@ def test_every_figure_of_the_shelf_shows_its_texts_whole(long_runs, monkeypatch)
         for drawing in figures_module.figures(each, table, compared, [], set()):
             assert faults(drawing.figure, monkeypatch) == [], drawing.name
             seen.add(drawing.name.rstrip("_0123456789"))
-    assert seen == {module.name for module in pkgutil.iter_modules(shelf.__path__)}
+    # That of edges is of rows of another task, see below.
+    assert seen | {"edges"} == {module.name for module in pkgutil.iter_modules(shelf.__path__)}
 
 
 @pytest.mark.long
@@ -99,6 +108,20 @@ def rows(series, panels, labels):
         iou=rng.random(len(frame)), predicted_iou=rng.random(len(frame)),
         iou_a=rng.random(len(frame)), iou_b=rng.random(len(frame)),
     )  # fmt: skip
+
+
+def edges(series, panels):
+    """Precision against recall of each series in each panel, and its best F."""
+    lines = pd.DataFrame(
+        [
+            {"panel": panel, "series": name, "recall": share, "precision": 1 - share / (2 + place)}
+            for panel in panels
+            for place, name in enumerate(series)
+            for share in np.linspace(0.05, 0.95, 9)
+        ]
+    )
+    best = lines.groupby(["panel", "series"], as_index=False).nth(4)
+    return plots_edges.precision_recall(lines, best, plots.looks(series))
 
 
 def curves(series, panels, clicks):
@@ -141,6 +164,7 @@ MANY = {
         curves(names(n), LABELS, [1]).assign(ms=[3.0 * 1.3**i for i in range(3 * n)]),
         plots.looks(names(n)),
     ),
+    "edges": lambda n: edges(names(n), datasets(n)),
     "scale": lambda n: scale([1.5 * 1.02**i for i in range(n)]),
     "scale_turned": lambda n: scale(
         [1.5 * 1.02**i for i in range(n - 1)] + [1.5 * 10.0**n],
