@@ -132,7 +132,10 @@ class Edges:
         return taken
 
     def numbers(self) -> dict[str, Interval | None]:
-        """Each of ``NUMBERS`` with its interval; none where the number is."""
+        """Each of ``NUMBERS`` with its interval; none where the number is.
+
+        A number that there is not without some cluster has no bounds.
+        """
         chosen = self.chosen()
         totals, best = self.counts.sum(axis=0), chosen.sum(axis=0)
         whole = _numbers(self.levels, totals, best)
@@ -148,8 +151,10 @@ class Edges:
         found: dict[str, Interval | None] = {}
         for name, value in whole.items():
             others = [number for each in without if (number := each[name]) is not None]
-            if value is None or len(others) < len(without):
+            if value is None:
                 found[name] = None
+            elif len(others) < len(without):  # it hangs on one cluster: a number, no interval
+                found[name] = left_out_interval(value, [value] * len(sizes), sizes)
             else:
                 found[name] = left_out_interval(value, others, sizes)
         return found

@@ -55,8 +55,8 @@ def equal_f(score: float) -> tuple[Sequence[float], Sequence[float]]:
     >>> round(recall[0], 3), round(precision[0], 3), round(recall[-1], 3), round(precision[-1], 3)
     (0.333, 1.0, 1.0, 0.333)
     """
-    recall = np.linspace(score / (2 - score), 1, 100)
-    precision = score * recall / (2 * recall - score)
+    inverse = np.linspace(2 / score - 1, 1, 200)  # 1/P + 1/R is 2/F
+    recall, precision = 1 / inverse, 1 / (2 / score - inverse)
     return recall.tolist(), precision.tolist()
 
 

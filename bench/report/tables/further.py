@@ -17,6 +17,7 @@ from bench.analysis.slices import slice_section
 from bench.analysis.table import Table
 from bench.report import Request
 from bench.report.tables.paper_tables import paper_table
+from bench.types import BenchError
 
 
 def further_tables(selection: Selection, table: Table, request: Request) -> Iterator[Section]:
@@ -28,6 +29,11 @@ def _tables(selection: Selection, table: Table, request: Request) -> Iterator[Se
     read_sample = request.read_sample
     yield from paper_table(request.figure, selection, request.by, read_sample)
     if not selection.leads.is_iou:
+        if request.by:
+            raise BenchError(
+                f"--by {request.by[0]}: tables by group are of masks' IoU, and these runs are "
+                f"measured by {selection.leads.title}; leave --by out"
+            )
         edges = list(edges_section(selection))
         yield from edges
         yield from _published(selection, [table.lines, *(section.lines for section in edges)])

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.data.formats.files import check_inside, is_hidden
 from bench.data.formats.matlab import load_variable
-from bench.data.formats.pictures import look_at, read_levels
+from bench.data.formats.pictures import look_at, read_levels, read_picture
 from bench.files.arrays import read_array
 from bench.files.there import kind_of
 from bench.types import BenchError, FloatArray
@@ -20,6 +20,10 @@ _FEW = 3
 
 def _from_png(file: Path, shape: tuple[int, int]) -> FloatArray:
     stored = look_at(file)
+    if "RGB" in stored.kind or stored.kind.endswith(" P"):
+        colours = read_picture(file)
+        if (colours != colours[..., :1]).any():
+            raise BenchError(f"{file}: its colours are no strengths of edges; save it as grey")
     most = 65535 if stored.deep else 255
     return (read_levels(file) / most).astype(np.float64)
 

@@ -85,7 +85,12 @@ class Proposals:
         if not (images := counted.get("images")):
             return []
         number = counted.get("proposals", 0) / images
-        return [f"{config.model.name}: {number:.0f} proposals a picture."]
+        notes = [f"{config.model.name}: {number:.0f} proposals a picture."]
+        if (most := self._grid.most) < _MOST:
+            notes.append(
+                f"At most {most} proposals of a picture were kept: AR of more is that of {most}."
+            )
+        return notes
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,19 @@ def test_a_mean_left_out_has_the_interval_of_a_mean() -> None:
         left_out_interval(0.5, [0.4], [1, 2])
 
 
+def test_a_number_that_hangs_on_one_cluster_has_no_bounds() -> None:
+    good, bad = (
+        np.array([[9, 8.0], [10, 9], [9, 8], [20, 20]]),
+        np.array([[1, 0.0], [10, 9], [1, 0], [20, 20]]),
+    )
+    edges = Edges(np.array([0.3, 0.6]), np.stack([good * 9, bad, bad, bad]), np.arange(4))
+    found = edges.numbers()["r50"]
+    assert found is not None
+    assert 0 < found.mean < 1
+    assert (found.low, found.high) == (None, None)
+    assert edges.numbers()["ods"].low is not None
+
+
 def curve(precision: list[float], recall: list[float]) -> Curve:
     levels = np.linspace(0.1, 0.9, len(precision))
     empty = np.zeros(len(precision), dtype=bool)

@@ -249,6 +249,24 @@ def test_a_map_that_is_none_is_named(tmp_path: Path, found: Any, says: str) -> N
     assert says in str(error.value)
 
 
+def test_colours_are_no_strengths_and_grey_in_three_channels_is(tmp_path: Path) -> None:
+    levels = np.array([[0, 255, 51]], np.uint8)
+    Image.fromarray(np.stack([levels] * 3, axis=2)).save(tmp_path / "grey.png")
+    assert read_map(tmp_path / "grey.png", (1, 3)).tolist() == [[0.0, 1.0, 0.2]]
+    Image.fromarray(np.stack([levels, levels, 255 - levels], axis=2)).save(tmp_path / "a.png")
+    with pytest.raises(BenchError, match="its colours are no strengths"):
+        read_map(tmp_path / "a.png", (1, 3))
+
+
+def test_groups_of_masks_are_refused_for_edges(folder: Path, capsys: Any) -> None:
+    assert scored(folder, "--filter", "canny") == 0
+    capsys.readouterr()
+    (store,) = find_runs(folder.parent / "results", ["*"])
+    words = ["--results", str(folder.parent / "results"), "--by", "area"]
+    assert main(["report", str(store.folder), *words]) == 2
+    assert "--by area: tables by group are of masks' IoU" in one_line(capsys.readouterr().err)
+
+
 def test_a_png_of_16_bits_is_a_share_of_65535(tmp_path: Path) -> None:
     levels = np.array([[0, 65535, 13107]], np.uint16)
     Image.fromarray(levels).save(tmp_path / "a.png")

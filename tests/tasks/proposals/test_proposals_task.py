@@ -116,6 +116,14 @@ def test_the_table_is_computed_of_the_rows_and_a_run_goes_on(
     assert (rows["ar_10"] <= rows["ar_100"]).all()
 
 
+def test_fewer_proposals_than_a_column_says_are_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", *GRID, "task.args.most=5", *dataset_words(folder)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "At most 5 proposals of a picture were kept: AR of more is that of 5." in out
+
+
 def test_the_same_rows_whatever_is_asked_at_once(folder: Path) -> None:
     for results, batch in (("one", 1), ("many", 64)):
         words = [*dataset_words(folder), f"runtime.results={folder.parent}/{results}"]
