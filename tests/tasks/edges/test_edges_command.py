@@ -106,6 +106,7 @@ def test_the_table_is_computed_of_the_rows(folder: Path, capsys: Any) -> None:
         assert scored(folder, "--filter", name) == 0
     out = capsys.readouterr().out
     assert "ODS" in out
+    assert "Means over items" in " ".join(out.split())
     assert "R50" in out
     stores = find_runs(folder.parent / "results", ["*"])
     selection = select(stores)
@@ -265,6 +266,8 @@ def test_groups_of_masks_are_refused_for_edges(folder: Path, capsys: Any) -> Non
     words = ["--results", str(folder.parent / "results"), "--by", "area"]
     assert main(["report", str(store.folder), *words]) == 2
     assert "--by area: tables by group are of masks' IoU" in one_line(capsys.readouterr().err)
+    assert main(["rescore", str(store.folder), "--metric", "dice", *words[:2]]) == 2
+    assert "rows of edge_maps hold no masks" in one_line(capsys.readouterr().err)
 
 
 def test_a_png_of_16_bits_is_a_share_of_65535(tmp_path: Path) -> None:
