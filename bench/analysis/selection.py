@@ -221,9 +221,8 @@ def _lacking(rows: pd.DataFrame, store: RunStore, further: Sequence[Measure]) ->
 
 def none_scored(store: RunStore, header: Mapping[str, Any]) -> str:
     """What to say of a run without rows: which masks were left out, or why its images failed."""
-    columns = store.columns()
-    if columns and "mask_rle" not in columns:
-        task = part(header, "task").get("name", "its task")
+    columns, task = store.columns(), part(header, "task").get("name")
+    if task and columns and "mask_rle" not in columns:
         return f"{store.folder}: rows of {task} hold no masks, which is what this is about"
     said = f"{store.folder}: no mask is scored in this run"
     if why := why_left_out(header.get("skipped") or {}):
