@@ -224,9 +224,9 @@ def _caption(lines: pd.DataFrame, selection: Selection, further: Sequence[Measur
     leads = selection.leads
     protocols = sorted(lines["protocol"].unique())
     over = [selection.over_images(rows) for _, rows in selection.rows.groupby("run", observed=True)]
-    what = "masks" if selection.of_masks else "items"
-    average = f"over {what}" if not any(over) else "over images' means" if all(over) else (
-        f"over {what}, or over images' means where the protocol says so"
+    items = "masks" if selection.of_masks else "items"
+    average = f"over {items}" if not any(over) else "over images' means" if all(over) else (
+        f"over {items}, or over images' means where the protocol says so"
     )  # fmt: skip
     lows = f"{leads.mean}_low", f"{leads.mean}_images_low"
     span = interval_said(lines, *lows)
@@ -238,7 +238,7 @@ def _caption(lines: pd.DataFrame, selection: Selection, further: Sequence[Measur
     # With the mark whatever is marked over images.
     if lines["few"].any() and lines[list(lows)].notna().any(axis=None):
         sentences.append(f"{MARK} {FEW_NOTE}")
-    sentences += [SIZES.replace("masks", what), "Over images: the mean of the images' own means."]
+    sentences += [SIZES.replace("masks", items), "Over images: the mean of the images' own means."]
     if lines["dataset"].isna().any():
         sentences.append("The mean over datasets weighs each dataset the same.")
     if selection.of_masks:

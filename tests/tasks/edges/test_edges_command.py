@@ -107,6 +107,7 @@ def test_the_table_is_computed_of_the_rows(folder: Path, capsys: Any) -> None:
     out = capsys.readouterr().out
     assert "ODS" in out
     assert "Means over items" in " ".join(out.split())
+    assert "the largest one's share of the items; where" in " ".join(out.split())
     assert "R50" in out
     stores = find_runs(folder.parent / "results", ["*"])
     selection = select(stores)
