@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,8 @@ from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from scipy.spatial import cKDTree
 
 from bench.analysis.sections.edges import Curve, Edges
-from bench.scoring.edges.boundaries import boundaries_of, thinned
-from bench.scoring.edges.counts import thresholds
+from bench.scoring.edges.boundaries import boundaries_of
+from bench.scoring.edges.counts import Match, edge_counts, thresholds
 from bench.scoring.edges.matching import ALONE, matched, reach_in
 from bench.tasks.edges.maps import read_map
 from bench.types import BoolArray
@@ -39,8 +39,6 @@ DEGREE = 6
 NAMES = ("ODS", "OIS", "AP")
 COLUMNS = {"ODS": 3, "OIS": 6, "AP": 7}
 """Where ``eval_bdry.txt`` has them."""
-
-Match = Callable[[BoolArray, BoolArray, float], tuple[BoolArray, BoolArray]]
 
 
 def published_match(seed: int) -> Match:
@@ -116,16 +114,8 @@ def counted(folder: Path, kind: str, match: Match) -> Edges:
         ]
         shape = people[0].shape
         strength, reach = read_map(file, shape), reach_in(shape)
-        counts = np.zeros((4, LEVELS))
-        for number, level in enumerate(thresholds(LEVELS)):
-            lines = thinned(strength >= level)
-            right = np.zeros(shape, dtype=bool)
-            for person in people:
-                one, met = match(lines, person, reach)
-                right |= one
-                counts[2:, number] += met.sum(), person.sum()
-            counts[:2, number] = right.sum(), lines.sum()
-        found.append(counts)
+        counts = edge_counts(strength, people, thresholds(LEVELS), reach, match)
+        found.append(counts.stacked().astype(np.float64))
     return Edges(thresholds(LEVELS), np.stack(found), np.arange(len(found)))
 
 

@@ -21,6 +21,16 @@ def sha256_of(path: Path) -> str:
     return _sha256(path.resolve(), stat.st_size, times, stat.st_ino)
 
 
+def sha256_of_all(path: Path) -> str:
+    """One hash of a file, or of the names and contents of all files of a folder."""
+    files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file())
+    digest = hashlib.sha256()
+    for file in files:
+        name = file.relative_to(path).as_posix()
+        digest.update(f"{name}\t{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
 @lru_cache(maxsize=64)
 def _sha256(path: Path, size: int, changed_ns: tuple[int, int], inode: int) -> str:
     digest = hashlib.sha256()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from os.path import isfile
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from bench.models.canvas import Canvas
 from bench.models.checkpoints import find_own
 from bench.models.devices import device_facts, exact_arithmetic, usable_device
 from bench.models.given_mask import with_logits
-from bench.models.graphs import Graph, open_graph
+from bench.models.graphs import Graph, named, open_graph
 from bench.models.numerics import surroundings
 from bench.models.several_features import Form, dense, packed, unpacked
 from bench.models.structure import check_prompt
@@ -59,12 +59,7 @@ class Names:
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> Names:
         """Those of a YAML, the others as SAM's export has them; raises ``BenchError``."""
-        known = [each.name for each in fields(cls)]
-        if unknown := [key for key in said if key not in known]:
-            raise BenchError(
-                f"model.args.names has no {unknown[0]!r}; there are {', '.join(known)}"
-            )
-        return cls(**said)
+        return named(cls, said)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,7 +15,20 @@ from torch import Tensor
 
 from bench.types import BenchError
 
+Named = TypeVar("Named")
+
 Call = Callable[[Sequence[Tensor]], Sequence[Tensor]]
+
+
+def named(names: type[Named], said: Mapping[str, Any]) -> Named:
+    """The names of a graph's inputs and outputs, those of a YAML and the others' defaults.
+
+    ``names`` is a dataclass. Raises ``BenchError`` for a key that it hasn't.
+    """
+    known = [each.name for each in fields(names)]  # type: ignore[arg-type]
+    if unknown := [key for key in said if key not in known]:
+        raise BenchError(f"model.args.names has no {unknown[0]!r}; there are {', '.join(known)}")
+    return names(**said)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ or window, disks, the mirror image, and the way back.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from bench.models.checkpoints import find_own
 from bench.models.devices import device_facts, exact_arithmetic, usable_device
 from bench.models.exported import files_sha256, onnx_version
-from bench.models.graphs import open_graph
+from bench.models.graphs import named, open_graph
 from bench.models.structure import check_prompt
 from bench.models.zooming import Places, Window, Zoom, disks, resized
 from bench.types import (
@@ -50,12 +50,7 @@ class Names:
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> Names:
         """Those of a YAML; raises ``BenchError``."""
-        known = [each.name for each in fields(cls)]
-        if unknown := [key for key in said if key not in known]:
-            raise BenchError(
-                f"model.args.names has no {unknown[0]!r}; there are {', '.join(known)}"
-            )
-        return cls(**said)
+        return named(cls, said)
 
 
 @dataclass(frozen=True, slots=True)

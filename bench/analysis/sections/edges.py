@@ -21,6 +21,7 @@ from bench.analysis.selection import Selection
 from bench.analysis.stats.intervals import Interval, left_out_interval
 from bench.analysis.table import bounds
 from bench.analysis.words import DASH, counted, few_said, interval_said, points, with_bounds
+from bench.scoring.edges.f_measure import harmonic, shares
 from bench.types.rows.edges import BEST_F
 
 Array = npt.NDArray[np.float64]
@@ -52,9 +53,8 @@ class Curve:
     @classmethod
     def of(cls, levels: Array, counts: Array) -> Curve:
         """That of counts (4, T), see ``COUNTS``."""
-        matched, predicted, recalled, truth = counts
-        precision, recall = matched / np.maximum(predicted, 1), recalled / np.maximum(truth, 1)
-        return cls(levels, precision, recall, predicted == 0)
+        precision, recall = shares(counts)
+        return cls(levels, precision, recall, counts[1] == 0)
 
     def best(self) -> tuple[float, float, float, float]:
         """The largest F, its threshold, precision and recall.
@@ -102,12 +102,6 @@ class Curve:
         return float(found) if found >= 0 else None
 
 
-def harmonic(precision: Array, recall: Array) -> Array:
-    """F of each pair, 2PR/(P + R); 0 where both are."""
-    both = precision + recall
-    return 2 * precision * recall / np.where(both > 0, both, 1)
-
-
 @dataclass(frozen=True, slots=True)
 class Edges:
     """A run's images, at their T thresholds: ``counts`` (N, 4, T) and the ``owners`` (N,) of each.
@@ -125,8 +119,7 @@ class Edges:
 
     def chosen(self) -> Array:
         """The counts (N, 4) of each image at the threshold that is best for it alone."""
-        matched, predicted, recalled, truth = self.counts.transpose(1, 0, 2)
-        scores = harmonic(matched / np.maximum(predicted, 1), recalled / np.maximum(truth, 1))
+        scores = harmonic(*shares(self.counts.transpose(1, 0, 2)))
         best = scores.argmax(axis=1)
         taken: Array = self.counts[np.arange(len(best)), :, best]
         return taken

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TypeAlias
 from bench.config.component import Component
 from bench.config.composing import RunConfig
 from bench.config.run_key import Question
+from bench.files.hashing import sha256_of_all
 from bench.files.places import local_path
 from bench.protocol import chosen
 from bench.scoring.edges.matching import REACH
@@ -126,11 +126,7 @@ class EdgeMaps:
         assert folder is not None
         if not folder.is_dir():
             raise BenchError(f"{folder}: no such folder of edge maps")
-        digest = hashlib.sha256()
-        for file in sorted(each for each in folder.rglob("*") if each.is_file()):
-            name = file.relative_to(folder).as_posix()
-            digest.update(f"{name}\t{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
-        return digest.hexdigest()
+        return sha256_of_all(folder)
 
 
 class GivenEdges:

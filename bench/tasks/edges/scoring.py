@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.scoring.edges.boundaries import boundaries_of
-from bench.scoring.edges.counts import EdgeCounts, edge_counts, thresholds
+from bench.scoring.edges.counts import edge_counts, thresholds
+from bench.scoring.edges.f_measure import harmonic, shares
 from bench.scoring.edges.matching import REACH, reach_in
 from bench.types import BenchError, BoolArray, FloatArray, Sample
 from bench.types.rows.edges import EdgeRow
@@ -97,18 +98,8 @@ def edge_row(sample: Sample, maps: Sequence[Held], rule: EdgeRule, names: EdgeNa
         )
         for held in maps
     ]
-    found = EdgeCounts(
-        *(
-            np.sum([getattr(each, name) for each in counted], axis=0)
-            for name in ("matched", "predicted", "recalled", "truth")
-        )
-    )
-    recall, precision = (
-        found.recalled / np.maximum(found.truth, 1),
-        found.matched / np.maximum(found.predicted, 1),
-    )
-    both = recall + precision
-    scores = 2 * recall * precision / np.where(both > 0, both, 1)
+    totals = np.sum([one.stacked() for one in counted], axis=0)
+    matched, predicted, recalled, truth = totals.tolist()
     return EdgeRow(
         dataset=names.dataset,
         image_id=sample.image_id,
@@ -122,11 +113,11 @@ def edge_row(sample: Sample, maps: Sequence[Held], rule: EdgeRule, names: EdgeNa
         width=sample.shape[1],
         people=max(len(held.people) for held in maps),
         levels=levels.tolist(),
-        matched=found.matched.tolist(),
-        predicted=found.predicted.tolist(),
-        recalled=found.recalled.tolist(),
-        truth=found.truth.tolist(),
-        best_f=float(scores.max()),
+        matched=matched,
+        predicted=predicted,
+        recalled=recalled,
+        truth=truth,
+        best_f=float(harmonic(*shares(totals)).max()),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +12,7 @@ from bench.config.component import Component
 from bench.config.composing import RunConfig
 from bench.config.run_key import Question
 from bench.data.formats.spellings import normal_form
+from bench.files.hashing import sha256_of_all
 from bench.files.places import local_path
 from bench.files.text import visible_line
 from bench.protocol import Protocol, chosen
@@ -212,14 +212,8 @@ class GivenMasks:
     @cached_property
     def _hash(self) -> str:
         """A hash of a file, or of the names and contents of a folder's files."""
-        path = self.path
-        check_there(path)
-        files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file())
-        digest = hashlib.sha256()
-        for file in files:
-            name = file.relative_to(path).as_posix()
-            digest.update(f"{name}\t{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
-        return digest.hexdigest()
+        check_there(self.path)
+        return sha256_of_all(self.path)
 
 
 @dataclass(frozen=True, slots=True)
