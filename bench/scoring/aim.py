@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bench.scoring.bilinear import IndexArray
 from bench.scoring.metrics import Metric
+from bench.scoring.overlap import overlap
 from bench.types import BoolArray, FloatArray, Mask
 
 if TYPE_CHECKING:
     from bench.scoring.device.truths import Planes
 
 
+NOBODY: Mapping[str, Mask] = MappingProxyType({})
+
+
 class Aim:
     """What all predictions for one target are held against: ignored pixels are off in ``mask``.
 
-    ``ignore`` is (H, W) bool or none. What a metric needs of the target is made once, and so is
-    what a device needs, ``planes``.
+    ``ignore`` is (H, W) bool or none; ``others`` are the masks that further annotators drew of the
+    target, by their names. What a metric needs of the target is made once, and so is what a device
+    needs, ``planes``.
     """
 
-    def __init__(self, target: Mask, ignore: BoolArray | None = None) -> None:
+    def __init__(
+        self, target: Mask, ignore: BoolArray | None = None, others: Mapping[str, Mask] = NOBODY
+    ) -> None:
         self.mask = target if ignore is None else target.without(ignore)
+        self._others = {
+            name: mask if ignore is None else mask.without(ignore) for name, mask in others.items()
+        }
         self.area = self.mask.area
         self.ignore = ignore
         self.planes: Planes | None = None
@@ -35,6 +47,15 @@ class Aim:
             if name not in self._ready:
                 self._ready[name] = metric.against(self.mask)
         return {m.measure.name: self._ready[m.measure.name](prediction) for m in metrics}
+
+    def other_ious(self, prediction: Mask) -> dict[str, float] | None:
+        """The IoU of a prediction with what each other annotator drew; none where nobody did."""
+        return {name: overlap(prediction, mask) for name, mask in self._others.items()} or None
+
+    @cached_property
+    def human_ious(self) -> dict[str, float] | None:
+        """The same of the target itself: how well one annotator agrees with each other."""
+        return self.other_ious(self.mask)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ _NAMED: Mapping[str, pa.DataType] = {
     "list<string>": pa.list_(pa.string()),
     "list<list<float32>[2]>": pa.list_(pa.list_(pa.float32(), 2)),
     "map<string, string>": pa.map_(pa.string(), pa.string()),
+    "map<string, float64>": pa.map_(pa.string(), pa.float64()),
 }
 """The types that a row's field may name, as ``Annotated[int, "int16"]``."""
 

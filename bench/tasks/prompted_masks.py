@@ -204,7 +204,7 @@ class Rounds:
                 ):
                     yield wave
                     wave, held, targets = [], 0, 0
-                aim = Aim(target.mask, scene.sample.ignore)
+                aim = Aim(target.mask, scene.sample.ignore, target.others)
                 wave += [
                     Track(place, scene, name, scene.strategies[name].strategy, target, aim)
                     for name in names
@@ -349,6 +349,8 @@ class Rounds:
             selected=result.selected,
             multimask=track.multimask,
             mask_rle=encoded.get(id(result)),
+            other_ious=track.aim.other_ious(result.mask),
+            human_ious=track.aim.human_ious,
             metrics=result.metrics,
         )
 

@@ -49,6 +49,9 @@ class Target:
     mask's: (x0, y0, x1, y1) with the right and lower end **not** included, COCO's x, y, x + width,
     y + height, and pixels. None where the file says nothing of the kind. Only protocols that ask
     for the file's own use them.
+
+    ``others`` are the masks that further annotators drew of the same thing, by their names, all of
+    the image's (H, W); whose ``mask`` is, the attribute ``annotator`` tells.
     """
 
     mask_id: str
@@ -58,6 +61,7 @@ class Target:
     attributes: Mapping[str, str] = field(default_factory=dict)
     file_box: tuple[float, float, float, float] | None = None
     file_area: float | None = None
+    others: Mapping[str, Mask] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +88,12 @@ class Sample:
                 f"found {self.image.shape} {self.image.dtype}"
             )
         for target in self.targets:
-            if target.mask.shape != self.shape:
-                raise ValueError(
-                    f"image {self.image_id} is {self.shape[0]}×{self.shape[1]} (H×W), its mask "
-                    f"{target.mask_id} is {target.mask.height}×{target.mask.width}"
-                )
+            for mask in (target.mask, *target.others.values()):
+                if mask.shape != self.shape:
+                    raise ValueError(
+                        f"image {self.image_id} is {self.shape[0]}×{self.shape[1]} (H×W), its mask "
+                        f"{target.mask_id} is {mask.height}×{mask.width}"
+                    )
         if self.ignore is not None and self.ignore.shape != self.shape:
             raise ValueError(f"image {self.image_id}: the ignore region has another size")
 

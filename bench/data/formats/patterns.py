@@ -3,8 +3,9 @@
 ``{id}``, and any other word in braces, stands for a name without "/", the same wherever it is
 repeated; ``*``, ``?`` and ``**/`` are those of a shell. An image's id is what the words stand for,
 in the order in which they first appear, with "/" between: ``{city}/{id}_rgb.png`` finds
-``bochum/001_rgb.png`` as the image ``bochum/001``. The words ``{video}``, ``{scene}`` and
-``{slide}`` also say what an image belongs to (``Sample.cluster``).
+``bochum/001_rgb.png`` as the image ``bochum/001``. Of two words that touch the first one takes as
+much as it can. The words ``{video}``, ``{scene}``,
+``{slide}`` and ``{patient}`` also say what an image belongs to (``Sample.cluster``).
 """
 
 from __future__ import annotations
@@ -23,15 +24,17 @@ PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 """Endings of pictures and masks, in lower case."""
 
 _WORD = re.compile(r"\{([a-z_]+)\}")
-_BELONGS_TO = frozenset({"video", "scene", "slide"})
+_BELONGS_TO = frozenset({"video", "scene", "slide", "patient"})
 
 
 def check_pattern(name: str, pattern: str) -> None:
-    """Raises ``BenchError`` for a pattern without ``{id}``, or one that leaves its folder."""
+    """Raises ``BenchError`` for a pattern without ``{id}``, one that leaves its folder, ``a**``."""
     if "{id}" not in pattern:
         raise BenchError(f"{name} must contain {{id}}, found {pattern!r}")
     if pattern.startswith("/") or ".." in Path(pattern).parts:
         raise BenchError(f"{name} must stay inside the folder, found {pattern!r}")
+    if any("**" in part and part != "**" for part in pattern.split("/")):
+        raise BenchError(f"{name}: ** stands alone between two /, found {pattern!r}")
 
 
 def check_patterns(images: str, **others: str) -> None:
@@ -55,7 +58,7 @@ def find_by_id(folder: Path, pattern: str, endings: Sequence[str] = ()) -> dict[
     """
     shape = _regex(pattern)
     found: dict[str, Path] = {}
-    for path in _files(folder, _WORD.sub("*", pattern)):
+    for path in _files(folder, pattern):
         match = shape.fullmatch(path.relative_to(folder).as_posix())
         if match is None or not _ends(path, pattern, endings):
             continue
@@ -77,9 +80,7 @@ def find_of_ids(folder: Path, pattern: str, ids: Iterable[str]) -> dict[str, lis
     ``BenchError`` where a file matches two ids, as ``a_1_2.png`` in ``{id}_*.png`` does if there
     are images ``a`` and ``a_1``.
     """
-    names = sorted(
-        path.relative_to(folder).as_posix() for path in _files(folder, _WORD.sub("*", pattern))
-    )
+    names = sorted(path.relative_to(folder).as_posix() for path in _files(folder, pattern))
     owners: dict[str, str] = {}
     found: dict[str, list[Path]] = {}
     for image_id in ids:
@@ -156,7 +157,7 @@ def strays(
     owned, shape = set(known), _regex(pattern)
     names = (
         (path, path.relative_to(folder).as_posix())
-        for path in _files(folder, _WORD.sub("*", pattern))
+        for path in _files(folder, pattern)
         if _ends(path, pattern, endings)
     )
     return [name for path, name in names if path not in owned and shape.fullmatch(name)]
@@ -237,8 +238,13 @@ def choose_ids(ids: Sequence[str], keep: Sequence[str], folder: Path) -> list[st
 
 
 def _files(folder: Path, pattern: str) -> Iterator[Path]:
+    """The files that match whatever the words stand for, sorted by path."""
     named = "/." in f"/{pattern}"  # a hidden folder that the pattern itself names is meant
-    for path in sorted(folder.glob(pattern.replace("[", "[[]"))):
+    starred = (
+        part if part == "**" else re.sub(r"\*+", "*", _WORD.sub("*", part))
+        for part in pattern.split("/")
+    )
+    for path in sorted(folder.glob("/".join(starred).replace("[", "[[]"))):
         hidden = path.name.startswith(".") if named else is_hidden(path, folder)
         if not hidden and path.is_file():
             yield path

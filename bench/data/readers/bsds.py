@@ -21,13 +21,16 @@ from bench.data.formats.files import check_sizes
 from bench.data.formats.labels import masks_of_values
 from bench.data.formats.matlab import first_of, labels_of, load_variable
 from bench.data.formats.pairs import PairedFiles, Pairs
-from bench.data.formats.pictures import read_picture
+from bench.data.formats.pictures import LabelArray, read_picture
 from bench.data.oddities import Oddity
-from bench.types import BenchError, Sample, Site, Target
+from bench.types import BenchError, Mask, Sample, Site, Target
 
 
 class Bsds(PairedFiles):
     """Reads every person's every segment as a target; those of one person tile the picture.
+
+    People cut a picture up differently and name nothing, so what another person drew of a target is
+    that one's segment that agrees with it best, by IoU (``Target.others``).
 
     ``folder`` is relative to ``site.datasets`` unless absolute; ``images`` and ``annotations`` are
     patterns inside it (``bench.data.formats.patterns``). ``attributes`` tell the ``annotator``,
@@ -62,15 +65,37 @@ class Bsds(PairedFiles):
         people = np.ravel(load_variable(file, "groundTruth", image.shape[:2]))
         if people.size == 0:
             raise BenchError(f"{file}: 'groundTruth' is empty, nobody segmented the picture")
-        targets = []
+        drawn: dict[str, _Drawn] = {}
         for number, cell in enumerate(people, start=1):
             labels = labels_of(file, first_of(file, cell, "groundTruth"), "Segmentation")
             check_sizes(image, picture, (labels.shape[0], labels.shape[1]), file)
-            for label, mask in masks_of_values(labels, skip=[]):
-                mask_id = f"{image_id}/{number}/{label}"
-                targets.append(Target(mask_id, mask, attributes={"annotator": str(number)}))
+            drawn[str(number)] = _Drawn(labels)
+        targets = []
+        for name, one in drawn.items():
+            nearest = {n: one.nearest_of(other) for n, other in drawn.items() if n != name}
+            for place, (label, mask) in enumerate(one.masks.items()):
+                others = {n: masks[place] for n, masks in nearest.items()}
+                mask_id, whose = f"{image_id}/{name}/{label}", {"annotator": name}
+                targets.append(Target(mask_id, mask, attributes=whose, others=others))
         return Sample(image_id, image, targets)
 
     def oddities(self) -> Sequence[Oddity]:
         """Pictures without a ``.mat``."""
         return self._pairs.tally().oddities()
+
+
+class _Drawn:
+    """One person's segments: ``masks`` by their labels, and of each pixel which one it is in."""
+
+    def __init__(self, labels: LabelArray) -> None:
+        self.masks = dict(masks_of_values(labels, skip=[]))
+        self._places = np.searchsorted(list(self.masks), labels)
+
+    def nearest_of(self, other: _Drawn) -> list[Mask]:
+        """For each segment the other person's of the highest IoU, the first of several."""
+        sizes = len(self.masks), len(other.masks)
+        pairs = np.ravel(self._places * sizes[1] + other._places)
+        shared = np.bincount(pairs, minlength=sizes[0] * sizes[1]).reshape(sizes)
+        either = shared.sum(axis=1, keepdims=True) + shared.sum(axis=0) - shared
+        theirs = list(other.masks.values())
+        return [theirs[place] for place in (shared / either).argmax(axis=1)]

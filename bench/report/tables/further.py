@@ -9,6 +9,7 @@ import pandas as pd
 from bench.analysis import published
 from bench.analysis.comparing.prompts import prompts_section
 from bench.analysis.section import Section, named_apart
+from bench.analysis.sections.annotators import annotators_section
 from bench.analysis.sections.cost import cost_section
 from bench.analysis.sections.edges import edges_section
 from bench.analysis.sections.noc import noc_section
@@ -42,6 +43,7 @@ def _tables(selection: Selection, table: Table, request: Request) -> Iterator[Se
         yield asked
     clicks = list(noc_section(selection))
     yield from clicks
+    yield from annotators_section(selection)
     yield from _published(selection, [table.lines, *(section.lines for section in clicks)])
     for key in dict.fromkeys(request.by):
         yield slice_section(selection, key, read_sample)

@@ -314,7 +314,7 @@ class GivenRows:
             yield one
 
     def _row(self, sample: Sample, target: Target, answer: Answer | None) -> MaskRow:
-        aim = Aim(target.mask, sample.ignore)
+        aim = Aim(target.mask, sample.ignore, target.others)
         mask = Mask.empty(*sample.shape) if answer is None else answer.mask
         if sample.ignore is not None:
             mask = mask.without(sample.ignore)
@@ -337,6 +337,8 @@ class GivenRows:
             selected=0,
             multimask=False,
             mask_rle=mask.to_rle() if self._lent.keep_masks else None,
+            other_ious=aim.other_ious(mask),
+            human_ious=aim.human_ious,
             metrics=aim.values(mask, self._lent.metrics),
         )
 

@@ -525,6 +525,19 @@ def bsds500(folder: Path) -> Truth:
     }
 
 
+def chase_db1(folder: Path) -> Truth:
+    """Both eyes of a child, the second person's mask of one of them missing."""
+    root = folder / "CHASEDB1"
+    for eye, name in (("01L", "hole"), ("01R", "border")):
+        save(root / f"Image_{eye}.jpg", picture())
+        save(root / f"Image_{eye}_1stHO.png", TRUTH[name].astype(np.uint8) * 255)
+    save(root / "Image_01L_2ndHO.png", TRUTH["all"].astype(np.uint8) * 255)
+    return {
+        "01/L": {"01/L/Image_01L_1stHO": TRUTH["hole"]},
+        "01/R": {"01/R/Image_01R_1stHO": TRUTH["border"]},
+    }
+
+
 def davis_2016(folder: Path) -> Truth:
     """The list names pictures and masks; other videos are there."""
     root = folder / "DAVIS"
@@ -648,6 +661,7 @@ OFFICIAL: Mapping[str, Callable[[Path], Truth]] = {
     "bbbc038": bbbc038,
     "berkeley": berkeley,
     "bsds500": bsds500,
+    "chase_db1": chase_db1,
     "cityscapes": cityscapes,
     "coco_val2017": coco_val2017,
     "coift": hq_set(f"{THIN}/COIFT", "images", "masks"),

@@ -177,6 +177,29 @@ def test_bsds_tells_who_drew_a_segment(tmp_path):
     assert [t.attributes["annotator"] for t in targets] == ["1", "1", "2"]
 
 
+def test_what_another_person_drew_is_the_segment_that_agrees_best(tmp_path):
+    rng = np.random.default_rng(7)
+    drawn = [rng.choice(values, (HEIGHT, WIDTH)) for values in ([3, 9, 4], [1, 70, 2, 5], [8, 6])]
+    folder = tmp_path / "BSR/BSDS500/data"
+    (folder / "groundTruth/test").mkdir(parents=True)
+    people = bsds_people(*(labels.astype(np.uint16) for labels in drawn))
+    savemat(folder / "groundTruth/test/8.mat", people)
+    save(folder / "images/test/8.jpg", picture())
+    targets = open_official("bsds500", tmp_path).read("8").targets
+    assert [target.mask_id for target in targets][:4] == ["8/1/3", "8/1/4", "8/1/9", "8/2/1"]
+    for target in targets:
+        _, own, _ = target.mask_id.split("/")
+        assert set(target.others) == {"1", "2", "3"} - {own}
+        for name, other in target.others.items():
+            labels, mask = drawn[int(name) - 1], target.mask.dense()
+            shared = {
+                value: (mask & (labels == value)).sum() / (mask | (labels == value)).sum()
+                for value in np.unique(labels)
+            }
+            best = max(shared, key=shared.__getitem__)
+            assert np.array_equal(other.dense(), labels == best)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

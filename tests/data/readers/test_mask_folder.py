@@ -120,3 +120,53 @@ def test_two_masks_of_one_name_are_refused(folder):
 def test_what_is_wrong_is_said_when_opened(folder, arguments, message):
     with pytest.raises(BenchError, match=message):
         MaskFolder(*arguments, site=site(folder))
+
+
+def two_people(folder):
+    """Two things in picture a, the other way round for the other person; one alone in b."""
+    first, second = np.eye(4, dtype=np.uint8) * 255, np.ones((4, 4), dtype=np.uint8)
+    for image in "ab":
+        save(folder / "i" / f"{image}.png", picture(4, 4))
+    save(folder / "m" / "a" / "x.png", first)
+    save(folder / "m" / "a" / "y.png", second)
+    save(folder / "m" / "b" / "x.png", second)
+    save(folder / "n" / "a" / "y.png", first)
+    save(folder / "n" / "a" / "x.png", second)
+    save(folder / "n" / "b" / "z.png", first)
+    return {"annotator": "Ann", "others": {"Bo": "n/{id}/*.png"}}
+
+
+def test_another_annotator_drew_the_file_of_the_same_name(tmp_path):
+    people = two_people(tmp_path)
+    reader = MaskFolder("", "i/{id}.png", "m/{id}/*.png", site=site(tmp_path), **people)
+    x, y = reader.read("a").targets
+    assert [x.mask.area, x.others["Bo"].area, y.mask.area, y.others["Bo"].area] == [4, 16, 16, 4]
+    assert x.attributes == {"annotator": "Ann"}
+    assert [target.others for target in reader.read("b").targets] == [{}]
+    assert len(reader.files_of("a")) == 5
+    before = reader.fingerprint()
+    save(
+        tmp_path / "n" / "a" / "x.png", np.random.default_rng(0).integers(0, 255, (4, 4), np.uint8)
+    )
+    again = MaskFolder("", "i/{id}.png", "m/{id}/*.png", site=site(tmp_path), **people)
+    assert again.fingerprint() != before
+    said = {each.kind: list(each.examples) for each in reader.oddities()}
+    assert said == {
+        "drawn by Bo alone, left out": ["b"],
+        "not drawn by Bo, whose score lacks it": ["b"],
+    }
+
+
+def test_others_of_another_size_are_named(tmp_path):
+    people = two_people(tmp_path)
+    save(tmp_path / "n" / "a" / "x.png", np.ones((4, 5), dtype=np.uint8))
+    reader = MaskFolder("", "i/{id}.png", "m/{id}/*.png", site=site(tmp_path), **people)
+    with pytest.raises(BenchError, match=r"n/a/x\.png: the mask is 4×5"):
+        reader.read("a")
+
+
+@pytest.mark.parametrize("annotator", [None, "Bo"])
+def test_others_need_somebody_to_be_other_than(tmp_path, annotator):
+    people = two_people(tmp_path) | {"annotator": annotator}
+    with pytest.raises(BenchError, match=r"dataset\.args\.annotator must say whose"):
+        MaskFolder("", "i/{id}.png", "m/{id}/*.png", site=site(tmp_path), **people)

@@ -54,6 +54,7 @@ def name(request):
 CLUSTERS = {
     "ovis": {"af48b2f9/img_0000001": "1", "af48b2f9/img_0000002": "1"},
     "visor": dict.fromkeys(["P01_107_frame_0000000007", "P01_107_frame_0000000049"], "P01_107"),
+    "chase_db1": {"01/L": "01", "01/R": "01"},
     "davis_2016": {"blackswan/00000": "blackswan"},
     "hypersim": {"ai_001_010/cam_00/0003": "ai_001_010", "ai_055_001/cam_00/0003": "ai_055_001"},
 }

@@ -4,7 +4,9 @@ import pytest
 
 from bench.data.formats.files import read_json
 from bench.data.formats.patterns import (
+    check_patterns,
     choose_ids,
+    cluster_of,
     fill_pattern,
     find_by_id,
     find_of_ids,
@@ -161,3 +163,22 @@ def test_a_line_of_a_list_ends_where_a_file_says_so(tmp_path):
     (tmp_path / "list.txt").write_bytes("\r\n".join([*ids, " img/h.jpg -1 ", ""]).encode())
     found = listed_ids("list.txt", tmp_path, "img/{id}.jpg", site(tmp_path))
     assert found == sorted([*ids, "h"])
+
+
+def test_words_and_stars_may_touch(tmp_path):
+    for name in ("01L_a.png", "01L_b.png", "113R_a.png"):
+        save(tmp_path / name, picture(2, 2))
+    found = find_by_id(tmp_path, "{patient}{id}_a.png")
+    assert {key: path.name for key, path in found.items()} == {
+        "01/L": "01L_a.png",
+        "113/R": "113R_a.png",
+    }
+    assert cluster_of("{patient}{id}_a.png", "113/R") == "113"
+    masks = find_of_ids(tmp_path, "{id}*.png", ["01L", "113R"])
+    assert [len(files) for files in masks.values()] == [2, 1]
+
+
+@pytest.mark.parametrize("pattern", ["a**b/{id}.png", "**{id}.png", "***/{id}.png", "{id}**"])
+def test_two_stars_stand_alone(pattern):
+    with pytest.raises(BenchError, match=r"masks: \*\* stands alone between two /"):
+        check_patterns("{id}.png", masks=pattern)
