@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from typing import Any
 
 from bench import prompts, protocol, tasks
 from bench.config.component import Component, check_keeps, load_class
-from bench.config.composing import RunConfig
+from bench.config.composing import RunConfig, group_names, load_component
 from bench.prompts.abilities import PinsFiles
 from bench.protocol import Protocol
 from bench.tasks.contract import Task
@@ -54,3 +54,25 @@ def open_strategies(config: RunConfig) -> dict[str, PromptStrategy]:
         strategies[name] = found(**each.args, protocol=chosen)
         check_keeps(strategies[name], PromptStrategy, name)
     return strategies
+
+
+def asked_kinds(strategy: PromptStrategy, protocol: Protocol) -> Set[str]:
+    """The kinds of cues that a strategy asks with, the logits among them that are fed back."""
+    feeds_back = protocol.feeds_back() and strategy.steps > 1
+    return strategy.prompt_kinds | ({"mask_logits"} if feeds_back else set())
+
+
+def prompts_of(kinds: Set[str], protocol: Protocol) -> list[str]:
+    """The names in ``conf/prompt`` of what can be asked of a model, by the kinds of cues it takes.
+
+    Those that want files or further words of the user are left out.
+    """
+    found = []
+    for name in group_names("prompt"):
+        component = load_component("prompt", name)
+        if "???" in component.args.values():
+            continue
+        strategy = strategy_class(component)(**component.args, protocol=protocol)
+        if asked_kinds(strategy, protocol) <= kinds:
+            found.append(name)
+    return found

@@ -14,7 +14,14 @@ from bench.protocol import Protocol
 from bench.scoring.score import Aim, Score, score_together
 from bench.tasks.contract import Case, Lent, Scored
 from bench.tasks.counting import check_counts
-from bench.tasks.opening import open_protocol, open_strategies, pinned_prompts, strategy_class
+from bench.tasks.opening import (
+    asked_kinds,
+    open_protocol,
+    open_strategies,
+    pinned_prompts,
+    prompts_of,
+    strategy_class,
+)
 from bench.tasks.random_numbers import NO_NUMBERS, mask_rng
 from bench.tasks.recorded import (
     asks_text,
@@ -66,14 +73,16 @@ class PromptedMasks:
         segmenter = model_class(config.model, config.runtime.allow_modules)
         protocol = open_protocol(config)
         for name, strategy in self.ways(config).items():
-            feeds_back = protocol.feeds_back() and strategy.steps > 1
-            needs = strategy.prompt_kinds | ({"mask_logits"} if feeds_back else set())
-            if beyond := needs - segmenter.prompt_kinds:
+            if beyond := asked_kinds(strategy, protocol) - segmenter.prompt_kinds:
+                others = " or ".join(prompts_of(segmenter.prompt_kinds, protocol))
+                instead = instead_of(name, strategy, beyond)
+                if not instead and others:
+                    instead = f"; it can be asked with prompt={others}"
                 raise BenchError(
                     f"model {config.model.name} understands "
                     f"{', '.join(sorted(segmenter.prompt_kinds))}; prompt {name} under protocol "
                     f"{config.protocol.name} asks for {', '.join(sorted(beyond))} too"
-                    f"{instead_of(name, strategy, beyond)}"
+                    f"{instead}"
                 )
         return Question(
             task=config.task,

@@ -256,3 +256,13 @@ def test_protocol_show_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     assert "0.49" in out
     assert main(["protocol", "show", "nonsense"]) == 2
     assert "nonsense" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("task", ["edges", "proposals"])
+def test_a_task_that_asks_no_prompts_refuses_a_choice_of_them(
+    task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"task={task}", "model=demo_s", "dataset=photos", f"runtime.results={tmp_path}"]
+    assert main(["run", *words, "prompt=box"]) == 2
+    assert f"task {task} takes no prompt: leave prompt out" in capsys.readouterr().err
+    assert main(["run", *words, "--plan"]) == 0

@@ -506,7 +506,8 @@ def test_a_prompt_that_the_model_does_not_understand_is_refused(
     from bench.models.disk import Disk
 
     monkeypatch.setattr(Disk, "prompt_kinds", frozenset({"points"}))
-    says = "understands points; prompt box under protocol sam asks for box too"
+    says = "understands points; prompt box under protocol sam asks for box too; it can be asked "
+    says += "with prompt=point_1 or random_point_1 or scribble_points$"
     with pytest.raises(BenchError, match=says):
         make_plan(configure(folder, "prompt=box"))
     with pytest.raises(BenchError, match=r"prompt point_3 .* asks for mask_logits too"):

@@ -131,7 +131,9 @@ def _check_slice(plan: Plan, by: str) -> None:
 def _refuse_idle(plan: Plan, overrides: Sequence[str]) -> None:
     """Raises ``BenchError`` for words about what the plan's task doesn't take."""
     config, question = plan.setting.config, plan.question
-    idle = set() if plan.task.asks_model else {"model", "prompt", "prompts"}
+    idle = set() if plan.task.asks_model else {"model"}
+    if not question.prompts.keys() & config.prompts.keys():
+        idle |= {"prompt", "prompts"}
     if question.seed != config.seed:
         idle.add("seed")
     if found := sorted(idle & groups_in(overrides)):

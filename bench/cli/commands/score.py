@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from bench.cli.arguments import Commands, add_overrides, groups_in, report_name
@@ -97,14 +98,20 @@ def main(options: argparse.Namespace) -> int:
     return score_given(["task=given_masks", *asked, *options.overrides], options)
 
 
+_AS_JSON = 'expected {"NUMBER": "NAME", …} as JSON'
+
+
 def _categories(file: Path) -> list[tuple[int, str]]:
     """Numbers and names of a JSON file; raises ``BenchError`` where it is none."""
     from bench.files.documents import parse_json
 
     try:
         said = parse_json(file.read_bytes())
-        return [(int(number), str(name)) for number, name in said.items()]
-    except (OSError, ValueError, AttributeError) as error:
-        raise BenchError(
-            f'--categories {file}: expected {{"NUMBER": "NAME", …}} as JSON ({error})'
-        ) from None
+    except (OSError, ValueError) as error:
+        raise BenchError(f"--categories {file}: {_AS_JSON} ({error})") from None
+    if not isinstance(said, dict):
+        raise BenchError(f"--categories {file}: {_AS_JSON}, found {repr(said)[:40]}")
+    for number in said:
+        if re.fullmatch(r"-?[0-9]+", number, re.ASCII) is None:
+            raise BenchError(f"--categories {file}: {_AS_JSON}; {number[:40]!r} is no number")
+    return [(int(number), str(name)) for number, name in said.items()]

@@ -203,8 +203,9 @@ class GivenMasks:
                 f"{self.path}: no given mask is of a category of {dataset}: there are "
                 f"{_some(theirs) or 'none'}, the dataset has {_some(ours)}; {mend}"
             )
-        for said, one in unnamed.items():
-            log.warning("%s: %s has no category and answers nothing", one.where, said)
+        if unnamed:
+            where = next(iter(unnamed.values())).where
+            log.warning("%s: without a category, and so no answer: %s", where, _some(unnamed))
         for who, left in (("given masks", theirs - ours), (f"targets of {dataset}", ours - theirs)):
             if left:
                 log.warning("%s alone have the categories %s", who, _some(left))

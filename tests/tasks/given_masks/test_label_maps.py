@@ -169,8 +169,9 @@ def test_values_without_a_name_are_named(
     assert score(folder, write(tmp_path, b=labels), "--match", "same_category",
                  "--categories", str(names)) == 0  # fmt: skip
     told = capsys.readouterr()
-    assert "1.png, value 255, part 1: the value 255 has no category" in told.err
-    assert told.err.count("has no category") == 1
+    said = "1.png, value 255, part 1: without a category, and so no answer: the value 255"
+    assert said in told.err
+    assert told.err.count("without a category") == 1
     assert "2 of 6 given masks answer no target" in " ".join(told.out.split())
 
 
@@ -194,7 +195,7 @@ def test_a_target_without_a_category_is_left_out_and_counted(
          "no given mask is of a category of coco: there are 3, 7, 9, the dataset has blue, green, "
          "red; name the numbers of the files by --categories"),
         (["--match", "nearest"], "unknown matching rule 'nearest'"),
-        (["--categories", "FILE"], "expected {\"NUMBER\": \"NAME\", …} as JSON"),
+        (["--categories", "FILE"], "{\"NUMBER\": \"NAME\", …} as JSON; 'one' is no number"),
         (["--threshold", "3"], "masks of the format semantic have no levels"),
     ],
 )  # fmt: skip
