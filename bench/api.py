@@ -1,7 +1,8 @@
 """What a notebook or a script calls: ``bench.evaluate``, ``bench.read_runs``, ``bench.compare``.
 
 They do what ``sam-bench run``, ``report`` and ``compare`` do, in the same folders, and give frames
-instead of text.
+instead of text. Where no folder is said it is that of the environment (``SAM_BENCH_RESULTS``,
+``SAM_BENCH_DATASETS``), else ``results`` and ``datasets``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from bench.config.settings import usual
 from bench.files.places import Place, local_path, place
 from bench.store import runs as store
 from bench.store.runs import ImageError, RunStore, find_runs
@@ -42,12 +44,12 @@ class Evaluation:
         """A row per run, mask and step, see ``read_runs``."""
         return store.read_runs(self.runs, columns)
 
-    def report(self, folder: str | Path, *, datasets: str | Path = "datasets") -> Report:
+    def report(self, folder: str | Path, *, datasets: str | Path | None = None) -> Report:
         """Writes tables, figures and the page of these runs, pictures included."""
         from bench.data.opening import samples_of_runs
         from bench.report import write_report
 
-        read_sample = samples_of_runs(local_path(datasets))
+        read_sample = samples_of_runs(local_path(datasets or usual("datasets")))
         return write_report(
             self.runs, local_path(folder), read_sample=read_sample, allow_partial=True
         )
@@ -59,7 +61,7 @@ def evaluate(
     dataset: Choice = "shapes",
     prompt: Choice = ("point_1", "point_3", "box"),
     protocol: Choice = "sam",
-    results: str | Place = "results",
+    results: str | Place | None = None,
     limit: int | None = None,
     config_dir: str | Path | None = None,
 ) -> Evaluation:
@@ -89,7 +91,7 @@ def evaluate(
         *(f"{group}={','.join(_several(choice, group))}" for group, choice in
           {"model": model, "dataset": dataset, "protocol": protocol}.items()),
         f"prompt=[{','.join(_several(prompt, 'prompt'))}]",
-        f"runtime.results={quoted(results)}",
+        f"runtime.results={quoted(results or usual('results'))}",
         *([] if limit is None else [f"runtime.limit={limit}"]),
         *overrides,
     ]  # fmt: skip
@@ -106,7 +108,7 @@ def evaluate(
 
 def read_runs(
     *runs: str | Path,
-    results: str | Place = "results",
+    results: str | Place | None = None,
     columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """All rows of finished and unfinished runs: one per run, mask and step, sorted.
@@ -117,7 +119,7 @@ def read_runs(
     [0, 1], points (x, y) pixel indices. Raises ``BenchError`` for a pattern that names no run and
     for damaged files.
     """
-    stores = find_runs(place(results), [str(run) for run in runs] or ["*"])
+    stores = find_runs(place(results or usual("results")), [str(run) for run in runs] or ["*"])
     return store.read_runs(stores, columns)
 
 
@@ -125,7 +127,7 @@ def compare(
     a: str | Path | Sequence[str | Path],
     b: str | Path | Sequence[str | Path],
     *,
-    results: str | Place = "results",
+    results: str | Place | None = None,
     **settings: Any,
 ) -> Comparison:
     """Two sets of runs on the masks that both have; each set is named as in ``read_runs``.
@@ -135,7 +137,10 @@ def compare(
     """
     from bench.analysis.comparing.comparison import compare as compare_runs
 
-    sides = [find_runs(place(results), [str(n) for n in _listed(side)]) for side in (a, b)]
+    sides = [
+        find_runs(place(results or usual("results")), [str(n) for n in _listed(side)])
+        for side in (a, b)
+    ]
     return compare_runs(*sides, **settings)
 
 

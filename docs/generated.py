@@ -10,7 +10,7 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import is_dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from sphinx.application import Sphinx
 from bench import types
 from bench.cli import _parser
 from bench.config.composing import conf_dir, first_sentence
-from bench.config.settings import RaySettings, Runtime
+from bench.config.explained import explained, typed
 from bench.scoring import metrics as shelf
 from bench.types import Mask
 
@@ -38,31 +38,12 @@ def commands() -> str:
 def settings() -> str:
     """Every setting of ``runtime:``, its type, its default, and what the class says of it."""
     lines = ["| setting | type | default | means |", "|---|---|---|---|"]
-    for prefix, holder in (("runtime", Runtime), ("runtime.ray", RaySettings)):
-        said = _sentences(inspect.getdoc(holder) or "")
-        for each in fields(holder):
-            if isinstance(each.default_factory, type) and is_dataclass(each.default_factory):
-                continue
-            about = " ".join(s for s in said if f"``{each.name}``" in s)
-            about = about or UNSAID.get(f"{prefix}.{each.name}", "")
-            if not about:
-                raise ValueError(f"nothing says what {prefix}.{each.name} means")
-            cells = f"`{prefix}.{each.name}`", f"`{each.type}`", _default(each), _markdown(about)
-            lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+    for each in explained():
+        default = each.default if " " in each.default else f"`{each.default}`"
+        default += f", or what `{each.variable}` says" if each.variable else ""
+        cells = f"`{each.key}`", f"`{each.type}`", default, each.means
+        lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
     return "\n".join(lines)
-
-
-UNSAID: Mapping[str, str] = {
-    "runtime.keep_masks": "Keeps every predicted mask in its row. `rescore`, `export --coco` and "
-    "the page's pictures need them.",
-    "runtime.download": "Lets a checkpoint that isn't here be fetched.",
-    "runtime.datasets": "The folder that paths of datasets start from.",
-    "runtime.checkpoints": "The folder of checkpoints.",
-    "runtime.results": "The folder or URL where runs are kept.",
-    "runtime.ray.cpus_per_actor": "CPUs of each worker; on CPUs also its threads.",
-    "runtime.ray.gpus_per_actor": "GPUs of each worker; 0.5 puts two workers on one.",
-}
-"""What the docstrings of settings don't say."""
 
 
 def choices() -> str:
@@ -102,7 +83,7 @@ def choices() -> str:
             else ["| value | protocols |", "|---|---|"]
         )
         for value, names in values.items():
-            cells = [f"`{_yaml(value)}`", ", ".join(names) or "–"]
+            cells = [f"`{typed(value)}`", ", ".join(names) or "–"]
             if choice in named:
                 cells.insert(1, _cell(_markdown(_first_line(named[choice][value]))))
             lines.append(f"| {' | '.join(cells)} |")
@@ -151,7 +132,7 @@ def protocols() -> str:
         ]  # fmt: skip
         for choice, value in each["args"].items():
             why = _cell(str(about["choices"][choice]))
-            lines.append(f"| `{choice}` | `{_yaml(value)}` | {why} |")
+            lines.append(f"| `{choice}` | `{typed(value)}` | {why} |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
@@ -167,7 +148,7 @@ def sources() -> str:
         lines += ["| source | our choice | value |", "|---|---|---|"]
         for choice, value in each["args"].items():
             where = _where(about["where"][choice], source)
-            lines.append(f"| {where} | `{choice}` | `{_yaml(value)}` |")
+            lines.append(f"| {where} | `{choice}` | `{typed(value)}` |")
         if about.get("differs"):
             lines += ["", "What differs:", "", "| source | what | worth |", "|---|---|---|"]
             lines += [
@@ -214,7 +195,7 @@ def names() -> str:
             if about.get("licence"):
                 title = f"{title} ({about['licence']})"
             given = component.get("args") or component.get("sweep") or component.get("ray") or {}
-            args = ", ".join(f"`{key}={_short(_yaml(value))}`" for key, value in given.items())
+            args = ", ".join(f"`{key}={_short(typed(value))}`" for key, value in given.items())
             lines.append(f"| `{path.stem}` | {_cell(title)} | {_cell(args) or '–'} |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
@@ -411,19 +392,6 @@ def _help(action: argparse.Action) -> str:
     return text
 
 
-def _sentences(doc: str) -> list[str]:
-    return re.split(r"(?<=[.])\s+(?=[A-Z`])", " ".join(doc.split()))
-
-
-def _default(each: Field[Any]) -> str:
-    if each.default is not MISSING:
-        return f"`{_yaml(each.default)}`"
-    if each.name == "workers":
-        return "cores, at most 8"
-    assert each.default_factory is not MISSING
-    return f"`{_yaml(each.default_factory())}`"
-
-
 def _protocols() -> dict[str, Mapping[str, Any]]:
     """Every protocol by name, the default one first."""
     paths = sorted(
@@ -434,19 +402,6 @@ def _protocols() -> dict[str, Mapping[str, Any]]:
 
 def _first_line(rule: Callable[..., Any]) -> str:
     return " ".join((inspect.getdoc(rule) or "").partition("\n\n")[0].split())
-
-
-def _yaml(value: Any) -> str:
-    """A value as the command line takes it.
-
-    >>> _yaml(None), _yaml(True), _yaml([1, 2]), _yaml("demo")
-    ('null', 'true', '[1,2]', 'demo')
-    """
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, list):
-        return f"[{','.join(map(_yaml, value))}]"
-    return str(value)
 
 
 def _short(text: str, most: int = 48) -> str:

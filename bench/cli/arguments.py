@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
+from bench.config.settings import ENVIRONMENT, usual
 from bench.files.names import fault_of_name
 from bench.files.places import local_path, place
 from bench.types.errors import did_you_mean
@@ -19,16 +21,35 @@ Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, and takes overrides before, between and after options."""
 
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        # An option that is cut short may be another's name: --dataset is not --datasets.
+        super().__init__(*args, **{"allow_abbrev": False} | settings)
+
     def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
         """The options; overrides that argparse leaves over behind an option go to the others."""
         options, rest = self.parse_known_args(argv)
         if rest and not ("overrides" in options and all(word[0] != "-" for word in rest)):
-            hint = did_you_mean(rest[0].partition("=")[0], _options(self))
-            near = f"; {hint}" if hint.startswith("did") else ""
+            near = _instead(rest, options) or did_you_mean(
+                rest[0].partition("=")[0], _options(self)
+            )
+            near = "" if near.startswith("there") else f"; {near}"
             self.error(f"unrecognized arguments: {' '.join(rest)}{near}")
-        if rest:
+        if "overrides" in options:
             options.overrides += rest
+            self._take_folders(options)
         return options
+
+    def _take_folders(self, options: argparse.Namespace) -> None:
+        """``--results PATH`` and its like as the words of the configuration that they stand for."""
+        from bench.config.words import quoted
+
+        for name in ENVIRONMENT:
+            key, value = f"runtime.{name}=", getattr(options, name)
+            if value is None:
+                continue
+            if any(word.lstrip("+").startswith(key) for word in options.overrides):
+                self.error(f"--{name} and {key}… are one and the same: leave one of them out")
+            options.overrides.append(f"{key}{quoted(value)}")
 
     def error(self, message: str) -> NoReturn:
         """Ends with exit code 2 and one line, which names the nearest of several choices."""
@@ -36,6 +57,31 @@ class Parser(argparse.ArgumentParser):
             hint = did_you_mean(wrong[2], re.findall(r"[^\s,']+", wrong[3]))
             message = f"{wrong[1]}: nothing to choose is called {wrong[2]!r}; {hint}"
         self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` explains\n")
+
+
+def _instead(rest: Sequence[str], options: argparse.Namespace) -> str:
+    """How what a command doesn't know by this word is said to it; empty if not at all.
+
+    A run's settings are ``runtime.NAME=VALUE`` where a command takes such words, and options of
+    their own names where it doesn't; ``--model NAME`` is ``model=NAME``.
+    """
+    from bench.config.composing import groups
+    from bench.config.settings import Runtime
+
+    name, _, value = rest[0].partition("=")
+    known = name.removeprefix("runtime.").lstrip("-").replace("-", "_")
+    setting = known in {each.name for each in fields(Runtime)}
+    if "overrides" not in options:
+        if setting:
+            said = f"--{known} {value or 'VALUE'}"
+            return f"say {said}" if known in options else f"this command takes no {known}"
+        takes_none = "=" in rest[0] and name[:1] != "-"
+        return "this command takes no words KEY=VALUE" if takes_none else ""
+    behind = [word for word in (*rest[1:], *options.overrides) if re.match(r"[^-][^=]*$", word)]
+    given = value or next(iter(behind), "VALUE")
+    if setting or known in groups():
+        return f"say {'runtime.' * setting}{known}={given}"
+    return ""
 
 
 def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
@@ -53,20 +99,28 @@ def add_option(parser: Parser, name: str, **settings: object) -> None:
     parser.add_argument(*names, **settings)  # type: ignore[arg-type]
 
 
+OWN_CONF = Path("my_conf")
+"""A user's own YAMLs, found where the command is given."""
+
+
 def add_config_dir(parser: Parser) -> None:
-    """``--config-dir``: a user's own YAMLs."""
+    """``--config-dir``: a user's own YAMLs; those of ``OWN_CONF`` where there is such a folder."""
     parser.add_argument(
-        "--config-dir", type=local_path, help="a folder of your own YAMLs, as conf/"
+        "--config-dir",
+        type=local_path,
+        default=OWN_CONF if OWN_CONF.is_dir() else None,
+        help=f"a folder of your own YAMLs, as conf/ ({OWN_CONF}, where there is one)",
     )
 
 
-USUAL = Path("datasets")
-"""Where data lies, unless it is said."""
-
-
 def add_overrides(parser: Parser, example: str) -> None:
-    """The words ``KEY=VALUE`` that change the configuration, and ``--config-dir``."""
+    """The words ``KEY=VALUE`` that change the configuration, ``--config-dir``, and the folders.
+
+    ``--results PATH`` is ``runtime.results=PATH``, and the other two likewise.
+    """
     add_config_dir(parser)
+    for name in ENVIRONMENT:
+        parser.add_argument(f"--{name}", metavar="PATH", help=f"runtime.{name}=PATH")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=f"such as {example}")
 
 
@@ -89,13 +143,15 @@ def groups_in(overrides: Sequence[str]) -> set[str]:
 def add_results(parser: Parser) -> None:
     """``--results``: where runs and reports lie."""
     parser.add_argument(
-        "--results", type=place, default=Path("results"), help="folder or URL of results"
+        "--results", type=place, default=usual("results"), help="folder or URL of results"
     )
 
 
 def add_data(parser: Parser) -> None:
     """Where a finished run's pictures are read again, and which modules may read them."""
-    parser.add_argument("--datasets", type=local_path, default=USUAL, help="folder of data")
+    parser.add_argument(
+        "--datasets", type=local_path, default=usual("datasets"), help="folder of data"
+    )
     parser.add_argument(
         "--allow-module",
         action="append",

@@ -30,9 +30,9 @@ from bench.config.about import fault_of_about
 from bench.config.complaints import in_own_words, unknown_key
 from bench.config.component import Component, check_modules
 from bench.config.labels import shown_label
+from bench.config.settings import ENVIRONMENT, reaching, usual
 from bench.config.settings import RaySettings as RaySettings
 from bench.config.settings import Runtime as Runtime
-from bench.config.settings import reaching
 from bench.config.words import as_meant, quoted
 from bench.files.text import lines_of
 from bench.files.there import kind_of
@@ -199,7 +199,7 @@ def _compose(
         overrides.append(f"hydra.searchpath=[{quoted(f'file://{extra_dir.resolve()}')}]")
     # Arguments need not stand in the YAML of their component: its class says what there is.
     overrides = [f"++{word}" if _ARGUMENT.match(word) else word for word in overrides]
-    _store_schema()
+    _store_schema(tuple(map(usual, ENVIRONMENT)))
     GlobalHydra.instance().clear()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
         composed = compose("run", overrides=overrides)
@@ -236,8 +236,11 @@ def _refuse_reaching(composed: DictConfig, own: Set[str]) -> None:
 
 
 @cache
-def _store_schema() -> None:
-    """Tells Hydra what ``run.yaml`` is held against; each time takes a tenth of composing it."""
+def _store_schema(folders: tuple[str, ...]) -> None:
+    """Tells Hydra what ``run.yaml`` is held against; each time takes a tenth of composing it.
+
+    ``folders`` are those of the environment, which are among the defaults.
+    """
     ConfigStore.instance().store(name="run_schema", node=RunConfig)
 
 
@@ -262,7 +265,7 @@ def _meant(overrides: Sequence[str], extra_dir: Path | None) -> list[str]:
         group = key.lstrip("+~")
         if re.split(r"[./@]", group)[0] == "hydra":
             raise BenchError(_unknown_key(group))
-        if group not in _groups() or group == "canary":
+        if group not in groups() or group == "canary":
             words.append(word)
             continue
         if re.match(r"\{|null$|$" if group in _SEVERAL else r"[\[{]|null$|$", value.strip(), re.I):
@@ -317,15 +320,15 @@ def _hydra_errors(extra_dir: Path | None = None) -> Iterator[None]:
     except RecursionError as error:
         raise BenchError("configuration: it is nested too deeply, or names itself") from error
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
-        said = in_own_words(error, RunConfig, lambda g: group_names(g, extra_dir), _groups())
+        said = in_own_words(error, RunConfig, lambda g: group_names(g, extra_dir), groups())
         raise BenchError(f"configuration: {said}") from error
 
 
 def _unknown_key(key: str) -> str:
-    return unknown_key(key, RunConfig, _groups())
+    return unknown_key(key, RunConfig, groups())
 
 
-def _groups() -> list[str]:
+def groups() -> list[str]:
     """The folders of YAMLs that a run is composed of."""
     return sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from bench.files.places import local_path, place
@@ -15,6 +16,25 @@ FOLDERS = tuple(
     f"runtime.{name}" for name in ("datasets", "checkpoints", "results", "embedding_cache")
 )
 """The settings that are folders."""
+
+ENVIRONMENT = {
+    "datasets": "SAM_BENCH_DATASETS",
+    "checkpoints": "SAM_BENCH_CHECKPOINTS",
+    "results": "SAM_BENCH_RESULTS",
+}
+"""The variables of the environment that say where folders are, unless a command does."""
+
+DEFAULTS = {
+    "datasets": "datasets",
+    "checkpoints": "~/.cache/sam-bench/checkpoints",
+    "results": "results",
+}
+"""Where folders are where neither a command nor the environment says it."""
+
+
+def usual(name: str) -> str:
+    """Where ``datasets``, ``checkpoints`` or ``results`` are, unless a command says it."""
+    return os.environ.get(ENVIRONMENT[name]) or DEFAULTS[name]
 
 
 @dataclass
@@ -65,9 +85,9 @@ class Runtime:
     strict: bool = False
     canary: bool = True
     download: bool = True
-    datasets: str = "datasets"
-    checkpoints: str = "~/.cache/sam-bench/checkpoints"
-    results: str = "results"
+    datasets: str = field(default_factory=partial(usual, "datasets"))
+    checkpoints: str = field(default_factory=partial(usual, "checkpoints"))
+    results: str = field(default_factory=partial(usual, "results"))
     embedding_cache: str | None = None
     embedding_cache_gb: float = 20.0
     max_pixels: int = MAX_PIXELS
@@ -149,16 +169,17 @@ def reaching(runtime: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that lead out of this machine or load code, by key.
 
     They are modules, a cluster, and whatever holds a URL. A YAML may come from anyone, so these are
-    taken from the user's own words alone.
+    taken from the user's own words alone, and from the environment.
 
     >>> reaching({"results": "s3://theirs", "device": "cpu", "ray": {"address": "10.0.0.1:6379"}})
     {'runtime.results': 's3://theirs', 'runtime.ray.address': '10.0.0.1:6379'}
     """
+    given = [os.environ.get(variable) for variable in ENVIRONMENT.values()]
     return {
         key: value
         for key, value in _values("runtime", runtime)
         if key in ("runtime.allow_modules", "runtime.ray.address")
-        or any(mark in str(value) for mark in ("://", "::"))
+        or (any(mark in str(value) for mark in ("://", "::")) and value not in given)
     }
 
 

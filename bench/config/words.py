@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from bench.config.settings import FOLDERS, Runtime
+from bench.config.settings import FOLDERS, usual
 from bench.types import BenchError
 
 _BEGINS_AS_PATH = re.compile(r"/|~|\.{1,2}[/\\]|[A-Za-z]:[/\\]|\\\\")
@@ -35,7 +35,7 @@ def as_meant(words: Sequence[str]) -> list[str]:
     ['model=demo,disk', "runtime.results='~/a,b'", "dataset.args.folder='/grün'"]
     """
     given = {key: value for key, _, value in (word.partition("=") for word in words)}
-    datasets = given.get("runtime.datasets", Runtime.datasets)
+    datasets = given.get("runtime.datasets", usual("datasets"))
     parser = OverridesParser.create()
     return [_as_meant(word, parser, ("", datasets.strip("'\""))) for word in words]
 

@@ -20,6 +20,7 @@ from test_layers import KNOWS, MODULES, TOP, room_of
 import bench
 from bench import types
 from bench.config.composing import conf_dir, load_component
+from bench.config.explained import UNSAID, explained
 from bench.config.settings import RaySettings, Runtime
 from bench.data.readers.shapes import Shapes
 from bench.models.demo import DemoSam
@@ -63,7 +64,10 @@ def test_every_setting_is_on_its_page_with_its_default() -> None:
 def test_what_the_docs_add_to_settings_is_said_nowhere_else() -> None:
     names = {f"runtime.{field.name}" for field in dataclasses.fields(Runtime)}
     names |= {f"runtime.ray.{field.name}" for field in dataclasses.fields(RaySettings)}
-    assert set(generated.UNSAID) <= names
+    assert set(UNSAID) <= names
+    told = [each.key for each in explained()]
+    assert len(told) == len(set(told))
+    assert names - set(told) == {"runtime.ray"}
 
 
 def test_every_command_and_option_is_on_its_page() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli import console
-from bench.cli.arguments import USUAL, Commands, Parser, add_config_dir, add_data
+from bench.cli.arguments import Commands, Parser, add_config_dir, add_data
+from bench.config.settings import usual
 from bench.files.places import local_path
 from bench.files.text import lines_of
 from bench.types import BenchError
@@ -156,7 +157,7 @@ def fetch_data(options: argparse.Namespace) -> int:
         raise BenchError(
             f"{component.name} was fetched and is {after.name} all the same: {after.why}"
         )
-    where = [] if options.datasets == USUAL else [f"runtime.datasets={options.datasets}"]
+    where = [] if _is_usual(options) else [f"runtime.datasets={options.datasets}"]
     check = shlex.join(
         ["sam-bench", "check", *_config_dir(options), f"dataset={options.name}", *where]
     )
@@ -193,8 +194,13 @@ def new_dataset(options: argparse.Namespace) -> int:
 
 def _data(verb: str, name: str, options: argparse.Namespace) -> str:
     """A command about a dataset as it is to be typed, with the folders that were given here."""
-    datasets = [] if options.datasets == USUAL else ["--datasets", str(options.datasets)]
+    datasets = [] if _is_usual(options) else ["--datasets", str(options.datasets)]
     return shlex.join(["sam-bench", "data", verb, name, *_config_dir(options), *datasets])
+
+
+def _is_usual(options: argparse.Namespace) -> bool:
+    """Whether data lies where it would if no command said so."""
+    return bool(options.datasets == local_path(usual("datasets")))
 
 
 def _config_dir(options: argparse.Namespace) -> list[str]:

@@ -7,12 +7,12 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli import console
 from bench.cli.arguments import Commands, add_results
-from bench.files.places import local_path
+from bench.config.settings import usual
+from bench.files.places import local_path, place
 from bench.files.text import escaped
 
 if TYPE_CHECKING:
@@ -46,17 +46,15 @@ def main(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from bench.cli.doctor import examine, works
-    from bench.types import Site
 
-    usual = Site()
     folders = {"datasets": options.datasets, "checkpoints": options.checkpoints}
-    if options.results != Path("results"):
+    if options.results != place(usual("results")):
         folders["results"] = options.results
     words = [f"runtime.{name}={folder}" for name, folder in folders.items() if folder is not None]
     found = examine(
         options.results,
-        options.datasets or usual.datasets,
-        options.checkpoints or usual.checkpoints,
+        options.datasets or local_path(usual("datasets")),
+        options.checkpoints or local_path(usual("checkpoints")),
         words,
     )
     well = works(found)

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from bench.cli import console
 from bench.cli.arguments import Commands, add_config_dir, add_results
+from bench.config.settings import usual
 from bench.files.places import Place, local_path
 from bench.files.text import escaped
 from bench.types import BenchError
@@ -89,9 +90,8 @@ def _models(options: argparse.Namespace) -> Iterator[Line]:
     from bench.models.availability import availability
     from bench.types import Site
 
-    site = Site(download=False)
-    if options.checkpoints is not None:
-        site = Site(checkpoints=options.checkpoints, download=False)
+    checkpoints = options.checkpoints or local_path(usual("checkpoints"))
+    site = Site(checkpoints=checkpoints, download=False)
     for name in group_names("model", options.config_dir):
         unknown = dict.fromkeys(_MODEL_HEADS)
         try:
