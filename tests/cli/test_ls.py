@@ -8,10 +8,13 @@ import pytest
 import yaml
 from file_server import serving
 
+from bench.analysis.selection import select
+from bench.analysis.table import miou_table
 from bench.cli import main
 from bench.config.composing import group_names
 from bench.files.hashing import sha256_of
 from bench.store.lock import hold
+from bench.store.runs import RunStore
 
 
 def listed(capsys, *words):
@@ -157,3 +160,35 @@ def test_a_run_that_was_killed_is_not_called_running(tmp_path, capsys):
     assert status() == "stopped"
     with hold([file.parent]):
         assert status() == "running"
+
+
+def test_runs_are_listed_with_the_number_that_leads_their_tables(tmp_path, capsys):
+    words = ["dataset=shapes", "dataset.args.count=3", f"runtime.results={tmp_path}", "model=disk"]
+    assert main(["run", *words, "prompt=[point_3,box]"]) == 0
+    assert main(["run", *words, "prompt=[box_and_points]", "protocol=sam2"]) == 0
+    where = ["--results", str(tmp_path)]
+    capsys.readouterr()
+    by_name = listed(capsys, "runs", *where)
+    assert len(by_name) == 3
+    for line in by_name:
+        store = RunStore(tmp_path / "runs" / line["run"])
+        table = miou_table(select([store]))
+        last = table.lines.iloc[-1]
+        assert line["mean"] == pytest.approx(last["miou"])
+        assert line["score"] == f"{100 * last['miou']:.1f} mIoU, {last['prompt']}"
+        assert line["finished"] == store.header()["finished"]
+        assert line["machine"].endswith("cores, cpu")
+    best_first = listed(capsys, "runs", "--sort", "score", *where)
+    means = [line["mean"] for line in best_first]
+    assert means == sorted(means, reverse=True)
+    assert [line["run"] for line in best_first] != [line["run"] for line in by_name]
+    (box,) = listed(capsys, "runs", "*-box-*", *where)
+    assert "-box-" in box["run"]
+    assert listed(capsys, "runs", "--status", "partial", *where) == []
+    (part,) = (tmp_path / "runs" / box["run"] / "parts").iterdir()
+    part.write_bytes(part.read_bytes()[:100])
+    lines = {line["run"]: line for line in listed(capsys, "runs", "--sort", "score", *where)}
+    assert lines[box["run"]]["score"].startswith("cannot be read: ")
+    assert list(lines)[-1] == box["run"]
+    assert main(["ls", "models", "--sort", "score"]) == 2
+    assert "are of runs: ls models takes none" in capsys.readouterr().err

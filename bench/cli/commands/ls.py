@@ -6,7 +6,7 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.markup import escape
@@ -15,7 +15,7 @@ from rich.table import Table
 from bench.cli import console
 from bench.cli.arguments import Commands, add_config_dir, add_results
 from bench.config.settings import usual
-from bench.files.places import Place, local_path
+from bench.files.places import local_path
 from bench.files.text import escaped
 from bench.types import BenchError
 
@@ -38,6 +38,9 @@ def add(commands: Commands) -> None:
     ls.add_argument("what", choices=["models", *_COMPONENTS, *_HEADED, "runs"])
     add_config_dir(ls)
     add_results(ls)
+    ls.add_argument("names", nargs="*", metavar="NAME", help="of runs: globs, keys; by default all")
+    ls.add_argument("--sort", choices=_RUN_HEADS, help="runs by a column: scores from the best on")
+    ls.add_argument("--status", choices=_STATUS, help="runs of one status only")
     ls.add_argument("--checkpoints", type=local_path, help="folder of checkpoints")
     ls.add_argument("--json", action="store_true", help="for machines")
     ls.set_defaults(command=main)
@@ -45,11 +48,13 @@ def add(commands: Commands) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Lists a group's YAMLs, or the runs."""
+    if options.what != "runs" and (options.names or options.sort or options.status):
+        raise BenchError(f"names, --sort and --status are of runs: ls {options.what} takes none")
     heads: tuple[str, ...] = ("name", "what")
     if options.what == "models":
         heads, lines = _MODEL_HEADS, list(_models(options))
     elif options.what == "runs":
-        heads, lines = ("run", "status", "images", "masks"), list(_runs(options.results))
+        heads, lines = _RUN_HEADS, _chosen(_runs(options), options)
     else:
         lines = list(_named(options))
     if options.json:
@@ -62,6 +67,7 @@ def main(options: argparse.Namespace) -> int:
 
 def _table(heads: Sequence[str], lines: Sequence[Line]) -> Table:
     table = Table(*heads, box=None, header_style="bold")
+    table.columns[0].no_wrap = True  # a name is there to be copied
     for line in lines:
         cells = (_words(head, line[head]) for head in heads)
         table.add_row(*(escape("–" if cell is None else str(cell)) for cell in cells))
@@ -127,21 +133,59 @@ def _fetch(name: str, options: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-def _runs(results: Place) -> Iterator[Line]:
+_RUN_HEADS = ("run", "status", "images", "masks", "score", "finished", "machine")
+_STATUS = ("running", "stopped", "partial", "complete")
+
+
+def _runs(options: argparse.Namespace) -> Iterator[Line]:
+    """Each run with its headline; what is wrong with one hides no other."""
+    from bench.analysis.headline import headline
     from bench.store.lock import is_held
     from bench.store.runs import find_runs
 
-    for store in find_runs(results):
+    for store in find_runs(options.results, options.names or ["*"]):
         header = store.header()
         status = str(header.get("status", "?"))
         if status == "running" and not is_held(store.folder):
             status = "stopped"  # killed before it could say so; the same command again goes on
+        if options.status not in (None, status):
+            continue
+        try:
+            found = headline(store)
+            score = None if found is None else found.said
+        except BenchError as error:
+            found, score = None, f"cannot be read: {error}"
         yield {
             "run": store.folder.name,
             "status": status,
             "images": f"{header.get('images_done', 0)}/{header.get('images', '?')}",
             "masks": header.get("masks", 0),
+            "score": score,
+            "mean": None if found is None else found.mean,
+            "measure": None if found is None else found.measure.name,
+            "finished": header.get("finished"),
+            "machine": _machine(header),
         }
+
+
+def _machine(header: Mapping[str, Any]) -> str | None:
+    """What a run was made on: the kind of machine, never its name, and the device."""
+    kind, place = header.get("machine") or {}, (header.get("latest") or {}).get("place") or {}
+    cores = f"{place['cores']} cores" if place.get("cores") else None
+    device = place.get("device_name") or header.get("device")
+    known = [" ".join(map(str, kind.values())), cores, device]
+    return ", ".join(str(each) for each in known if each) or None
+
+
+def _chosen(lines: Iterable[Line], options: argparse.Namespace) -> list[Line]:
+    """The lines in the order that is asked for; what isn't known comes last."""
+    if options.sort is None:
+        return list(lines)
+    column = "mean" if options.sort == "score" else options.sort
+    there = list(lines)
+    known = [line for line in there if line[column] is not None]
+    known.sort(key=lambda line: line[column], reverse=column == "mean")
+    return known + [line for line in there if line[column] is None]
 
 
 def _count(said: object) -> object:
@@ -154,6 +198,8 @@ def _words(head: str, cell: object) -> object:
     """A cell for people: bytes and parameters in millions, unless a YAML has words for them."""
     if head == "size" and isinstance(cell, int):
         return f"{max(cell / 1e6, 0.1):,.1f} MB" if cell < 1e9 else f"{cell / 1e9:,.2f} GB"
+    if head == "finished" and cell is not None:
+        return str(cell)[:16].replace("T", " ")
     if head == "parameters" and isinstance(cell, int):
         return f"{cell / 1e6:,.1f} M" if cell else "none"
     return cell
