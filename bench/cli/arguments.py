@@ -147,6 +147,11 @@ def add_results(parser: Parser) -> None:
     )
 
 
+def add_json(parser: Parser) -> None:
+    """``--json``: the result for machines and nothing else on standard output."""
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
 def add_data(parser: Parser) -> None:
     """Where a finished run's pictures are read again, and which modules may read them."""
     parser.add_argument(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.segment import Segment
 from rich.table import Table
 
 from bench.cli.tables import fitted, least_width
-from bench.files.text import visible, visible_line
+from bench.files.text import escaped, visible, visible_line
 
 if TYPE_CHECKING:
     from bench.analysis.section import Section
@@ -112,14 +113,20 @@ def show_plans(plans: Sequence[Plan], screen: Console) -> None:
     show(forecast_table([forecast(plan) for plan in plans], free_bytes(results)), screen)
 
 
-def show_runs(request: Request, out: Path | None) -> int:
+def show_json(value: object) -> None:
+    """Prints a value for machines; characters that a terminal would obey stand as escapes."""
+    sys.stdout.write(escaped(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
+
+
+def show_runs(request: Request, out: Path | None, *, as_json: bool = False) -> int:
     """Prints the table, and writes the whole report where a folder is given for it.
 
-    Gives the exit code: 2 and a line on standard error where a figure of the report failed.
+    ``as_json`` prints what ``report.json`` holds of both instead, and nothing else. Gives the exit
+    code: 2 and a line on standard error where a figure of the report failed.
     """
     from bench.analysis.selection import select
     from bench.analysis.table import miou_table
-    from bench.report.pages.write import write
+    from bench.report.pages.write import numbers, write
     from bench.report.tables.formats import to_rich
     from bench.report.tables.further import further_tables
 
@@ -127,17 +134,24 @@ def show_runs(request: Request, out: Path | None) -> int:
     if out is None:
         chosen = select(request.stores, allow_partial=request.allow_partial)
         table = miou_table(chosen, allow_partial=request.allow_partial)
+        sections = tuple(further_tables(chosen, table, request))
+        if as_json:
+            show_json(numbers(table, sections))
+            return 0
         show(to_rich(table), screen)
-        for section in further_tables(chosen, table, request):
+        for section in sections:
             show(table_of(section), screen)
         return 0
     report = write(request, out)
-    show(to_rich(report.table), screen)
-    for section in report.sections:
-        show(table_of(section), screen)
-    for sentence in report.answer:
-        screen.print(sentence, highlight=False, markup=False)
-    screen.print(f"report: {report.page}", highlight=False, markup=False, soft_wrap=True)
+    if as_json:
+        show_json(json.loads((out / "report.json").read_text(encoding="utf-8")))
+    else:
+        show(to_rich(report.table), screen)
+        for section in report.sections:
+            show(table_of(section), screen)
+        for sentence in report.answer:
+            screen.print(sentence, highlight=False, markup=False)
+        screen.print(f"report: {report.page}", highlight=False, markup=False, soft_wrap=True)
     for sentence in report.failed:
         complain(f"{sentence}; the rest of the report is written")
     return 2 if report.failed else 0

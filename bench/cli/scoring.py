@@ -36,5 +36,5 @@ def score_given(words: Sequence[str], options: argparse.Namespace) -> int:
     reports = local_side(place(config.runtime.results)) / "reports"
     out = reports / options.report if options.report else None
     stores = [run.store for run in plan.work.runs.values()]
-    shown = console.show_runs(Request(tuple(stores), read_sample), out)
+    shown = console.show_runs(Request(tuple(stores), read_sample), out, as_json=options.json)
     return console.say_failed(failed) or shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -266,3 +267,22 @@ def test_a_task_that_asks_no_prompts_refuses_a_choice_of_them(
     assert main(["run", *words, "prompt=box"]) == 2
     assert f"task {task} takes no prompt: leave prompt out" in capsys.readouterr().err
     assert main(["run", *words, "--plan"]) == 0
+
+
+@pytest.mark.parametrize("report", [[], ["--report", "mine"]])
+def test_results_for_machines_are_those_for_people_and_nothing_else(
+    report: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", *words, "--json", *report]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [line["prompt"] for line in said["lines"]] == ["1 point", "3 points", "box"]
+    assert said["sections"]["cost"][0]["model"] == "disk"
+    where = ["--results", str(results(words))]
+    assert main(["report", "--name", "again", "--json", *where]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["lines"] == said["lines"]
+    assert again == json.loads((results(words) / "reports/again/report.json").read_text())
+    summary = (results(words) / "reports" / "again" / "summary.md").read_text()
+    for line in said["lines"]:
+        assert f"| {line['prompt']} |" in summary
+        assert f"{100 * line['miou']:.1f}" in summary

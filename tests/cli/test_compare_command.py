@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -64,7 +67,20 @@ def test_a_gate_sets_the_exit_code(
     sides = ["blobs-small-box-*", "blobs-large-box-*"]
     arguments = ["compare", *sides, "--results", str(results), "--gate", gate]
     assert main(arguments) == code
-    assert says in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert says in out
+    folder = results / "reports" / "compare"
+    said = json.loads((folder / "report.json").read_text())["gate"]
+    assert said["condition"] == gate
+    assert said["holds"] is (code == 0)
+    sentences = [verdict["sentence"] for verdict in said["verdicts"]]
+    assert all(sentence in out for sentence in sentences)
+    page, summary = (folder / "index.html").read_text(), (folder / "summary.md").read_text()
+    for text in (html.unescape(page), re.sub(r"\\(.)", r"\1", summary)):
+        assert f"Gate {gate}: {'holds' if code == 0 else 'does not hold'}" in text
+        assert all(sentence in text for sentence in sentences)
+    assert main([*arguments, "--json"]) == code
+    assert json.loads(capsys.readouterr().out)["gate"] == said
 
 
 @pytest.mark.parametrize(
@@ -73,6 +89,7 @@ def test_a_gate_sets_the_exit_code(
         (["small"], "two sides"),
         (["small", "nobody"], "no run matches 'nobody'"),
         (["small", "large", "--gate", "delta_miou"], "a gate is"),
+        (["small", "large", "--gate-each"], "give --gate too"),
         (["*-small-*", "*"], "one side of a comparison holds"),
         (["small", "large", "--datasets"], "expected one argument"),
     ],

@@ -266,8 +266,8 @@ def test_every_cell_of_a_comparison_is_its_rows(muddle, sides):
         both = {k[:2] for k in truth if k[2] == found.a} & {k[:2] for k in truth if k[2] == found.b}
         assert seen == {(label, dataset) for dataset, label in both}
         assert all(found.a in said and found.b in said for said in found.answer)
-        for _, sentence in judged(found, Gate.parse("delta_miou>0")):
-            assert f"{found.a} against {found.b}" in sentence
+        for verdict in judged(found, Gate.parse("delta_miou>0")):
+            assert f"{found.a} against {found.b}" in verdict.sentence
 
 
 def test_every_element_of_a_comparisons_figures_is_its_rows(muddle, sides):

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_data, add_results, report_name
+from bench.cli.arguments import Commands, add_data, add_json, add_results, report_name
 from bench.files.places import Place, local_side
 from bench.files.text import visible_line
 from bench.types import BenchError
 from bench.types.errors import did_you_mean
 
 if TYPE_CHECKING:
+    from bench.analysis.comparing.comparison import Comparison
+    from bench.analysis.comparing.gate import Judgement
     from bench.store.runs import RunStore
 
 _HELP = """\
@@ -38,6 +43,10 @@ def add(commands: Commands) -> None:
         "--name", type=report_name, default="compare", help="the report's folder name"
     )
     compare.add_argument("--gate", help="exit 1 unless it holds, such as 'delta_miou>-0.2'")
+    compare.add_argument(
+        "--gate-each", action="store_true", help="the gate on each dataset, too, not the mean alone"
+    )
+    add_json(compare)
     compare.add_argument("--allow-mixed", action="store_true", help="other data or protocols too")
     compare.add_argument("--allow-partial", action="store_true", help="unfinished runs too")
     add_results(compare)
@@ -48,10 +57,12 @@ def add(commands: Commands) -> None:
 def main(options: argparse.Namespace) -> int:
     """Prints the tables and the answer, writes the report, and judges the gate."""
     from bench.analysis.comparing.comparison import compare_all
-    from bench.analysis.comparing.gate import Gate, judged
+    from bench.analysis.comparing.gate import Gate, Judgement, judged
     from bench.data.opening import samples_of_runs
-    from bench.report.pages.comparison import further_section, section, write_comparison
+    from bench.report.pages.comparison import write_comparison
 
+    if options.gate_each and options.gate is None:
+        raise BenchError("--gate-each says where a gate counts: give --gate too")
     gate = None if options.gate is None else Gate.parse(options.gate)
     if len(options.sides) < 2:
         raise BenchError("a comparison needs two sides: sam-bench compare A B")
@@ -60,6 +71,23 @@ def main(options: argparse.Namespace) -> int:
         allow_mixed=options.allow_mixed,
         allow_partial=options.allow_partial,
     )
+    judgement = None
+    if gate is not None:
+        verdicts = [v for found in comparisons for v in judged(found, gate, each=options.gate_each)]
+        judgement = Judgement(gate, tuple(verdicts))
+    out = local_side(options.results) / "reports" / options.name
+    read_sample = samples_of_runs(options.datasets, options.allow_module)
+    write_comparison(comparisons, out, read_sample=read_sample, judgement=judgement)
+    if options.json:
+        console.show_json(json.loads((out / "report.json").read_text(encoding="utf-8")))
+    else:
+        _show(comparisons, judgement, out)
+    return 0 if judgement is None or judgement.holds else 1
+
+
+def _show(comparisons: Sequence[Comparison], judgement: Judgement | None, out: Path) -> None:
+    from bench.report.pages.comparison import further_section, section
+
     screen = console.output()
     for number, found in enumerate(comparisons):
         console.show(console.table_of(section(found, number)), screen)
@@ -67,16 +95,9 @@ def main(options: argparse.Namespace) -> int:
             console.show(console.table_of(further), screen)
         for sentence in found.answer:
             screen.print(sentence, highlight=False, markup=False)
-    read_sample = samples_of_runs(options.datasets, options.allow_module)
-    out = local_side(options.results) / "reports" / options.name
-    write_comparison(comparisons, out, read_sample=read_sample)
     screen.print(f"report: {out / 'index.html'}", highlight=False, markup=False, soft_wrap=True)
-    if gate is None:
-        return 0
-    outcomes = [verdict for found in comparisons for verdict in judged(found, gate)]
-    for _, sentence in outcomes:
-        sys.stdout.write(f"{visible_line(sentence)}\n")
-    return 0 if all(outcome == "holds" for outcome, _ in outcomes) else 1
+    for verdict in () if judgement is None else judgement.verdicts:
+        sys.stdout.write(f"{visible_line(verdict.sentence)}\n")
 
 
 def _side(results: Place, name: str) -> list[RunStore]:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_results
+from bench.cli.arguments import Commands, add_json, add_results
 from bench.config.settings import usual
 from bench.files.places import local_path, place
-from bench.files.text import escaped
 
 if TYPE_CHECKING:
     from bench.cli.doctor import Finding
@@ -37,7 +34,7 @@ def add(commands: Commands) -> None:
     add_results(doctor)
     doctor.add_argument("--datasets", type=local_path, help="folder of data (datasets)")
     doctor.add_argument("--checkpoints", type=local_path, help="folder of checkpoints")
-    doctor.add_argument("--json", action="store_true", help="for machines")
+    add_json(doctor)
     doctor.set_defaults(command=main)
 
 
@@ -60,7 +57,7 @@ def main(options: argparse.Namespace) -> int:
     well = works(found)
     if options.json:
         said = {"works": well, "findings": [asdict(finding) for finding in found]}
-        sys.stdout.write(escaped(json.dumps(said, indent=2, ensure_ascii=False)) + "\n")
+        console.show_json(said)
         return 0 if well else 1
     _show(found)
     screen = console.output()

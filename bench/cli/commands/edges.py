@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench.cli.arguments import Commands, add_overrides, groups_in, report_name
+from bench.cli.arguments import Commands, add_json, add_overrides, groups_in, report_name
 from bench.cli.scoring import score_given
 from bench.files.places import local_path
 from bench.types import BenchError
@@ -40,6 +40,7 @@ def add(commands: Commands) -> None:
     edges.add_argument(
         "--report", metavar="NAME", type=report_name, help="also write results/reports/NAME/"
     )
+    add_json(edges)
     add_overrides(edges, "dataset=bsds500")
     edges.set_defaults(command=main)
 

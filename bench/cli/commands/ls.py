@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,10 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_config_dir, add_results
+from bench.cli.arguments import Commands, add_config_dir, add_json, add_results
 from bench.config.settings import usual
 from bench.files.places import local_path
-from bench.files.text import escaped
 from bench.types import BenchError
 
 _COMPONENTS = {
@@ -42,7 +39,7 @@ def add(commands: Commands) -> None:
     ls.add_argument("--sort", choices=_RUN_HEADS, help="runs by a column: scores from the best on")
     ls.add_argument("--status", choices=_STATUS, help="runs of one status only")
     ls.add_argument("--checkpoints", type=local_path, help="folder of checkpoints")
-    ls.add_argument("--json", action="store_true", help="for machines")
+    add_json(ls)
     ls.set_defaults(command=main)
 
 
@@ -58,8 +55,7 @@ def main(options: argparse.Namespace) -> int:
     else:
         lines = list(_named(options))
     if options.json:
-        text = json.dumps(lines, indent=2, ensure_ascii=False)
-        sys.stdout.write(escaped(text) + "\n")
+        console.show_json(lines)
         return 0
     console.show(_table(heads, lines), console.output())
     return 0

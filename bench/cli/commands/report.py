@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_data, add_results, add_slices, report_name
+from bench.cli.arguments import Commands, add_data, add_json, add_results, add_slices, report_name
 from bench.files.places import local_side
 
 
@@ -20,6 +20,7 @@ def add(commands: Commands) -> None:
     add_data(report)
     report.add_argument("--allow-partial", action="store_true", help="unfinished runs too, marked")
     add_slices(report)
+    add_json(report)
     report.add_argument("--figure", metavar="NAME", help="also a figure of the paper, as fig9c")
     report.set_defaults(command=main)
 
@@ -40,4 +41,4 @@ def main(options: argparse.Namespace) -> int:
         figure=options.figure,
         allow_modules=tuple(options.allow_module),
     )
-    return console.show_runs(request, out)
+    return console.show_runs(request, out, as_json=options.json)

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_overrides, add_slices, groups_in, report_name
+from bench.cli.arguments import (
+    Commands,
+    add_json,
+    add_overrides,
+    add_slices,
+    groups_in,
+    report_name,
+)
 from bench.files.places import local_side, place
 from bench.types import BenchError
 
@@ -47,6 +54,7 @@ def add(commands: Commands) -> None:
         "--report", metavar="NAME", type=report_name, help="also write results/reports/NAME/"
     )
     add_slices(run)
+    add_json(run)
     run.set_defaults(command=main)
 
 
@@ -103,7 +111,7 @@ def main(options: argparse.Namespace) -> int:
         figure=figure,
         allow_modules=tuple(configs[0].runtime.allow_modules),
     )
-    shown = console.show_runs(request, out)
+    shown = console.show_runs(request, out, as_json=options.json)
     return console.say_failed(failed) or shown
 
 

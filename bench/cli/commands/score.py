@@ -6,7 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
-from bench.cli.arguments import Commands, add_overrides, groups_in, report_name
+from bench.cli.arguments import Commands, add_json, add_overrides, groups_in, report_name
 from bench.cli.scoring import score_given
 from bench.files.places import local_path
 from bench.types import BenchError
@@ -61,6 +61,7 @@ def add(commands: Commands) -> None:
     )
     # What it was called before it was called as that of `run` is.
     score.add_argument("--name", dest="report", type=report_name, help=argparse.SUPPRESS)
+    add_json(score)
     add_overrides(score, "dataset=photos")
     score.set_defaults(command=main)
 

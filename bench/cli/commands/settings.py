@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import sys
 from dataclasses import asdict
 
 from rich.markup import escape
 from rich.table import Table
 
 from bench.cli import console
-from bench.cli.arguments import Commands
-from bench.files.text import escaped
+from bench.cli.arguments import Commands, add_json
 
 _HELP = """\
 Every setting of runtime: with what it means, its default, and the variable of the environment that
@@ -33,7 +30,7 @@ def add(commands: Commands) -> None:
         description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    settings.add_argument("--json", action="store_true", help="for machines")
+    add_json(settings)
     settings.set_defaults(command=main)
 
 
@@ -42,8 +39,7 @@ def main(options: argparse.Namespace) -> int:
     from bench.config.explained import explained
 
     if options.json:
-        text = json.dumps([asdict(each) for each in explained()], indent=2, ensure_ascii=False)
-        sys.stdout.write(escaped(text) + "\n")
+        console.show_json([asdict(each) for each in explained()])
         return 0
     table = Table("setting", "default", "means", box=None, header_style="bold")
     for each in explained():

@@ -12,6 +12,7 @@ import pandas as pd
 
 import bench
 from bench.analysis.comparing.comparison import Comparison
+from bench.analysis.comparing.gate import Judgement
 from bench.analysis.section import Section
 from bench.analysis.words import DASH, MARK, counted, definitions, points
 from bench.report.figures import plots, plots_compare, style
@@ -27,7 +28,7 @@ from bench.report.pictures.gallery import (
     unavailable,
     whole_rows,
 )
-from bench.report.tables.section_text import section_files, spans
+from bench.report.tables.section_text import section_files, spans, summary, to_markdown
 from bench.store.runs import RunStore
 from bench.types import BenchError, Measure, Sample
 
@@ -143,14 +144,16 @@ def write_comparison(
     out: Path,
     *,
     read_sample: Callable[[RunStore, str], Sample] | None = None,
+    judgement: Judgement | None = None,
 ) -> tuple[Path, ...]:
     """Writes the report of one or several comparisons with the same first side, all or nothing.
 
     ``comparison.csv, .md, .tex`` (``comparison_2`` and so on for further ones), ``index.html``,
-    ``report.json`` and the figures; gives the paths. Raises ``BenchError`` where ``out`` can't be
-    written.
+    ``report.json``, ``summary.md`` for a pipeline's page, and the figures; gives the paths. A
+    ``judgement`` stands first. Raises ``BenchError`` where ``out`` can't be written.
     """
-    sections = [section(found, number) for number, found in enumerate(comparisons)]
+    sections = [] if judgement is None else [judgement.section()]
+    sections += [section(found, number) for number, found in enumerate(comparisons)]
     for number, found in enumerate(comparisons):
         sections += further_section(found, number)
     groups = [
@@ -159,15 +162,18 @@ def write_comparison(
         if read_sample is not None and found.sides[0].of_masks
         for group in differing(found, read_sample)
     ]
+    title = f"{comparisons[0].a} against {' and '.join(found.b for found in comparisons)}"
+    answer = [sentence for found in comparisons for sentence in found.answer]
     with style.figure_style():
         drawings = list(_drawings(comparisons))
+    tables = {each.title: to_markdown(each) for each in sections}
     with report_folder(out) as folder:
         plates, failed = folder.draw(drawings)
         for failure in failed:
             log.warning("%s", failure)
         page = template("comparison.html.jinja").render(
-            title=f"{comparisons[0].a} against {' and '.join(found.b for found in comparisons)}",
-            answer=" ".join(sentence for found in comparisons for sentence in found.answer),
+            title=title,
+            answer=" ".join(answer),
             sections=sections,
             spans=spans,
             plates=[(plate, inline(plate)) for plate in plates],
@@ -181,9 +187,11 @@ def write_comparison(
             for name, text in section_files(each).items():
                 folder.write(name, text)
         folder.write(PAGE, page)
+        folder.write("summary.md", summary(title, answer, tables))
         return folder.publish(
             {
                 "bench": bench.__version__,
+                "gate": None if judgement is None else judgement.plain(),
                 "comparisons": [
                     {
                         "a": found.a,

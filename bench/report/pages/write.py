@@ -21,7 +21,7 @@ from bench.report.pictures.gallery import Group, gallery
 from bench.report.pictures.viewer import viewer
 from bench.report.tables import formats
 from bench.report.tables.further import further_tables
-from bench.report.tables.section_text import section_files
+from bench.report.tables.section_text import section_files, summary, to_markdown
 
 REPORT_VERSION = 1
 
@@ -58,7 +58,10 @@ def write(request: Request, out: Path) -> Report:
             sections=sections,
             version=bench.__version__,
         )
+        markdown = {"Results": formats.to_markdown(table)}
+        markdown |= {section.title: to_markdown(section) for section in sections}
         texts = {
+            "summary.md": summary(title(table), sentences, markdown),
             "table.csv": formats.to_csv(table),
             "table.md": formats.to_markdown(table),
             "table.tex": formats.to_latex(table),
@@ -100,8 +103,7 @@ def _json(
         "bench": bench.__version__,
         "title": title(table),
         "answer": list(sentences),
-        "caption": table.caption,
-        "lines": records(table.lines),
+        **numbers(table, sections),
         "differences": [
             {
                 "a": [*found.a.series, found.a.label],
@@ -111,9 +113,17 @@ def _json(
             }
             for found in compared
         ],
-        "sections": {section.name: records(section.lines) for section in sections},
         "runs": {name: _run(header) for name, header in sorted(selection.headers.items())},
         "gallery": None if groups is None else [_gallery(group) for group in groups],
+    }
+
+
+def numbers(table: Table, sections: Sequence[Section]) -> dict[str, Any]:
+    """The tables for machines, at full precision: IoUs in [0, 1], null where nothing applies."""
+    return {
+        "caption": table.caption,
+        "lines": records(table.lines),
+        "sections": {section.name: records(section.lines) for section in sections},
     }
 
 

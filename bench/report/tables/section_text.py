@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bench.analysis.section import Section
 from bench.report.tables.formats import csv_text, escape_latex, escape_markdown, latex_table
@@ -34,6 +34,17 @@ def section_files(section: Section) -> dict[str, str]:
     """File name → text: the table as CSV at full precision, as Markdown and as LaTeX."""
     texts = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
     return {f"{section.name}.{ending}": text(section) for ending, text in texts.items()}
+
+
+def summary(title: str, answer: Sequence[str], tables: Mapping[str, str]) -> str:
+    """A report in Markdown as the page of a pipeline's job shows it: the answer, then the tables.
+
+    ``tables`` are in Markdown already, by their titles.
+    """
+    parts = [f"# {escape_markdown(title)}", *map(escape_markdown, answer)]
+    for heading, text in tables.items():
+        parts += [f"## {escape_markdown(heading)}", text.strip()]
+    return "\n\n".join(parts) + "\n"
 
 
 def spans(rows: Sequence[tuple[str, ...]]) -> list[bool]:
