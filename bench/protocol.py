@@ -91,6 +91,19 @@ class Protocol:
         """The target's box (x0, y0, x1, y1) before any noise; raises ``ValueError`` where empty."""
         return BOX[self.box](target)
 
+    def box_given(self, box: FloatArray) -> FloatArray:
+        """A box (x0, y0, x1, y1) with its ends not included, as a file has it, as it is asked.
+
+        Under ``tight`` both corners are included, under ``file`` it stays as it stands there.
+
+        >>> Protocol().box_given(np.array([2, 3, 12, 7.5], np.float32)).tolist()
+        [2.0, 3.0, 11.0, 6.5]
+        >>> Protocol(box="file").box_given(np.array([2, 3, 12, 7.5], np.float32)).tolist()
+        [2.0, 3.0, 12.0, 7.5]
+        """
+        last = np.maximum(box[:2], box[2:] - GIVEN_END[self.box])
+        return np.concatenate([box[:2], last]).astype(np.float32)
+
     def finds_instances(self, prompt: Prompt) -> bool:
         """Whether what a prompt finds are instances of what it names, each a mask of its own.
 
@@ -196,6 +209,8 @@ def file_area(target: Target) -> float:
 
 
 BOX: Mapping[str, Callable[[Target], FloatArray]] = {rule.__name__: rule for rule in (tight, file)}
+GIVEN_END: Mapping[str, float] = {"tight": 1.0, "file": 0.0}
+"""What is taken off the right and lower end of a box whose ends are not included."""
 AREA: Mapping[str, Callable[[Target], float]] = {"mask": mask_area, "file": file_area}
 NO_ERROR: Mapping[str, tuple[tuple[float, float], int] | None] = {
     "stop": None,

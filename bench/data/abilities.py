@@ -6,7 +6,8 @@ lacks it. ``oddities()`` is a further one (``bench.data.oddities``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -69,3 +70,31 @@ class TakesLabels(Protocol):
 
     def takes(self, value: int) -> bool:
         """Whether a pixel of the value belongs to an object."""
+
+
+@runtime_checkable
+class NumbersCategories(Protocol):
+    """A reader whose files call categories by numbers or texts of their own, as detections do."""
+
+    def category_names(self) -> Mapping[int | str, str]:
+        """The categories' names by what the files call them; empty where there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookedFor:
+    """What the annotators of an image looked for beside what they marked, by categories' names.
+
+    ``absent`` is surely not there; of ``partial`` not every object may be marked (LVIS's
+    ``neg_category_ids`` and ``not_exhaustive_category_ids``).
+    """
+
+    absent: frozenset[str]
+    partial: frozenset[str]
+
+
+@runtime_checkable
+class Federated(Protocol):
+    """A reader that knows what was looked for in each image, where not everything was."""
+
+    def looked_for(self, image_id: str) -> LookedFor | None:
+        """None where the image's entry says nothing of it."""

@@ -143,6 +143,11 @@ class Subset:
         return self.whole.fingerprint(self._ids if image_ids is None else image_ids)
 
 
+def whole_of(reader: Reader) -> Reader:
+    """What a subset is of, which may offer more than it; any other reader itself."""
+    return reader.whole if isinstance(reader, Subset) else reader
+
+
 def check_manifest(manifest: Manifest, name: str, version: str, whole: Reader) -> Subset:
     """The images that a manifest names; raises ``BenchError`` unless it is of this very data."""
     if (manifest.dataset, manifest.version) != (name, version):

@@ -1,4 +1,4 @@
-"""Names from files that become part of a file's name here."""
+"""Names from files: their order, and which can become part of a file's name here."""
 
 from __future__ import annotations
 
@@ -24,3 +24,14 @@ def fault_of_name(name: str) -> str | None:
     if (size := len(name.encode())) > MOST_BYTES:
         return f"is {size} bytes long, beyond {MOST_BYTES}"
     return None
+
+
+def id_order(image_id: str) -> tuple[int, int, str]:
+    """The sort key of ids: numbers first and by value, all others by their characters.
+
+    >>> sorted(["b", "10", "9", "a2", "a10", "09"], key=id_order)
+    ['09', '9', '10', 'a10', 'a2', 'b']
+    """
+    if image_id.isascii() and image_id.isdigit():
+        return 0, int(image_id), image_id
+    return 1, 0, image_id

@@ -1,4 +1,4 @@
-"""Which of several predictions takes which target of a picture, as COCO's evaluation matches them."""
+"""Which prediction takes which target of a picture, as COCO's evaluation matches them."""
 
 from __future__ import annotations
 

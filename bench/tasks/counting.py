@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from bench.data.oddities import oddities_of
-from bench.data.subset import Subset
+from bench.data.subset import whole_of
 from bench.protocol import Protocol, why_left_out
 from bench.types import BenchError, Reader
 
@@ -40,8 +40,7 @@ def none_counts(dataset: str, skipped: Mapping[str, int], images: int, reader: R
     said = f"{dataset}: nothing to score: none of the {masks} masks of {where} counts: "
     said += why_left_out(skipped)
     if skipped.get("empty"):
-        whole = reader.whole if isinstance(reader, Subset) else reader
-        found = [each for each in oddities_of(whole) if not each.breaks]
+        found = [each for each in oddities_of(whole_of(reader)) if not each.breaks]
         said += "".join(f"; {each.count} × {each.kind}" for each in found[:3])
         if any("fewer than 3 points" in each.kind for each in found):
             said += "; is a segmentation a box there, in place of polygons [x0, y0, x1, y1, …]?"

@@ -39,17 +39,6 @@ def locate_folder(path: str, site: Site) -> Path:
     return found
 
 
-def id_order(image_id: str) -> tuple[int, int, str]:
-    """The sort key of ids: numbers first and by value, all others by their characters.
-
-    >>> sorted(["b", "10", "9", "a2", "a10", "09"], key=id_order)
-    ['09', '9', '10', 'a10', 'a2', 'b']
-    """
-    if image_id.isascii() and image_id.isdigit():
-        return 0, int(image_id), image_id
-    return 1, 0, image_id
-
-
 def is_hidden(path: Path, folder: Path) -> bool:
     """Whether a file or a folder below ``folder`` that leads to it has a name beginning with a dot.
 

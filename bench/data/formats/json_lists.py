@@ -65,6 +65,24 @@ def read_object(
         place = _skip(text, _past(text, place, ","))
 
 
+def read_list(text: str, visit: Visit) -> bool:
+    """Hands each entry of a list at the top level to the visitor and keeps none.
+
+    False, and nothing visited, where the text is no list. Raises ``ValueError`` as ``read_object``.
+
+    >>> read_list('[1, {"a": 2}]', lambda place, entry: print(place, entry))
+    1 1
+    4 {'a': 2}
+    True
+    """
+    place = _skip(text, 0)
+    if text[place : place + 1] != "[":
+        return False
+    end = _visit_list(text, place, _checked(visit) if has_escaped_halves(text) else visit, None)
+    _check_end(text, end)
+    return True
+
+
 def _visit_list(text: str, place: int, visit: Visit, numbers: re.Pattern[str] | None) -> int:
     """Hands on the entries of the list that begins at ``place``; gives the place behind it."""
     skip = _SPACE.match
@@ -112,11 +130,15 @@ def _past(text: str, place: int, mark: str) -> int:
 
 
 def _ended(text: str, place: int, found: dict[str, Any], halves: bool) -> dict[str, Any]:
-    if _skip(text, place + 1) != len(text):
-        raise json.JSONDecodeError("extra data", text, place + 1)
+    _check_end(text, place + 1)
     if halves:
         check_characters(found)
     return found
+
+
+def _check_end(text: str, place: int) -> None:
+    if _skip(text, place) != len(text):
+        raise json.JSONDecodeError("extra data", text, place)
 
 
 def _checked(visit: Visit) -> Visit:

@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from bench.data.formats.files import check_inside, id_order, is_hidden, locate_file
+from bench.data.formats.files import check_inside, is_hidden, locate_file
+from bench.files.names import id_order
 from bench.files.text import lines_of
 from bench.types import BenchError, Site
 

@@ -14,18 +14,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bench.data.abilities import LookedFor
 from bench.data.formats.coco_file import CocoFile, Entry, area_of, box_of
 from bench.data.formats.files import (
     check_inside,
     check_said_size,
     hash_files,
-    id_order,
     locate_file,
     locate_folder,
     require_some,
@@ -43,7 +43,10 @@ from bench.data.formats.segmentation import (
 )
 from bench.data.formats.spellings import how_to_strip, settle_names
 from bench.data.oddities import Oddity, Tally
+from bench.files.names import id_order
 from bench.types import BenchError, ImageArray, Sample, Site, Target
+
+_LISTS = ("neg_category_ids", "not_exhaustive_category_ids")
 
 
 class Coco:
@@ -162,6 +165,41 @@ class Coco:
         """The image's own entry in the JSON; raises ``BenchError`` for an unknown id."""
         image = self._image(image_id)
         return image.file.images[image.own_id]
+
+    def category_names(self) -> Mapping[int | str, str]:
+        """The categories' names by their ids; those of several files together.
+
+        Raises ``BenchError`` where files call two categories by one id.
+        """
+        names: dict[int | str, str] = {}
+        for file in self._files:
+            for own_id, name in file.categories.items():
+                if names.setdefault(own_id, name) != name:
+                    raise BenchError(
+                        f"{file.path}: the category {own_id} is {name!r}, and {names[own_id]!r} in "
+                        f"another of the dataset's files"
+                    )
+        return names
+
+    def looked_for(self, image_id: str) -> LookedFor | None:
+        """LVIS's lists of the image, of categories that the file names."""
+        image = self._image(image_id)
+        entry, names = image.file.images[image.own_id], image.file.categories
+        lists = [entry.get(key) for key in _LISTS]
+        if lists == [None, None]:
+            return None
+        for key, listed in zip(_LISTS, lists, strict=True):
+            if not isinstance(listed, list | None) or not all(
+                type(one) in (int, str) for one in listed or ()
+            ):
+                raise BenchError(
+                    f"{image.file.path}: image {image.own_id}: {key!r} is a list of categories' "
+                    f"ids, found {repr(listed)[:40]}"
+                )
+        absent, partial = (
+            frozenset(names[one] for one in listed or () if one in names) for listed in lists
+        )
+        return LookedFor(absent, partial)
 
     def files_of(self, image_id: str) -> Sequence[Path]:
         """The picture; the JSON's content is in the fingerprint."""

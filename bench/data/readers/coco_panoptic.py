@@ -29,7 +29,6 @@ from bench.data.formats.files import (
     check_inside,
     check_sizes,
     hash_files,
-    id_order,
     locate_file,
     locate_folder,
     require_some,
@@ -40,6 +39,7 @@ from bench.data.formats.labels import masks_of_values
 from bench.data.formats.pictures import Exif, LabelArray, look_at, read_labels, read_picture
 from bench.data.oddities import Oddity, Tally
 from bench.files.documents import decode_json, value_at
+from bench.files.names import id_order
 from bench.types import BenchError, Mask, Sample, Site, Target
 
 Void: TypeAlias = Literal["ignore", "background"]

@@ -27,7 +27,6 @@ from typing import Any
 from bench.data.formats.files import (
     check_inside,
     hash_files,
-    id_order,
     locate_file,
     locate_folder,
     read_json,
@@ -38,6 +37,7 @@ from bench.data.formats.pictures import Exif, read_picture
 from bench.data.formats.segmentation import decode_segmentation
 from bench.data.formats.spellings import settle_names
 from bench.data.oddities import Oddity, Tally
+from bench.files.names import id_order
 from bench.types import BenchError, Sample, Site, Target
 
 

@@ -19,13 +19,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.data.formats.files import check_inside, hash_files, id_order, locate_folder, require_some
+from bench.data.formats.files import check_inside, hash_files, locate_folder, require_some
 from bench.data.formats.json_lists import read_object
 from bench.data.formats.outlines import draw_outlines, points_of
 from bench.data.formats.pictures import read_picture
 from bench.data.formats.spellings import settle_names
 from bench.data.oddities import Oddity, Tally
 from bench.files.documents import decode_json, value_at
+from bench.files.names import id_order
 from bench.types import BenchError, Sample, Site, Target
 
 _WORD = re.compile(r"\{(participant|video|name)\}")

@@ -22,7 +22,6 @@ from bench.data.formats.files import (
     check_inside,
     check_said_size,
     hash_files,
-    id_order,
     locate_file,
     locate_folder,
     require_some,
@@ -31,6 +30,7 @@ from bench.data.formats.pictures import read_picture
 from bench.data.formats.segmentation import decode_segmentation
 from bench.data.formats.spellings import settle_names
 from bench.data.oddities import Oddity, Tally
+from bench.files.names import id_order
 from bench.types import BenchError, Sample, Site, Target
 
 _KEYS = Keys(images="videos", image_id="video_id", segmentation="segmentations")

@@ -1,0 +1,1 @@
+"""Masks of a detector's boxes, scored by average precision as COCO and LVIS have it."""
