@@ -29,7 +29,7 @@ PRINTED = [
     ("vitdet_h", "lvis_v1_val", "proposals", "ar1000_rare", "sam", "Table 4", 58.3),
     ("sam_vit_h", "lvis_v1_val", "proposals", "ar1000", "mobile_sam_v2", THREE_MASKS, 59.2),
     ("mobile_sam_v2", "lvis_v1_val", "proposals", "ar10", "mobile_sam_v2", "AR@10", 17.6),
-    ("sam_vit_h", "coco_val2017", "detector_box", "ap", "sam", "Table 5", 46.5),
+    ("sam_vit_h", "coco_val2017", "detector_box_refined", "ap", "sam", "Table 5", 46.5),
     ("vitdet_h", "lvis_v1_val", "detector_box", "ap_large", "sam", "Table 5", 66.3),
     ("sam_vit_h", "ishape", "human_study", "rating", "sam", "Fig 18", 7.1),
     ("ritm_h32", "ndd20", "human_study", "rating_ci95_half", "sam", "Fig 18", 0.17),

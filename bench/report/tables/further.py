@@ -1,4 +1,4 @@
-"""Which further tables a report has: edges, clicks needed, published numbers, slices, costs."""
+"""Which further tables a report has: edges, AP, clicks needed, published numbers, slices, cost."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from bench.analysis import published
 from bench.analysis.comparing.prompts import prompts_section
 from bench.analysis.section import Section, named_apart
 from bench.analysis.sections.annotators import annotators_section
+from bench.analysis.sections.boxes import boxes_section
 from bench.analysis.sections.cost import cost_section
 from bench.analysis.sections.edges import edges_section
 from bench.analysis.sections.noc import noc_section
@@ -35,9 +36,9 @@ def _tables(selection: Selection, table: Table, request: Request) -> Iterator[Se
                 f"--by {request.by[0]}: tables by group are of masks' IoU, and these runs are "
                 f"measured by {selection.leads.title}; leave --by out"
             )
-        edges = list(edges_section(selection))
-        yield from edges
-        yield from _published(selection, [table.lines, *(section.lines for section in edges)])
+        own = [*edges_section(selection), *boxes_section(selection)]
+        yield from own
+        yield from _published(selection, [table.lines, *(section.lines for section in own)])
         return
     if (asked := prompts_section(selection)) is not None:
         yield asked

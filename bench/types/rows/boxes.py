@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from bench.types.measure import Measure
-from bench.types.rows import Float64, Int32, Row
+from bench.types.rows import Int32, Int64, Row
 
 FOUND = Measure(
     "found",
@@ -35,8 +35,8 @@ AREAS = ("all", "small", "medium", "large")
 class BoxRow(Row):
     """A target, or a detection: ``entry`` is null for targets, ``counts`` for detections.
 
-    Both have a ``category``, none where the dataset has no categories, and an ``area`` in pixels: a
-    target's as the annotation's file says it, else its mask's; a detection's is its mask's.
+    Both have a ``category``, none where the dataset has no categories, and the ``area`` of their
+    masks in pixels. Of what size a target is, its ``file_area`` says, where its file does.
 
     Of a target: whether it ``counts`` (a crowd doesn't, and may be taken any number of times), and
     ``found`` and ``best_iou`` in [0, 1], null where it doesn't count.
@@ -54,7 +54,8 @@ class BoxRow(Row):
     attributes: Annotated[dict[str, str], "map<string, string>"]
     height: Int32
     width: Int32
-    area: Float64
+    area: Int64
+    file_area: Annotated[float | None, "float64"] = None
     counts: bool | None = None
     found: Annotated[float | None, "float64"] = None
     best_iou: Annotated[float | None, "float64"] = None
