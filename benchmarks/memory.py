@@ -1,9 +1,10 @@
-"""How much host memory a run takes: large pictures of many masks, and very many pictures.
+"""How much host memory a run takes: large pictures, many masks, very many pictures or boxes.
 
     python benchmarks/memory.py                    all
     python benchmarks/memory.py large              4000 x 3000 with 1,000 masks under `demo`
     python benchmarks/memory.py many               about 1,000,000 rows under `disk`
     python benchmarks/memory.py labels             8000 x 8000 with 20,000 labels under `disk`
+    python benchmarks/memory.py boxes              1,000,000 boxes of a file under `disk`, and their AP
 
 Each runs in a process of its own, whose resident memory, torch and all, is read from the system
 while it is at work. Prints a Markdown table and writes it with JSON, machine, versions and date
@@ -28,20 +29,26 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import result_files
-from pictures import coco_files, write_label_image, write_pictures
+from pictures import coco_files, write_boxes, write_label_image, write_pictures
 
+from bench.analysis.sections.boxes import boxes_section
+from bench.analysis.selection import select
 from bench.config.composing import load_configs
 from bench.run.plan import make_plan
 from bench.run.profiling.memory import peak
-from bench.store.runs import ImageError
+from bench.store.runs import ImageError, RunStore
 from bench.types import BenchError
 
 MIB = 1 << 20
+BOXES_A_PICTURE = 100
 MOST_LARGE = 3000 * 10**6 // MIB
 """MiB that the large picture may take: 3 GB."""
 
 MOST_LABELS = 1500
 """MiB that a picture of 8000×8000 with 20,000 labels may take above what the process has before."""
+
+MOST_BOXES = 4000 * 10**6 // MIB
+"""MiB that a million boxes may take, from the file to the report: 4 GB."""
 
 MOST_GROWTH = 64
 """MiB by which the last tenth of many pictures may lie above the tenth before the half."""
@@ -53,7 +60,8 @@ SHARES = (0.1, 0.5, 1.0)
 class Memory:
     """What a run took: MiB resident before it began, and the most in the tenth up to each share.
 
-    ``reading`` are the seconds of ``seconds`` that the reader took.
+    ``reading`` are the seconds of ``seconds`` that the reader took; ``report`` those of the table
+    that a case goes on to, and ``report_peak`` the most until its end.
     """
 
     case: str
@@ -64,6 +72,8 @@ class Memory:
     before: float = 0.0
     peak: float = 0.0
     at: dict[str, float] = field(default_factory=dict)
+    report: float | None = None
+    report_peak: float | None = None
 
     @property
     def growth(self) -> float:
@@ -135,6 +145,21 @@ def _labels(folder: Path, chosen: argparse.Namespace) -> list[str]:
     ]
 
 
+def _boxes(folder: Path, chosen: argparse.Namespace) -> list[str]:
+    """A hundred boxes a picture, around its objects and anywhere, in no order."""
+    number = -(-chosen.boxes // BOXES_A_PICTURE)
+    write_pictures(folder, [(40, 56)] * number, [4] * number)
+    write_boxes(folder / "annotations.json", folder / "boxes.json", BOXES_A_PICTURE)
+    return [
+        "task=boxes",
+        "model=disk",
+        f"task.args.boxes={folder}/boxes.json",
+        "task.args.refine=false",
+        "task.args.single=true",
+        *_coco(folder),
+    ]
+
+
 def _coco(folder: Path) -> list[str]:
     return ["dataset=coco", *coco_files(folder)]
 
@@ -143,6 +168,7 @@ CASES: Mapping[str, Callable[[Path, argparse.Namespace], list[str]]] = {
     "large": _large,
     "many": _many,
     "labels": _labels,
+    "boxes": _boxes,
 }
 
 
@@ -188,9 +214,19 @@ def _run(name: str, words: Sequence[str], pipe: Connection) -> None:
         f"{share:.0%}".replace("%", " %"): watcher.tenths[round(10 * share) - 1] for share in SHARES
     }
     stores = [each.store for each in plan.work.runs.values()]
+    if name == "boxes":
+        found.report, found.report_peak = _report(stores[0])
     found.reading = stores[0].header()["seconds"].get("read", 0.0)
     found.rows = sum(_rows(store.folder) for store in stores)
     pipe.send(found)
+
+
+def _report(store: RunStore) -> tuple[float, float]:
+    """Seconds that the table of average precision takes, and the most MiB by then."""
+    start = time.monotonic()
+    (section,) = boxes_section(select([store]))
+    assert section.lines["ap"].notna().all()
+    return time.monotonic() - start, (peak("cpu").host or 0) / MIB
 
 
 def _rows(folder: Path) -> int:
@@ -213,7 +249,13 @@ def table(found: Sequence[Memory]) -> str:
             f"| {one.before:.0f} "
             f"| {at} | {one.peak:.0f} |"
         )
-    return "\n".join(lines) + "\n"
+    said = [
+        f"\n{one.case}: average precision of the rows with its intervals took {one.report:.0f} s "
+        f"and up to {one.report_peak:.0f} MiB."
+        for one in found
+        if one.report is not None
+    ]
+    return "\n".join([*lines, *said]) + "\n"
 
 
 def broken(found: Sequence[Memory]) -> list[str]:
@@ -227,6 +269,8 @@ def broken(found: Sequence[Memory]) -> list[str]:
                 f"labels: {one.peak - one.before:.0f} MiB above the start, the bound is "
                 f"{MOST_LABELS}"
             )
+        if one.case == "boxes" and max(one.peak, one.report_peak or 0) > MOST_BOXES:
+            said.append(f"boxes: more than the bound, {MOST_BOXES} MiB")
         if one.case == "many" and one.growth > MOST_GROWTH:
             said.append(f"many: grew by {one.growth:.0f} MiB, the bound is {MOST_GROWTH}")
     return said
@@ -239,6 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--masks", type=int, default=1000, help="of the large picture")
     parser.add_argument("--labels", type=int, default=20_000, help="of the labelled picture")
     parser.add_argument("--images", type=int, default=50_000, help="of many")
+    parser.add_argument("--boxes", type=int, default=1_000_000, help="of the file of boxes")
     parser.add_argument("--override", action="append", default=[], help="word for sam-bench run")
     parser.add_argument("--name", default="memory", help="of the files in benchmarks/results")
     chosen = parser.parse_args(arguments)

@@ -89,3 +89,32 @@ def write_label_image(folder: Path, side: int, objects: int, seed: int = 0) -> N
     for name, pixels in (("images", np.full((side, side, 3), 90, np.uint8)), ("labels", labels)):
         (folder / name).mkdir(parents=True)
         cv2.imwrite(str(folder / name / "0.png"), pixels)
+
+
+def write_boxes(annotations: Path, boxes: Path, each: int, seed: int = 0) -> None:
+    """Write a detector's result file with so many boxes a picture, near its objects or anywhere.
+
+    Boxes hold a pixel of the picture; scores are about the better the nearer.
+    """
+    content = json.loads(annotations.read_text())
+    sizes = {image["id"]: (image["width"], image["height"]) for image in content["images"]}
+    own: dict[int, list[list[float]]] = {number: [] for number in sizes}
+    for annotation in content["annotations"]:
+        x0, y0, x1, y1 = Mask.from_rle(annotation["segmentation"]).box or (0, 0, 0, 0)
+        own[annotation["image_id"]].append([x0, y0, x1 + 1 - x0, y1 + 1 - y0])
+    rng = np.random.default_rng(seed)
+    found = []
+    for number, (width, height) in sizes.items():
+        for _ in range(each):
+            near = bool(own[number]) and rng.random() < 0.6
+            if near:
+                x, y, w, h = own[number][rng.integers(len(own[number]))]
+                w, h = (max(1.0, side * rng.uniform(0.7, 1.3)) for side in (w, h))
+                x, y = x + rng.normal(0, 1), y + rng.normal(0, 1)
+            else:
+                w, h = rng.uniform(2, width), rng.uniform(2, height)
+                x, y = rng.uniform(0, width - 1), rng.uniform(0, height - 1)
+            box = [round(float(v), 2) for v in (max(x, 0), max(y, 0), w, h)]
+            score = round(float(rng.uniform(0.2, 1) if near else rng.uniform(0, 0.6)), 4)
+            found.append({"image_id": number, "category_id": 1, "bbox": box, "score": score})
+    boxes.write_text(json.dumps([found[place] for place in rng.permutation(len(found))]))

@@ -135,7 +135,8 @@ _AT_75 = int(np.argmin(np.abs(IOUS - 0.75)))
 
 _COLUMNS = (
     "dataset", "model", "protocol", "prompt", "cluster", "category", "attributes", "area",
-    "file_area", "counts", "entry", "score", *(f"{kind}_{part}" for kind in ("hits", "aside") for part in _PARTS),
+    "file_area", "counts", "entry", "score",
+    *(f"{kind}_{part}" for kind in ("hits", "aside") for part in _PARTS),
 )  # fmt: skip
 
 

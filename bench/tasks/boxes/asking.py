@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 from bench.protocol import Protocol
 from bench.scoring.aim import Aim, Measured
+from bench.scoring.finite import all_finite
 from bench.scoring.measuring import measure
 from bench.tasks.contract import Batches
-from bench.types import BenchError, FloatArray, Mask, MaskCue, Prompt, Sample, Segmenter
+from bench.types import BenchError, Candidates, FloatArray, Mask, MaskCue, Prompt, Sample, Segmenter
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,8 @@ class Asking:
                 found: list[Measured | None] = [None] * len(asked)
                 for numbers, part in prediction.alike():
                     aims = [aim] * len(numbers)
-                    measured = measure(part, aims, protocol.threshold, protocol.selects)
+                    chosen = _chosen(part, protocol)
+                    measured = measure(chosen, aims, protocol.threshold, protocol.selects)
                     for number, one in zip(numbers, measured, strict=True):
                         if one.fault:
                             raise BenchError(f"the model answers a box: {one.fault}")
@@ -82,6 +87,23 @@ class Asking:
 
         prompts = [Prompt(box=box) for box in boxes]
         return [one for some in batches(answers, prompts) for one in some]
+
+
+def _chosen(answers: Candidates, protocol: Protocol) -> Candidates:
+    """Of each prompt the candidate that counts: the others' masks are of no use here.
+
+    All of them where one is no number, so that its fault is told.
+    """
+    if not (all_finite(answers.logits) and all_finite(answers.predicted_iou)):
+        return answers
+    estimates = answers.predicted_iou.float().cpu().numpy()
+    starts = np.cumsum([0, *answers.counts])
+    places = [
+        int(start) + protocol.selects(estimates[start:end]) for start, end in pairwise(starts)
+    ]
+    return Candidates(
+        answers.logits[places], answers.predicted_iou[places], [1] * len(places), answers.frames
+    )
 
 
 def _answer(found: Measured | None, sample: Sample) -> Answer:
