@@ -4,7 +4,7 @@
     python benchmarks/memory.py large              4000 x 3000 with 1,000 masks under `demo`
     python benchmarks/memory.py many               about 1,000,000 rows under `disk`
     python benchmarks/memory.py labels             8000 x 8000 with 20,000 labels under `disk`
-    python benchmarks/memory.py boxes              1,000,000 boxes of a file under `disk`, and their AP
+    python benchmarks/memory.py boxes              1,000,000 boxes under `disk`, and their AP
 
 Each runs in a process of its own, whose resident memory, torch and all, is read from the system
 while it is at work. Prints a Markdown table and writes it with JSON, machine, versions and date

@@ -25,7 +25,8 @@ _BITS = 1 << np.arange(len(IOUS))
 class Sought:
     """An image's G targets: ``areas`` (G,) in pixels, which don't count (``aside``), the crowds.
 
-    ``partial`` are the categories of which not every object may be marked.
+    ``partial`` are the categories of which not every object may be marked; ``empty`` says whether
+    detections of no area count, see ``Rules``.
     """
 
     categories: Sequence[str | None]
@@ -33,6 +34,7 @@ class Sought:
     aside: BoolArray
     crowds: BoolArray
     partial: frozenset[str]
+    empty: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,11 @@ def judge(
             counts = ~nothing
             if len(aims):
                 counts &= ~(left_out | sought.crowds[aims])[takes]
-            other = partial | ~within(size, areas[some])
+            other = (
+                partial
+                | ~within(size, areas[some])
+                | (areas[some] == 0 if not sought.empty else False)
+            )
             hits[size][some] = _BITS @ counts
             aside[size][some] = _BITS @ np.where(nothing, other, ~counts)
     return Judged(hits, aside, found, best)

@@ -59,13 +59,13 @@ class Truth:
             "nameless": int((nameless & ~crowds & ~small).sum()),
             "empty": sum(not target.mask.area for target in targets),
         }
-        return Sought(
-            categories,
-            np.array([file_area(target) for target in targets], dtype=np.float64),
-            small | nameless,
-            crowds,
-            frozenset() if looked_for is None else looked_for.partial,
-        ), counted
+        areas = np.array([file_area(target) for target in targets], dtype=np.float64)
+        nothing = (areas == 0) & (not self.rules.empty)
+        partial = frozenset() if looked_for is None else looked_for.partial
+        sought = Sought(
+            categories, areas, small | nameless | nothing, crowds, partial, self.rules.empty
+        )
+        return sought, counted
 
     def area(self, target: Target) -> float:
         """What the protocol's smallest area is of, in pixels."""

@@ -19,17 +19,19 @@ class Rules:
 
     The ``most`` of the highest score do, of each category (``by_category``) or of the image; of
     equal scores the first in the file. Where the data are ``federated``, those of a category that
-    nobody looked for in the image don't, and don't take another's place either.
+    nobody looked for in the image don't, and don't take another's place either. ``empty`` says
+    whether what has no area counts, as something that takes nothing or that nothing takes.
     """
 
     most: int
     by_category: bool
     federated: bool
+    empty: bool
 
 
 RULES: Mapping[str, Rules] = {
-    "coco": Rules(100, by_category=True, federated=False),
-    "lvis": Rules(300, by_category=False, federated=True),
+    "coco": Rules(100, by_category=True, federated=False, empty=True),
+    "lvis": Rules(300, by_category=False, federated=True, empty=False),
 }
 """COCO's evaluation (pycocotools) and LVIS's (lvis-api; Gupta and others, CVPR 2019, section 3)."""
 

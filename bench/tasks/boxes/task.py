@@ -225,8 +225,7 @@ class Boxes:
 
 
 _SAID = {
-    "no_pixel": "boxes hold no pixel of their picture, so that nothing was asked: they count as "
-    "detections without a mask",
+    "no_pixel": "boxes hold no pixel of their picture: nothing was asked, their masks are empty",
     "beyond": "detections are beyond the most that count of an image, and are left out",
     "unknown": "detections are of categories that the dataset doesn't have, and are left out",
     "not_looked_for": "detections are of categories that nobody looked for in their image, and are "
@@ -236,7 +235,7 @@ _SAID = {
     "nameless": "targets have no category, and count for nothing",
     "small": "targets are smaller than the protocol's min_area: they may be taken, and count for "
     "nothing",
-    "empty": "targets have no pixel: none can find them, and they count as missed",
+    "empty": "targets have no pixel: none can find them",
 }
 """What is said of each number of ``counted``."""
 
