@@ -14,6 +14,8 @@ install: .venv/installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet $(PINS) --editable '.[demo,dev]'
+	# It asks for another build of OpenCV than ours, which would be laid over it.
+	$(BIN)/python -m pip install --quiet --no-deps lvis==0.5.3
 	touch $@
 
 demo: install
