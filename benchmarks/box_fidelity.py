@@ -158,9 +158,9 @@ def _detection(
     return {"image_id": image_id, "category_id": category, "bbox": box, "score": score}
 
 
-def run(scene: Scene, *words: str) -> RunStore:
-    """A finished run of the scene's boxes under ``disk``."""
-    results = scene.folder.parent / f"{scene.folder.name}_results"
+def run(scene: Scene, *words: str, results: Path | None = None) -> RunStore:
+    """A finished run of the scene's boxes under ``disk``; ``results`` beside the scene's folder."""
+    results = results or scene.folder.parent / f"{scene.folder.name}_results"
     with (
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()) as said,

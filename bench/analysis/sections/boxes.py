@@ -221,15 +221,18 @@ def boxes_section(selection: Selection) -> Iterator[Section]:
         names = [titles[line["dataset"]], line["prompt"], models[line["model"]]]
         names += [line["protocol"]] if several else []
         sizes = (line[name] for name in ("images", "clusters", "effective", "largest"))
-        rows.append((*names, counted(*sizes), *(_shown(line, name) for name in there)))
-    lows = [f"{name}_low" for name in there]
+        shown = (_shown(line, name) if name == "ap" else points(line[name]) for name in there)
+        rows.append((*names, counted(*sizes), *shown))
+    many = ""
+    if (frame["clusters"] > GROUPS).any():
+        many = f" More than {GROUPS} images are left out in {GROUPS} parts."
     note = (
         "AP: average precision over IoU thresholds from 0.5 to 0.95, of masks, the mean over "
         "categories; AP50 and AP75: at one threshold; small is up to 32² pixels, large from 96² "
         "on; rare, common and frequent are LVIS's categories, where there are such; box AP: of the "
         "boxes that were asked. As pycocotools and lvis-api compute them. In points (×100), "
-        f"{interval_said(frame, *lows)}. More than {GROUPS} images are left out in {GROUPS} "
-        f"parts.{few_said(frame, *lows)}"
+        f"{interval_said(frame, 'ap_low')}; those of the other numbers stand in boxes.csv."
+        f"{many}{few_said(frame, 'ap_low')}"
     )
     yield Section(
         "boxes", "Average precision", note, tuple(heads), tuple(rows), frame, names=3 + several

@@ -12,10 +12,11 @@ from bench.types.rows import Int32, Int64, Row
 FOUND = Measure(
     "found",
     "found",
-    "targets found",
+    "AR",
     definition=(
-        "The share of IoU thresholds from 0.5 to 0.95 at which a detection of its category takes "
-        "the target, matched as COCO's evaluation does, whatever the score."
+        "Average recall: the share of targets that a detection of their category takes, averaged "
+        "over IoU thresholds from 0.5 to 0.95, matched as COCO's evaluation does, whatever the "
+        "score; over targets, not categories."
     ),
 )
 """What leads of detections: the only number of the evaluation that one target has."""

@@ -16,6 +16,7 @@ import box_fidelity
 import numpy as np
 import pytest
 from finished import change_annotations, dataset_words, one_line
+from pictures import coco_files
 
 import bench
 from bench.analysis.sections.boxes import boxes_section
@@ -217,13 +218,13 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> box_fidelity.Scene:
 def test_a_killed_run_goes_on_and_its_rows_are_those_of_a_whole_one(
     devices: str, scene: box_fidelity.Scene, tmp_path: Path
 ) -> None:
-    reference = plain(
-        box_fidelity.run(scene, f"runtime.results={tmp_path}/whole").folder.parents[1]
-    )
+    box_fidelity.run(scene, results=tmp_path / "whole")
+    reference = plain(tmp_path / "whole")
     results = tmp_path / "results"
     command = [
         sys.executable, "-m", "bench", *ASK[:2], f"task.args.boxes={scene.folder}/boxes.json",
-        *box_fidelity.MODEL, "dataset=coco", *box_fidelity.coco_files(scene.folder), f"runtime.results={results}",
+        *box_fidelity.MODEL, "dataset=coco", *coco_files(scene.folder),
+        f"runtime.results={results}",
         "runtime.part_images=1", "runtime.workers=1", f"runtime.devices=[{devices}]",
     ]  # fmt: skip
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
@@ -245,3 +246,27 @@ def test_a_killed_run_goes_on_and_its_rows_are_those_of_a_whole_one(
     assert again.returncode == 0, again.stderr
     assert store.header()["status"] == "complete"
     assert plain(results) == reference
+
+
+def test_published_numbers_of_each_pass_stand_beside_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["dataset.name=coco_val2017", "model.name=sam_vit_h"]
+    words = [*dataset_words(folder), *names, write(folder, [entry(n) for n in range(4)])]
+    assert main([*ASK, *words, "--report", "table5"]) == 0
+    report = json.loads((folder.parent / "results/reports/table5/report.json").read_text())
+    lines = next(v for k, v in report["sections"].items() if k == "published")
+    found = {
+        (line["prompt"], line["metric"], line["published"])
+        for line in (lines["lines"] if isinstance(lines, dict) else lines)
+        if line["source"] == "sam"
+    }
+    assert found == {
+        ("detector_box_refined", "ap", 46.5),
+        ("detector_box_refined", "ap_small", 30.8),
+        ("detector_box_refined", "ap_medium", 51.0),
+        ("detector_box_refined", "ap_large", 61.7),
+    }
+    (folder.parent / "results/reports/table5/report.json").unlink()
+    assert main([*ASK, *words[:-1], "--report", "truth"]) == 0
+    assert not (folder.parent / "results/reports/truth/published.csv").exists()
