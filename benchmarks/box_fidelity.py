@@ -1,6 +1,6 @@
 """Our average precision against pycocotools, faster-coco-eval and lvis-api, on random detections.
 
-    python benchmarks/box_fidelity.py --seeds 10
+    python benchmarks/box_fidelity.py --seeds 4
 
 Whole runs of `task=boxes` under `disk`, both passes, on random pictures: crowds, areas that the
 file says otherwise than the masks, categories without a target, pictures without any, equal scores,
@@ -299,7 +299,7 @@ def differences(seed: int, folder: Path, federated: bool) -> dict[str, dict[str,
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--name", default="box_fidelity", help="of the files in results")
     chosen = parser.parse_args(arguments)
     worst: dict[str, dict[str, float]] = {}
