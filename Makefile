@@ -10,11 +10,11 @@ PINS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.vers
 
 install: .venv/installed
 
+# lvis-api, which tests compare with, asks for another build of OpenCV, which would be laid over ours.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet $(PINS) --editable '.[demo,dev]'
-	# It asks for another build of OpenCV than ours, which would be laid over it.
 	$(BIN)/python -m pip install --quiet --no-deps lvis==0.5.3
 	touch $@
 
