@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.scoring.average_precision import average_precision
+from bench.scoring.average_precision import average_precision, left_out_precisions
 from bench.scoring.matching import IOUS, matches, within
 
 
@@ -88,3 +88,24 @@ def test_sizes_hold_both_ends() -> None:
     assert within("medium", areas).tolist() == [False, False, True, True, True, False, False]
     assert within("large", areas).tolist() == [False, False, False, False, True, True, True]
     assert within("all", areas).all()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_left_out_is_as_if_it_had_never_been(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    number, parts = int(rng.integers(0, 60)), int(rng.integers(1, 8))
+    kinds = rng.integers(0, 3, (10, number))
+    hits, wrong = kinds == 0, kinds == 1
+    part = rng.integers(0, parts, number)
+    of_part = [int(hits[:, part == p].sum(axis=1).max(initial=0)) for p in range(parts)]
+    whole = sum(of_part) + int(seed % 3)
+    targets = np.array([whole, *(whole - each for each in of_part)])
+    order = rng.permutation(parts)
+    found = left_out_precisions(hits, wrong, targets[[0, *(order + 1)]], part, order)
+    assert found.shape == (10, 1 + parts)
+    for column, left_out in zip(found.T, [-1, *order], strict=True):
+        stay, count = part != left_out, int(targets[left_out + 1])
+        if count == 0:
+            assert np.isnan(column).all()
+            continue
+        assert column.tolist() == average_precision(hits[:, stay], wrong[:, stay], count).tolist()

@@ -22,7 +22,7 @@ from bench.analysis.table import bounds
 from bench.analysis.titles import labels_of
 from bench.analysis.words import DASH, counted, few_said, interval_said, points, with_bounds
 from bench.files.names import id_order
-from bench.scoring.average_precision import average_precision
+from bench.scoring.average_precision import left_out_precisions
 from bench.scoring.matching import IOUS, within
 from bench.types.rows.boxes import AREAS, FOUND
 
@@ -66,18 +66,16 @@ class Category:
     target_owners: npt.NDArray[np.intp]
     frequency: str | None
 
-    def precision(self, part: str, without: npt.NDArray[np.bool_] | None) -> Array | None:
-        """The average precision (10,) of a part; none where no target is of it.
+    def precisions(self, part: str, group_of: npt.NDArray[np.intp], groups: int) -> Array:
+        """The average precision (10, 1 + G) of a part: whole, and without each group of clusters.
 
-        ``without`` says by cluster which are left out.
+        ``group_of`` (C,) is the group of each cluster; NaN where no target is of the part.
         """
-        sought, hits, wrong = self.sizes[part], self.hits[part], self.wrong[part]
-        if without is not None:
-            sought = sought & ~without[self.target_owners]
-            stay = ~without[self.owners]
-            hits, wrong = hits[:, stay], wrong[:, stay]
-        targets = int(sought.sum())
-        return average_precision(hits, wrong, targets) if targets else None
+        hits, wrong = self.hits[part], self.wrong[part]
+        sought = group_of[self.target_owners[self.sizes[part]]]
+        targets = len(sought) - np.bincount(sought, minlength=groups)
+        counts = np.concatenate([[len(sought)], targets])
+        return left_out_precisions(hits, wrong, counts, group_of[self.owners], np.arange(groups))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,41 +92,46 @@ class Detected:
         Where there are more than ``GROUPS`` clusters, they are left out in as many parts, every
         hundredth together. A number that there is not without some part has no bounds.
         """
-        whole = self._means(None)
-        parts = min(GROUPS, len(self.sizes))
-        part_of = np.arange(len(self.sizes)) % parts
-        counts = np.bincount(part_of, weights=self.sizes)
-        without = [self._means(part_of == part) for part in range(parts)]
+        groups = min(GROUPS, len(self.sizes))
+        group_of = np.arange(len(self.sizes)) % groups
+        counts = np.bincount(group_of, weights=self.sizes)
         found: dict[str, Interval | None] = {}
-        for name, value in whole.items():
-            others = [number for each in without if (number := each[name]) is not None]
-            if value is None:
+        for name, means in self._means(group_of, groups).items():
+            whole, others = means[0], means[1:]
+            if np.isnan(whole):
                 found[name] = None
             else:
-                enough = len(others) == len(without)
+                missing = bool(np.isnan(others).any())
                 found[name] = left_out_interval(
-                    value, others if enough else [value] * parts, counts
+                    whole, [whole] * groups if missing else others, counts
                 )
         return found
 
-    def _means(self, without: npt.NDArray[np.bool_] | None) -> dict[str, float | None]:
-        """Each number's mean over the categories that have it."""
-        values: dict[str, list[float]] = {name: [] for name in NUMBERS}
+    def _means(self, group_of: npt.NDArray[np.intp], groups: int) -> dict[str, list[float]]:
+        """Each number's mean over the categories that have it, whole and without each group."""
+        values: dict[str, list[Array]] = {name: [] for name in NUMBERS}
         for category in self.categories:
-            by_part = {part: category.precision(part, without) for part in _PARTS}
-            for part, found in by_part.items():
-                if found is None:
-                    continue
-                mean = float(found.mean())
+            for part in _PARTS:
+                found = category.precisions(part, group_of, groups)
+                mean = found.mean(axis=0)
                 if part != "all":
                     values["box_ap" if part == _BOX else f"ap_{part}"].append(mean)
                     continue
                 values["ap"].append(mean)
-                values["ap50"].append(float(found[0]))
-                values["ap75"].append(float(found[_AT_75]))
+                values["ap50"].append(found[0])
+                values["ap75"].append(found[_AT_75])
                 if category.frequency in _FREQUENCIES:
                     values[f"ap_{category.frequency}"].append(mean)
-        return {name: float(np.mean(each)) if each else None for name, each in values.items()}
+        return {name: _mean_of_known(each, groups + 1) for name, each in values.items()}
+
+
+def _mean_of_known(values: Sequence[Array], columns: int) -> list[float]:
+    """The mean of some rows (columns,) less their NaNs; NaN where a column has nothing else."""
+    stacked = np.array(values, dtype=np.float64).reshape(len(values), columns)
+    known = ~np.isnan(stacked)
+    sums, counts = np.where(known, stacked, 0.0).sum(axis=0), known.sum(axis=0)
+    means: list[float] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan).tolist()
+    return means
 
 
 _AT_75 = int(np.argmin(np.abs(IOUS - 0.75)))
