@@ -82,11 +82,12 @@ def render(
     )
 
 
-def template(name: str) -> jinja2.Template:
+def template(name: str, *, served: bool = False) -> jinja2.Template:
     """A page's template; every text that enters it is escaped, and steers nothing.
 
     It has ``script`` and ``policy`` of the names of our own scripts: their text, and the policy by
-    which a browser runs these and nothing else in the page, and loads nothing from anywhere.
+    which a browser runs these and nothing else in the page, and loads nothing from anywhere. A page
+    that is ``served`` loads pictures from its server, and may send it a form.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("bench.report"),
@@ -102,7 +103,8 @@ def template(name: str) -> jinja2.Template:
 
     def policy(*names: str) -> str:
         digest = hashlib.sha256(script(*names).encode()).digest()
-        return "; ".join([*_POLICY, f"script-src 'sha256-{base64.b64encode(digest).decode()}'"])
+        rules = _SERVED if served else _POLICY
+        return "; ".join([*rules, f"script-src 'sha256-{base64.b64encode(digest).decode()}'"])
 
     environment.globals.update(script=script, policy=policy)
     return environment.get_template(name)
@@ -119,6 +121,13 @@ _POLICY = (
     "style-src 'unsafe-inline'",  # figures and tables have styles of their own
     "base-uri 'none'",
     "form-action 'none'",
+)
+_SERVED = (
+    "default-src 'none'",
+    "img-src 'self'",
+    "style-src 'unsafe-inline'",
+    "base-uri 'none'",
+    "form-action 'self'",
 )
 
 

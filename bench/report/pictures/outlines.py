@@ -76,7 +76,7 @@ def _pictured(
     records = [{str(k): v for k, v in row.items()} for row in rows.to_dict("records")]
     predictions = [_prediction(row) for row in records]
     prompts = [prompt_of_row(row).shapes for row in records]
-    view = _window(sample.shape, target.mask, predictions, prompts)
+    view = near_target(sample.shape, target.mask, predictions, prompts)
     crop = sample.image[view.y0 : view.y1 + 1, view.x0 : view.x1 + 1]
     steps: dict[str, list[dict[str, Any]]] = {}
     for row, prediction, shapes in zip(records, predictions, prompts, strict=True):
@@ -100,7 +100,7 @@ def _prediction(row: Mapping[str, Any]) -> Mask | None:
     return Mask.from_rle({"size": [row["height"], row["width"]], "counts": rle})
 
 
-def _window(
+def near_target(
     shape: tuple[int, int],
     target: Mask,
     predictions: Sequence[Mask | None],
