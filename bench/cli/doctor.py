@@ -29,6 +29,7 @@ EXTRAS = {
     "edges": ("scikit-image",),
     "datasets": ("h5py",),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
+    "rate": ("starlette", "uvicorn"),
     "ray": ("ray",),
     "s3": ("s3fs",),
     "transformers": ("transformers", "timm"),

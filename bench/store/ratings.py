@@ -164,7 +164,9 @@ class Ratings:
     def choices(self) -> dict[str, Any]:
         """The choices that the study was planned with."""
         with self._reading() as of:
-            found: dict[str, Any] = json.loads(of.execute("SELECT choices FROM study").fetchone()[0])
+            found: dict[str, Any] = json.loads(
+                of.execute("SELECT choices FROM study").fetchone()[0]
+            )
         return found
 
     def add_rater(self, name: str, token: str | None = None) -> Rater:
@@ -193,7 +195,9 @@ class Ratings:
     def rater_of(self, token: str) -> Rater | None:
         """Whose token it is; none where it is nobody's. All are compared, in constant time."""
         given = token.encode("utf-8", "replace")
-        same = [each for each in self.raters() if secrets.compare_digest(each.token.encode(), given)]
+        same = [
+            each for each in self.raters() if secrets.compare_digest(each.token.encode(), given)
+        ]
         return same[0] if same else None
 
     def jobs(self) -> list[Job]:
@@ -204,12 +208,15 @@ class Ratings:
     def target_of(self, job: int) -> tuple[StudyTarget, str]:
         """What a job's mask should be of, and the mask, as COCO counts."""
         with self._reading() as of:
-            *row, prompt, run, rle = of.execute(
+            found = of.execute(
                 "SELECT dataset, asked, image_id, mask_id, cluster, height, width, prompt, run, rle"
                 " FROM job JOIN target ON target.id = job.target WHERE job.id = ?",
                 (job,),
-            ).fetchone()
-        return StudyTarget(*row, json.loads(prompt), run), rle
+            )
+            names = [column[0] for column in found.description]
+            row = dict(zip(names, found.fetchone(), strict=True))
+        rle: str = row.pop("rle")
+        return StudyTarget(**(row | {"prompt": json.loads(row["prompt"])})), rle
 
     def masks_beside(self, job: int) -> list[str]:
         """All masks of the job's target, as COCO counts: its own, the others' and the truth."""
@@ -278,8 +285,9 @@ class Ratings:
                 " JOIN target t ON t.id = j.target JOIN source s ON s.id = j.source"
                 " JOIN rater r ON r.id = a.rater WHERE a.value IS NOT NULL ORDER BY a.job, a.rater"
             ).fetchall()
-        frame = pd.DataFrame(found, columns=list(COLUMNS))
-        return frame.astype({"truth": bool, "value": "int64", "seconds": "float64"})
+        kinds = {"truth": bool, "value": "int64", "seconds": "float64"}
+        frame: pd.DataFrame = pd.DataFrame(found, columns=list(COLUMNS)).astype(kinds)
+        return frame
 
     def planned(self) -> dict[tuple[str, str, str], int]:
         """How many jobs there are of each dataset, way of asking, and model."""

@@ -1,4 +1,4 @@
-"""People's ratings as tables: means, how they are spread, differences, agreement, the published.
+"""People's ratings as tables: means, how they are spread, differences, agreement.
 
 Every mean is over masks, a mask's rating being the mean of those that its raters gave. Differences
 are paired: the same target's masks under two sources.
@@ -12,7 +12,6 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.reference import published
 from bench.analysis.section import Section
 from bench.analysis.stats.agreement import agreement
 from bench.analysis.stats.intervals import Interval, Reach, apart, clustered_interval
@@ -26,7 +25,7 @@ from bench.analysis.words import (
     with_bounds,
 )
 from bench.store.ratings import HIGHEST, LOWEST
-from bench.types import BenchError, Step
+from bench.types import BenchError
 
 REACH: Reach = (float(LOWEST), float(HIGHEST))
 SAMPLES, LEVEL = 10_000, 0.99
@@ -35,25 +34,21 @@ SAMPLES, LEVEL = 10_000, 0.99
 _BLOCK = ["dataset", "asked"]
 _MASK = ["image_id", "mask_id"]
 
-_SLUGS = {step.slug: str(step) for step in (Step(1), Step(box=True))}
-"""What published numbers call a way of asking → what tables do."""
-
-_AGAINST = {"ritm_h32": "ritm", "sam_single_output": "single_output", "vitdet_h": "vitdet_h"}
-"""A model → how the metrics of published differences name it."""
-
 
 def mask_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
     """A row per mask of each source: ``rating``, the mean over its raters, and their ``raters``.
 
     ``ratings`` is ``bench.store.ratings.Ratings.frame``; further columns are ``dataset, asked,
-    model, title, truth, image_id, mask_id, cluster``. Raises ``BenchError`` where there is none.
+    model, title, truth, image_id, mask_id, cluster, job``. Raises ``BenchError`` where there is
+    none.
     """
     if ratings.empty:
         raise BenchError("no mask is rated yet: open a rater's link, which `sam-bench rate` prints")
-    keys = [*_BLOCK, "model", "title", "truth", *_MASK, "cluster"]
+    keys = [*_BLOCK, "model", "title", "truth", *_MASK, "cluster", "job"]
     grouped = ratings.groupby(keys, sort=True)["value"]
-    found: pd.DataFrame = grouped.agg(["mean", "size"]).reset_index()
-    return found.rename(columns={"mean": "rating", "size": "raters"})
+    named = {"mean": "rating", "size": "raters"}
+    found: pd.DataFrame = grouped.agg(["mean", "size"]).reset_index().rename(columns=named)
+    return found
 
 
 def rating_means(
@@ -68,7 +63,7 @@ def rating_means(
     """
     masks, lines = mask_ratings(ratings), []
     for (dataset, asked, model), own in masks.groupby([*_BLOCK, "model"]):
-        raw = ratings[_is(ratings, dataset=dataset, asked=asked, model=model)]
+        raw = ratings[ratings["job"].isin(own["job"])]
         found = clustered_interval(own["rating"], own["cluster"], reach=REACH)
         shares = raw["value"].value_counts(normalize=True)
         lines.append(
@@ -81,9 +76,10 @@ def rating_means(
                 **{f"share_{n}": float(shares.get(n, 0.0)) for n in range(LOWEST, HIGHEST + 1)},
             }
         )  # fmt: skip
-    frame = pd.DataFrame(lines)
-    order = ["dataset", "prompt", "rating"]
-    return frame.sort_values(order, ascending=[True, True, False], ignore_index=True)
+    frame: pd.DataFrame = pd.DataFrame(lines).sort_values(
+        ["dataset", "prompt", "rating"], ascending=[True, True, False], ignore_index=True
+    )
+    return frame
 
 
 def rating_differences(ratings: pd.DataFrame) -> pd.DataFrame:
@@ -91,7 +87,8 @@ def rating_differences(ratings: pd.DataFrame) -> pd.DataFrame:
 
     The higher mean comes first. Columns ``dataset, prompt, a, b, model_a, model_b, delta, low,
     high`` (95 %, clustered by image), ``few, enough`` (clusters for a verdict), ``p`` (paired
-    t-test, two-sided), ``ci99_low, ci99_high`` (paired bootstrap over masks), ``masks, images, clusters, effective, largest``.
+    t-test, two-sided), ``ci99_low, ci99_high`` (paired bootstrap over masks), ``masks, images,
+    clusters, effective, largest``.
     """
     lines = []
     for (dataset, asked), block in mask_ratings(ratings).groupby(_BLOCK):
@@ -113,11 +110,13 @@ def rating_differences(ratings: pd.DataFrame) -> pd.DataFrame:
                     "dataset": dataset, "prompt": asked, "a": pairs["title_a"].iloc[0],
                     "b": pairs["title_b"].iloc[0], "model_a": first, "model_b": second,
                     "delta": found.mean, "low": found.low, "high": found.high, "few": found.few,
-                    "enough": found.enough, "p": paired_t(deltas), "ci99_low": low, "ci99_high": high,
+                    "enough": found.enough, "p": paired_t(deltas), "ci99_low": low,
+                    "ci99_high": high,
                     "masks": len(pairs), **_sizes(pairs, found),
                 }
             )  # fmt: skip
-    return pd.DataFrame(lines)
+    frame: pd.DataFrame = pd.DataFrame(lines)
+    return frame
 
 
 def rating_sections(
@@ -131,15 +130,6 @@ def rating_sections(
         yield _differences_section(differences)
     yield from _agreement_section(ratings)
     yield _raters_section(ratings)
-    yield from _published_means(means)
-    yield from _published_differences(differences)
-
-
-def _is(frame: pd.DataFrame, **values: object) -> pd.Series[bool]:
-    found = pd.Series(True, index=frame.index)
-    for name, value in values.items():
-        found &= frame[name] == value
-    return found
 
 
 def _sizes(rows: pd.DataFrame, found: Interval) -> dict[str, Any]:
@@ -155,7 +145,7 @@ def _means_section(means: pd.DataFrame) -> Section:
     heads = ("dataset", "prompt", "model", "rating", "masks", "of", "ratings", "images", "seconds")
     rows = tuple(
         (
-            line["dataset"], line["prompt"], line["title"], _rated(line, "rating"),
+            line["dataset"], line["prompt"], line["title"], rated(line, "rating"),
             f"{line['masks']:,}", f"{line['planned']:,}", f"{line['ratings']:,}", _counted(line),
             _number(line["seconds"]),
         )
@@ -181,7 +171,7 @@ def _distribution_section(means: pd.DataFrame) -> Section:
         for line in means.to_dict("records")
     )  # fmt: skip
     names = ["dataset", "prompt", "model", "title", *(f"share_{value}" for value in values)]
-    note = "How the ratings are spread: the share of each number, of all ratings of a model's masks."
+    note = "The share of each number, of all ratings of a model's masks."
     return Section("distribution", "Distribution", note, heads, rows, means[names], names=3)
 
 
@@ -190,9 +180,9 @@ def _differences_section(lines: pd.DataFrame) -> Section:
     rows = tuple(
         (
             line["dataset"], line["prompt"], line["a"], line["b"],
-            _between(_signed, line["delta"], line["low"], line["high"], line["few"]),
-            _p(line["p"]), _ends(line["ci99_low"], line["ci99_high"]), f"{line['masks']:,}",
-            _counted(line),
+            _between(signed_rating, line["delta"], line["low"], line["high"], line["few"]),
+            shown_p(line["p"]), shown_ends(line["ci99_low"], line["ci99_high"]),
+            f"{line['masks']:,}", _counted(line),
         )
         for line in lines.to_dict("records")
     )  # fmt: skip
@@ -207,7 +197,7 @@ def _differences_section(lines: pd.DataFrame) -> Section:
 
 
 def _agreement_section(ratings: pd.DataFrame) -> Iterator[Section]:
-    lines = []
+    lines: list[dict[str, Any]] = []
     for (dataset, asked), block in ratings.groupby(_BLOCK):
         found = agreement([each.to_numpy() for _, each in block.groupby("job")["value"]])
         if found is not None:
@@ -261,110 +251,6 @@ def _raters_section(ratings: pd.DataFrame) -> Section:
     return Section("raters", "Raters", note, heads, rows, lines, names=1)
 
 
-def _published_means(means: pd.DataFrame) -> Iterator[Section]:
-    """The published means of the ways of asking that ours has, ours beside them (Figs 11, 18)."""
-    table = published(metric="rating")
-    halves = published(metric="rating_ci95_half")
-    key = ["model", "dataset", "prompt", "source", "locator"]
-    both = table.merge(halves[[*key, "value"]], on=key, how="left", suffixes=("", "_half"))
-    both = both.assign(prompt=both["prompt"].map(_SLUGS))
-    both = both[both["prompt"].isin(means["prompt"])].rename(columns={"value": "published"})
-    names = ["dataset", "prompt", "model"]
-    own = means[[*names, "title", "rating", "rating_low", "rating_high", "few"]]
-    lines = both.merge(own, on=names, how="left")
-    lines["difference"] = lines["rating"] - lines["published"]
-    lines = _ours_first(lines, "rating", names)
-    if lines.empty:
-        return
-    rows = tuple(
-        (
-            line["dataset"], line["prompt"],
-            line["model"] if pd.isna(line["title"]) else line["title"],
-            DASH if pd.isna(line["rating"]) else _rated(line, "rating"),
-            f"{line['published']:.1f}"
-            + ("" if pd.isna(line["value_half"]) else f" ± {line['value_half']:.2f}"),
-            DASH if pd.isna(line["difference"]) else _signed(line["difference"]),
-            f"{line['source']}, {line['locator']}",
-        )
-        for line in lines.to_dict("records")
-    )  # fmt: skip
-    heads = ("dataset", "prompt", "model", "ours", "published", "difference", "source")
-    note = (
-        "What the Segment Anything paper prints of the same ways of asking, ± half of a 95 % "
-        "interval. Other people rated other masks there, so that ours need not be the same."
-    )
-    kept = [*names, "rating", "rating_low", "rating_high", "published", "value_half",
-            "difference", "source", "locator", "how_read", "note"]  # fmt: skip
-    yield Section("published_ratings", "Published ratings", note, heads, rows, lines[kept], names=3)
-
-
-def _published_differences(differences: pd.DataFrame) -> Iterator[Section]:
-    """The published p and 99 % intervals of the ways of asking that ours has (Table 8)."""
-    if differences.empty:
-        return
-    lines = []
-    for other, word in _AGAINST.items():
-        numbers = {
-            name: published(metric=f"delta_rating_vs_{word}_{name}")
-            for name in ("p", "ci99_low", "ci99_high")
-        }
-        key = ["model", "dataset", "prompt"]
-        first, low, high = (each.set_index(key) for each in numbers.values())
-        for (model, dataset, slug), line in first.iterrows():  # type: ignore[misc]
-            if (asked := _SLUGS.get(slug)) not in set(differences["prompt"]):
-                continue
-            place = (model, dataset, slug)
-            own = _oriented(differences, dataset, asked, model, other)
-            lines.append(
-                {
-                    "dataset": dataset, "prompt": asked, "model_a": model, "model_b": other,
-                    **{name: own.get(name) for name in ("delta", "p", "ci99_low", "ci99_high")},
-                    "published_p": line["value"], "published_ci99_low": low.at[place, "value"],
-                    "published_ci99_high": high.at[place, "value"], "source": line["source"],
-                    "locator": line["locator"],
-                }
-            )  # fmt: skip
-    if not lines:
-        return
-    frame = _ours_first(pd.DataFrame(lines), "delta", ["dataset", "prompt", "model_b"])
-    rows = tuple(
-        (
-            line["dataset"], line["prompt"], line["model_a"], line["model_b"],
-            _p(line["p"]), _ends(line["ci99_low"], line["ci99_high"]), _p(line["published_p"]),
-            _ends(line["published_ci99_low"], line["published_ci99_high"]),
-            f"{line['source']}, {line['locator']}",
-        )
-        for line in frame.to_dict("records")
-    )  # fmt: skip
-    heads = ("dataset", "prompt", "first", "second", "p", "99 %", "published p", "published 99 %",
-             "source")  # fmt: skip
-    note = "Table 8 of the Segment Anything paper: p of a paired t-test, 99 % of a paired bootstrap."
-    yield Section(
-        "published_differences", "Published differences", note, heads, rows, frame, names=4
-    )
-
-
-def _oriented(
-    differences: pd.DataFrame, dataset: str, asked: str | None, a: str, b: str
-) -> dict[str, Any]:
-    """Our difference of ``a`` less ``b``, whichever stands first in ours; empty for none."""
-    place = _is(differences, dataset=dataset, prompt=asked)
-    for first, second, sign in ((a, b, 1), (b, a, -1)):
-        found = differences[place & _is(differences, model_a=first, model_b=second)]
-        if len(found):
-            line = found.iloc[0]
-            ends = sorted(sign * line[name] for name in ("ci99_low", "ci99_high"))
-            return {"delta": sign * line["delta"], "p": line["p"], "ci99_low": ends[0],
-                    "ci99_high": ends[1]}  # fmt: skip
-    return {}
-
-
-def _ours_first(lines: pd.DataFrame, ours: str, names: list[str]) -> pd.DataFrame:
-    """Lines that have a number of ours first, then by their names."""
-    ordered = lines.assign(lacking=lines[ours].isna()).sort_values(["lacking", *names])
-    return ordered.drop(columns="lacking").reset_index(drop=True)
-
-
 def _counted(line: Mapping[Any, Any]) -> str:
     return counted(*(line[name] for name in ("images", "clusters", "effective", "largest")))
 
@@ -373,31 +259,34 @@ def _number(value: float | None, digits: int = 1) -> str:
     return DASH if value is None or pd.isna(value) else f"{value:.{digits}f}"
 
 
-def _rated(line: Mapping[Any, Any], name: str) -> str:
-    ends = (_number(line[f"{name}_{end}"], 2) for end in ("low", "high"))
-    return with_bounds(_number(line[name], 2), *ends, bool(line["few"]))
+def rated(line: Mapping[Any, Any], name: str) -> str:
+    """A mean rating of a line with its interval."""
+    low, high = (_number(line[f"{name}_{end}"], 2) for end in ("low", "high"))
+    return with_bounds(_number(line[name], 2), low, high, bool(line["few"]))
 
 
-def _signed(value: float) -> str:
+def signed_rating(value: float) -> str:
+    """A difference of ratings with its sign; a real minus."""
     shown = f"{value:+.2f}".replace("-", "−")
     return "0.00" if shown in ("+0.00", "−0.00") else shown
 
 
-def _ends(low: float | None, high: float | None) -> str:
+def shown_ends(low: float | None, high: float | None) -> str:
+    """An interval of a difference; a dash for none."""
     known = low is not None and high is not None and not pd.isna(low)
-    return f"{_signed(low)} to {_signed(high)}" if known else DASH  # type: ignore[arg-type]
+    return f"{signed_rating(low)} to {signed_rating(high)}" if known else DASH  # type: ignore[arg-type]
 
 
 def _between(show: Any, value: float, low: float | None, high: float | None, few: bool) -> str:
     if low is None or pd.isna(low):
         return str(show(value))
-    return f"{show(value)} ({_ends(low, high)}){'*' * bool(few)}"
+    return f"{show(value)} ({shown_ends(low, high)}){'*' * bool(few)}"
 
 
-def _p(value: float | None) -> str:
+def shown_p(value: float | None) -> str:
     """A p as the paper prints it, with one digit where it is small.
 
-    >>> [_p(value) for value in (0.25, 0.0123, 4e-69, 0.0, None)]
+    >>> [shown_p(value) for value in (0.25, 0.0123, 4e-69, 0.0, None)]
     ['0.25', '0.012', '4e-69', '<1e-300', '–']
     """
     if value is None or pd.isna(value):

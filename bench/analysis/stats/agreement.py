@@ -17,7 +17,7 @@ class Agreement:
     of their ratings' standard deviation (N - 1), in units of the scale (Segment Anything, appendix
     E, has 0.83 of five raters in its pilot). ``within_one`` is the share of pairs of ratings of one
     thing that are at most 1 apart. ``alpha`` is Krippendorff's, for a scale of equal steps: 1 for
-    raters who always agree, about 0 where they agree as by chance; none where all ratings are equal.
+    raters who always agree, about 0 where they agree as by chance; none where all are equal.
     """
 
     things: int
@@ -36,9 +36,7 @@ def agreement(things: Sequence[npt.ArrayLike]) -> Agreement | None:
     >>> found.things, round(found.spread, 3), found.within_one, round(found.alpha, 3)
     (3, 0.471, 1.0, 0.968)
     """
-    several = [
-        values for each in things if len(values := np.asarray(each, dtype=np.float64)) > 1
-    ]
+    several = [values for each in things if len(values := np.asarray(each, dtype=np.float64)) > 1]
     if not several:
         return None
     everything = np.concatenate(several)
@@ -56,7 +54,7 @@ def agreement(things: Sequence[npt.ArrayLike]) -> Agreement | None:
     return Agreement(
         things=len(several),
         ratings=number,
-        spread=float(np.mean([np.sqrt(own / (len(e) - 1)) for e, own in zip(several, squares, strict=True)])),
+        spread=float(np.mean([each.std(ddof=1) for each in several])),
         within_one=float((gaps <= 1).mean()),
         alpha=None if expected == 0 else 1 - observed / expected,
     )

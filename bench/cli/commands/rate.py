@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,12 +86,10 @@ def main(options: argparse.Namespace) -> int:
     if not ratings.raters():
         ratings.add_rater("rater")
     pages = Pages(ratings, _pictures(options))
-    with listen(options.host, options.port) as listening:
+    # Ctrl-C is how it ends.
+    with listen(options.host, options.port) as listening, suppress(KeyboardInterrupt):
         _say_links(ratings, options.host, listening.getsockname()[1])
-        try:
-            serve(pages, listening)
-        except KeyboardInterrupt:
-            pass
+        serve(pages, listening)
     _say("stopped; the same command goes on", f"sam-bench rate report --name {options.name}")
     return 0
 
@@ -130,8 +129,8 @@ def _rater(word: str) -> tuple[str, str | None]:
         raise BenchError(f"--rater {word!r}: a rater has a name")
     if said and not re.fullmatch(r"[A-Za-z0-9_-]{12,}", token):
         raise BenchError(
-            f"--rater {name}: a token is at least 12 letters, digits, - or _; it alone keeps others "
-            "out"
+            f"--rater {name}: a token is at least 12 letters, digits, - or _; it alone keeps "
+            "others out"
         )
     return name, token or None
 
@@ -142,14 +141,16 @@ def _study(options: argparse.Namespace) -> Ratings:
 
     path = _path(options)
     there = Ratings(path)
-    asked = {name: getattr(options, name) for name in ("masks", "min_area", "seed", "each", "largest")}
-    said = {name: value for name, value in asked.items() if value is not None}
+    names = ("masks", "min_area", "seed", "each", "largest")
+    said = {name: found for name in names if (found := getattr(options, name)) is not None}
     if there.exists():
         there = Ratings.open(path)
         _refuse_another(there, options, said)
         return there
     if not options.runs:
-        raise BenchError(f"no study {options.name!r} to go on with; begin with: sam-bench rate RUN …")
+        raise BenchError(
+            f"no study {options.name!r} to go on with; begin with: sam-bench rate RUN …"
+        )
     from bench.report.rating.plan import Choices
 
     return _planned(options, path, Choices(**said))

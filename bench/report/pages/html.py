@@ -124,7 +124,7 @@ _POLICY = (
 )
 _SERVED = (
     "default-src 'none'",
-    "img-src 'self'",
+    "img-src 'self' data:",
     "style-src 'unsafe-inline'",
     "base-uri 'none'",
     "form-action 'self'",

@@ -40,10 +40,10 @@ SCALE: Mapping[range, str] = {
 CRITERIA = (
     "Is it an object? A mask should be of one thing that has a name, or of a part of one, or of "
     "several that belong together; not of a patch that stops in the middle of something.",
-    "Does its rim follow the object's? Holes, fringes, jagged or rounded edges, and specks far away "
-    "count against it.",
-    "Is it what was pointed at? The blue dot, or the box, should lie on it or around it. Of several "
-    "things that a dot may mean, any will do: the shirt or the person who wears it.",
+    "Does its rim follow the object's? Holes, fringes, jagged or rounded edges, and specks far "
+    "away count against it.",
+    "Is it what was pointed at? The blue dot, or the box, should lie on it or around it. Of "
+    "several things that a dot may mean, any will do: the shirt or the person who wears it.",
 )
 """What a rater looks at, after the criteria of appendix E."""
 

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
-import pandas as pd
-
 from bench.analysis.notes import part
 from bench.analysis.titles import titles_of
 from bench.report.rating.order import rank
@@ -24,6 +22,9 @@ from bench.types.categories import target_of
 from bench.types.cues import prompt_of_row
 
 ReadSample: TypeAlias = Callable[[RunStore, str], Sample]
+
+Key: TypeAlias = tuple[str, str]
+"""A target's image and mask."""
 
 TRUTH = "ground_truth"
 """What the ground truth is called among the models, as published numbers call it."""
@@ -71,13 +72,13 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class _Answers:
-    """The first answers of one run: a row per mask, indexed by image and mask."""
+    """The first answers of one run: a row per mask, by image and mask."""
 
     store: RunStore
     dataset: str
     model: str
     asked: str | None
-    rows: pd.DataFrame
+    rows: Mapping[Key, Mapping[str, Any]]
 
 
 def plan(stores: Sequence[RunStore], read_sample: ReadSample, choices: Choices) -> Planned:
@@ -105,7 +106,7 @@ def plan(stores: Sequence[RunStore], read_sample: ReadSample, choices: Choices) 
         for key, truth in zip(chosen, truths, strict=True):
             number = len(targets)
             targets.append(_target(block, key, dataset, asked))
-            rles = [*(run.rows.at[key, "mask_rle"] for run in block), truth]
+            rles = [*(run.rows[key]["mask_rle"] for run in block), truth]
             jobs += [(number, first + place, rle) for place, rle in enumerate(rles)]
     said = {"runs": [run.store.folder.name for run in runs], **asdict(choices)}
     return Planned(Study(said, sources, targets, jobs), dict(left_out))
@@ -117,24 +118,24 @@ def _answers(store: RunStore) -> _Answers:
     folder = store.folder
     if not {"mask_rle", "point_coords", "height"} <= set(columns):
         raise BenchError(f"{folder}: its rows are no masks; people rate masks")
-    table = read_rows(store, _COLUMNS).to_pandas()
-    rows = table[table["step"] == 1]
-    if rows["mask_rle"].isna().any():
+    table = read_rows(store, _COLUMNS)
+    rows = [row for row in table.to_pylist() if row["step"] == 1]
+    if any(row["mask_rle"] is None for row in rows):
         raise BenchError(
             f"{folder}: its rows hold no masks (runtime.keep_masks=false); run it again with them, "
             "into another runtime.results"
         )
-    if rows.empty:
+    if not rows:
         raise BenchError(f"{folder}: no mask to rate")
     names = [str(part(header, kind).get("name")) for kind in ("dataset", "model")]
     if names[1] == TRUTH:
         raise BenchError(f"{folder}: its model is called {TRUTH}, as the ground truth is")
-    return _Answers(store, *names, _asked(rows, header), rows.set_index(["image_id", "mask_id"]))
+    by_mask = {(row["image_id"], row["mask_id"]): row for row in rows}
+    return _Answers(store, names[0], names[1], _asked(rows[0], header), by_mask)
 
 
-def _asked(rows: pd.DataFrame, header: Mapping[str, Any]) -> str | None:
+def _asked(first: Mapping[str, Any], header: Mapping[str, Any]) -> str | None:
     """What the first step of a run asked with, as tables say it; none for given masks."""
-    first = rows.iloc[0]
     points, box = int(first["n_points"]), first["box"] is not None
     if isinstance(first["cues"], str):
         return str(Step(points, box, name=str(part(header, "prompt").get("name"))))
@@ -172,16 +173,12 @@ def _refuse_other_data(runs: Sequence[_Answers]) -> None:
 
 def _chosen(
     dataset: str, block: Sequence[_Answers], choices: Choices, left_out: Counter[str]
-) -> list[tuple[str, str]]:
+) -> list[Key]:
     """The targets that are rated, by image and mask, sorted; counts those that are not."""
-    everywhere = set(block[0].rows.index)
-    anywhere = set(everywhere)
-    for run in block[1:]:
-        everywhere &= set(run.rows.index)
-        anywhere |= set(run.rows.index)
+    masks = [set(run.rows) for run in block]
+    everywhere, anywhere = set.intersection(*masks), set.union(*masks)
     left_out["not in every run"] += len(anywhere - everywhere)
-    areas = block[0].rows["area"]
-    large = [key for key in everywhere if areas[key] >= choices.min_area]
+    large = [key for key in everywhere if block[0].rows[key]["area"] >= choices.min_area]
     left_out[f"below {choices.min_area} pixels"] += len(everywhere) - len(large)
     if not large:
         raise BenchError(
@@ -195,16 +192,14 @@ def _chosen(
     return sorted(chosen)
 
 
-def _target(
-    block: Sequence[_Answers], key: tuple[str, str], dataset: str, asked: str
-) -> StudyTarget:
+def _target(block: Sequence[_Answers], key: Key, dataset: str, asked: str) -> StudyTarget:
     """What all runs of a block were asked for a mask; raises ``BenchError`` where they differ."""
-    rows = [run.rows.loc[key] for run in block]
-    size = (int(rows[0]["height"]), int(rows[0]["width"]))
+    rows = [run.rows[key] for run in block]
+    size = (rows[0]["height"], rows[0]["width"])
     asking = next((run for run in block if run.asked is not None), block[0])
-    prompt = prompt_of_row(asking.rows.loc[key])
+    prompt = prompt_of_row(asking.rows[key])
     for run, row in zip(block, rows, strict=True):
-        other_size = (int(row["height"]), int(row["width"])) != size
+        other_size = (row["height"], row["width"]) != size
         other_prompt = run.asked is not None and prompt_of_row(row) != prompt
         if other_size or other_prompt:
             raise BenchError(
@@ -212,42 +207,28 @@ def _target(
                 f"{'saw other pictures' if other_size else 'were asked otherwise'} at mask "
                 f"{key[1]} of image {key[0]}: rate them apart"
             )
-    cluster = rows[0]["cluster"]
     return StudyTarget(
         dataset=dataset,
         asked=asked,
         image_id=key[0],
         mask_id=key[1],
-        cluster=cluster if isinstance(cluster, str) else None,
+        cluster=rows[0].get("cluster"),
         height=size[0],
         width=size[1],
-        prompt={name: _plain(asking.rows.loc[key][name]) for name in _PROMPT},
+        prompt={name: asking.rows[key].get(name) for name in _PROMPT},
         run=str(block[0].store.folder),
     )
 
 
-def _plain(value: Any) -> Any:
-    """A cell as JSON has it: lists of numbers, a text, or none."""
-    if value is None or isinstance(value, str):
-        return value
-    return None if isinstance(value, float) else [_plain_number(each) for each in value]
-
-
-def _plain_number(value: Any) -> Any:
-    return [float(each) for each in value] if hasattr(value, "__len__") else float(value)
-
-
-def _truths(
-    run: _Answers, chosen: Sequence[tuple[str, str]], read_sample: ReadSample
-) -> Iterator[str]:
+def _truths(run: _Answers, chosen: Sequence[Key], read_sample: ReadSample) -> Iterator[str]:
     """The ground truth of each target, as COCO counts; each picture is read once."""
     sample: Sample | None = None
     for image_id, mask_id in chosen:
         if sample is None or sample.image_id != image_id:
             sample = read_sample(run.store, image_id)
-        target, row = target_of(sample, mask_id), run.rows.loc[(image_id, mask_id)]
-        size = (int(row["height"]), int(row["width"]))
-        if target is None or sample.shape != size or target.mask.area != int(row["area"]):
+        target, row = target_of(sample, mask_id), run.rows[image_id, mask_id]
+        size = (row["height"], row["width"])
+        if target is None or sample.shape != size or target.mask.area != row["area"]:
             raise BenchError(
                 f"{run.store.folder.name}: mask {mask_id} of image {image_id} is not in the data "
                 "as the run saw it; the data has changed since the run"

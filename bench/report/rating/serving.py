@@ -45,7 +45,6 @@ def make_app(pages: Pages) -> Starlette:
     need_server()
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
-    from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
 

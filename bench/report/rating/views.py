@@ -77,7 +77,8 @@ def _cut(image: ImageArray, view: Window) -> ImageArray:
 
 
 def _covered(picture: ImageArray, view: Window, mask: Mask) -> ImageArray:
-    shown, covered = magnified(mask, view), picture.copy()
+    shown = magnified(mask, view)
+    covered: ImageArray = picture.copy()
     blend = (1 - _COVER) * picture[shown] + _COVER * np.array(RED)
     covered[shown] = blend.round().astype(np.uint8)
     return covered
@@ -92,7 +93,7 @@ def _alone(view: Window, mask: Mask) -> ImageArray:
 
 def _asked(picture: ImageArray, view: Window, prompt: Prompt) -> ImageArray:
     """The picture with the prompt on it; what lies outside of the view is not drawn."""
-    drawn = picture.copy()
+    drawn: ImageArray = picture.copy()
     for shape in prompt.shapes:
         if isinstance(shape, Rectangle):
             _box(drawn, view, shape)

@@ -10,6 +10,7 @@ import pandas as pd
 
 import bench
 from bench.analysis.section import Section
+from bench.analysis.sections.published_ratings import published_rating_sections
 from bench.analysis.sections.ratings import rating_differences, rating_means, rating_sections
 from bench.report.figures import plots, plots_ratings, style
 from bench.report.figures.figures import Drawing
@@ -31,8 +32,9 @@ def write_ratings(ratings: Ratings, out: Path) -> tuple[list[Section], Path]:
     """
     frame, planned = ratings.frame(), ratings.planned()
     sections = list(rating_sections(frame, planned))
-    means = rating_means(frame, planned)
-    answer = list(_answer(means, rating_differences(frame)))
+    means, differences = rating_means(frame, planned), rating_differences(frame)
+    sections += published_rating_sections(means, differences)
+    answer = list(_answer(means, differences))
     with style.figure_style():
         drawings = [_drawing(means)]
     with report_folder(out) as folder:
@@ -111,4 +113,3 @@ def _drawing(means: pd.DataFrame) -> Drawing:
         f"Shares of the ratings from {LOWEST} to {HIGHEST} by model; their means: {said}.",
         plots_ratings.rating_shares(lines, plots.looks(sorted(means["title"].unique()))),
     )
-
