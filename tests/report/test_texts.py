@@ -17,6 +17,7 @@ from bench.report.figures import (
     plots,
     plots_compare,
     plots_edges,
+    plots_ratings,
     plots_size,
     shelf,
     style,
@@ -124,6 +125,13 @@ def edges(series, panels):
     return plots_edges.precision_recall(lines, best, plots.looks(series))
 
 
+def shares(series, panels):
+    """The share of each rating of each series in each panel."""
+    index = pd.MultiIndex.from_product([panels, series, range(1, 11)])
+    frame = index.to_frame(index=False, name=["panel", "series", "value"])
+    return plots_ratings.rating_shares(frame.assign(share=frame["value"] / 55), plots.looks(series))
+
+
 def curves(series, panels, clicks):
     index = pd.MultiIndex.from_product([panels, series, clicks])
     frame = index.to_frame(index=False, name=["panel", "series", "n_points"])
@@ -165,6 +173,7 @@ MANY = {
         plots.looks(names(n)),
     ),
     "edges": lambda n: edges(names(n), datasets(n)),
+    "ratings": lambda n: shares(names(n), datasets(n)),
     "scale": lambda n: scale([1.5 * 1.02**i for i in range(n)]),
     "scale_turned": lambda n: scale(
         [1.5 * 1.02**i for i in range(n - 1)] + [1.5 * 10.0**n],
