@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from bench.cli.arguments import Commands, add_overrides, groups_in, report_name
-from bench.cli.scoring import score_given
+from bench.cli.scoring import add_categories, named_categories, score_given
 from bench.files.places import local_path
 from bench.types import BenchError
 from bench.types.errors import did_you_mean
@@ -42,12 +41,7 @@ def add(commands: Commands) -> None:
         "that shares most pixels with it; same_category, the best of its own category; or "
         "whole_category, all of a category as one",
     )
-    score.add_argument(
-        "--categories",
-        type=local_path,
-        metavar="FILE",
-        help='what the numbers of categories in the masks are called: JSON, {"1": "person"}',
-    )
+    add_categories(score)
     score.add_argument(
         "--threshold",
         type=int,
@@ -91,20 +85,6 @@ def main(options: argparse.Namespace) -> int:
         f"task.args.{name}={value if isinstance(value, int) else quoted(value)}"
         for name, value in task.items()
     ]
-    if options.categories is not None:
-        named = ",".join(f"{n}:{quoted(name)}" for n, name in _categories(options.categories))
-        asked.append(f"task.args.categories={{{named}}}")
+    asked += named_categories(options)
     return score_given(["task=given_masks", *asked, *options.overrides], options)
 
-
-def _categories(file: Path) -> list[tuple[int, str]]:
-    """Numbers and names of a JSON file; raises ``BenchError`` where it is none."""
-    from bench.files.documents import parse_json
-
-    try:
-        said = parse_json(file.read_bytes())
-        return [(int(number), str(name)) for number, name in said.items()]
-    except (OSError, ValueError, AttributeError) as error:
-        raise BenchError(
-            f'--categories {file}: expected {{"NUMBER": "NAME", …}} as JSON ({error})'
-        ) from None

@@ -14,12 +14,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bench.data.abilities import Category
 from bench.data.formats.coco_file import CocoFile, Entry, area_of, box_of
 from bench.data.formats.files import (
     check_inside,
@@ -174,6 +175,18 @@ class Coco:
     def mask_count(self, image_id: str) -> int:
         """How many annotations of the image are no crowd."""
         return sum(not a.get("iscrowd", 0) for a in self._image(image_id).annotations())
+
+    def categories(self) -> Mapping[int | str, Category]:
+        """Those of all files by their ids; raises ``BenchError`` where an id is two things."""
+        found: dict[int | str, Category] = {}
+        for file in self._files:
+            for own, name in file.categories.items():
+                if found.setdefault(own, Category(name)).name != name:
+                    raise BenchError(
+                        f"{file.path}: category {own} is {name!r}, and {found[own].name!r} in "
+                        "another of the dataset's files"
+                    )
+        return found
 
     def _settle(self, source: str) -> None:
         """Has each image name its picture as it lies on the disk."""

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from bench.data.abilities import Category
 from bench.data.formats.coco_file import area_of, box_of
 from bench.data.formats.files import (
     check_inside,
@@ -141,7 +142,7 @@ class CocoPanoptic:
                 masks.get(info["id"]) or Mask.empty(height, width),
                 category=category.name,
                 crowd=bool(info.get("iscrowd", 0)),
-                attributes={"kind": category.kind},
+                attributes={"kind": str(category.kind)},
                 file_box=box_of(info.get("bbox")),
                 file_area=area_of(info.get("area")),
             )
@@ -167,6 +168,10 @@ class CocoPanoptic:
         """How many segments of the image are no crowd, of those that count."""
         infos = self._infos(self._annotated[image_id].place)
         return sum(not info.get("iscrowd", 0) for info, _ in self._counted(infos))
+
+    def categories(self) -> Mapping[int | str, Category]:
+        """The file's, by their ids."""
+        return dict(self._categories)
 
     def oddities(self) -> Sequence[Oddity]:
         """Missing and unlisted files, images without an annotation or without segments."""
@@ -248,7 +253,7 @@ class CocoPanoptic:
 
     def _counted(
         self, infos: Sequence[Mapping[str, Any]]
-    ) -> Sequence[tuple[Mapping[str, Any], _Category]]:
+    ) -> Sequence[tuple[Mapping[str, Any], Category]]:
         """The segments that are targets, with their categories."""
         pairs = [(info, self._categories[info["category_id"]]) for info in infos]
         return [pair for pair in pairs if self._stuff or pair[1].kind == "thing"]
@@ -264,16 +269,8 @@ class _Annotated:
     place: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Category:
-    """A category's name, and whether it is a "thing" or "stuff"."""
-
-    name: str
-    kind: str
-
-
-def _categories(file: Path, content: Mapping[str, Any]) -> dict[int | str, _Category]:
-    found: dict[int | str, _Category] = {}
+def _categories(file: Path, content: Mapping[str, Any]) -> dict[int | str, Category]:
+    found: dict[int | str, Category] = {}
     for entry in _list(file, content, "categories"):
         own: Any = entry.get("id")
         name = entry.get("name")
@@ -285,7 +282,7 @@ def _categories(file: Path, content: Mapping[str, Any]) -> dict[int | str, _Cate
             raise BenchError(f"{file}: the id {own} is in 'categories' more than once")
         if entry.get("isthing") not in (0, 1):
             raise BenchError(f"{file}: category {own} has no 'isthing' of 0 or 1")
-        found[own] = _Category(str(name), "thing" if entry["isthing"] else "stuff")
+        found[own] = Category(str(name), "thing" if entry["isthing"] else "stuff")
     return found
 
 

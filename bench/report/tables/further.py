@@ -9,6 +9,7 @@ import pandas as pd
 from bench.analysis import published
 from bench.analysis.comparing.prompts import prompts_section
 from bench.analysis.section import Section, named_apart
+from bench.analysis.sections.concepts import concepts_section
 from bench.analysis.sections.cost import cost_section
 from bench.analysis.sections.edges import edges_section
 from bench.analysis.sections.noc import noc_section
@@ -34,9 +35,9 @@ def _tables(selection: Selection, table: Table, request: Request) -> Iterator[Se
                 f"--by {request.by[0]}: tables by group are of masks' IoU, and these runs are "
                 f"measured by {selection.leads.title}; leave --by out"
             )
-        edges = list(edges_section(selection))
-        yield from edges
-        yield from _published(selection, [table.lines, *(section.lines for section in edges)])
+        own = [*edges_section(selection), *concepts_section(selection)]
+        yield from own
+        yield from _published(selection, [table.lines, *(section.lines for section in own)])
         return
     if (asked := prompts_section(selection)) is not None:
         yield asked

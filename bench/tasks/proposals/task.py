@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pycocotools import mask as coco_mask
 
 from bench.config.composing import RunConfig
 from bench.config.run_key import Question
 from bench.protocol import Protocol
+from bench.scoring.overlap import overlaps
 from bench.scoring.proposals import IOUS, SIZES, ranks, recalled
 from bench.tasks.automatic import check_grid, question_of_grid
 from bench.tasks.contract import Case, Lent, Scored, Way
@@ -131,7 +131,7 @@ class ProposalRows:
     ) -> list[ProposalRow]:
         counting = {target.mask_id for target in targets}
         crowds = [each for each in sample.targets if each.crowd and each.mask_id not in counting]
-        ious = overlaps(found, [*targets, *crowds], sample)
+        ious = overlaps([each.counts for each in found], [*targets, *crowds], sample)
         columns: dict[str, list[Any]] = dict(shares(targets, len(crowds), ious))
         best = ious[:, : len(targets)].max(axis=0, initial=0.0)
         return [
@@ -155,26 +155,6 @@ class ProposalRows:
             )
             for number, target in enumerate(targets)
         ]
-
-
-def overlaps(
-    found: Sequence[Proposal], targets: Sequence[Target], sample: Sample
-) -> npt.NDArray[np.float64]:
-    """The IoU (D, G) of proposals and targets; with a crowd, the share of the proposal in it.
-
-    Pixels that count in no score are off in the targets, and in the proposals.
-    """
-    if not found or not targets:
-        return np.zeros((len(found), len(targets)))
-    size = list(sample.shape)
-    proposed: list[Any] = [{"size": size, "counts": each.counts.encode()} for each in found]
-    masks = [target.mask for target in targets]
-    if (ignore := sample.ignore) is not None:
-        masks = [mask.without(ignore) for mask in masks]
-        outside = coco_mask.encode(np.asfortranarray(~ignore, dtype=np.uint8))
-        proposed = [coco_mask.merge([each, outside], intersect=True) for each in proposed]
-    sought: list[Any] = [{"size": size, "counts": mask.to_rle().encode()} for mask in masks]
-    return np.asarray(coco_mask.iou(proposed, sought, [target.crowd for target in targets]))
 
 
 def shares(
