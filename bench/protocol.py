@@ -36,7 +36,8 @@ class Protocol:
     ``min_area`` is in pixels, of what ``area`` says. Clicks are placed on the pixels of
     ``first_grid`` and ``next_grid``; where fewer than ``min_error`` of them are wrong no error is
     left to click, and ``no_error`` says what happens then. ``text`` says what becomes of all that a
-    prompt of words alone finds. What ``crowd`` says of crowds, ``CROWD`` explains. Raises ``BenchError`` for a choice that doesn't exist.
+    prompt of words alone finds, ``crowd`` what of crowds (``CROWD``). Raises ``BenchError`` for a
+    choice that doesn't exist.
     """
 
     first_click: str = "distance_max"

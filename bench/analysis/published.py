@@ -68,9 +68,7 @@ MEASURES: Mapping[str, Measure] = {
         for name in ("ods", "ois", "ap_edges", "r50")
     },
     **{name: Measure(name) for name in ("cgf1", "pmf1", "pq", "sq", "rq")},
-    "il_mcc": Measure(
-        "il_mcc", "fraction", 1.0, near=0.01, close=0.02, printed=0.005, digits=2
-    ),
+    "il_mcc": Measure("il_mcc", "fraction", 1.0, near=0.01, close=0.02, printed=0.005, digits=2),
     "ar1000": Measure("ar_1000"),
     **{
         f"ar1000_{group}": Measure(f"ar_1000_{group}")

@@ -37,7 +37,7 @@ def question_of_grid(config: RunConfig, site: Site, prompt: str) -> Question:
 
 
 def question_of(config: RunConfig, site: Site, prompt: str, kind: str) -> Question:
-    """What is asked of a model without a strategy: its files pinned, ``prompt`` in the place of one.
+    """What is asked of a model, its files pinned; ``prompt`` stands in the place of a strategy.
 
     Raises ``BenchError`` for a model that doesn't understand the ``kind`` of cues.
     """

@@ -12,9 +12,10 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from bench.scoring.overlap import overlaps
 from bench.scoring.proposals import IOUS, SIZES, ranks, recalled
 from bench.tasks.proposals.generator import Proposal
-from bench.tasks.proposals.task import overlaps, shares
+from bench.tasks.proposals.task import shares
 from bench.types import Mask, Sample, Target
 
 SHAPE = (130, 210)
@@ -105,7 +106,7 @@ def ours(found: Any) -> dict[str, float]:
     for sample, proposals, targets in found:
         counting = [target for target in targets if not target.crowd]
         crowds = [target for target in targets if target.crowd]
-        ious = overlaps(proposals, [*counting, *crowds], sample)
+        ious = overlaps([each.counts for each in proposals], [*counting, *crowds], sample)
         for name, values in shares(counting, len(crowds), ious).items():
             columns.setdefault(name, []).extend(v for v in values if v is not None)
     return {name: float(np.mean(values)) for name, values in columns.items() if values}
@@ -179,5 +180,5 @@ def test_pixels_that_count_in_no_score_are_left_out_of_both() -> None:
     sample = Sample("1", np.zeros((*SHAPE, 3), np.uint8), [target], ignore)
     whole = Mask.from_dense(half | ignore)
     proposal = Proposal(whole.to_rle(), (0, 0, 1, 1), 1.0, 1.0)
-    assert overlaps([proposal], [target], sample).tolist() == [[1.0]]
+    assert overlaps([proposal.counts], [target], sample).tolist() == [[1.0]]
     assert coco_mask.area({"size": list(SHAPE), "counts": whole.to_rle()}) > half.sum()

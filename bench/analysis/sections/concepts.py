@@ -16,11 +16,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from bench.analysis.every_row import clusters
+from bench.analysis.pooled import (
+    as_numbers,
+    pooled_cell,
+    pooled_intervals,
+    pooled_line,
+    sizes_said,
+)
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection
-from bench.analysis.stats.intervals import Interval, left_out_interval
-from bench.analysis.table import bounds
-from bench.analysis.words import DASH, counted, few_said, interval_said, points, with_bounds
+from bench.analysis.stats.intervals import Interval
+from bench.analysis.words import few_said, interval_said
 from bench.scoring.concepts import f1, presence
 from bench.types.rows.concepts import PHRASE_F1
 
@@ -32,7 +38,7 @@ NUMBERS = ("cgf1", "cgf1_50", "cgf1_75", "pmf1", "pmf1_50", "pmf1_75", "il_mcc")
 _MARKS = {"_50": 0, "_75": 5}
 """The places of the IoUs 0.5 and 0.75 among the ten."""
 
-_WIDE = {name: (0.0, 1.0) if name.startswith("pmf1") else (-1.0, 1.0) for name in NUMBERS}
+_REACHES = {name: (0.0, 1.0) if name.startswith("pmf1") else (-1.0, 1.0) for name in NUMBERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ class Tallies:
         """The sums of rows with ``cluster, image_id``, and the columns that ``read`` names."""
         owners, names = pd.factorize(clusters(rows), sort=True)
         present, found = (rows[name].to_numpy() > 0 for name in ("present", "detections"))
-        matched, wrong = (np.stack(rows[name].to_numpy()) for name in ("matched", "wrong"))
+        matched, wrong = (np.array(rows[name].tolist()) for name in ("matched", "wrong"))
         kinds = [present & found, present & ~found, ~present & found, ~present & ~found]
 
         def summed(each: npt.NDArray[Any]) -> Array:
@@ -73,24 +79,12 @@ class Tallies:
         )
 
     def numbers(self) -> dict[str, Interval | None]:
-        """Each of ``NUMBERS`` with its interval over clusters; none where the number is.
-
-        A number that there is not without some cluster has no bounds.
-        """
+        """Each of ``NUMBERS`` with its interval over clusters, see ``pooled_intervals``."""
         sums = (self.matched, self.wrong, self.missed, self.answered)
         totals = [each.sum(axis=0) for each in sums]
-        whole = numbers_of(*(each[None] for each in totals))
-        without = numbers_of(*(total - own for total, own in zip(totals, sums, strict=True)))
-        found: dict[str, Interval | None] = {}
-        for name, (value,) in whole.items():
-            others = without[name]
-            if np.isnan(value):
-                found[name] = None
-                continue
-            if np.isnan(others).any():  # it hangs on one cluster: a number, no interval
-                others = np.full(len(others), value)
-            found[name] = left_out_interval(value, others, self.pictures, reach=_WIDE[name])
-        return found
+        (whole,) = as_numbers(numbers_of(*(each[None] for each in totals)))
+        left = (total - own for total, own in zip(totals, sums, strict=True))
+        return pooled_intervals(whole, as_numbers(numbers_of(*left)), self.pictures, _REACHES)
 
     def curve(self) -> Array:
         """cgF1 at each of the ten IoUs, (10,) in [-1, 1]; NaN where there is no MCC."""
@@ -145,14 +139,13 @@ def concepts_section(selection: Selection) -> Iterator[Section]:
     for line in lines:
         names = [titles[line["dataset"]], models[line["model"]]]
         names += [line["protocol"]] if several else []
-        sizes = (line[name] for name in ("images", "clusters", "effective", "largest"))
         negative = line["phrases"] - line["positive"]
         answers = (
             f"{line['found']:,} of {line['positive']:,}",
             f"{line['false']:,} of {negative:,}",
         )
-        shown = [_shown(line, name) for name in NUMBERS]
-        rows.append((*names, counted(*sizes), f"{line['phrases']:,}", *answers, *shown))
+        shown = [pooled_cell(line, name, plain=name == "il_mcc") for name in NUMBERS]
+        rows.append((*names, sizes_said(line), f"{line['phrases']:,}", *answers, *shown))
     lows = [f"{name}_low" for name in NUMBERS]
     note = (
         "Detections and instances are counted up over all pictures. pmF1, positive micro-F1: of "
@@ -166,42 +159,7 @@ def concepts_section(selection: Selection) -> Iterator[Section]:
 
 
 def _line(run: str, rows: pd.DataFrame, tallies: Tallies) -> dict[str, Any]:
-    numbers, first = tallies.numbers(), rows.iloc[0]
     found, lost, false, absent = tallies.answered.sum(axis=0).astype(int).tolist()
-    leads = numbers["pmf1"]
-    assert leads is not None
-    line: dict[str, Any] = {
-        "run": run,
-        "dataset": str(first["dataset"]),
-        "model": str(first["model"]),
-        "protocol": str(first["protocol"]),
-        "prompt": "text",
-        "images": int(tallies.pictures.sum()),
-        "clusters": leads.clusters,
-        "effective": leads.effective,
-        "largest": leads.largest,
-        "few": leads.few,
-        "phrases": found + lost + false + absent,
-        "positive": found + lost,
-        "found": found,
-        "false": false,
-    }
-    for name, interval in numbers.items():
-        none = dict.fromkeys((name, f"{name}_low", f"{name}_high"))
-        line |= none if interval is None else bounds(name, interval)
-    return line
-
-
-def _shown(line: dict[str, Any], name: str) -> str:
-    """A number of a line with its bounds; shares in points, the correlation as it is."""
-
-    def said(value: float) -> str:
-        shown = f"{value:.2f}" if name == "il_mcc" else points(value)
-        return shown.replace("-", "−")
-
-    if line[name] is None:
-        return DASH
-    low, high = line[f"{name}_low"], line[f"{name}_high"]
-    if low is None or high is None:
-        return said(line[name])
-    return with_bounds(said(line[name]), said(low), said(high), line["few"])
+    sizes = {"phrases": found + lost + false + absent, "positive": found + lost}
+    answers = {"found": found, "false": false}
+    return pooled_line(run, rows, "text", "pmf1", tallies.numbers(), **sizes, **answers)

@@ -87,4 +87,3 @@ def main(options: argparse.Namespace) -> int:
     ]
     asked += named_categories(options)
     return score_given(["task=given_masks", *asked, *options.overrides], options)
-

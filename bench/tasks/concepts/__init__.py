@@ -1,1 +1,1 @@
-"""Noun phrases and all their instances, as SAM 3 is measured: by a model, or by files of results."""
+"""Noun phrases and all their instances, of a model or of files: what SAM 3 is measured by."""

@@ -86,9 +86,7 @@ class Phrases:
                     continue
                 own = [t for t in sample.targets if t.attributes["phrase"] == phrase.phrase_id]
                 truths = [
-                    self._truth(
-                        who, [t for t in own if t.attributes["annotator"] == who], skipped
-                    )
+                    self._truth(who, [t for t in own if t.attributes["annotator"] == who], skipped)
                     for who in phrase.annotators
                 ]
                 asked.append(Asked(phrase.phrase_id, phrase.text, truths))
@@ -125,9 +123,7 @@ def phrase_id(image_id: str, text: str) -> str:
     return f"{image_id}/{text}"
 
 
-def check_asked(
-    dataset: str, phrases: Phrases, reader: Reader, image_ids: Sequence[str]
-) -> None:
+def check_asked(dataset: str, phrases: Phrases, reader: Reader, image_ids: Sequence[str]) -> None:
     """Raises ``BenchError`` where no phrase is asked of any image.
 
     Images are read until one has a phrase; where one can't be read the run tells of it.

@@ -106,9 +106,7 @@ class ConceptRows:
         try:
             with watch("predict"):
                 texts = [one.text for one in asked]
-                answers = detections(
-                    self.segmenter, embedding, texts, self.lent, self.threshold
-                )
+                answers = detections(self.segmenter, embedding, texts, self.lent, self.threshold)
         except BenchError as error:
             return Scored(sample.image_id, {}, faults={PROMPT: str(error)})
         with watch("score"):

@@ -56,7 +56,9 @@ def read(
         else:
             found.setdefault(image_id, []).append(given)
     if len(wrong) > 1:
-        raise BenchError(f"{wrong[0]}; {len(wrong) - 1} more of {len(content)} entries can't be taken either")
+        raise BenchError(
+            f"{wrong[0]}; {len(wrong) - 1} more of {len(content)} entries can't be taken either"
+        )
     if wrong:
         raise wrong[0]
     known.say(path)
@@ -64,9 +66,7 @@ def read(
     return found
 
 
-def _given(
-    entry: Any, where: str, known: Known, categories: Categories
-) -> tuple[str, Given]:
+def _given(entry: Any, where: str, known: Known, categories: Categories) -> tuple[str, Given]:
     """An entry's image and mask; raises ``BenchError`` for one that can't be taken."""
     if not isinstance(entry, Mapping) or "segmentation" not in entry:
         raise BenchError(f"{where} is no object with a 'segmentation'")
