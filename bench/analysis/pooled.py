@@ -47,14 +47,14 @@ def pooled_line(
     rows: pd.DataFrame,
     prompt: str,
     leads: str,
-    found: Mapping[str, Interval | None],
-    **more: Any,
+    numbers: Mapping[str, Interval | None],
+    more: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The line of a run's table: its names and numbers of pictures, ``more``, and each number.
 
     The clusters are those of the number ``leads``, which there is.
     """
-    first, main = rows.iloc[0], found[leads]
+    first, main = rows.iloc[0], numbers[leads]
     assert main is not None
     line: dict[str, Any] = {
         "run": run,
@@ -69,7 +69,7 @@ def pooled_line(
         "few": main.few,
         **more,
     }
-    for name, interval in found.items():
+    for name, interval in numbers.items():
         none = dict.fromkeys((name, f"{name}_low", f"{name}_high"))
         line |= none if interval is None else bounds(name, interval)
     return line

@@ -162,4 +162,4 @@ def _line(run: str, rows: pd.DataFrame, tallies: Tallies) -> dict[str, Any]:
     found, lost, false, absent = tallies.answered.sum(axis=0).astype(int).tolist()
     sizes = {"phrases": found + lost + false + absent, "positive": found + lost}
     answers = {"found": found, "false": false}
-    return pooled_line(run, rows, "text", "pmf1", tallies.numbers(), **sizes, **answers)
+    return pooled_line(run, rows, "text", "pmf1", tallies.numbers(), sizes | answers)

@@ -208,4 +208,4 @@ def edges_section(selection: Selection) -> Iterator[Section]:
 def _line(run: str, rows: pd.DataFrame, edges: Edges) -> dict[str, Any]:
     names = ("threshold", "precision", "recall")
     at = dict(zip(names, edges.curve().best()[1:], strict=True))
-    return pooled_line(run, rows, "edges", "ods", edges.numbers(), **at)
+    return pooled_line(run, rows, "edges", "ods", edges.numbers(), at)

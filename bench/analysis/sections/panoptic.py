@@ -151,4 +151,4 @@ def panoptic_section(selection: Selection) -> Iterator[Section]:
 def _line(run: str, rows: pd.DataFrame, segments: Segments) -> dict[str, Any]:
     kinds = [int((segments.kinds == kind).sum()) for kind in _KINDS.values()]
     there = dict(zip(("things", "stuff"), kinds, strict=True))
-    return pooled_line(run, rows, "panoptic", "pq", segments.numbers(), **there)
+    return pooled_line(run, rows, "panoptic", "pq", segments.numbers(), there)

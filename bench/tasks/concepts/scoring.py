@@ -95,12 +95,12 @@ def notes_on_phrases(counted: Mapping[str, int], model: str) -> list[str]:
     if phrases := counted.get("phrases"):
         negative = counted.get("negative", 0)
         notes.append(f"{phrases:,} phrases, of {negative:,} of which nothing is there.")
-    if unnamed := counted.get("unnamed"):
-        notes.append(f"{unnamed:,} targets have no category and are left out.")
-    if unasked := counted.get("unasked"):
-        notes.append(f"{unasked:,} targets are of categories that no phrase asks for.")
-    if partial := counted.get("partial"):
-        notes.append(f"{partial:,} phrases are not exhaustively annotated and are left out.")
+    left_out = {
+        "unnamed": "Targets without a category, left out",
+        "unasked": "Targets of categories that no phrase asks for",
+        "partial": "Phrases that are not exhaustively annotated, left out",
+    }
+    notes += [f"{said}: {counted[name]:,}." for name, said in left_out.items() if counted.get(name)]
     if empty := counted.get("empty"):
         notes.append(f"{model}: {empty:,} detections have no pixel and count as wrong.")
     return notes
