@@ -16,14 +16,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from bench.analysis.every_row import clusters
-from bench.analysis.pooled import (
+from bench.analysis.section import Section
+from bench.analysis.sections.pooled import (
     as_numbers,
     pooled_cell,
     pooled_intervals,
     pooled_line,
     sizes_said,
 )
-from bench.analysis.section import Section
 from bench.analysis.selection import Selection
 from bench.analysis.stats.intervals import Interval
 from bench.analysis.words import few_said, interval_said
@@ -85,11 +85,6 @@ class Tallies:
         (whole,) = as_numbers(numbers_of(*(each[None] for each in totals)))
         left = (total - own for total, own in zip(totals, sums, strict=True))
         return pooled_intervals(whole, as_numbers(numbers_of(*left)), self.pictures, _REACHES)
-
-    def curve(self) -> Array:
-        """cgF1 at each of the ten IoUs, (10,) in [-1, 1]; NaN where there is no MCC."""
-        totals = (each.sum(axis=0) for each in (self.matched, self.wrong, self.missed))
-        return f1(*totals) * presence(*self.answered.sum(axis=0))
 
 
 def numbers_of(matched: Array, wrong: Array, missed: Array, answered: Array) -> dict[str, Array]:

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from bench.analysis.every_row import clusters
-from bench.analysis.pooled import pooled_cell, pooled_intervals, pooled_line, sizes_said
 from bench.analysis.section import Section
+from bench.analysis.sections.pooled import pooled_cell, pooled_intervals, pooled_line, sizes_said
 from bench.analysis.selection import Selection
 from bench.analysis.stats.intervals import Interval
 from bench.analysis.words import few_said, interval_said
