@@ -14,6 +14,7 @@ from coloured_blocks import write_blocks
 from drawn_concepts import Drawn, draw
 from drawn_sa_co import killed_and_gone_on, sa_co_words, write_sa_co
 from finished import one_line
+from tiny_words import write_words
 
 from bench.analysis.section import Section
 from bench.analysis.sections.concepts import NUMBERS, concepts_section
@@ -372,3 +373,26 @@ def test_a_killed_run_of_phrases_goes_on_with_equal_rows(tmp_path: Path, process
     whole, killed = killed_and_gone_on(folder, words, processes)
     pd.testing.assert_frame_equal(whole, killed)
     assert len(whole) == len(drawn.pairs)
+
+
+@pytest.mark.long
+def test_sam_3_with_random_weights_is_asked_phrases_and_resumes(
+    folder: Path, drawn: Drawn, tmp_path: Path
+) -> None:
+    """A small SAM 3 of transformers: its own code, with weights of chance."""
+    weights = write_words("sam3", tmp_path / "weights")
+    model = ["model=sam3_text", f"model.args.folder={weights}", "model.args.repository=null"]
+    model += ["model.args.revision=null", "model.args.score_threshold=0.05"]
+    own = ["run", "task=concepts", "task.args.score=0.1", *model]
+    allowed = ["runtime.allow_degenerate=weights of chance", "runtime.canary=false"]
+    assert main([*own, *allowed, *sa_co_words(folder, PEOPLE), "runtime.limit=2"]) == 0
+    assert main([*own, *allowed, *sa_co_words(folder, PEOPLE)]) == 0
+    assert main([*own, *allowed, *sa_co_words(folder, PEOPLE, "again")]) == 0
+    first, again = (
+        read_runs(find_runs(folder / name, ["*"])).drop(columns="run")
+        for name in ("results", "again")
+    )
+    pd.testing.assert_frame_equal(first, again)
+    assert sorted(first["mask_id"]) == sorted(drawn.pairs)
+    assert first["detections"].sum() > 0
+    assert (first["annotators"] == PEOPLE).all()
