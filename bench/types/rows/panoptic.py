@@ -10,7 +10,7 @@ from bench.types.rows import Float64, Int32, Row
 CATEGORY_PQ = Measure(
     "pq",
     "mean_pq",
-    "PQ of a picture's category",
+    "picture PQ",
     definition=(
         "Panoptic quality of one category in one picture: the sum of the IoUs of pairs above 0.5 "
         "over their number and half that of unpaired segments (Kirillov et al., CVPR 2019)."
