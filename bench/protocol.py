@@ -36,7 +36,8 @@ class Protocol:
     ``min_area`` is in pixels, of what ``area`` says. Clicks are placed on the pixels of
     ``first_grid`` and ``next_grid``; where fewer than ``min_error`` of them are wrong no error is
     left to click, and ``no_error`` says what happens then. ``text`` says what becomes of all that a
-    prompt of words alone finds. Raises ``BenchError`` for a choice that doesn't exist.
+    prompt of words alone finds, ``crowd`` what of crowds (``CROWD``). Raises ``BenchError`` for a
+    choice that doesn't exist.
     """
 
     first_click: str = "distance_max"
@@ -63,7 +64,7 @@ class Protocol:
         chosen(FEEDBACK, self.feedback, "feedback")
         chosen(MULTIMASK, self.multimask, "multimask")
         chosen(SELECT, self.select, "select")
-        chosen({"skip": None, "include": None}, self.crowd, "crowd")
+        chosen(CROWD, self.crowd, "crowd")
         chosen({"skip": None}, self.empty_target, "empty target")
         chosen(AVERAGE, self.average, "average")
         chosen(BOX, self.box, "box")
@@ -119,6 +120,10 @@ class Protocol:
         """The place (x, y) and label that are clicked where no error is left, or none."""
         return NO_ERROR[self.no_error]
 
+    def crowds_aside(self, targets: Iterable[Target]) -> list[Target]:
+        """The crowds that take what lies in them, so that it counts for nothing."""
+        return [each for each in targets if each.crowd and CROWD[self.crowd].takes]
+
     def sort_out(self, targets: Iterable[Target]) -> tuple[list[Target], dict[str, int]]:
         """The targets that count, and how many don't, by reason."""
         counted: list[Target] = []
@@ -126,7 +131,7 @@ class Protocol:
         for target in targets:
             if target.mask.area == 0:
                 skipped["empty"] += 1
-            elif target.crowd and self.crowd == "skip":
+            elif target.crowd and not CROWD[self.crowd].counts:
                 skipped["crowd"] += 1
             elif AREA[self.area](target) < self.min_area:
                 skipped["min_area"] += 1
@@ -158,6 +163,18 @@ def all_choices(args: Mapping[str, Any]) -> dict[str, Any]:
     """
     defaults = {each.name: each.default for each in fields(Protocol)}
     return dict(args) | {n: value for n, value in defaults.items() if n not in args}
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Whether a crowd ``counts`` as one target, and whether it ``takes`` what is found inside it.
+
+    What it takes is neither right nor wrong. That is asked only where all of a picture's masks are
+    held against what is found; elsewhere a crowd that doesn't count is left out.
+    """
+
+    counts: bool
+    takes: bool
 
 
 def first_click_only(prompt: Prompt) -> bool:
@@ -208,6 +225,11 @@ def file_area(target: Target) -> float:
     return target.mask.area if target.file_area is None else target.file_area
 
 
+CROWD: Mapping[str, Crowd] = {
+    "skip": Crowd(counts=False, takes=False),
+    "include": Crowd(counts=True, takes=False),
+    "ignore": Crowd(counts=False, takes=True),
+}
 BOX: Mapping[str, Callable[[Target], FloatArray]] = {rule.__name__: rule for rule in (tight, file)}
 GIVEN_END: Mapping[str, float] = {"tight": 1.0, "file": 0.0}
 """What is taken off the right and lower end of a box whose ends are not included."""

@@ -68,6 +68,8 @@ MEASURES: Mapping[str, Measure] = {
         for name in ("ods", "ois", "ap_edges", "r50")
     },
     **{name: Measure(name) for name in ("ap", "ap_small", "ap_medium", "ap_large", "box_ap")},
+    **{name: Measure(name) for name in ("cgf1", "pmf1", "pq", "sq", "rq")},
+    "il_mcc": Measure("il_mcc", "fraction", 1.0, near=0.01, close=0.02, printed=0.005, digits=2),
     "ar1000": Measure("ar_1000"),
     **{
         f"ar1000_{group}": Measure(f"ar_1000_{group}")
@@ -75,7 +77,7 @@ MEASURES: Mapping[str, Measure] = {
     },
 }
 """The published metrics that a line of a table answers: those of NoC with the table of clicks,
-those of edges and of detections with theirs, those of proposals with the first."""
+those of edges, detections, phrases and segments with theirs, those of proposals with the first."""
 
 Choices = Mapping[str, Mapping[str, Any]]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.cli import console
-from bench.files.places import local_side, place
+from bench.cli.arguments import groups_in
+from bench.files.places import local_path, local_side, place
 from bench.types import BenchError
 
 
@@ -38,3 +40,45 @@ def score_given(words: Sequence[str], options: argparse.Namespace) -> int:
     stores = [run.store for run in plan.work.runs.values()]
     shown = console.show_runs(Request(tuple(stores), read_sample), out, as_json=options.json)
     return console.say_failed(failed) or shown
+
+
+def refuse_model(overrides: Sequence[str], command: str, instead: str) -> None:
+    """Raises ``BenchError`` for overrides of what isn't asked, and where no dataset is named."""
+    given = groups_in(overrides)
+    if idle := {"model", "prompt", "prompts", "sweep", "task"} & given:
+        raise BenchError(
+            f"{command} asks no model, so {min(idle)} says nothing; a model's own are `{instead}`"
+        )
+    if "dataset" not in given:
+        raise BenchError("say what it is held against: dataset=NAME")
+
+
+def add_categories(parser: argparse.ArgumentParser) -> None:
+    """Adds the option that names the numbers of categories."""
+    parser.add_argument(
+        "--categories",
+        type=local_path,
+        metavar="FILE",
+        help='what the numbers of categories in the file are called: JSON, {"1": "person"}',
+    )
+
+
+def named_categories(options: argparse.Namespace) -> list[str]:
+    """What the option says as overrides; raises ``BenchError`` where its file says nothing."""
+    from bench.config.words import quoted
+    from bench.files.documents import parse_json
+
+    if (file := options.categories) is None:
+        return []
+    expected = f'--categories {file}: expected {{"NUMBER": "NAME", …}} as JSON'
+    try:
+        said = parse_json(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{expected} ({error})") from None
+    if not isinstance(said, dict):
+        raise BenchError(f"{expected}, found {repr(said)[:40]}")
+    for number in said:
+        if re.fullmatch(r"-?[0-9]+", number, re.ASCII) is None:
+            raise BenchError(f"{expected}; {number[:40]!r} is no number")
+    named = ",".join(f"{int(number)}:{quoted(str(name))}" for number, name in said.items())
+    return [f"task.args.categories={{{named}}}"]

@@ -72,14 +72,6 @@ class TakesLabels(Protocol):
         """Whether a pixel of the value belongs to an object."""
 
 
-@runtime_checkable
-class NumbersCategories(Protocol):
-    """A reader whose files call categories by numbers or texts of their own, as detections do."""
-
-    def category_names(self) -> Mapping[int | str, str]:
-        """The categories' names by what the files call them; empty where there are none."""
-
-
 @dataclass(frozen=True, slots=True)
 class LookedFor:
     """What the annotators of an image looked for beside what they marked, by categories' names.
@@ -98,3 +90,43 @@ class Federated(Protocol):
 
     def looked_for(self, image_id: str) -> LookedFor | None:
         """None where the image's entry says nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A noun phrase that is asked of an image, whether anything of it is there or not.
+
+    ``phrase_id`` is unique in the dataset. ``annotators`` answered it, at least one: what one found
+    are the image's targets whose attributes ``phrase`` and ``annotator`` are those of this phrase;
+    one without a target says that nothing of it is there. Where not all instances are annotated
+    (``exhaustive``) it can't be scored.
+    """
+
+    phrase_id: str
+    text: str
+    annotators: tuple[str, ...]
+    exhaustive: bool = True
+
+
+@runtime_checkable
+class NamesPhrases(Protocol):
+    """A reader that knows which phrases are asked of an image, those of nothing in it too."""
+
+    def phrases(self, image_id: str) -> Sequence[Phrase]:
+        """The image's phrases, in a fixed order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """What a category is called, and whether it is a "thing" or "stuff", where that is known."""
+
+    name: str
+    kind: str | None = None
+
+
+@runtime_checkable
+class NamesCategories(Protocol):
+    """A reader that knows all its categories, by the numbers or texts that stand for them."""
+
+    def categories(self) -> Mapping[int | str, Category]:
+        """Every category, those without a target too."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
-from pycocotools import mask as coco_mask
 
-from bench.types import BoolArray, Sample, Target
+from bench.types import BoolArray
 
 IOUS = np.linspace(0.5, 0.95, 10)
 """The thresholds that recall and precision are averaged over."""
@@ -68,24 +66,3 @@ def matches(
             free[there, best[there]] = False
             fits[there] = False
     return taken
-
-
-def overlaps(
-    found: Sequence[str], targets: Sequence[Target], sample: Sample
-) -> npt.NDArray[np.float64]:
-    """The IoU (D, G) of predictions and targets; with a crowd, the share of the prediction in it.
-
-    ``found`` are masks of the sample's size as COCO's counts strings. Pixels that count in no score
-    are off in the targets, and in the predictions.
-    """
-    if not found or not targets:
-        return np.zeros((len(found), len(targets)))
-    size = list(sample.shape)
-    predicted: list[Any] = [{"size": size, "counts": counts.encode()} for counts in found]
-    masks = [target.mask for target in targets]
-    if (ignore := sample.ignore) is not None:
-        masks = [mask.without(ignore) for mask in masks]
-        outside = coco_mask.encode(np.asfortranarray(~ignore, dtype=np.uint8))
-        predicted = [coco_mask.merge([each, outside], intersect=True) for each in predicted]
-    sought: list[Any] = [{"size": size, "counts": mask.to_rle().encode()} for mask in masks]
-    return np.asarray(coco_mask.iou(predicted, sought, [target.crowd for target in targets]))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from typing import Any
 
-from bench.types import BoolArray, Mask
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as coco_mask
+
+from bench.types import BoolArray, Mask, Sample, Target
 
 
 def shared_pixels(a: Mask, b: Mask) -> int:
@@ -48,3 +53,23 @@ def ratio(part: int, whole: int) -> float:
     (0.25, 0.0)
     """
     return part / whole if whole else 0.0
+
+
+def overlaps(
+    found: Sequence[str], targets: Sequence[Target], sample: Sample
+) -> npt.NDArray[np.float64]:
+    """The IoU (D, G) of masks and targets; with a crowd, the share of the mask that lies in it.
+
+    Masks are given as COCO's run lengths. Pixels that count in no score are off in both.
+    """
+    if not found or not targets:
+        return np.zeros((len(found), len(targets)))
+    size = list(sample.shape)
+    given: list[Any] = [{"size": size, "counts": counts.encode()} for counts in found]
+    masks = [target.mask for target in targets]
+    if (ignore := sample.ignore) is not None:
+        masks = [mask.without(ignore) for mask in masks]
+        outside = coco_mask.encode(np.asfortranarray(~ignore, dtype=np.uint8))
+        given = [coco_mask.merge([each, outside], intersect=True) for each in given]
+    sought: list[Any] = [{"size": size, "counts": mask.to_rle().encode()} for mask in masks]
+    return np.asarray(coco_mask.iou(given, sought, [target.crowd for target in targets]))

@@ -32,14 +32,19 @@ def check_grid(side: int, nms: float) -> None:
 
 
 def question_of_grid(config: RunConfig, site: Site, prompt: str) -> Question:
-    """What is asked of a model by a grid: its files pinned, ``prompt`` in the place of a strategy.
+    """What is asked of a model by a grid of points, as ``question_of`` says it."""
+    return question_of(config, site, prompt, "points")
 
-    Raises ``BenchError`` for a model that understands no points.
+
+def question_of(config: RunConfig, site: Site, prompt: str, kind: str) -> Question:
+    """What is asked of a model, its files pinned; ``prompt`` stands in the place of a strategy.
+
+    Raises ``BenchError`` for a model that doesn't understand the ``kind`` of cues.
     """
     segmenter = model_class(config.model, config.runtime.allow_modules)
-    if "points" not in segmenter.prompt_kinds:
+    if kind not in segmenter.prompt_kinds:
         raise BenchError(
-            f"task {config.task.name} asks points, and model {config.model.name} understands "
+            f"task {config.task.name} asks {kind}, and model {config.model.name} understands "
             f"{', '.join(sorted(segmenter.prompt_kinds)) or 'none'}"
         )
     return Question(

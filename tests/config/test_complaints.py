@@ -90,7 +90,7 @@ def test_the_libraries_settings_are_none_of_the_benchs(word: str) -> None:
         ("model: {about: null}", "model.about must not be null: leave it out, or give it keys"),
         ("metrics: x", "metrics must be a list of names, such as metrics=[one,another]; found x"),
         ("defaults: [{override /modle: demo}]", "its defaults override 'modle', which is no group"),
-        ("defaults: [nothing]", "no experiment is called 'nothing'; there are demo, "),
+        ("defaults: [nothing]", "no experiment is called 'nothing'; there are concepts, demo, "),
         ("defaults: 5", "its defaults must be a list of names"),
         ("a: b: c", "mapping values are not allowed in this context at line 2, column 5"),
     ],

@@ -12,7 +12,8 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from bench.scoring.matching import IOUS, SIZES, overlaps
+from bench.scoring.matching import IOUS, SIZES
+from bench.scoring.overlap import overlaps
 from bench.scoring.proposals import ranks, recalled
 from bench.tasks.proposals.generator import Proposal
 from bench.tasks.proposals.task import shares

@@ -1,1 +1,1 @@
-"""Further tables of a report, each a function that gives a ``Section``: clicks needed, cost."""
+"""Further tables of a report, each a function that gives a ``Section``, and what they share."""

@@ -17,10 +17,10 @@ import pandas as pd
 
 from bench.analysis.every_row import clusters
 from bench.analysis.section import Section
+from bench.analysis.sections.pooled import pooled_cell, pooled_intervals, pooled_line, sizes_said
 from bench.analysis.selection import Selection
-from bench.analysis.stats.intervals import Interval, left_out_interval
-from bench.analysis.table import bounds
-from bench.analysis.words import DASH, counted, few_said, interval_said, points, with_bounds
+from bench.analysis.stats.intervals import Interval
+from bench.analysis.words import few_said, interval_said, points
 from bench.scoring.edges.f_measure import harmonic, shares
 from bench.types.rows.edges import BEST_F
 
@@ -141,16 +141,7 @@ class Edges:
             )
             for own in (self.owners == owner for owner in range(len(sizes)))
         ]
-        found: dict[str, Interval | None] = {}
-        for name, value in whole.items():
-            others = [number for each in without if (number := each[name]) is not None]
-            if value is None:
-                found[name] = None
-            elif len(others) < len(without):  # it hangs on one cluster: a number, no interval
-                found[name] = left_out_interval(value, [value] * len(sizes), sizes)
-            else:
-                found[name] = left_out_interval(value, others, sizes)
-        return found
+        return pooled_intervals(whole, without, sizes)
 
 
 def _numbers(levels: Array, totals: Array, best: Array) -> dict[str, float | None]:
@@ -164,8 +155,8 @@ def _numbers(levels: Array, totals: Array, best: Array) -> dict[str, float | Non
     }
 
 
-def edges_of_runs(selection: Selection) -> Iterator[tuple[str, pd.Series[Any], Edges]]:
-    """Each run of edges in the selection, with its first row's names; nothing of other tasks."""
+def edges_of_runs(selection: Selection) -> Iterator[tuple[str, pd.DataFrame, Edges]]:
+    """Each run of edges in the selection, with its rows; nothing of other tasks."""
     if selection.leads.name != BEST_F.name:
         return
     for run in sorted(selection.headers):
@@ -176,8 +167,8 @@ def edges_of_runs(selection: Selection) -> Iterator[tuple[str, pd.Series[Any], E
              for row in rows.to_dict("records")]
         )  # fmt: skip
         owners, _ = pd.factorize(clusters(rows), sort=True)
-        first = rows.iloc[0]
-        yield run, first, Edges(np.asarray(first["levels"], np.float64), counts, owners)
+        levels = np.asarray(rows["levels"].iloc[0], np.float64)
+        yield run, rows, Edges(levels, counts, owners)
 
 
 def edges_section(selection: Selection) -> Iterator[Section]:
@@ -187,7 +178,7 @@ def edges_section(selection: Selection) -> Iterator[Section]:
     ``ods, ois, ap_edges, r50`` with ``_low`` and ``_high``, in [0, 1], and the ``threshold``,
     ``precision`` and ``recall`` of ODS.
     """
-    lines = [_line(run, first, edges) for run, first, edges in edges_of_runs(selection)]
+    lines = [_line(*each) for each in edges_of_runs(selection)]
     if not lines:
         return
     frame = pd.DataFrame(lines)
@@ -199,10 +190,9 @@ def edges_section(selection: Selection) -> Iterator[Section]:
     for line in lines:
         names = [titles[line["dataset"]], models[line["model"]]]
         names += [line["protocol"]] if several else []
-        sizes = (line[name] for name in ("images", "clusters", "effective", "largest"))
-        shown = [_shown(line, name) for name in NUMBERS]
+        shown = [pooled_cell(line, name) for name in NUMBERS]
         at = [f"{line['threshold']:.2f}", points(line["precision"]), points(line["recall"])]
-        rows.append((*names, counted(*sizes), *shown, *at))
+        rows.append((*names, sizes_said(line), *shown, *at))
     lows = [f"{name}_low" for name in NUMBERS]
     note = (
         "Counts of pixels are added up over all images. ODS: the best F at one threshold for all, "
@@ -215,37 +205,7 @@ def edges_section(selection: Selection) -> Iterator[Section]:
     yield Section("edges", "Edges", note, tuple(heads), tuple(rows), frame, names=2 + several)
 
 
-def _line(run: str, first: pd.Series[Any], edges: Edges) -> dict[str, Any]:
-    found = edges.numbers()
-    _, threshold, precision, recall = edges.curve().best()
-    ods = found["ods"]
-    assert ods is not None
-    line: dict[str, Any] = {
-        "run": run,
-        "dataset": str(first["dataset"]),
-        "model": str(first["model"]),
-        "protocol": str(first["protocol"]),
-        "prompt": "edges",
-        "images": len(edges.owners),
-        "clusters": ods.clusters,
-        "effective": ods.effective,
-        "largest": ods.largest,
-        "few": ods.few,
-        "threshold": threshold,
-        "precision": precision,
-        "recall": recall,
-    }
-    for name, interval in found.items():
-        none = dict.fromkeys((name, f"{name}_low", f"{name}_high"))
-        line |= none if interval is None else bounds(name, interval)
-    return line
-
-
-def _shown(line: dict[str, Any], name: str) -> str:
-    if line[name] is None:
-        return DASH
-    low, high = line[f"{name}_low"], line[f"{name}_high"]
-    value = points(line[name])
-    if low is None or high is None:
-        return value
-    return with_bounds(value, points(low), points(high), line["few"])
+def _line(run: str, rows: pd.DataFrame, edges: Edges) -> dict[str, Any]:
+    names = ("threshold", "precision", "recall")
+    at = dict(zip(names, edges.curve().best()[1:], strict=True))
+    return pooled_line(run, rows, "edges", "ods", edges.numbers(), at)

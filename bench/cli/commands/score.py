@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import re
-from pathlib import Path
 
 from bench.cli.arguments import Commands, add_json, add_overrides, groups_in, report_name
-from bench.cli.scoring import score_given
+from bench.cli.scoring import add_categories, named_categories, score_given
 from bench.files.places import local_path
 from bench.types import BenchError
 from bench.types.errors import did_you_mean
@@ -43,12 +41,7 @@ def add(commands: Commands) -> None:
         "that shares most pixels with it; same_category, the best of its own category; or "
         "whole_category, all of a category as one",
     )
-    score.add_argument(
-        "--categories",
-        type=local_path,
-        metavar="FILE",
-        help='what the numbers of categories in the masks are called: JSON, {"1": "person"}',
-    )
+    add_categories(score)
     score.add_argument(
         "--threshold",
         type=int,
@@ -93,26 +86,5 @@ def main(options: argparse.Namespace) -> int:
         f"task.args.{name}={value if isinstance(value, int) else quoted(value)}"
         for name, value in task.items()
     ]
-    if options.categories is not None:
-        named = ",".join(f"{n}:{quoted(name)}" for n, name in _categories(options.categories))
-        asked.append(f"task.args.categories={{{named}}}")
+    asked += named_categories(options)
     return score_given(["task=given_masks", *asked, *options.overrides], options)
-
-
-_AS_JSON = 'expected {"NUMBER": "NAME", …} as JSON'
-
-
-def _categories(file: Path) -> list[tuple[int, str]]:
-    """Numbers and names of a JSON file; raises ``BenchError`` where it is none."""
-    from bench.files.documents import parse_json
-
-    try:
-        said = parse_json(file.read_bytes())
-    except (OSError, ValueError) as error:
-        raise BenchError(f"--categories {file}: {_AS_JSON} ({error})") from None
-    if not isinstance(said, dict):
-        raise BenchError(f"--categories {file}: {_AS_JSON}, found {repr(said)[:40]}")
-    for number in said:
-        if re.fullmatch(r"-?[0-9]+", number, re.ASCII) is None:
-            raise BenchError(f"--categories {file}: {_AS_JSON}; {number[:40]!r} is no number")
-    return [(int(number), str(name)) for number, name in said.items()]

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bench.data.abilities import LookedFor
+from bench.data.abilities import Category, LookedFor
 from bench.data.formats.coco_file import CocoFile, Entry, area_of, box_of
 from bench.data.formats.files import (
     check_inside,
@@ -166,21 +166,6 @@ class Coco:
         image = self._image(image_id)
         return image.file.images[image.own_id]
 
-    def category_names(self) -> Mapping[int | str, str]:
-        """The categories' names by their ids; those of several files together.
-
-        Raises ``BenchError`` where files call two categories by one id.
-        """
-        names: dict[int | str, str] = {}
-        for file in self._files:
-            for own_id, name in file.categories.items():
-                if names.setdefault(own_id, name) != name:
-                    raise BenchError(
-                        f"{file.path}: the category {own_id} is {name!r}, and {names[own_id]!r} in "
-                        f"another of the dataset's files"
-                    )
-        return names
-
     def looked_for(self, image_id: str) -> LookedFor | None:
         """LVIS's lists of the image, of categories that the file names."""
         image = self._image(image_id)
@@ -212,6 +197,18 @@ class Coco:
     def mask_count(self, image_id: str) -> int:
         """How many annotations of the image are no crowd."""
         return sum(not a.get("iscrowd", 0) for a in self._image(image_id).annotations())
+
+    def categories(self) -> Mapping[int | str, Category]:
+        """Those of all files by their ids; raises ``BenchError`` where an id is two things."""
+        found: dict[int | str, Category] = {}
+        for file in self._files:
+            for own, name in file.categories.items():
+                if found.setdefault(own, Category(name)).name != name:
+                    raise BenchError(
+                        f"{file.path}: category {own} is {name!r}, and {found[own].name!r} in "
+                        "another of the dataset's files"
+                    )
+        return found
 
     def _settle(self, source: str) -> None:
         """Has each image name its picture as it lies on the disk."""

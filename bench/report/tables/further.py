@@ -11,9 +11,11 @@ from bench.analysis.comparing.prompts import prompts_section
 from bench.analysis.section import Section, named_apart
 from bench.analysis.sections.annotators import annotators_section
 from bench.analysis.sections.boxes import boxes_section
+from bench.analysis.sections.concepts import concepts_section
 from bench.analysis.sections.cost import cost_section
 from bench.analysis.sections.edges import edges_section
 from bench.analysis.sections.noc import noc_section
+from bench.analysis.sections.panoptic import panoptic_section
 from bench.analysis.selection import Selection
 from bench.analysis.slices import slice_section
 from bench.analysis.table import Table
@@ -36,7 +38,8 @@ def _tables(selection: Selection, table: Table, request: Request) -> Iterator[Se
                 f"--by {request.by[0]}: tables by group are of masks' IoU, and these runs are "
                 f"measured by {selection.leads.title}; leave --by out"
             )
-        own = [*edges_section(selection), *boxes_section(selection)]
+        made = (boxes_section, concepts_section, edges_section, panoptic_section)
+        own = [section for each in made for section in each(selection)]
         yield from own
         yield from _published(selection, [table.lines, *(section.lines for section in own)])
         return

@@ -11,7 +11,7 @@ from pycocotools import mask as coco_mask
 
 from bench.data.abilities import Federated, LookedFor
 from bench.protocol import AREA, Protocol, file_area
-from bench.scoring.matching import overlaps
+from bench.scoring.overlap import overlaps
 from bench.tasks.boxes.asking import Answer, Asking
 from bench.tasks.boxes.detections import DetectionFile, Detections
 from bench.tasks.boxes.judging import Floats, Judged, Numbers, Sought, judge

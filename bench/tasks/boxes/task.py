@@ -11,7 +11,7 @@ from functools import cached_property
 from bench.config.component import Component
 from bench.config.composing import RunConfig
 from bench.config.run_key import Question
-from bench.data.abilities import Federated, NumbersCategories
+from bench.data.abilities import Federated, NamesCategories
 from bench.data.subset import whole_of
 from bench.files.hashing import sha256_of_all
 from bench.files.names import fault_of_name
@@ -243,4 +243,6 @@ _SAID = {
 def _category_names(reader: Reader) -> Mapping[int | str, str] | None:
     """What the dataset's files call its categories; none where the reader can't tell."""
     whole = whole_of(reader)
-    return whole.category_names() if isinstance(whole, NumbersCategories) else None
+    if not isinstance(whole, NamesCategories):
+        return None
+    return {number: category.name for number, category in whole.categories().items()}

@@ -82,7 +82,7 @@ class GivenMasks:
         if isinstance(threshold, bool) or not isinstance(threshold, int | None):
             raise BenchError(f"task.args.threshold is a whole number, found {threshold!r}")
         self.threshold = threshold
-        self.categories = None if categories is None else _numbered(categories)
+        self.categories = None if categories is None else numbered(categories)
         self.path, self.kind, self.match = local_path(predictions), format, match
         self.model = model or self.path.stem
 
@@ -351,7 +351,7 @@ def _cut(target: Target, sample: Sample) -> Target:
     return replace(target, mask=target.mask.without(sample.ignore))
 
 
-def _numbered(categories: Mapping[int | str, str]) -> dict[int, str]:
+def numbered(categories: Mapping[int | str, str]) -> dict[int, str]:
     """Names by their numbers; raises ``BenchError`` for what is none."""
     found: dict[int, str] = {}
     for number, name in categories.items():

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from bench.config.composing import RunConfig
 from bench.config.run_key import Question
 from bench.protocol import Protocol
-from bench.scoring.matching import IOUS, SIZES, overlaps, within
+from bench.scoring.matching import IOUS, SIZES, within
+from bench.scoring.overlap import overlaps
 from bench.scoring.proposals import ranks, recalled
 from bench.tasks.automatic import check_grid, question_of_grid
 from bench.tasks.contract import Case, Lent, Scored, Way

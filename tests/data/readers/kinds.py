@@ -47,6 +47,7 @@ KINDS: Mapping[str, Kind] = {
     "Hypersim": official_kind("hypersim"),
     "OpenImages": official_kind("open_images_miap"),
     "Sa1b": official_kind("sa_1b"),
+    "SaCo": official_kind("saco_gold_metaclip"),
     "Sbd": official_kind("sbd"),
     "Via": official_kind("ndd20"),
     "Visor": official_kind("visor"),

@@ -654,7 +654,62 @@ def write_csv(path: Path, columns: list[str], rows: list[list[Any]]) -> None:
         csv.writer(opened).writerows([columns, *rows])
 
 
+def saco_gold(name: str, pictures: str) -> Callable[[Path], Truth]:
+    """Three people's files of the same pairs, two of each picture; boxes are shares of it."""
+
+    def write(folder: Path) -> Truth:
+        root = folder / "sa_co/gold"
+        pairs = [
+            {"id": 10000002, "file_name": "1/b.jpg", "text_input": "the fish ball"},
+            {"id": 10000000, "file_name": "1/a.jpg", "text_input": "chili"},
+            {"id": 10000001, "file_name": "1/a.jpg", "text_input": "spoon"},
+            {"id": 10000003, "file_name": "1/b.jpg", "text_input": "a bit of rice"},
+        ]
+        truth: Truth = {"1/b.jpg": {}, "1/a.jpg": {}}
+        found = {
+            "a": [(10000002, "border"), (10000000, "hole"), (10000000, "one_pixel")],
+            "b": [(10000002, "border"), (10000000, "hole")],
+            "c": [(10000003, "two_parts"), (10000001, "all")],
+        }
+        for person, some in found.items():
+            images = [
+                pair
+                | {"width": WIDTH, "height": HEIGHT, "queried_category": "0"}
+                | {"is_instance_exhaustive": int(pair["id"] != 10000003 or person != "b")}
+                for pair in pairs
+            ]
+            annotations = [
+                {
+                    "id": number,
+                    "image_id": pair,
+                    "source": "manual",
+                    "area": 0.002,
+                    "bbox": [0.4, 0.0, 0.1, 0.02],
+                    "segmentation": compressed(TRUTH[mask]),
+                    "category_id": 1,
+                    "iscrowd": 0,
+                }
+                for number, (pair, mask) in enumerate(some, start=1)
+            ]
+            categories = [{"id": 1, "name": "object"}]
+            file = f"gold_{name}_merged_{person}_release_test"
+            content = {"images": images, "annotations": annotations, "categories": categories}
+            write_json(root / f"{file}.json", content)
+        for pair in pairs:
+            for person, some in found.items():
+                for number, (own, mask) in enumerate(some, start=1):
+                    if own == pair["id"]:
+                        mask_id = f"gold_{name}_merged_{person}_release_test/{number}"
+                        truth[str(pair["file_name"])][mask_id] = TRUTH[mask]
+        for picture_name in truth:
+            save(root / pictures / picture_name, picture())
+        return truth
+
+    return write
+
+
 THIN = "thin_object_detection"
+SA_CO = "metaclip-images"
 
 OFFICIAL: Mapping[str, Callable[[Path], Truth]] = {
     "ade20k": ade20k,
@@ -688,6 +743,13 @@ OFFICIAL: Mapping[str, Callable[[Path], Truth]] = {
     "plittersdorf": plittersdorf,
     "ppdls": ppdls,
     "sa_1b": sa_1b,
+    "saco_gold_attributes": saco_gold("attributes", SA_CO),
+    "saco_gold_crowded": saco_gold("crowded", SA_CO),
+    "saco_gold_food": saco_gold("fg_food", SA_CO),
+    "saco_gold_metaclip": saco_gold("metaclip", SA_CO),
+    "saco_gold_sa1b": saco_gold("sa1b", "sa1b-images"),
+    "saco_gold_sports": saco_gold("fg_sports_equipment", SA_CO),
+    "saco_gold_wiki": saco_gold("wiki_common", SA_CO),
     "sbd": sbd,
     "streets": streets,
     "thinobject5k_te": hq_set(f"{THIN}/ThinObject5K", "images_test", "masks_test"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from finished import change_annotations
 
-from bench.data.abilities import Federated, LookedFor, NumbersCategories
+from bench.data.abilities import Federated, LookedFor, NamesCategories
 from bench.data.readers.coco import Coco
 from bench.data.subset import Subset, whole_of
 from bench.types import BenchError, Site
@@ -41,8 +41,9 @@ def folder(coco_folder: Callable[..., Path]) -> Path:
 def test_an_image_tells_what_was_looked_for_by_names(folder: Path) -> None:
     reader = read(folder)
     assert isinstance(reader, Federated)
-    assert isinstance(reader, NumbersCategories)
-    assert reader.category_names() == {1: "blob", 7: "oar", "k": "elk"}
+    assert isinstance(reader, NamesCategories)
+    names = {number: category.name for number, category in reader.categories().items()}
+    assert names == {1: "blob", 7: "oar", "k": "elk"}
     assert reader.looked_for("0") is None
     assert reader.looked_for("1") == LookedFor(frozenset({"oar"}), frozenset({"elk"}))
     assert reader.looked_for("2") == LookedFor(frozenset(), frozenset())
@@ -63,5 +64,5 @@ def test_files_that_call_two_categories_by_one_id_are_refused(folder: Path) -> N
     other["categories"][1]["name"] = "cup"
     (folder / "more.json").write_text(json.dumps(other))
     reader = read(folder, "annotations.json", "more.json")
-    with pytest.raises(BenchError, match=r"more\.json: the category 7 is 'cup', and 'oar' in"):
-        reader.category_names()
+    with pytest.raises(BenchError, match=r"more\.json: category 7 is 'cup', and 'oar' in"):
+        reader.categories()

@@ -15,7 +15,10 @@ from .official import OFFICIAL
 CONF = Path(__file__).parents[3] / "conf" / "dataset"
 
 RENDERED_OR_INSTALLED = {"shapes", "photos"}
-OWN_DATA = {"coco", "coco_panoptic", "label_image", "labelme_folder", "mask_folder", "yolo_folder"}
+OWN_DATA = {
+    *("coco", "coco_panoptic", "label_image", "labelme_folder", "mask_folder", "sa_co"),
+    "yolo_folder",
+}
 
 # Nobody has told the format of its files: who has them tells it in the arguments.
 UNKNOWN = {"ibd": {"folder": "ibd", "images": "images/{id}.jpg", "labels": "labels/{id}.png"}}

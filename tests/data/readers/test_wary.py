@@ -22,7 +22,7 @@ RENDERED = {"Shapes"}
 """Readers of no file."""
 
 IN_DOCUMENTS = {
-    "Coco", "Labelme", "Sa1b", "Via", "Visor", "WoodScape", "Yolo", "YoutubeVis"
+    "Coco", "Labelme", "Sa1b", "SaCo", "Via", "Visor", "WoodScape", "Yolo", "YoutubeVis"
 }  # fmt: skip
 """Readers whose masks are polygons or run lengths in a document: they are of the picture's size."""
 
@@ -116,6 +116,7 @@ def test_the_photos_know_the_limit() -> None:
         ("pascal_voc", "val.txt", "2007", "/2007"),
         ("dram", "*.txt", "unseen/", "unseen/../../"),
         ("davis_2016", "val.txt", "blackswan", ".."),
+        ("saco_gold_metaclip", "*.json", '"1/', '"../1/'),
     ],
 )
 def test_a_name_in_a_file_does_not_leave_the_folder(

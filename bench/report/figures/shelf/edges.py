@@ -17,7 +17,8 @@ def draw(facts: Facts) -> Iterator[Drawing]:
     """A curve per run of edges, a panel per dataset."""
     selection, table = facts.selection, facts.table
     curves, marks = [], []
-    for _, first, edges in edges_of_runs(selection):
+    for _, rows, edges in edges_of_runs(selection):
+        first = rows.iloc[0]
         curve = edges.curve()
         names = {
             "panel": table.datasets[str(first["dataset"])],

@@ -33,7 +33,10 @@ def read(
     threshold: int | None = None,
     categories: Categories | None = None,
 ) -> Predictions:
-    """The results of each image; an image without a result is left out."""
+    """The results of each image; an image without a result is left out.
+
+    Raises ``BenchError`` for the first entry that can't be taken, and says how many there are.
+    """
     refuse_threshold(threshold, "coco")
     try:
         content = parse_json(path.read_bytes())
@@ -44,31 +47,46 @@ def read(
     if not isinstance(content, list):
         raise BenchError(f"{path}: COCO results are a list, found {type(content).__name__}")
     known, found = Known(image_ids), dict[str, list[Given]]()
+    wrong: list[BenchError] = []
     for number, entry in enumerate(content):
-        where = f"{path}: entry {number}"
-        if not isinstance(entry, Mapping) or "segmentation" not in entry:
-            raise BenchError(f"{where} is no object with a 'segmentation'")
-        own_id = _id(entry, "image_id", where)
-        image_id = None if own_id is None else known.meant(own_id)
-        if image_id is None:
-            raise BenchError(
-                f"{where}: no image {own_id!r} in the dataset ('image_id'); its ids are such as "
-                f"{known.some()}"
-            )
-        mask_id = _id(entry, "mask_id", where)
-        where += f" (image {image_id}{f', mask {mask_id}' if mask_id else ''})"
-        given = Given(
-            where=where,
-            mask=partial(decode_segmentation, entry["segmentation"]),
-            names=(mask_id,) if mask_id else (),
-            own_number="id" in entry,
-            score=_score(entry.get("score"), where),
-            **_category(entry, categories or {}, where),
+        try:
+            image_id, given = _given(entry, f"{path}: entry {number}", known, categories or {})
+        except BenchError as error:
+            wrong.append(error)
+        else:
+            found.setdefault(image_id, []).append(given)
+    if len(wrong) > 1:
+        raise BenchError(
+            f"{wrong[0]}; {len(wrong) - 1} more of {len(content)} entries can't be taken either"
         )
-        found.setdefault(image_id, []).append(given)
+    if wrong:
+        raise wrong[0]
     known.say(path)
     _say_astray(path, content)
     return found
+
+
+def _given(entry: Any, where: str, known: Known, categories: Categories) -> tuple[str, Given]:
+    """An entry's image and mask; raises ``BenchError`` for one that can't be taken."""
+    if not isinstance(entry, Mapping) or "segmentation" not in entry:
+        raise BenchError(f"{where} is no object with a 'segmentation'")
+    own_id = _id(entry, "image_id", where)
+    image_id = None if own_id is None else known.meant(own_id)
+    if image_id is None:
+        raise BenchError(
+            f"{where}: no image {own_id!r} in the dataset ('image_id'); its ids are such as "
+            f"{known.some()}"
+        )
+    mask_id = _id(entry, "mask_id", where)
+    where += f" (image {image_id}{f', mask {mask_id}' if mask_id else ''})"
+    return image_id, Given(
+        where=where,
+        mask=partial(decode_segmentation, entry["segmentation"]),
+        names=(mask_id,) if mask_id else (),
+        own_number="id" in entry,
+        score=_score(entry.get("score"), where),
+        **_category(entry, categories, where),
+    )
 
 
 def _say_astray(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
