@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from bench.config.component import Component
 from bench.config.composing import RunConfig
 from bench.config.run_key import Question
 from bench.models.loading import model_class
-from bench.scoring.foreground import foregrounds
+from bench.scoring.foreground import foregrounds_and_areas
 from bench.tasks.contract import Batches
 from bench.types import BenchError, Frame, Mask, Prompt, Segmenter, Site
 
@@ -69,20 +69,35 @@ def grid_prompts(shape: tuple[int, int], side: int) -> list[Prompt]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A mask that is not empty, its logits (h, w) float32 on the CPU, and its predicted IoU.
+
+    ``areas`` are the pixels above each of the further thresholds that were asked for.
+    """
+
+    mask: Mask
+    logits: torch.Tensor
+    frame: Frame
+    predicted_iou: float
+    areas: tuple[int, ...] = ()
+
+
 def candidates(
     segmenter: Segmenter,
     embedding: Any,
     prompts: Sequence[Prompt],
     batches: Batches,
     threshold: float,
-    keep: Callable[[Mask, torch.Tensor, Frame, float], Kept],
+    keep: Callable[[Candidate], Kept],
     *,
+    others: Sequence[float] = (),
     multimask: bool = True,
 ) -> list[Kept]:
     """What ``keep`` makes of every candidate mask of every prompt, in their order; of none empty.
 
-    ``keep`` sees the mask, its logits (h, w) float32 on the CPU, their frame and the predicted
-    IoU. Raises ``BenchError`` where an answer holds what is no number.
+    ``others`` are further thresholds, at which their pixels are counted. Raises ``BenchError``
+    where an answer holds what is no number.
     """
 
     def answers(some: Sequence[Prompt]) -> list[Kept]:
@@ -94,10 +109,10 @@ def candidates(
             if not (torch.isfinite(grids).all() and torch.isfinite(scores).all()):
                 raise BenchError("the model answers a point of the grid with NaN or infinity")
             grids, scores = grids.float().cpu(), scores.float().cpu()
-            masks = foregrounds(grids, frame, threshold)
+            masks = foregrounds_and_areas(grids, frame, threshold, others)
             found += [
-                keep(mask, grid, frame, float(score))
-                for mask, grid, score in zip(masks, grids, scores, strict=True)
+                keep(Candidate(mask, grid, frame, float(score), areas))
+                for (mask, areas), grid, score in zip(masks, grids, scores, strict=True)
                 if mask.area
             ]
         return found

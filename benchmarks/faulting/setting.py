@@ -80,7 +80,7 @@ TASKS: Mapping[str, Sequence[str]] = {
 
 
 def words_for(dataset: Path, results: Path, *more: str, task: str = PROMPTED) -> list[str]:
-    """The words of ``sam-bench run`` for the dataset, the model ``disk`` and a task of ``TASKS``."""
+    """The words of ``sam-bench run`` for the dataset, model ``disk`` and a task of ``TASKS``."""
     return [
         f"task={task}",
         "model=disk",

@@ -12,7 +12,7 @@ from bench.scoring.edges.matching import REACH
 from bench.tasks.automatic import candidates, check_grid, grid_prompts, question_of_grid
 from bench.tasks.contract import Case, Lent, Scored, Way
 from bench.tasks.edges.scoring import PROMPT, EdgeNames, EdgeRule, Held, edge_row, people_of
-from bench.tasks.edges.segmented import Found, apart, edges_of
+from bench.tasks.edges.segmented import apart, edges_of
 from bench.tasks.one_step import OneStep
 from bench.tasks.opening import open_protocol
 from bench.types import BenchError, Measure, Reader, Sample, Segmenter, Site
@@ -101,7 +101,7 @@ class EdgeRows:
             with watch("predict"):
                 found = candidates(
                     self.segmenter, embedding, grid_prompts(sample.shape, self.side),
-                    self.lent.batches, self.threshold, Found,
+                    self.lent.batches, self.threshold, lambda candidate: candidate,
                 )  # fmt: skip
         except BenchError as error:
             return Scored(sample.image_id, {}, faults={PROMPT: str(error)})

@@ -17,7 +17,7 @@ from bench.config.composing import load_component
 from bench.models.loading import load_model
 from bench.tasks.automatic import candidates, grid_prompts
 from bench.tasks.edges.filters import FILTERS
-from bench.tasks.edges.segmented import Found, apart, edges_of, slopes_of
+from bench.tasks.edges.segmented import apart, edges_of, slopes_of
 from bench.tasks.edges.suppression import ridges, spread
 from bench.types import BenchError, Mask, Prediction, Site
 
@@ -42,7 +42,7 @@ def found_in(picture: np.ndarray, side: int = 16):
     segmenter = SmallSam(site=site())
     (embedding,) = segmenter.embed([picture])
     prompts = grid_prompts(picture.shape[:2], side)
-    return candidates(segmenter, embedding, prompts, in_batches, 0.0, Found)
+    return candidates(segmenter, embedding, prompts, in_batches, 0.0, lambda each: each)
 
 
 def test_the_masks_are_those_of_segment_anythings_own_generator() -> None:
@@ -60,7 +60,7 @@ def test_the_masks_are_those_of_segment_anythings_own_generator() -> None:
     }
     (embedding,) = demo.embed([image])
     prompts = grid_prompts(image.shape[:2], 6)
-    found = candidates(demo, embedding, prompts, in_batches, 0.0, Found)
+    found = candidates(demo, embedding, prompts, in_batches, 0.0, lambda each: each)
     ours = {each.mask.to_rle() for each in apart(found, 0.7)}
     assert 20 < len(theirs) < len(found)
     assert ours == theirs - {Mask.empty(*image.shape[:2]).to_rle()}  # which has no edge
@@ -109,7 +109,7 @@ def test_an_answer_that_is_no_number_is_an_error() -> None:
 
     found = found_in(np.zeros((20, 33, 3), np.uint8), side=1)[0]
     with pytest.raises(BenchError, match="NaN or infinity"):
-        candidates(Broken(), None, grid_prompts((20, 33), 2), in_batches, 0.0, Found)
+        candidates(Broken(), None, grid_prompts((20, 33), 2), in_batches, 0.0, lambda each: each)
 
 
 def test_a_ridge_stays_and_its_flanks_go() -> None:
