@@ -56,7 +56,7 @@ class _Projected:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Features (N, C, h, w), their tokens (N, h × w, C), and what the first layer makes of these."""
+    """Features (N, C, h, w), their tokens (N, h × w, C) and the first layer's part of these."""
 
     features: Tensor
     tokens: Tensor

@@ -14,8 +14,9 @@ from bench.config.composing import RunConfig
 from bench.config.run_key import Question
 from bench.models.loading import model_class
 from bench.scoring.foreground import foregrounds_and_areas
-from bench.tasks.contract import Batches
-from bench.types import BenchError, Frame, Mask, Prompt, Segmenter, Site
+from bench.tasks.contract import Batches, Case, Lent, Scored
+from bench.types import BenchError, Frame, Mask, Prompt, Sample, Segmenter, Site
+from bench.types.stopwatch import Stopwatch
 
 Kept = TypeVar("Kept")
 
@@ -67,6 +68,32 @@ def grid_prompts(shape: tuple[int, int], side: int) -> list[Prompt]:
         for y in places
         for x in places
     ]
+
+
+def asked(
+    lent: Lent,
+    cases: Sequence[Case],
+    watch: Stopwatch,
+    prompt: str,
+    find: Callable[[Sample, Any], Kept],
+    score: Callable[[Sample, Kept], Scored],
+) -> list[Scored]:
+    """Of each image what ``score`` makes of what ``find`` gets from the model on its embedding.
+
+    An image for which ``find`` raises ``BenchError`` fails, the run of ``prompt`` having no rows.
+    """
+    samples = [case.sample for case in cases]
+    scored = []
+    for sample, embedding in zip(samples, lent.embed(samples), strict=True):
+        try:
+            with watch("predict"):
+                found = find(sample, embedding)
+        except BenchError as error:
+            scored.append(Scored(sample.image_id, {}, faults={prompt: str(error)}))
+            continue
+        with watch("score"):
+            scored.append(score(sample, found))
+    return scored
 
 
 @dataclass(frozen=True, slots=True)

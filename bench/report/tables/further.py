@@ -1,4 +1,4 @@
-"""Which further tables a report has: edges, clicks needed, published numbers, slices, costs."""
+"""Which further tables a report has: edges, label maps, clicks needed, published numbers, slices."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bench.analysis.comparing.prompts import prompts_section
 from bench.analysis.section import Section, named_apart
 from bench.analysis.sections.cost import cost_section
 from bench.analysis.sections.edges import edges_section
+from bench.analysis.sections.label_maps import label_map_section
 from bench.analysis.sections.noc import noc_section
 from bench.analysis.selection import Selection
 from bench.analysis.slices import slice_section
@@ -34,9 +35,9 @@ def _tables(selection: Selection, table: Table, request: Request) -> Iterator[Se
                 f"--by {request.by[0]}: tables by group are of masks' IoU, and these runs are "
                 f"measured by {selection.leads.title}; leave --by out"
             )
-        edges = list(edges_section(selection))
-        yield from edges
-        yield from _published(selection, [table.lines, *(section.lines for section in edges)])
+        own = [*edges_section(selection), *label_map_section(selection)]
+        yield from own
+        yield from _published(selection, [table.lines, *(section.lines for section in own)])
         return
     if (asked := prompts_section(selection)) is not None:
         yield asked

@@ -53,7 +53,6 @@ class Grid:
         threshold: float,
     ) -> list[Proposal]:  # fmt: skip
         """Those of a picture (H, W), the best first. Raises ``BenchError`` as ``candidates``."""
-
         found = candidates(
             segmenter, embedding, grid_prompts(shape, self.side), batches, threshold, _proposal,
             others=(threshold + OFFSET, threshold - OFFSET), multimask=not self.single,
