@@ -1,4 +1,4 @@
-"""Which further tables a report has: edges, label maps, clicks needed, published numbers, slices."""
+"""Which further tables a report has: edges, label maps, clicks, published numbers, costs, slices."""
 
 from __future__ import annotations
 
