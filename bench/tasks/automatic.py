@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -18,7 +20,12 @@ from bench.tasks.contract import Batches, Case, Lent, Scored
 from bench.types import BenchError, Frame, Mask, Prompt, Sample, Segmenter, Site
 from bench.types.stopwatch import Stopwatch
 
+log = logging.getLogger(__name__)
+
 Kept = TypeVar("Kept")
+
+EVERY = 30.0
+"""Seconds between two lines about one picture, as between those about a run."""
 
 MOST_POINTS = 128
 """Along a side of the grid: more lie closer than SAM's own grid of features."""
@@ -123,12 +130,17 @@ def candidates(
 ) -> list[Kept]:
     """What ``keep`` makes of every candidate mask of every prompt, in their order; of none empty.
 
-    ``others`` are further thresholds, at which their pixels are counted. Raises ``BenchError``
-    where an answer holds what is no number.
+    ``others`` are further thresholds, at which their pixels are counted. Of a slow model is told
+    every ``EVERY`` seconds how far it has come. Raises ``BenchError`` where an answer holds what is
+    no number.
     """
+    start = told = time.monotonic()
+    done = 0
 
     def answers(some: Sequence[Prompt]) -> list[Kept]:
+        nonlocal done
         prediction = segmenter.predict([embedding] * len(some), some, multimask=multimask)
+        done += len(some)
         found: list[Kept] = []
         for grids, scores, frame in zip(
             prediction.logits, prediction.predicted_iou, prediction.frames, strict=True
@@ -144,7 +156,17 @@ def candidates(
             ]
         return found
 
-    return [each for found in batches(answers, prompts) for each in found]
+    everything: list[Kept] = []
+    for found in batches(answers, prompts):
+        everything += found
+        now = time.monotonic()
+        if now - told >= EVERY and done < len(prompts):
+            told = now
+            log.info(
+                "%d of a picture's %d points are answered, its others in about %.0f s",
+                *(done, len(prompts), (now - start) * (len(prompts) - done) / done),
+            )
+    return everything
 
 
 def without_twins(

@@ -5,13 +5,10 @@ Without Chromium these tests are skipped, or fail where ``BENCH_BROWSER=required
 """
 
 import json
-import os
 import re
-import shutil
 
 import numpy as np
 import pytest
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
@@ -29,10 +26,6 @@ pytestmark = pytest.mark.long
 
 NASTY = "</script><img src=x onerror=document.title='hit'><script>document.title='hit'</script>"
 ROW = "tr => [tr.cells[0].textContent, tr.cells[1].textContent, Number(tr.cells[3].textContent)]"
-
-
-def path_of(*names):
-    return next(filter(None, map(shutil.which, names)), None)
 
 
 @pytest.fixture(scope="module")
@@ -54,28 +47,6 @@ def runs(bench_of_two):
 def page(bench_of_two, runs):
     out = bench_of_two.results.parent / "report"
     return write_report(runs, out, read_sample=bench_of_two.read_sample).page
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    binary = path_of("chromium", "google-chrome")
-    driver = path_of("chromedriver")
-    if binary is None or driver is None:
-        say = "no chromium with its chromedriver on PATH; `make browser` installs them"
-        if os.environ.get("BENCH_BROWSER") == "required":
-            pytest.fail(say)
-        pytest.skip(say)
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    profile = tmp_path_factory.mktemp("profile")
-    for option in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                   "--no-first-run", "--disable-background-networking", "--disable-sync",
-                   "--disable-component-update", f"--user-data-dir={profile}"):  # fmt: skip
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    with webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)) as browser:
-        browser.set_script_timeout(20)
-        yield browser
 
 
 @pytest.fixture

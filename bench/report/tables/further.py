@@ -1,4 +1,4 @@
-"""Which further tables a report has: edges, label maps, clicks, published numbers, costs, slices."""
+"""A report's further tables: edges, label maps, clicks needed, published numbers, slices, costs."""
 
 from __future__ import annotations
 

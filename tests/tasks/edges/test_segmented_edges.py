@@ -15,6 +15,7 @@ from small_sam import SmallSam
 
 from bench.config.composing import load_component
 from bench.models.loading import load_model
+from bench.tasks import automatic
 from bench.tasks.automatic import candidates, grid_prompts
 from bench.tasks.edges.filters import FILTERS
 from bench.tasks.edges.segmented import apart, edges_of, slopes_of
@@ -43,6 +44,22 @@ def found_in(picture: np.ndarray, side: int = 16):
     (embedding,) = segmenter.embed([picture])
     prompts = grid_prompts(picture.shape[:2], side)
     return candidates(segmenter, embedding, prompts, in_batches, 0.0, lambda each: each)
+
+
+def test_of_a_slow_model_is_told_how_far_a_picture_has_come(
+    picture: np.ndarray, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(automatic, "EVERY", 0.0)
+    caplog.set_level("INFO", logger="bench")
+    found_in(picture, 12)
+    said = [record.getMessage() for record in caplog.records]
+    assert [line.split(" are answered")[0] for line in said] == [
+        "64 of a picture's 144 points", "128 of a picture's 144 points"
+    ]  # fmt: skip
+    caplog.clear()
+    monkeypatch.undo()
+    found_in(picture, 2)
+    assert caplog.records == []
 
 
 def test_the_masks_are_those_of_segment_anythings_own_generator() -> None:
