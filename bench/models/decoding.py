@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from segment_anything.modeling import MaskDecoder, Sam, TwoWayTransformer
@@ -97,7 +97,7 @@ def decoder_of(
 def _is_own(decoder: nn.Module) -> bool:
     if type(decoder) is not MaskDecoder or type(decoder.transformer) is not TwoWayTransformer:
         return False
-    layers = list(decoder.transformer.layers)
+    layers: list[Any] = list(cast(Any, decoder.transformer).layers)
     return all(type(layer) is TwoWayAttentionBlock for layer in layers) and all(
         type(each) is Attention
         for layer in layers
