@@ -75,7 +75,8 @@ def of_pictures(rows: pd.DataFrame) -> pd.DataFrame:
                 "f1": float(2 * matched[0] / both),
             }
         )
-    return pd.DataFrame(lines)
+    found: pd.DataFrame = pd.DataFrame(lines)
+    return found
 
 
 def _line(run: str, selection: Selection) -> dict[str, Any]:
