@@ -15,7 +15,7 @@ install: .venv/installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet $(PINS) --editable '.[demo,dev]'
-	$(BIN)/python -m pip install --quiet --no-deps lvis==0.5.3
+	$(BIN)/python -m pip install --quiet $(PINS) --no-deps 'lvis>=0.5.3'
 	touch $@
 
 demo: install

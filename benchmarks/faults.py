@@ -2,9 +2,10 @@
 
     python benchmarks/faults.py                     # all of it, into benchmarks/results/faults.json
     python benchmarks/faults.py kills --times 10    # one experiment, fewer times
+    python benchmarks/faults.py kills workers --task edges
 
 The experiments: ``kills`` (kill -9 of the command), ``operations`` (at chosen changes of files,
-of every command that writes), ``workers`` (of a worker process), ``nodes``
+of every command that writes), ``workers`` (of a worker process of two), ``nodes``
 (a Ray node removed), ``disk`` (full at every write; needs root), ``pairs`` (two commands at once),
 ``scale`` (100,000 parts), ``efficiency`` (two processes against one). An experiment that runs
 again replaces its own figures and leaves the others.
@@ -29,14 +30,21 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT.parent), str(ROOT)])
 
 from faulting import efficiency, kills, nodes, obstacles, operations, scale  # noqa: E402
 from faulting.scenarios import all_scenarios  # noqa: E402
-from faulting.setting import server  # noqa: E402
+from faulting.setting import PROMPTED, TASKS, TWO, server  # noqa: E402
 
 Experiment = Callable[[Path, int | None], dict[str, Any]]
+OfATask = Callable[[Path, int | None, str], dict[str, Any]]
+
+OF_A_TASK: Mapping[str, OfATask] = {
+    "kills": lambda work, n, task: kills.killed_commands(server(), work, n or 100, 1, task),
+    "kills_of_two": lambda work, n, task: kills.killed_commands(
+        server(), work, n or 30, 6, task, [TWO]
+    ),
+    "workers": lambda work, n, task: kills.killed_workers(server(), work, n or 30, 2, task),
+}
 
 EXPERIMENTS: Mapping[str, Experiment] = {
-    "kills": lambda work, n: kills.killed_commands(server(), work, n or 100, seed=1),
     "operations": lambda work, n: _operations(work, n or 110),
-    "workers": lambda work, n: kills.killed_workers(server(), work, n or 30, seed=2),
     "nodes": lambda work, n: nodes.removed_nodes(server(), work, n or 10, seed=4),
     "disk": lambda work, n: obstacles.full_disk(server(), work, n or 2_000),
     "pairs": lambda work, n: obstacles.at_once(server(), work, n or 30, seed=3),
@@ -54,20 +62,30 @@ def _operations(work: Path, kills: int) -> dict[str, Any]:
 def main() -> None:
     """Runs the experiments and writes ``faults.json`` and ``faults.md``."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("experiments", nargs="*", metavar="NAME", help=", ".join(EXPERIMENTS))
+    there = [*OF_A_TASK, *EXPERIMENTS]
+    parser.add_argument("experiments", nargs="*", metavar="NAME", help=", ".join(there))
+    parser.add_argument("--task", choices=TASKS, help=f"of {', '.join(OF_A_TASK)}")
     parser.add_argument("--times", type=int, help="how often, instead of the default")
     parser.add_argument("--work", type=Path, help="a folder for the runs, which is kept")
     parser.add_argument("--out", type=Path, default=ROOT / "results")
     options = parser.parse_args()
-    if unknown := set(options.experiments) - set(EXPERIMENTS):
+    if unknown := set(options.experiments).difference(there if options.task is None else OF_A_TASK):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     options.out.mkdir(exist_ok=True)
-    for name in options.experiments or EXPERIMENTS:
-        with tempfile.TemporaryDirectory(prefix="faults_") as work:
-            found = EXPERIMENTS[name](options.work or Path(work), options.times)
+    task = options.task or PROMPTED
+    for name in options.experiments or (there if options.task is None else OF_A_TASK):
+        with tempfile.TemporaryDirectory(prefix="faults_") as made:
+            work = options.work or Path(made)
+            if name in OF_A_TASK:
+                found = OF_A_TASK[name](work, options.times, task)
+            else:
+                found = EXPERIMENTS[name](work, options.times)
         sys.stdout.write(f"{name}: {json.dumps(found)}\n")
-        times = [] if options.times is None else ["--times", str(options.times)]
-        _keep(options.out, name, " ".join(["python benchmarks/faults.py", name, *times]), found)
+        words = ["python benchmarks/faults.py", name]
+        words += [] if options.task is None else ["--task", task]
+        words += [] if options.times is None else ["--times", str(options.times)]
+        title = name if task == PROMPTED else f"{name} of {task}"
+        _keep(options.out, title, " ".join(words), found)
 
 
 def _keep(out: Path, name: str, command: str, found: Mapping[str, Any]) -> None:

@@ -33,7 +33,8 @@ class Table:
     boundary_iou``) with the number of masks that each metric applies to (``boundary_iou_masks``),
     and ``run``. IoUs are in [0, 1]; null where they don't apply: no interval for fewer than three
     clusters, no oracle where the model gave one mask, no mean of a metric that was not computed of
-    every mask, or applies to none. ``datasets`` and ``models`` map a name to the title that is
+    every mask, or applies to none; a measure of which no line has a mean is none of ``further``.
+    ``datasets`` and ``models`` map a name to the title that is
     shown; ``items`` is what ``masks`` counts, where rows are no masks.
     """
 
@@ -103,17 +104,22 @@ def miou_table(selection: Selection, *, allow_partial: bool = False) -> Table:
     frame["order"] = frame["prompt"].map(order)
     keys = ["dataset", "order", "model", "protocol"]
     frame = frame.sort_values(keys, na_position="last", ignore_index=True).drop(columns="order")
-    said = _caption(frame, selection, further)
+    shown = tuple(measure for measure in further if frame[measure.mean].notna().any())
+    said = _caption(frame, selection, shown)
     titles = selection.titles("dataset"), selection.titles("model")
-    partly = [m.title for m in selection.further if (frame[m.count] < frame["masks"]).any()]
+    items = "masks" if selection.of_masks else "items"
+    partly = [
+        m.title for m in selection.further if m in shown and (frame[m.count] < frame["masks"]).any()
+    ]
     if partly:
         notes.append(
             f"{', '.join(partly)}: the mean over what it applies to, and in brackets how many that "
             "are, where it is not all."
         )
+    if none := [m.title for m in selection.further if (frame[m.count].fillna(0) == 0).all()]:
+        notes.append(f"{', '.join(none)}: left out, as none of the {items} has a value.")
     caption = " ".join([said, *selection.notes, *notes])
-    items = "masks" if selection.of_masks else "items"
-    return Table(frame, caption, selection.leads, further, *titles, items)
+    return Table(frame, caption, selection.leads, shown, *titles, items)
 
 
 _NAMES = ("dataset", "model", "protocol", "prompt", "n_points", "datasets", "masks", "images",
@@ -241,7 +247,7 @@ def _caption(lines: pd.DataFrame, selection: Selection, further: Sequence[Measur
     sentences += [SIZES.replace("masks", items), "Over images: the mean of the images' own means."]
     if lines["dataset"].isna().any():
         sentences.append("The mean over datasets weighs each dataset the same.")
-    if selection.of_masks:
+    if ORACLE in further:
         sentences.append(
             "Oracle: the best of several candidate masks instead of the most confident one."
         )

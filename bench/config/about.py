@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_TEXTS = frozenset({"title", "what", "split", "licence", "gate", "citation", "homepage", "size"})
+_TEXTS = frozenset(
+    {"title", "heading", "what", "split", "licence", "gate", "citation", "homepage", "size"}
+)
 _OBJECTS = {
     "expected": "images: 670", "paper": "images: 670",
     "choices": "threshold: why", "where": "threshold: section 7",

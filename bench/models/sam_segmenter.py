@@ -208,19 +208,27 @@ class SamSegmenter:
         predicted_iou = torch.empty((len(prompts), k), device=self._device)
         for prompt in prompts:
             check_prompt(prompt, self.prompt_kinds, (height, width), "a Segment Anything model")
+        looked: dict[int, Any] = {}
         for chosen in alike(prompts, self._prompt_batch):
             # One prompt alone would be compiled apart, for minutes: it goes with itself.
             asked = 2 * chosen if self._decode_compiled and len(chosen) == 1 else chosen
             found = self._decode(
-                [embeddings[i] for i in asked], [prompts[i] for i in asked], multimask
+                [embeddings[i] for i in asked], [prompts[i] for i in asked], multimask, looked
             )
             logits[chosen], predicted_iou[chosen] = (each[: len(chosen)] for each in found)
         return Prediction(logits, predicted_iou, frames)
 
     def _decode(
-        self, embeddings: Sequence[SamEmbedding], prompts: Sequence[Prompt], multimask: bool
+        self,
+        embeddings: Sequence[SamEmbedding],
+        prompts: Sequence[Prompt],
+        multimask: bool,
+        looked: dict[int, Any],
     ) -> tuple[Tensor, Tensor]:
-        """Prompts of one structure, on one embedding each."""
+        """Prompts of one structure, on one embedding each.
+
+        ``looked`` is what the decoder made of the latest embedding that was asked alone, by its id.
+        """
         first = prompts[0]
         pairs = list(zip(embeddings, prompts, strict=True))
         points = boxes = masks = None
@@ -239,9 +247,15 @@ class SamSegmenter:
             sparse, _ = self._sam.prompt_encoder(points=points, boxes=boxes, masks=None)
             return self._shared([each.features for each in embeddings], sparse, masks, multimask)
         sparse, dense = self._sam.prompt_encoder(points=points, boxes=boxes, masks=masks)
-        features = stacked(embeddings) + dense
+        alone = len(embeddings) == 1 and masks is None
         with self._numerics.products(self._device):
-            logits, predicted_iou = self._decode_masks(features, sparse, multimask)
+            seen = looked.get(id(embeddings[0])) if alone else None
+            if seen is None:
+                seen = self._decode_masks.look(stacked(embeddings) + dense)
+                looked.clear()
+            if alone:
+                looked[id(embeddings[0])] = seen
+            logits, predicted_iou = self._decode_masks(seen, sparse, multimask)
         return logits.float(), predicted_iou.float()
 
     def _with_logits(self, prompt: Prompt, embedding: SamEmbedding) -> Prompt:

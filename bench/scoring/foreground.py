@@ -8,7 +8,7 @@ above the threshold that mixes no cell above it: only windows around such cells 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -85,53 +85,94 @@ Part = tuple[BoolArray, int, int]
 
 def foregrounds(logits: torch.Tensor, frame: Frame, threshold: float) -> list[Mask]:
     """The masks of one prompt's candidates, (K, h, w) logits on any device."""
+    return [mask for mask, _ in foregrounds_and_areas(logits, frame, threshold, ())]
+
+
+def foregrounds_and_areas(
+    logits: torch.Tensor, frame: Frame, threshold: float, others: Sequence[float]
+) -> list[tuple[Mask, tuple[int, ...]]]:
+    """As ``foregrounds``, each mask with its pixels' number at each of some other thresholds.
+
+    The picture is computed once for all of them.
+    """
     grids = logits.float().cpu()
     check_products(grids.device)
-    found = parts(grids, bounds_of(grids, threshold), frame, threshold)
-    return [Mask.from_crop(*part, *frame.image) for part in found]
+    thresholds = [threshold, *others]
+    found = []
+    for top, left, bits in _nested(grids, _bounds(grids, thresholds), frame, thresholds):
+        areas = tuple(int(np.count_nonzero(one)) for one in bits[1:])
+        found.append((Mask.from_crop(bits[0], top, left, *frame.image), areas))
+    return found
 
 
 def bounds_of(grids: torch.Tensor, threshold: float) -> Bounds:
     """Those of (N, h, w) float32 logits on the CPU."""
+    return _bounds(grids, [threshold])[0]
+
+
+def _bounds(grids: torch.Tensor, thresholds: Sequence[float]) -> list[Bounds]:
     rows, columns, lowest = (each.numpy() for each in extremes(grids))
-    return Bounds.of(rows, columns, lowest, threshold)
+    return [Bounds.of(rows, columns, lowest, threshold) for threshold in thresholds]
 
 
 def parts(grids: torch.Tensor, bounds: Bounds, frame: Frame, threshold: float) -> Iterator[Part]:
     """The masks of (K, h, w) float32 logits on the CPU, one by one, each in its window."""
+    for top, left, bits in _nested(grids, [bounds], frame, [threshold]):
+        yield bits[0], top, left
+
+
+def _nested(
+    grids: torch.Tensor, bounds: Sequence[Bounds], frame: Frame, thresholds: Sequence[float]
+) -> Iterator[tuple[int, int, BoolArray]]:
+    """Of each of K grids a window's first row and column, and its bits (T, H, W) by threshold.
+
+    The window is that of the lowest threshold: elsewhere none is set.
+    """
     down, across = sides(grids.shape[1:], frame)
+    widest = bounds[int(np.argmin(thresholds))]
     for number, grid in enumerate(grids):
-        window = window_of(down, across, bounds.rows[number], bounds.columns[number])
+        window = window_of(down, across, widest.rows[number], widest.columns[number])
         if window is None:
-            yield np.zeros((0, 0), dtype=bool), 0, 0
+            yield 0, 0, np.zeros((len(thresholds), 0, 0), dtype=bool)
             continue
-        between = float(bounds.low[number]), float(bounds.high[number]), bounds.lifting
-        picture = _Picture(grid, grid.numpy(), down, across, threshold, *between)
-        yield picture.bits(*window), window[0][0], window[1][0]
+        levels = [
+            _Level(threshold, float(each.low[number]), float(each.high[number]), each.lifting)
+            for threshold, each in zip(thresholds, bounds, strict=True)
+        ]
+        picture = _Picture(grid, grid.numpy(), down, across, levels)
+        yield window[0][0], window[1][0], picture.bits(*window)
 
 
 @dataclass(frozen=True, slots=True)
-class _Picture:
-    """An (h, w) grid on the CPU, what its picture's pixels mix, the threshold and its bounds."""
+class _Level:
+    """A threshold, and what ``Bounds`` say of it for one grid."""
 
-    grid: torch.Tensor
-    array: FloatArray
-    down: Side
-    across: Side
     threshold: float
     low: float
     high: float
     lifting: float
 
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """An (h, w) grid on the CPU, what its picture's pixels mix, and T thresholds."""
+
+    grid: torch.Tensor
+    array: FloatArray
+    down: Side
+    across: Side
+    levels: Sequence[_Level]
+
     def bits(self, rows: Span, columns: Span) -> BoolArray:
-        """Which pixels of the window are above the threshold."""
+        """Which pixels of the window are above each threshold, (T, H, W)."""
         (top, bottom), (left, right) = rows, columns
-        bits: BoolArray = np.empty((bottom - top, right - left), dtype=bool)
+        shape = len(self.levels), bottom - top, right - left
+        bits: BoolArray = np.empty(shape, dtype=bool)
         for column in range(left, right, _COLUMNS):
             end = min(column + _COLUMNS, right)
             for row in range(top, bottom, _ROWS):
                 stop = min(row + _ROWS, bottom)
-                part = bits[row - top : stop - top, column - left : end - left]
+                part = bits[:, row - top : stop - top, column - left : end - left]
                 self._fill(part, (row, stop), (column, end))
         return bits
 
@@ -139,22 +180,29 @@ class _Picture:
         high, down = self.down.cut(rows)
         wide, across = self.across.cut(columns)
         cells = self.array[high, wide]
-        if cells.max() <= self.lifting or cells.min() > self.high:  # no mix leaves that side
-            bits.fill(cells[0, 0] > self.high)
-            return
-        values: FloatArray = product(self.grid[high, wide], down, across).numpy()
-        np.greater(values, self.high, out=bits)
-        unsure = (values > self.low) ^ bits
-        if np.isnan(self.high):
-            unsure[:] = True
-        elif unsure.any():
-            unsure &= lifted(self.grid[high, wide], down, across, self.lifting).numpy()
-        if unsure.any():
-            pixels = np.nonzero(unsure)
-            places = pixels[0] + rows[0], pixels[1] + columns[0]
-            cells = self.array[mixed_cells(self.down, self.across, *places)]
-            exact = exact_values(cells, self.down, self.across, *places)
-            bits[pixels] = exact > self.threshold
+        most, least = cells.max(), cells.min()
+        values: FloatArray | None = None
+        for level, part in zip(self.levels, bits, strict=True):
+            if most <= level.lifting or least > level.high:  # no mix leaves that side
+                part.fill(cells[0, 0] > level.high)
+                continue
+            if values is None:
+                values = product(self.grid[high, wide], down, across).numpy()
+            np.greater(values, level.high, out=part)
+            unsure = (values > level.low) ^ part
+            if np.isnan(level.high):
+                unsure[:] = True
+            elif unsure.any():
+                unsure &= lifted(self.grid[high, wide], down, across, level.lifting).numpy()
+            if unsure.any():
+                part[unsure] = self._exact(unsure, rows[0], columns[0]) > level.threshold
+
+    def _exact(self, pixels: BoolArray, top: int, left: int) -> DoubleArray:
+        """The values (P,) of the pixels set in a window at (top, left), in float64."""
+        rows, columns = np.nonzero(pixels)
+        places = rows + top, columns + left
+        cells = self.array[mixed_cells(self.down, self.across, *places)]
+        return exact_values(cells, self.down, self.across, *places)
 
 
 def product(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,11 +15,17 @@ from bench.config.component import Component
 from bench.config.composing import RunConfig
 from bench.config.run_key import Question
 from bench.models.loading import model_class
-from bench.scoring.foreground import foregrounds
-from bench.tasks.contract import Batches
-from bench.types import BenchError, Frame, Mask, Prompt, Segmenter, Site
+from bench.scoring.foreground import foregrounds_and_areas
+from bench.tasks.contract import Batches, Case, Lent, Scored
+from bench.types import BenchError, Frame, Mask, Prompt, Sample, Segmenter, Site
+from bench.types.stopwatch import Stopwatch
+
+log = logging.getLogger(__name__)
 
 Kept = TypeVar("Kept")
+
+EVERY = 30.0
+"""Seconds between two lines about one picture, as between those about a run."""
 
 MOST_POINTS = 128
 """Along a side of the grid: more lie closer than SAM's own grid of features."""
@@ -74,24 +82,70 @@ def grid_prompts(shape: tuple[int, int], side: int) -> list[Prompt]:
     ]
 
 
+def asked(
+    lent: Lent,
+    cases: Sequence[Case],
+    watch: Stopwatch,
+    prompt: str,
+    find: Callable[[Sample, Any], Kept],
+    score: Callable[[Sample, Kept], Scored],
+) -> list[Scored]:
+    """Of each image what ``score`` makes of what ``find`` gets from the model on its embedding.
+
+    An image for which ``find`` raises ``BenchError`` fails, the run of ``prompt`` having no rows.
+    """
+    samples = [case.sample for case in cases]
+    scored = []
+    for sample, embedding in zip(samples, lent.embed(samples), strict=True):
+        try:
+            with watch("predict"):
+                found = find(sample, embedding)
+        except BenchError as error:
+            scored.append(Scored(sample.image_id, {}, faults={prompt: str(error)}))
+            continue
+        with watch("score"):
+            scored.append(score(sample, found))
+    return scored
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A mask that is not empty, its logits (h, w) float32 on the CPU, and its predicted IoU.
+
+    ``areas`` are the pixels above each of the further thresholds that were asked for.
+    """
+
+    mask: Mask
+    logits: torch.Tensor
+    frame: Frame
+    predicted_iou: float
+    areas: tuple[int, ...] = ()
+
+
 def candidates(
     segmenter: Segmenter,
     embedding: Any,
     prompts: Sequence[Prompt],
     batches: Batches,
     threshold: float,
-    keep: Callable[[Mask, torch.Tensor, Frame, float], Kept],
+    keep: Callable[[Candidate], Kept],
     *,
+    others: Sequence[float] = (),
     multimask: bool = True,
 ) -> list[Kept]:
     """What ``keep`` makes of every candidate mask of every prompt, in their order; of none empty.
 
-    ``keep`` sees the mask, its logits (h, w) float32 on the CPU, their frame and the predicted
-    IoU. Raises ``BenchError`` where an answer holds what is no number.
+    ``others`` are further thresholds, at which their pixels are counted. Of a slow model is told
+    every ``EVERY`` seconds how far it has come. Raises ``BenchError`` where an answer holds what is
+    no number.
     """
+    start = told = time.monotonic()
+    done = 0
 
     def answers(some: Sequence[Prompt]) -> list[Kept]:
+        nonlocal done
         prediction = segmenter.predict([embedding] * len(some), some, multimask=multimask)
+        done += len(some)
         found: list[Kept] = []
         for grids, scores, frame in zip(
             prediction.logits, prediction.predicted_iou, prediction.frames, strict=True
@@ -99,15 +153,25 @@ def candidates(
             if not (torch.isfinite(grids).all() and torch.isfinite(scores).all()):
                 raise BenchError("the model answers a point of the grid with NaN or infinity")
             grids, scores = grids.float().cpu(), scores.float().cpu()
-            masks = foregrounds(grids, frame, threshold)
+            masks = foregrounds_and_areas(grids, frame, threshold, others)
             found += [
-                keep(mask, grid, frame, float(score))
-                for mask, grid, score in zip(masks, grids, scores, strict=True)
+                keep(Candidate(mask, grid, frame, float(score), areas))
+                for (mask, areas), grid, score in zip(masks, grids, scores, strict=True)
                 if mask.area
             ]
         return found
 
-    return [each for found in batches(answers, prompts) for each in found]
+    everything: list[Kept] = []
+    for found in batches(answers, prompts):
+        everything += found
+        now = time.monotonic()
+        if now - told >= EVERY and done < len(prompts):
+            told = now
+            log.info(
+                "%d of a picture's %d points are answered, its others in about %.0f s",
+                *(done, len(prompts), (now - start) * (len(prompts) - done) / done),
+            )
+    return everything
 
 
 def without_twins(

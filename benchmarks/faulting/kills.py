@@ -7,21 +7,31 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Sequence
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from faulting.setting import Trial, children_of, wait_for_a_part
+from faulting.setting import PROMPTED, TWO, Trial, children_of, wait_for_a_part
 
 
-def killed_commands(context: ForkServerContext, work: Path, runs: int, seed: int) -> dict[str, Any]:
+def killed_commands(
+    context: ForkServerContext,
+    work: Path,
+    runs: int,
+    seed: int,
+    task: str = PROMPTED,
+    more: Sequence[str] = (),
+) -> dict[str, Any]:
     """Runs that are killed one to five times each and then finished, against an undisturbed one.
 
     A third of the kills come at a moment drawn from the whole life of a command, a third while a
     file is written (a hidden neighbour is seen), a third right after something has appeared.
+    ``more`` are settings of the killed commands, such as ``TWO`` processes; the undisturbed one has
+    one process.
     """
     rng = random.Random(seed)
-    trial = Trial(context, work, "kills", images=24)
+    trial = Trial(context, work, "kills", 24, task, more)
     began = time.monotonic()
     assert trial.start(trial.folder("timed")).wait() == 0
     life = time.monotonic() - began
@@ -33,7 +43,7 @@ def killed_commands(context: ForkServerContext, work: Path, runs: int, seed: int
             _wait_for_moment(running.process, results, rng, life)
             if running.kill():
                 kills += 1
-                states[_state(results)] += 1
+                states[_state(results, trial.parts)] += 1
         trial.again_until_done(trial.start(results), results)
     return {
         **trial.found(), "kills": kills, "life_seconds": round(life, 2),
@@ -68,8 +78,8 @@ def _is_aside(name: str) -> bool:
     return name.startswith(".") and len(name) > 33
 
 
-def _state(results: Path) -> str:
-    """What a killed command left behind."""
+def _state(results: Path, whole: int) -> str:
+    """What a killed command left behind, of so many parts."""
     names = _names(results)
     parts = sum(name.endswith(".parquet") for name in names)
     if any(_is_aside(name) for name in names):
@@ -78,21 +88,23 @@ def _state(results: Path) -> str:
         return "the run not held (yet, or any more)"
     if parts == 0:
         return "no part yet"
-    return "all parts, not closed" if parts >= 24 else "some parts"
+    return "all parts, not closed" if parts >= whole else "some parts"
 
 
-def killed_workers(context: ForkServerContext, work: Path, kills: int, seed: int) -> dict[str, Any]:
+def killed_workers(
+    context: ForkServerContext, work: Path, kills: int, seed: int, task: str = PROMPTED
+) -> dict[str, Any]:
     """Commands of two processes, of which one is killed again and again.
 
     A kill comes up to a second after a part has appeared, and hits a process at work or one that
     still loads.
     """
     rng = random.Random(seed)
-    trial = Trial(context, work, "workers", images=150)
+    trial = Trial(context, work, "workers", 150, task, [TWO])
     done = 0
     while done < kills:
-        results, two = trial.folder(f"{trial.runs}"), "runtime.devices=[cpu,cpu]"
-        running = trial.start(results, two)
+        results = trial.folder(f"{trial.runs}")
+        running = trial.start(results)
         while running.process.is_alive() and done < kills:
             wait_for_a_part(running.process, results)
             running.process.join(rng.uniform(0, 1))
@@ -103,5 +115,5 @@ def killed_workers(context: ForkServerContext, work: Path, kills: int, seed: int
                 except ProcessLookupError:
                     continue
                 done += 1
-        trial.again_until_done(running, results, two)
+        trial.again_until_done(running, results)
     return {**trial.found(), "kills": done, **trial.ends()}

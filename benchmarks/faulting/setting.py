@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,13 @@ PRELOAD = ["bench.config.composing", "bench.run.plan", "bench.run.progress", "be
            "bench.run.runtime.local",
            "bench.models.disk", "bench.data.readers.coco", "bench.prompts.clicks",
            "bench.prompts.box", "bench.cli", "bench.report.pages.write"]  # fmt: skip
+
+
+PARTS = "runs/*/parts/*.parquet"
+"""The parts below a folder of results."""
+
+TWO = "runtime.devices=[cpu,cpu]"
+"""Two worker processes."""
 
 
 def make_dataset(
@@ -61,12 +68,24 @@ def make_dataset(
     (folder / "annotations.json").write_text(json.dumps(document))
 
 
-def words_for(dataset: Path, results: Path, *more: str) -> list[str]:
-    """The words of ``sam-bench run`` for the dataset and the model ``disk``."""
+PROMPTED = "prompted_masks"
+
+TASKS: Mapping[str, Sequence[str]] = {
+    PROMPTED: ["prompt=[point_3,box]"],
+    "proposals": ["task.args.points_per_side=3"],
+    "edges": ["task.args.points_per_side=3", "task.args.levels=9"],
+    "edge_maps": ["task.args.filter=sobel", "task.args.levels=9"],
+}
+"""What a command is asked beside its task, so that an image takes little of it."""
+
+
+def words_for(dataset: Path, results: Path, *more: str, task: str = PROMPTED) -> list[str]:
+    """The words of ``sam-bench run`` for the dataset, model ``disk`` and a task of ``TASKS``."""
     return [
+        f"task={task}",
         "model=disk",
         "dataset=coco",
-        "prompt=[point_3,box]",
+        *TASKS[task],
         *coco_files(dataset),
         f"runtime.results={results}",
         "runtime.device=cpu",
@@ -126,10 +145,22 @@ def command(words: list[str], log: str) -> None:
 
 
 class Trial:
-    """A small dataset, what an undisturbed command gives on it, and how ruined ones compare."""
+    """A small dataset, what an undisturbed command gives on it, and how ruined ones compare.
 
-    def __init__(self, context: ForkServerContext, work: Path, name: str, images: int) -> None:
+    ``task`` is one of ``TASKS``; ``more`` are settings of every command but the undisturbed one.
+    """
+
+    def __init__(
+        self,
+        context: ForkServerContext,
+        work: Path,
+        name: str,
+        images: int,
+        task: str = PROMPTED,
+        more: Sequence[str] = (),
+    ) -> None:
         self._context, self._work, self._dataset = context, work, work / name
+        self._task, self._more = task, more
         self.log = work / f"{name}.log"
         make_dataset(self._dataset, images)
         self._began = time.monotonic()
@@ -137,8 +168,10 @@ class Trial:
         self._lost, self._added = Counter[str](), Counter[str]()
         self._codes = Counter[int]()
         whole = self.folder("whole")
-        assert self.start(whole).wait() == 0, self.log.read_text()
+        words = words_for(self._dataset, whole, task=task)
+        assert Running(context, words, self.log).wait() == 0, self.log.read_text()
         self.reference = rows_of(whole)
+        self.parts = len(list(whole.glob(PARTS)))
 
     def folder(self, name: str) -> Path:
         """A folder for results."""
@@ -146,7 +179,7 @@ class Trial:
 
     def start(self, results: Path, *more: str, log: Path | None = None) -> Running:
         """The command on the dataset; its words go to the trial's log or to another."""
-        words = words_for(self._dataset, results, *more)
+        words = words_for(self._dataset, results, *self._more, *more, task=self._task)
         return Running(self._context, words, log or self.log)
 
     def judge(self, results: Path) -> None:
@@ -201,8 +234,8 @@ def all_complete(results: Path) -> bool:
 
 def wait_for_a_part(process: ForkServerProcess, results: Path) -> None:
     """Returns once a new part has appeared in the runs, or the process is over."""
-    before = set(results.glob("runs/*/parts/*.parquet"))
-    while process.is_alive() and before.issuperset(results.glob("runs/*/parts/*.parquet")):
+    before = set(results.glob(PARTS))
+    while process.is_alive() and before.issuperset(results.glob(PARTS)):
         process.join(0.02)
 
 

@@ -50,7 +50,8 @@ def test_in_float32_only_the_order_of_sums_differs(
 ) -> None:
     features, sparse, masks, dense = asked(sam, number, points, fed_back)
     found = SharedDecoder(sam, torch.float32)(features, sparse, masks, multimask)
-    expected = decoder_of(sam)(torch.stack(features) + dense, sparse, multimask)
+    plain = decoder_of(sam)
+    expected = plain(plain.look(torch.stack(features) + dense), sparse, multimask)
     for one, other in zip(found, expected, strict=True):
         assert one.shape == other.shape
         reach = float(other.abs().max())
@@ -61,9 +62,9 @@ def test_in_float32_only_the_order_of_sums_differs(
 def test_in_bfloat16_it_is_as_near_as_autocast(sam: Sam) -> None:
     features, sparse, masks, dense = asked(sam, 5, 3, True)
     plain = decoder_of(sam)
-    exact = plain(torch.stack(features) + dense, sparse, True)
+    exact = plain(plain.look(torch.stack(features) + dense), sparse, True)
     with torch.autocast("cpu", torch.bfloat16):
-        autocast = plain(torch.stack(features) + dense, sparse, True)
+        autocast = plain(plain.look(torch.stack(features) + dense), sparse, True)
     found = SharedDecoder(sam, torch.bfloat16)(features, sparse, masks, True)
     for one, other, truth in zip(found, autocast, exact, strict=True):
         assert one.dtype == torch.float32
@@ -110,5 +111,5 @@ def test_it_takes_fewer_operators(sam: Sam, fed_back: bool) -> None:
         shared(one, sparse, masks, True)
     with Operators() as before:
         _, dense = sam.prompt_encoder(points=None, boxes=None, masks=masks)
-        plain(torch.stack(one) + dense, sparse, True)
+        plain(plain.look(torch.stack(one) + dense), sparse, True)
     assert now.computing < 0.85 * before.computing

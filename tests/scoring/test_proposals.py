@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,80 @@ def test_the_recall_is_that_of_pycocotools(seed: int) -> None:
         only = by_coco(found, frequency)["ar_1000"]
         assert told[f"ar_1000_{frequency}"] == pytest.approx(only, abs=1e-12)
     assert "ar_1000_rare" not in told
+
+
+def by_lvis(
+    found: Any, most: int, *, only: str | None = None, apart: bool = False
+) -> list[dict[str, float]]:
+    """The recall that lvis-api gives of the first so many proposals, by size, for each category.
+
+    All targets, or those of one frequency, are of category 1; ``apart`` has the common ones in 2.
+    Proposals are of the last category. Every picture lists some categories as absent (3, which has
+    no target) and some as not looked for to the end.
+    """
+    lvis = pytest.importorskip("lvis", reason="lvis is not installed (make install does)")
+    images, annotations, results = [], [], []
+    for number, (_, proposals, targets) in enumerate(found, start=1):
+        lists = {"neg_category_ids": [3], "not_exhaustive_category_ids": [1, 2][: number % 3]}
+        images.append({"id": number, "height": SHAPE[0], "width": SHAPE[1], **lists})
+        for target in targets:
+            frequency = target.attributes.get("frequency")
+            if only in (None, frequency) or target.crowd:
+                rle = {"size": list(SHAPE), "counts": target.mask.to_rle()}
+                annotations.append(
+                    {"id": len(annotations) + 1, "image_id": number, "area": target.mask.area,
+                     "category_id": 1 + (apart and frequency == "common"),
+                     "ignore": int(target.crowd), "segmentation": rle}
+                )  # fmt: skip
+        results += [
+            {"image_id": number, "score": each.score, "category_id": 1 + apart,
+             "segmentation": {"size": list(SHAPE), "counts": each.counts}}
+            for each in proposals
+        ]  # fmt: skip
+    truth = lvis.LVIS.__new__(lvis.LVIS)  # its constructor reads a file
+    truth.logger = logging.getLogger("lvis")
+    names = [{"id": n, "name": f"{n}", "frequency": "c"} for n in (1, 2, 3)]
+    truth.dataset = {"images": images, "annotations": annotations, "categories": names}
+    truth._create_index()
+    evaluation = lvis.LVISEval(truth, lvis.LVISResults(truth, results, max_dets=most), "segm")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(np, "float", float, raising=False)  # which NumPy has no more
+        evaluation.evaluate()
+        evaluation.accumulate()
+    recall = evaluation.eval["recall"].mean(axis=0)
+    return [dict(zip(["all", *SIZES], each.tolist(), strict=True)) for each in recall]
+
+
+SAYS_WARN = pytest.mark.filterwarnings("ignore:The 'warn' method:DeprecationWarning")
+"""Of loggers, which lvis-api calls so."""
+
+
+@SAYS_WARN
+@pytest.mark.parametrize("seed", range(6))
+def test_the_recall_is_that_of_lvis_where_all_are_of_one_category(seed: int) -> None:
+    found = pictures(seed)
+    told = ours(found)
+    for first in (10, 100, 1000):
+        value = by_lvis(found, first)[0]["all"]
+        assert told[f"ar_{first}"] == pytest.approx(value, abs=1e-9)
+    sizes = by_lvis(found, 1000)[0]
+    for size in SIZES:
+        assert told[f"ar_1000_{size}"] == pytest.approx(sizes[size], abs=1e-9)
+    for frequency in ("frequent", "common"):
+        only = by_lvis(found, 1000, only=frequency)[0]["all"]
+        assert told[f"ar_1000_{frequency}"] == pytest.approx(only, abs=1e-9)
+
+
+@SAYS_WARN
+@pytest.mark.parametrize("seed", range(3))
+def test_of_a_category_of_its_own_lvis_finds_what_is_ours_of_that_group_and_nothing_else(
+    seed: int,
+) -> None:
+    found = pictures(seed)
+    others, common, absent = by_lvis(found, 1000, apart=True)
+    assert common["all"] == pytest.approx(ours(found)["ar_1000_common"], abs=1e-9)
+    assert common["all"] > 0.1
+    assert (others["all"], absent["all"]) == (0, -1)
 
 
 def plain(ious: np.ndarray, aside: np.ndarray, crowds: np.ndarray) -> np.ndarray:

@@ -27,8 +27,8 @@ from bench.types.rows.edges import BEST_F
 Array = npt.NDArray[np.float64]
 
 COUNTS = ("matched", "predicted", "recalled", "truth")
-NUMBERS = ("ods", "ois", "ap_edges", "r50")
-"""What a line has with an interval, called as in ``bench.analysis.reference``."""
+NUMBERS = {"ods": "ODS", "ois": "OIS", "ap_edges": "AP", "r50": "R50"}
+"""What a line has with an interval, called as in ``bench.analysis.reference``, and in tables."""
 
 _BETWEEN = 100
 """Places from one threshold to the next at which the best F is looked for, both ends included."""
@@ -185,12 +185,13 @@ def edges_section(selection: Selection) -> Iterator[Section]:
     titles, models = selection.titles("dataset"), selection.titles("model")
     several = frame["protocol"].nunique() > 1
     heads = ["dataset", "model", *(["protocol"] if several else []), "images"]
-    heads += ["ODS", "OIS", "AP", "R50", "at", "precision", "recall"]
+    known = [name for name in NUMBERS if frame[name].notna().any()]
+    heads += [*(NUMBERS[name] for name in known), "at", "precision", "recall"]
     rows = []
     for line in lines:
         names = [titles[line["dataset"]], models[line["model"]]]
         names += [line["protocol"]] if several else []
-        shown = [pooled_cell(line, name) for name in NUMBERS]
+        shown = [pooled_cell(line, name) for name in known]
         at = [f"{line['threshold']:.2f}", points(line["precision"]), points(line["recall"])]
         rows.append((*names, sizes_said(line), *shown, *at))
     lows = [f"{name}_low" for name in NUMBERS]

@@ -48,7 +48,7 @@ def write(request: Request, out: Path) -> Report:
     with report_folder(out) as folder:
         plates, failed = folder.draw(drawings)
         page = html.render(
-            title=title(table),
+            title=title(table, selection),
             answer=sentences,
             table=table,
             selection=selection,
@@ -61,7 +61,7 @@ def write(request: Request, out: Path) -> Report:
         markdown = {"Results": formats.to_markdown(table)}
         markdown |= {section.title: to_markdown(section) for section in sections}
         texts = {
-            "summary.md": summary(title(table), sentences, markdown),
+            "summary.md": summary(title(table, selection), sentences, markdown),
             "table.csv": formats.to_csv(table),
             "table.md": formats.to_markdown(table),
             "table.tex": formats.to_latex(table),
@@ -75,15 +75,19 @@ def write(request: Request, out: Path) -> Report:
     return Report(out, out / "index.html", files, table, tuple(sentences), sections, said)
 
 
-def title(table: Table) -> str:
-    """The page's heading: the datasets, or how many there are."""
-    names = sorted(table.datasets.values())
+def title(table: Table, selection: Selection) -> str:
+    """The page's heading: what the task calls itself, and the datasets, or how many there are."""
+    about = part(next(iter(selection.headers.values())), "task").get("about") or {}
+    heading, names = about.get("heading") or _HEADING, sorted(table.datasets.values())
     if len(names) > 3:
-        return f"Zero-shot segmentation on {len(names)} datasets"
-    return "Zero-shot segmentation on " + " and ".join(
+        return f"{heading} on {len(names)} datasets"
+    return f"{heading} on " + " and ".join(
         [", ".join(names[:-1]), names[-1]] if len(names) > 1 else names
     )
 
+
+_HEADING = "Zero-shot segmentation"
+"""Of a task that names none, and of runs that don't tell their task's."""
 
 _RUN = ("key", "name", "seed", "status", "images", "images_done", "images_failed", "masks",
         "skipped", "dataset_fingerprint", "versions", "git", "device", "facts")  # fmt: skip
@@ -101,7 +105,7 @@ def _json(
     return {
         "report_version": REPORT_VERSION,
         "bench": bench.__version__,
-        "title": title(table),
+        "title": title(table, selection),
         "answer": list(sentences),
         **numbers(table, sections),
         "differences": [

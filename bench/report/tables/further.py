@@ -1,4 +1,4 @@
-"""Which further tables a report has: edges, AP, clicks needed, published numbers, slices, cost."""
+"""Which further tables a report has: of tasks, clicks needed, published numbers, slices, cost."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from bench.analysis.sections.boxes import boxes_section
 from bench.analysis.sections.concepts import concepts_section
 from bench.analysis.sections.cost import cost_section
 from bench.analysis.sections.edges import edges_section
+from bench.analysis.sections.label_maps import label_map_section
 from bench.analysis.sections.noc import noc_section
 from bench.analysis.sections.panoptic import panoptic_section
 from bench.analysis.selection import Selection
@@ -38,7 +39,13 @@ def _tables(selection: Selection, table: Table, request: Request) -> Iterator[Se
                 f"--by {request.by[0]}: tables by group are of masks' IoU, and these runs are "
                 f"measured by {selection.leads.title}; leave --by out"
             )
-        made = (boxes_section, concepts_section, edges_section, panoptic_section)
+        made = (
+            boxes_section,
+            concepts_section,
+            edges_section,
+            label_map_section,
+            panoptic_section,
+        )
         own = [section for each in made for section in each(selection)]
         yield from own
         yield from _published(selection, [table.lines, *(section.lines for section in own)])

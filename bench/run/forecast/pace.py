@@ -77,21 +77,28 @@ def latest_of(plan: Plan, findings: Findings) -> dict[str, Any]:
 
 
 def find_pace(plan: Plan) -> Pace | None:
-    """The pace of the same model in the same place; none where there is none.
+    """The pace of the same model in the same task and place; none where there is none.
 
     On the same dataset before others, then of the most images.
     """
     here, model = place(plan), _plain(asdict(plan.question.model))
+    task = _plain(asdict(plan.question.task))
     found = []
     for header in _headers(places.place(plan.setting.runtime.results)):
         latest, part = header.get("latest") or {}, header.get("model") or {}
-        same = all(part.get(key) == model[key] for key in ("name", "version", "args"))
+        same = _same(part, model) and _same(header.get("task"), task)
         before = latest.get("place") or {}
         before = before | {"runtime": address(str(before.get("runtime")), runtime)}
         if same and before == here and latest.get("images"):
             found.append(_pace(str((header.get("dataset") or {}).get("name")), latest))
     name = plan.question.dataset.name
     return max(found, key=lambda each: (each.dataset == name, each.images), default=None)
+
+
+def _same(found: Any, wanted: Mapping[str, Any]) -> bool:
+    """Whether a header's component is one that can have the same pace."""
+    there = found if isinstance(found, Mapping) else {}
+    return all(there.get(key) == wanted[key] for key in ("name", "version", "args"))
 
 
 def place(plan: Plan) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,37 +10,27 @@ import torch
 
 from bench.scoring.bilinear import sides
 from bench.scoring.foreground import product
-from bench.tasks.automatic import without_twins
+from bench.tasks.automatic import Candidate, without_twins
 from bench.tasks.edges.suppression import ridges, spread
-from bench.types import BoolArray, FloatArray, Frame, Mask
+from bench.types import BoolArray, FloatArray
 
 _RIM = 1
 """How far outside of a mask its outer boundary lies: the pixels that touch it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A candidate mask, its logits (h, w) on the model's grid, and its predicted IoU."""
-
-    mask: Mask
-    logits: torch.Tensor
-    frame: Frame
-    score: float
-
-
-def apart(found: Sequence[Found], most: float) -> list[Found]:
+def apart(found: Sequence[Candidate], most: float) -> list[Candidate]:
     """Those that no better one's box overlaps by an IoU above ``most``, the best first."""
     boxes = [each.mask.box or (0, 0, 0, 0) for each in found]
-    kept = without_twins(boxes, [each.score for each in found], most)
+    kept = without_twins(boxes, [each.predicted_iou for each in found], most)
     return [found[number] for number in kept]
 
 
-def edges_of(found: Sequence[Found], shape: tuple[int, int]) -> FloatArray:
+def edges_of(found: Sequence[Candidate], shape: tuple[int, int]) -> FloatArray:
     """The edge map (H, W) in [0, 1] of some masks of one picture: the ridges of their slopes."""
     return ridges(spread(slopes_of(found, shape)))
 
 
-def slopes_of(found: Sequence[Found], shape: tuple[int, int]) -> FloatArray:
+def slopes_of(found: Sequence[Candidate], shape: tuple[int, int]) -> FloatArray:
     """How steep the masks of one picture end, (H, W) from 0: of all masks the largest.
 
     Of each mask Sobel's filter of the probability (the logits' sigmoid, before any threshold),

@@ -9,10 +9,17 @@ from typing import Any
 from bench.config.composing import RunConfig
 from bench.config.run_key import Question
 from bench.scoring.edges.matching import REACH
-from bench.tasks.automatic import candidates, check_grid, grid_prompts, question_of_grid
+from bench.tasks.automatic import (
+    Candidate,
+    asked,
+    candidates,
+    check_grid,
+    grid_prompts,
+    question_of_grid,
+)
 from bench.tasks.contract import Case, Lent, Scored, Way
 from bench.tasks.edges.scoring import PROMPT, EdgeNames, EdgeRule, Held, edge_row, people_of
-from bench.tasks.edges.segmented import Found, apart, edges_of
+from bench.tasks.edges.segmented import apart, edges_of
 from bench.tasks.one_step import OneStep
 from bench.tasks.opening import open_protocol
 from bench.types import BenchError, Measure, Reader, Sample, Segmenter, Site
@@ -92,23 +99,18 @@ class EdgeRows:
 
     def __call__(self, cases: Sequence[Case], watch: Stopwatch) -> list[Scored]:
         """A row for each image; one of which an answer is no number fails."""
-        samples = [case.sample for case in cases]
-        embeddings = self.lent.embed(samples)
-        return [self._one(*pair, watch) for pair in zip(samples, embeddings, strict=True)]
+        return asked(self.lent, cases, watch, PROMPT, self._found, self._scored)
 
-    def _one(self, sample: Sample, embedding: Any, watch: Stopwatch) -> Scored:
-        try:
-            with watch("predict"):
-                found = candidates(
-                    self.segmenter, embedding, grid_prompts(sample.shape, self.side),
-                    self.lent.batches, self.threshold, Found,
-                )  # fmt: skip
-        except BenchError as error:
-            return Scored(sample.image_id, {}, faults={PROMPT: str(error)})
-        with watch("score"):
-            kept = apart(found, self.nms)
-            strength = edges_of(kept, sample.shape)
-            row = edge_row(sample, [Held(strength, people_of(sample))], self.rule, self.names)
+    def _found(self, sample: Sample, embedding: Any) -> list[Candidate]:
+        return candidates(
+            self.segmenter, embedding, grid_prompts(sample.shape, self.side), self.lent.batches,
+            self.threshold, lambda candidate: candidate,
+        )  # fmt: skip
+
+    def _scored(self, sample: Sample, found: Sequence[Candidate]) -> Scored:
+        kept = apart(found, self.nms)
+        strength = edges_of(kept, sample.shape)
+        row = edge_row(sample, [Held(strength, people_of(sample))], self.rule, self.names)
         counted = {"images": 1, "candidates": len(found), "kept": len(kept)}
         return Scored(sample.image_id, {PROMPT: [row]}, counted=counted)
 

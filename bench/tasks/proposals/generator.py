@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from bench.scoring.foreground import foregrounds
-from bench.tasks.automatic import candidates, grid_prompts, without_twins
+from bench.tasks.automatic import Candidate, candidates, grid_prompts, without_twins
 from bench.tasks.contract import Batches
-from bench.types import Frame, Mask, Segmenter
+from bench.types import Segmenter
 
 OFFSET = 1.0
 """How far the threshold is moved to either side to see whether a mask stays, in logits."""
@@ -22,7 +19,8 @@ class Proposal:
     """A mask as COCO's run lengths, its box, its predicted IoU and its stability.
 
     ``box`` is (x0, y0, x1, y1), both corners included. ``stability`` is the IoU of the masks at the
-    threshold moved by 1 up and down, in [0, 1].
+    threshold moved by 1 up and down, in [0, 1]: the share of the larger that stays in the smaller,
+    as segment-anything computes it.
     """
 
     counts: str
@@ -55,15 +53,9 @@ class Grid:
         threshold: float,
     ) -> list[Proposal]:  # fmt: skip
         """Those of a picture (H, W), the best first. Raises ``BenchError`` as ``candidates``."""
-
-        def keep(mask: Mask, logits: torch.Tensor, frame: Frame, score: float) -> Proposal:
-            stays = stability(logits, frame, threshold)
-            assert mask.box is not None
-            return Proposal(mask.to_rle(), mask.box, score, stays)
-
         found = candidates(
-            segmenter, embedding, grid_prompts(shape, self.side), batches, threshold, keep,
-            multimask=not self.single,
+            segmenter, embedding, grid_prompts(shape, self.side), batches, threshold, _proposal,
+            others=(threshold + OFFSET, threshold - OFFSET), multimask=not self.single,
         )  # fmt: skip
         boxes, scores = [each.box for each in found], [each.predicted_iou for each in found]
         kept = [found[number] for number in without_twins(boxes, scores, self.nms)]
@@ -75,12 +67,8 @@ def best(found: Sequence[Proposal], most: int) -> list[Proposal]:
     return sorted(found, key=lambda each: -each.score)[:most]
 
 
-def stability(logits: torch.Tensor, frame: Frame, threshold: float) -> float:
-    """The share of the mask at the threshold less 1 that stays at the threshold plus 1.
-
-    In [0, 1], of the mask of (h, w) logits at the image's size, as segment-anything computes it;
-    0 where nothing is there even at the lower one.
-    """
-    (inner,) = foregrounds(logits[None], frame, threshold + OFFSET)
-    (outer,) = foregrounds(logits[None], frame, threshold - OFFSET)
-    return inner.area / outer.area if outer.area else 0.0
+def _proposal(found: Candidate) -> Proposal:
+    """Of a candidate whose pixels were counted above the threshold plus ``OFFSET`` and less it."""
+    mask, (inner, outer) = found.mask, found.areas
+    assert mask.box is not None
+    return Proposal(mask.to_rle(), mask.box, found.predicted_iou, inner / outer)

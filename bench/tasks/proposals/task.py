@@ -12,16 +12,17 @@ import numpy.typing as npt
 from bench.config.composing import RunConfig
 from bench.config.run_key import Question
 from bench.protocol import Protocol
+from bench.scoring.label_maps import answered, painted, segment_ious
 from bench.scoring.matching import IOUS, SIZES, within
 from bench.scoring.overlap import overlaps
 from bench.scoring.proposals import ranks, recalled
-from bench.tasks.automatic import check_grid, question_of_grid
+from bench.tasks.automatic import asked, check_grid, question_of_grid
 from bench.tasks.contract import Case, Lent, Scored, Way
 from bench.tasks.counting import check_counts
 from bench.tasks.one_step import OneStep
 from bench.tasks.opening import open_protocol
 from bench.tasks.proposals.generator import Grid, Proposal
-from bench.types import BenchError, Measure, Reader, Sample, Segmenter, Site, Target
+from bench.types import BenchError, Mask, Measure, Reader, Sample, Segmenter, Site, Target
 from bench.types.rows.proposals import AR_1000, FURTHER, GROUPS, ProposalRow
 from bench.types.stopwatch import Stopwatch
 
@@ -108,22 +109,16 @@ class ProposalRows:
 
     def __call__(self, cases: Sequence[Case], watch: Stopwatch) -> list[Scored]:
         """A row for each target; an image of which an answer is no number fails."""
-        samples = [case.sample for case in cases]
-        embeddings = self.lent.embed(samples)
-        return [self._one(*pair, watch) for pair in zip(samples, embeddings, strict=True)]
+        return asked(self.lent, cases, watch, PROMPT, self._found, self._scored)
 
-    def _one(self, sample: Sample, embedding: Any, watch: Stopwatch) -> Scored:
-        try:
-            with watch("predict"):
-                found = self.grid.proposals(
-                    self.segmenter, embedding, sample.shape, self.lent.batches,
-                    self.protocol.threshold,
-                )  # fmt: skip
-        except BenchError as error:
-            return Scored(sample.image_id, {}, faults={PROMPT: str(error)})
-        with watch("score"):
-            targets, skipped = self.protocol.sort_out(sample.targets)
-            rows = self._rows(sample, targets, found)
+    def _found(self, sample: Sample, embedding: Any) -> list[Proposal]:
+        return self.grid.proposals(
+            self.segmenter, embedding, sample.shape, self.lent.batches, self.protocol.threshold
+        )
+
+    def _scored(self, sample: Sample, found: Sequence[Proposal]) -> Scored:
+        targets, skipped = self.protocol.sort_out(sample.targets)
+        rows = self._rows(sample, targets, found)
         counted = {"images": 1, "proposals": len(found)}
         return Scored(sample.image_id, {PROMPT: rows}, skipped, counted)
 
@@ -135,6 +130,7 @@ class ProposalRows:
         ious = overlaps([each.counts for each in found], [*targets, *crowds], sample)
         columns: dict[str, list[Any]] = dict(shares(targets, len(crowds), ious))
         best = ious[:, : len(targets)].max(axis=0, initial=0.0)
+        segments, mapped = as_label_map(found, targets, sample)
         return [
             ProposalRow(
                 dataset=self.dataset,
@@ -152,10 +148,36 @@ class ProposalRows:
                 area=target.mask.area,
                 proposals=len(found),
                 best_iou=float(best[number]),
+                segments=segments,
+                mapped=mapped[:, number].astype(int).tolist(),
                 **{name: values[number] for name, values in columns.items()},
             )
             for number, target in enumerate(targets)
         ]
+
+
+def as_label_map(
+    found: Sequence[Proposal], targets: Sequence[Target], sample: Sample
+) -> tuple[int, npt.NDArray[np.bool_]]:
+    """The segments of a label map of proposals, and which targets (10, G) have one at ``IOUS``.
+
+    Where proposals overlap the best one has the pixel. Pixels that count in no score are off in the
+    map and in the targets; so are, in the map, those of targets that don't count alone.
+    """
+    counting = {target.mask_id for target in targets}
+    off = np.zeros(sample.shape, dtype=bool)
+    for target in sorted(sample.targets, key=lambda each: each.mask_id in counting):
+        mask = target.mask
+        height, width = mask.bits.shape
+        window = off[mask.y0 : mask.y0 + height, mask.x0 : mask.x0 + width]
+        window[mask.bits] = target.mask_id not in counting
+    masks = [target.mask for target in targets]
+    if sample.ignore is not None:
+        off |= sample.ignore
+        masks = [mask.without(sample.ignore) for mask in masks]
+    proposed = [Mask.from_rle({"size": sample.shape, "counts": each.counts}) for each in found]
+    ious = segment_ious(painted(proposed, off), masks)
+    return len(ious), answered(ious, IOUS)
 
 
 def shares(

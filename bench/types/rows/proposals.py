@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -32,7 +33,9 @@ class ProposalRow(Row):
 
     Each ``ar_…`` is the share, in [0, 1], of the IoU thresholds at which one of the first so many
     proposals is matched with the target; those of a group null for a target outside of it.
-    ``best_iou`` is the largest IoU with any proposal, matched or not.
+    ``best_iou`` is the largest IoU with any proposal, matched or not. ``segments`` are those of the
+    picture's proposals as one label map, and ``mapped`` says, 1 or 0 at each of the ten thresholds,
+    whether one of them is matched with the target (``bench.scoring.label_maps``).
     """
 
     category: str | None
@@ -42,6 +45,8 @@ class ProposalRow(Row):
     area: Int64
     proposals: Int32
     best_iou: Float64
+    segments: Int32
+    mapped: Annotated[Sequence[int], "list<int8>"]
     ar_10: Float64
     ar_100: Float64
     ar_1000: Float64

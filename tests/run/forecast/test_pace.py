@@ -71,6 +71,18 @@ def test_the_pace_is_that_of_the_same_model_in_the_same_place(folder: Path) -> N
         assert find_pace(make_plan(configure(folder, PROMPTS, *other))) is None, other
 
 
+def test_the_pace_of_a_task_is_no_other_tasks(folder: Path) -> None:
+    execute(configure(folder, PROMPTS, "runtime.limit=2"))
+    grid = ["task=proposals", "task.args.points_per_side=2"]
+    assert find_pace(make_plan(configure(folder, *grid))) is None
+    execute(configure(folder, *grid, "runtime.limit=1"))
+    found = find_pace(make_plan(configure(folder, *grid)))
+    assert found is not None
+    assert (found.images, found.answers) == (1, 2)
+    finer = ["task=proposals", "task.args.points_per_side=3"]
+    assert find_pace(make_plan(configure(folder, *finer))) is None
+
+
 def test_the_same_dataset_comes_before_another_with_more_images(folder: Path) -> None:
     execute(configure(folder, PROMPTS, "dataset.name=big"))
     said = forecast(make_plan(configure(folder, PROMPTS)))

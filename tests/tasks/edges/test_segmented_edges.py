@@ -15,9 +15,10 @@ from small_sam import SmallSam
 
 from bench.config.composing import load_component
 from bench.models.loading import load_model
+from bench.tasks import automatic
 from bench.tasks.automatic import candidates, grid_prompts
 from bench.tasks.edges.filters import FILTERS
-from bench.tasks.edges.segmented import Found, apart, edges_of, slopes_of
+from bench.tasks.edges.segmented import apart, edges_of, slopes_of
 from bench.tasks.edges.suppression import ridges, spread
 from bench.types import BenchError, Mask, Prediction, Site
 
@@ -42,7 +43,23 @@ def found_in(picture: np.ndarray, side: int = 16):
     segmenter = SmallSam(site=site())
     (embedding,) = segmenter.embed([picture])
     prompts = grid_prompts(picture.shape[:2], side)
-    return candidates(segmenter, embedding, prompts, in_batches, 0.0, Found)
+    return candidates(segmenter, embedding, prompts, in_batches, 0.0, lambda each: each)
+
+
+def test_of_a_slow_model_is_told_how_far_a_picture_has_come(
+    picture: np.ndarray, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(automatic, "EVERY", 0.0)
+    caplog.set_level("INFO", logger="bench")
+    found_in(picture, 12)
+    said = [record.getMessage() for record in caplog.records]
+    assert [line.split(" are answered")[0] for line in said] == [
+        "64 of a picture's 144 points", "128 of a picture's 144 points"
+    ]  # fmt: skip
+    caplog.clear()
+    monkeypatch.undo()
+    found_in(picture, 2)
+    assert caplog.records == []
 
 
 def test_the_masks_are_those_of_segment_anythings_own_generator() -> None:
@@ -60,7 +77,7 @@ def test_the_masks_are_those_of_segment_anythings_own_generator() -> None:
     }
     (embedding,) = demo.embed([image])
     prompts = grid_prompts(image.shape[:2], 6)
-    found = candidates(demo, embedding, prompts, in_batches, 0.0, Found)
+    found = candidates(demo, embedding, prompts, in_batches, 0.0, lambda each: each)
     ours = {each.mask.to_rle() for each in apart(found, 0.7)}
     assert 20 < len(theirs) < len(found)
     assert ours == theirs - {Mask.empty(*image.shape[:2]).to_rle()}  # which has no edge
@@ -109,7 +126,7 @@ def test_an_answer_that_is_no_number_is_an_error() -> None:
 
     found = found_in(np.zeros((20, 33, 3), np.uint8), side=1)[0]
     with pytest.raises(BenchError, match="NaN or infinity"):
-        candidates(Broken(), None, grid_prompts((20, 33), 2), in_batches, 0.0, Found)
+        candidates(Broken(), None, grid_prompts((20, 33), 2), in_batches, 0.0, lambda each: each)
 
 
 def test_a_ridge_stays_and_its_flanks_go() -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pandas as pd
 import pytest
 from finished import dataset_words, one_line
 from segment_anything import SamAutomaticMaskGenerator
 
+from bench.analysis.sections.label_maps import label_map_section
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
 from bench.cli import main
@@ -114,6 +116,35 @@ def test_the_table_is_computed_of_the_rows_and_a_run_goes_on(
     assert rows["ar_1000_common"].isna().all()
     assert (rows["best_iou"] >= 0.5).tolist() == (rows["ar_1000"] > 0).tolist()
     assert (rows["ar_10"] <= rows["ar_100"]).all()
+
+
+def test_a_report_names_its_task_and_shows_no_column_that_no_row_has(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", *GRID, *dataset_words(folder), "--report", "p"]) == 0
+    (store,) = find_runs(folder.parent / "results", ["*"])
+    selection = select([store])
+    table = miou_table(selection)
+    lines = table.lines
+    shown = [measure.name for measure in table.further]
+    groups = [f"ar_1000_{group}" for group in GROUPS]
+    assert shown == ["ar_100", "ar_10", *(g for g in groups if lines[g].notna().any())]
+    assert "ar_1000_frequent" in shown
+    assert "ar_1000_common" not in shown
+    assert "common" in table.caption.split("left out, as none of the items has a value")[0]
+    (section,) = label_map_section(selection)
+    (line,) = section.lines.to_dict("records")
+    pictures = []
+    rows = read_runs([store])
+    for _, some in rows.groupby("image_id"):
+        hits = sum(np.array(each) for each in some["mapped"])
+        pictures.append((hits / (some["segments"].iloc[0] + len(some) - hits)).mean())
+    assert line["msa"] == pytest.approx(np.mean(pictures), abs=1e-12)
+    report = folder.parent / "results" / "reports" / "p"
+    assert "<h1>Object proposals on" in (report / "index.html").read_text()
+    assert section.rows[0][-3:] == tuple(
+        (report / "label_maps.md").read_text().splitlines()[2].strip("| ").split(" | ")[-3:]
+    )
 
 
 def test_fewer_proposals_than_a_column_says_are_said(
