@@ -23,7 +23,7 @@ from drawn_concepts import KINDS, Drawn, draw, draw_panoptic
 from bench.analysis.sections import concepts, panoptic
 from bench.data.abilities import Phrase
 from bench.protocol import Protocol
-from bench.scoring.panoptic import Segment, qualities
+from bench.scoring.instances.panoptic import Segment, qualities
 from bench.tasks.concepts.asked import Phrases
 from bench.tasks.concepts.scoring import ConceptNames, Detection, scored
 from bench.types import Mask, Sample, Target

@@ -22,8 +22,8 @@ from bench.analysis.table import bounds
 from bench.analysis.titles import labels_of
 from bench.analysis.words import DASH, counted, few_said, interval_said, points, with_bounds
 from bench.files.names import id_order
-from bench.scoring.average_precision import left_out_precisions
-from bench.scoring.matching import IOUS, within
+from bench.scoring.instances.average_precision import left_out_precisions
+from bench.scoring.instances.matching import IOUS, within
 from bench.types.rows.boxes import AREAS, FOUND
 
 Array: TypeAlias = npt.NDArray[np.float64]

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from bench.scoring.matching import IOUS, matches, within
+from bench.scoring.instances.matching import IOUS, matches, within
 from bench.tasks.boxes.rules import best_first, numbers_by
 from bench.types import BoolArray
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.scoring.concepts import Held, best, held
+from bench.scoring.instances.concepts import Held, best, held
 from bench.scoring.overlap import overlaps
 from bench.tasks.concepts.asked import Asked, Phrases, Truth
 from bench.tasks.contract import Scored

@@ -18,7 +18,7 @@ from bench.data.subset import whole_of
 from bench.files.hashing import sha256_of_all
 from bench.files.places import local_path
 from bench.files.there import kind_of
-from bench.scoring.panoptic import LabelArray, Quality, Segment, qualities
+from bench.scoring.instances.panoptic import LabelArray, Quality, Segment, qualities
 from bench.tasks.contract import Case, Lent, Scored, Way
 from bench.tasks.one_step import OneStep
 from bench.types import BenchError, Measure, Reader, Sample, Site
@@ -170,7 +170,7 @@ class PanopticRows:
 
 
 def truth_of(sample: Sample) -> tuple[LabelArray, list[Segment]]:
-    """The truth as ``bench.scoring.panoptic.qualities`` takes it.
+    """The truth as ``bench.scoring.instances.panoptic.qualities`` takes it.
 
     Raises ``BenchError`` for a target without a category, and for targets that overlap.
     """
@@ -191,7 +191,7 @@ def truth_of(sample: Sample) -> tuple[LabelArray, list[Segment]]:
 
 
 def predicted_of(file: PanopticFile, sample: Sample) -> tuple[LabelArray, list[Segment]]:
-    """The prediction of an image as ``bench.scoring.panoptic.qualities`` takes it.
+    """The prediction of an image as ``bench.scoring.instances.panoptic.qualities`` takes it.
 
     Raises ``BenchError`` naming the file for a PNG of another size, a segment that the JSON does
     not list, and one that the PNG does not show.

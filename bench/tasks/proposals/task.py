@@ -12,10 +12,10 @@ import numpy.typing as npt
 from bench.config.composing import RunConfig
 from bench.config.run_key import Question
 from bench.protocol import Protocol
-from bench.scoring.label_maps import answered, painted, segment_ious
-from bench.scoring.matching import IOUS, SIZES, within
+from bench.scoring.instances.label_maps import answered, painted, segment_ious
+from bench.scoring.instances.matching import IOUS, SIZES, within
+from bench.scoring.instances.proposals import ranks, recalled
 from bench.scoring.overlap import overlaps
-from bench.scoring.proposals import ranks, recalled
 from bench.tasks.automatic import asked, check_grid, question_of_grid
 from bench.tasks.contract import Case, Lent, Scored, Way
 from bench.tasks.counting import check_counts

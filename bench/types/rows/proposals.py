@@ -35,7 +35,7 @@ class ProposalRow(Row):
     proposals is matched with the target; those of a group null for a target outside of it.
     ``best_iou`` is the largest IoU with any proposal, matched or not. ``segments`` are those of the
     picture's proposals as one label map, and ``mapped`` says, 1 or 0 at each of the ten thresholds,
-    whether one of them is matched with the target (``bench.scoring.label_maps``).
+    whether one of them is matched with the target (``bench.scoring.instances.label_maps``).
     """
 
     category: str | None

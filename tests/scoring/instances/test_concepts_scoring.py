@@ -10,7 +10,7 @@ from drawn_concepts import draw
 
 from bench.analysis.sections.concepts import NUMBERS, Tallies
 from bench.protocol import Protocol
-from bench.scoring.concepts import Held, best, f1, held, presence
+from bench.scoring.instances.concepts import Held, best, f1, held, presence
 
 NOTHING = np.zeros((0, 0))
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from bench.scoring.matching import IOUS
+from bench.scoring.instances.matching import IOUS
 
 Array = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bench.scoring.matching import matches
+from bench.scoring.instances.matching import matches
 from bench.types import BoolArray
 
 

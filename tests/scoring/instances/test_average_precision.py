@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.scoring.average_precision import average_precision, left_out_precisions
-from bench.scoring.matching import IOUS, matches, within
+from bench.scoring.instances.average_precision import average_precision, left_out_precisions
+from bench.scoring.instances.matching import IOUS, matches, within
 
 
 def plain_precision(hits: np.ndarray, wrong: np.ndarray, targets: int) -> float:

@@ -8,7 +8,7 @@ import pytest
 from drawn_concepts import KINDS, draw_panoptic
 
 from bench.analysis.sections.panoptic import numbers_of
-from bench.scoring.panoptic import Quality, Segment, qualities
+from bench.scoring.instances.panoptic import Quality, Segment, qualities
 
 
 @pytest.mark.parametrize("seed", range(15))

@@ -13,9 +13,9 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from bench.scoring.matching import IOUS, SIZES
+from bench.scoring.instances.matching import IOUS, SIZES
+from bench.scoring.instances.proposals import ranks, recalled
 from bench.scoring.overlap import overlaps
-from bench.scoring.proposals import ranks, recalled
 from bench.tasks.proposals.generator import Proposal
 from bench.tasks.proposals.task import shares
 from bench.types import Mask, Sample, Target

@@ -1,0 +1,1 @@
+"""All masks of a picture against all its targets: who takes whom, and what that is worth."""
