@@ -23,8 +23,8 @@ class Request:
     ``read_sample`` gives the image and the targets of (run, image id) for pictures and for groups
     by shape; it may raise ``BenchError``. ``allow_partial`` lets unfinished runs and different sets
     of datasets through, and the captions say so. ``by`` are the slices that get a table of their
-    own, see ``bench.analysis.slices``, and ``figure`` a figure or table of the SAM paper to draw
-    from these runs, such as ``fig9c``, or a user's module of figures, of those in
+    own, see ``bench.analysis.sections.slices``, and ``figure`` a figure or table of the SAM paper
+    to draw from these runs, such as ``fig9c``, or a user's module of figures, of those in
     ``allow_modules``. ``samples``, which intervals needed in earlier releases, does nothing.
     """
 

@@ -17,8 +17,8 @@ from PIL import Image
 from rich.console import Console
 
 from bench.analysis.section import Section
+from bench.analysis.sections.slices import slice_section
 from bench.analysis.selection import select
-from bench.analysis.slices import slice_section
 from bench.analysis.table import miou_table
 from bench.config.component import Component
 from bench.data.opening import open_whole

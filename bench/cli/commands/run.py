@@ -69,7 +69,7 @@ def main(options: argparse.Namespace) -> int:
     from bench.run.progress import run_plan
 
     if options.by:
-        from bench.analysis.slices import check_slice
+        from bench.analysis.sections.slices import check_slice
 
         for by in options.by:
             check_slice(by)
@@ -120,7 +120,7 @@ def _check_slice(plan: Plan, by: str) -> None:
 
     Raises ``BenchError`` where they are all there are; where there are more, it is only said.
     """
-    from bench.analysis.slices import check_targets
+    from bench.analysis.sections.slices import check_targets
     from bench.data.doubts import FIRST, read_whole
 
     todo = plan.work.todo[:FIRST]

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from bench.analysis import published
 from bench.analysis.comparing.prompts import prompts_section
 from bench.analysis.section import Section, named_apart
+from bench.analysis.sections import published
 from bench.analysis.sections.annotators import annotators_section
 from bench.analysis.sections.boxes import boxes_section
 from bench.analysis.sections.concepts import concepts_section
@@ -17,8 +17,8 @@ from bench.analysis.sections.edges import edges_section
 from bench.analysis.sections.label_maps import label_map_section
 from bench.analysis.sections.noc import noc_section
 from bench.analysis.sections.panoptic import panoptic_section
+from bench.analysis.sections.slices import slice_section
 from bench.analysis.selection import Selection
-from bench.analysis.slices import slice_section
 from bench.analysis.table import Table
 from bench.report import Request
 from bench.report.tables.paper_tables import paper_table

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from bench.analysis.section import Section
+from bench.analysis.sections.slices import UNKNOWN, slice_section
 from bench.analysis.selection import Selection
-from bench.analysis.slices import UNKNOWN, slice_section
 from bench.analysis.words import DASH, MARK, few_said, interval_said, points
 from bench.store.runs import RunStore
 from bench.types import BenchError, Sample
@@ -28,8 +28,8 @@ def paper_table(
 ) -> Iterator[Section]:
     """The table of that name; nothing for another name.
 
-    The groups are those of ``by``, see ``bench.analysis.slices``, else of every attribute that the
-    masks have. Its lines are those of the slices and ``attribute``. Raises ``BenchError`` where no
+    The groups are those of ``by``, see ``bench.analysis.sections.slices``, else of every attribute
+    that the masks have. Its lines are those of the slices and ``attribute``. Raises ``BenchError`` where no
     mask has an attribute.
     """
     if figure not in TABLES:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bench.analysis.slices import complexity, parts
+from bench.analysis.sections.slices import complexity, parts
 from bench.data.formats.segmentation import combine, decode_segmentation
 from bench.data.readers.labelme import _drawn
 from bench.types import Mask

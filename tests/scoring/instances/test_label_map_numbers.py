@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from bench.analysis.sections.label_maps import of_pictures
 from bench.scoring.instances.label_maps import answered, painted, segment_ious
-from bench.scoring.instances.proposals import IOUS
+from bench.scoring.instances.matching import IOUS
 from bench.tasks.proposals.generator import Proposal
 from bench.tasks.proposals.task import as_label_map
 from bench.types import Mask, Sample, Target

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from bench.analysis.section import Section, named_apart
+from bench.analysis.sections.slices import check_targets, complexity, parts, slice_section
 from bench.analysis.selection import select
-from bench.analysis.slices import check_targets, complexity, parts, slice_section
 from bench.report import Request
 from bench.report.pages.write import write
 from bench.store.runs import read_runs

@@ -3,15 +3,15 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from bench.analysis.published import (
+from bench.analysis.reference import published
+from bench.analysis.sections.noc import noc_section
+from bench.analysis.sections.published import (
     COLUMNS,
     cells,
     published_lines,
     section,
     verdict,
 )
-from bench.analysis.reference import published
-from bench.analysis.sections.noc import noc_section
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
 from bench.config.composing import load_component
