@@ -29,8 +29,8 @@ def paper_table(
     """The table of that name; nothing for another name.
 
     The groups are those of ``by``, see ``bench.analysis.sections.slices``, else of every attribute
-    that the masks have. Its lines are those of the slices and ``attribute``. Raises ``BenchError`` where no
-    mask has an attribute.
+    that the masks have. Its lines are those of the slices and ``attribute``. Raises ``BenchError``
+    where no mask has an attribute.
     """
     if figure not in TABLES:
         return
