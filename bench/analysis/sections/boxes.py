@@ -16,11 +16,11 @@ import pandas as pd
 
 from bench.analysis.every_row import clusters
 from bench.analysis.section import Section
+from bench.analysis.sections.pooled import pooled_cell, pooled_line, sizes_said
 from bench.analysis.selection import Selection
 from bench.analysis.stats.intervals import Interval, left_out_interval
-from bench.analysis.table import bounds
 from bench.analysis.titles import labels_of
-from bench.analysis.words import DASH, counted, few_said, interval_said, points, with_bounds
+from bench.analysis.words import few_said, interval_said, points
 from bench.files.names import id_order
 from bench.scoring.instances.average_precision import left_out_precisions
 from bench.scoring.instances.matching import IOUS, within
@@ -188,8 +188,8 @@ def _bits(values: pd.Series[Any]) -> npt.NDArray[np.bool_]:
     return found
 
 
-def detected_of_runs(selection: Selection) -> Iterator[tuple[str, str, pd.Series[Any], Detected]]:
-    """Each run and reported step of detections, with its label and its first row's names."""
+def detected_of_runs(selection: Selection) -> Iterator[tuple[str, str, pd.DataFrame, Detected]]:
+    """Each run and reported step of detections, with its label and its rows."""
     if selection.leads.name != FOUND.name:
         return
     shown = selection.rows[["run", "label"]].drop_duplicates()
@@ -200,7 +200,7 @@ def detected_of_runs(selection: Selection) -> Iterator[tuple[str, str, pd.Series
             if not ((shown["run"] == run) & (shown["label"] == label)).any():
                 continue
             some = rows[rows["step"] == step]
-            yield run, label, some.iloc[0], detected(some)
+            yield run, label, some, detected(some)
 
 
 def boxes_section(selection: Selection) -> Iterator[Section]:
@@ -223,9 +223,8 @@ def boxes_section(selection: Selection) -> Iterator[Section]:
     for line in lines:
         names = [titles[line["dataset"]], line["prompt"], models[line["model"]]]
         names += [line["protocol"]] if several else []
-        sizes = (line[name] for name in ("images", "clusters", "effective", "largest"))
-        shown = (_shown(line, name) if name == "ap" else points(line[name]) for name in there)
-        rows.append((*names, counted(*sizes), *shown))
+        alone = (points(line[name]) for name in there if name != "ap")
+        rows.append((*names, sizes_said(line), pooled_cell(line, "ap"), *alone))
     many = ""
     if (frame["clusters"] > GROUPS).any():
         many = f" More than {GROUPS} images are left out in {GROUPS} parts."
@@ -242,34 +241,11 @@ def boxes_section(selection: Selection) -> Iterator[Section]:
     )
 
 
-def _line(run: str, label: str, first: pd.Series[Any], found: Detected) -> dict[str, Any]:
-    numbers = found.numbers()
-    ap = numbers["ap"]
-    assert ap is not None
-    sizes = found.sizes / found.sizes.sum()
-    line: dict[str, Any] = {
-        "run": run,
-        "dataset": str(first["dataset"]),
-        "model": str(first["model"]),
-        "protocol": str(first["protocol"]),
-        "prompt": label,
-        "images": found.images,
+def _line(run: str, label: str, rows: pd.DataFrame, found: Detected) -> dict[str, Any]:
+    shares = found.sizes / found.sizes.sum()
+    clusters = {
         "clusters": len(found.sizes),
-        "effective": 1 / float((sizes**2).sum()),
-        "largest": float(sizes.max()),
-        "few": ap.few,
+        "effective": 1 / float((shares**2).sum()),
+        "largest": float(shares.max()),
     }
-    for name, interval in numbers.items():
-        none = dict.fromkeys((name, f"{name}_low", f"{name}_high"))
-        line |= none if interval is None else bounds(name, interval)
-    return line
-
-
-def _shown(line: dict[str, Any], name: str) -> str:
-    value = line[name]
-    if value is None:
-        return DASH
-    low, high = line[f"{name}_low"], line[f"{name}_high"]
-    if low is None or high is None:
-        return points(value)
-    return with_bounds(points(value), points(low), points(high), line["few"])
+    return pooled_line(run, rows, label, "ap", found.numbers(), clusters)
