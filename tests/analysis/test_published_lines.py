@@ -3,7 +3,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from bench.analysis.published import (
+from bench.analysis.reference.beside import (
     COLUMNS,
     cells,
     published_lines,

@@ -10,7 +10,7 @@ from drawn_runs import DATASETS, LABELS, in_no_order
 from bench.analysis.choices.ablate import ablation
 from bench.analysis.comparing.comparison import compare_all
 from bench.analysis.comparing.parity import parity
-from bench.analysis.published import published_lines, section
+from bench.analysis.reference.beside import published_lines, section
 from bench.analysis.sections.noc import noc_section
 from bench.analysis.selection import select
 from bench.analysis.slices import slice_section

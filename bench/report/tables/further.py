@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from bench.analysis import published
+from bench.analysis.reference import beside
 from bench.analysis.comparing.prompts import prompts_section
 from bench.analysis.section import Section, named_apart
 from bench.analysis.sections.annotators import annotators_section
@@ -52,8 +52,8 @@ def _tables(selection: Selection, table: Table, request: Request) -> Iterator[Se
 
 def _published(selection: Selection, tables: Sequence[pd.DataFrame]) -> Iterator[Section]:
     """What was published of any line of these tables."""
-    found = [published.published_lines(lines, selection) for lines in tables]
+    found = [beside.published_lines(lines, selection) for lines in tables]
     titles = {kind: selection.titles(kind) for kind in ("dataset", "model")}
-    shown = published.section(pd.concat(found, ignore_index=True), titles)
+    shown = beside.section(pd.concat(found, ignore_index=True), titles)
     if shown is not None:
         yield shown
