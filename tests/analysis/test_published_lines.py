@@ -3,6 +3,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from bench.analysis.reference import published
 from bench.analysis.reference.beside import (
     COLUMNS,
     cells,
@@ -10,7 +11,6 @@ from bench.analysis.reference.beside import (
     section,
     verdict,
 )
-from bench.analysis.reference import published
 from bench.analysis.sections.noc import noc_section
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table

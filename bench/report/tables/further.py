@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from bench.analysis.reference import beside
 from bench.analysis.comparing.prompts import prompts_section
+from bench.analysis.reference import beside
 from bench.analysis.section import Section, named_apart
 from bench.analysis.sections.annotators import annotators_section
 from bench.analysis.sections.cost import cost_section
