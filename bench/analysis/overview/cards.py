@@ -3,51 +3,63 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from bench.analysis.selection import select
+from bench.analysis.notes import part, unfinished
+from bench.analysis.selection import measures_of, none_scored
 from bench.analysis.stats import Averages, averages, averages_of_sums
 from bench.analysis.stats.intervals import Interval, apart
+from bench.analysis.titles import labels_of
 from bench.files.places import Place
 from bench.protocol import AVERAGE
 from bench.store.cards import BUCKETS, DIGITS, Card, CardStep, Number, Sums, agree, read_card
-from bench.store.runs import RunStore
+from bench.store.runs import RunStore, read_rows
 from bench.types import BenchError
+
+Float64Array: TypeAlias = npt.NDArray[np.float64]
+Int64Array: TypeAlias = npt.NDArray[np.int64]
 
 
 def card_of(store: RunStore) -> Card:
-    """The card of a complete run; raises ``BenchError`` for others, and as ``select`` does."""
-    selection = select([store])
-    (header,) = selection.headers.values()
-    rows, leads = selection.rows, selection.leads
-    dataset = str((header.get("dataset") or {}).get("name"))
-    names = {name: _hashed(dataset, name) for name in rows["cluster"].unique()}
-    by_cluster = len(names) <= BUCKETS and len(set(names.values())) == len(names)
-    clusters = sorted(names.values()) if by_cluster else None
-    place = (
-        {name: clusters.index(code) for name, code in names.items()}
-        if clusters is not None
-        else {name: int(code, 16) % BUCKETS for name, code in names.items()}
-    )
+    """The card of a complete run; its numbers are those of the run's own table.
+
+    Raises ``BenchError`` for a run that is unfinished, damaged, or without a row that is measured.
+    """
+    header, run = store.header(), store.folder.name
+    list(unfinished({run: store}, {run: header}, allowed=False))
+    leads = measures_of(store, header).leads
+    rows = _Rows.of(read_rows(store, [leads.name, "cluster"]), leads.name)
+    if not len(rows.values):
+        raise BenchError(none_scored(store, header))
+    dataset = str(part(header, "dataset").get("name"))
+    codes = [_hashed(dataset, name) for name in rows.names]
+    by_cluster = len(codes) <= BUCKETS and len(set(codes)) == len(codes)
+    clusters = sorted(codes) if by_cluster else None
+    at = [int(code, 16) % BUCKETS if clusters is None else clusters.index(code) for code in codes]
     number = BUCKETS if clusters is None else len(clusters)
-    at = {label: step for step, label in _labelled(header).items()}
+    last = int(rows.steps.max())
     steps = []
-    for label, group in rows.groupby("label", observed=True):
-        found = averages(group[leads.name], group["image_id"], group["cluster"], reach=leads.reach)
-        codes = group["cluster"].map(place).to_numpy().astype(np.int64)
-        sums = _sums(group, leads.name, codes, number)
-        step = at.get(str(label), int(group["n_points"].max()) or 1)
-        steps.append(CardStep(step, _number(found.masks), _number(found.images), sums))
-    return Card(
-        shared(header),
-        None if clusters is None else tuple(clusters),
-        tuple(sorted(steps, key=lambda each: each.step)),
-    )
+    for step in sorted(labels_of({run: header})[run]) or [last]:
+        if not (rows.steps == step).any():
+            raise BenchError(f"{store.folder}: no row at step {step}, which it reports")
+        there = rows.at(step)
+        if len(there.values):
+            found = averages(there.values, there.images, there.clusters, reach=leads.reach)
+            sums = there.sums(np.array(at), number)
+            steps.append(CardStep(step, _number(found.masks), _number(found.images), sums))
+    if not steps:
+        raise BenchError(f"{store.folder}: {leads.title} applies to none of its rows")
+    return Card(shared(header), None if clusters is None else tuple(clusters), tuple(steps))
 
 
 def checked_card(path: Place) -> Card:
@@ -112,30 +124,63 @@ def _hashed(dataset: str, cluster: object) -> str:
     return hashlib.sha256(f"{dataset}\0{cluster}".encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
-def _sums(
-    rows: pd.DataFrame, column: str, codes: np.ndarray[Any, np.dtype[np.int64]], number: int
-) -> Sums:
-    values = rows[column].to_numpy(dtype=np.float64)
-    images, first = pd.factorize(rows["image_id"])
-    counts = np.bincount(images)
-    own = np.bincount(images, weights=values) / counts
-    of_image = np.empty(len(first), dtype=np.int64)
-    of_image[images] = codes
-    ids = sorted(zip(rows["image_id"].astype(str), rows["mask_id"].astype(str), strict=True))
-    items = hashlib.sha256("\0".join(f"{i}\0{m}" for i, m in ids).encode("utf-8", "surrogatepass"))
-    return Sums(
-        items.hexdigest()[:16],
-        tuple(np.bincount(of_image, minlength=number).tolist()),
-        tuple(np.bincount(codes, minlength=number).tolist()),
-        tuple(np.bincount(codes, weights=values, minlength=number).round(DIGITS).tolist()),
-        tuple(np.bincount(of_image, weights=own, minlength=number).round(DIGITS).tolist()),
-    )
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows by image, mask and step: ids, a number of the image and of its cluster, what leads.
 
+    All are (N,) but ``names``, the clusters' by their number, sorted.
+    """
 
-def _labelled(header: Mapping[str, Any]) -> dict[int, str]:
-    from bench.analysis.titles import labels_of
+    ids: list[tuple[str, str]]
+    steps: Int64Array
+    values: Float64Array
+    images: Int64Array
+    clusters: Int64Array
+    names: list[str]
 
-    return labels_of({"run": header})["run"]
+    @classmethod
+    def of(cls, rows: pa.Table, column: str) -> _Rows:
+        known = pc.coalesce(rows["cluster"], rows["image_id"].cast(pa.string())).to_pylist()
+        images = [str(each) for each in rows["image_id"].to_pylist()]
+        masks = [str(each) for each in rows["mask_id"].to_pylist()]
+        clusters, names = pd.factorize(np.array(known, dtype=object), sort=True)
+        return cls(
+            list(zip(images, masks, strict=True)),
+            rows["step"].to_numpy().astype(np.int64),
+            rows[column].to_numpy().astype(np.float64),
+            pd.factorize(np.array(images, dtype=object))[0].astype(np.int64),
+            clusters.astype(np.int64),
+            [str(name) for name in names],
+        )
+
+    def at(self, step: int) -> _Rows:
+        """Each mask's last row up to a step, where it is measured: an earlier one is carried on."""
+        so_far = np.flatnonzero(self.steps <= step)
+        last = [
+            int(here)
+            for here, following in itertools.zip_longest(so_far, so_far[1:])
+            if following is None or self.ids[here] != self.ids[following]
+        ]
+        kept = np.array([at for at in last if np.isfinite(self.values[at])], dtype=np.int64)
+        ids = [self.ids[at] for at in kept]
+        columns = (each[kept] for each in (self.steps, self.values, self.images, self.clusters))
+        return _Rows(ids, *columns, self.names)
+
+    def sums(self, at: Int64Array, number: int) -> Sums:
+        """What the rows add up to at each of ``number`` places, the clusters' by ``at``."""
+        _, first, images = np.unique(self.images, return_index=True, return_inverse=True)
+        own = np.bincount(images, weights=self.values) / np.bincount(images)
+        codes = at[self.clusters]
+        of_image = codes[first]
+        text = "\0".join(f"{image}\0{mask}" for image, mask in self.ids)
+        items = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return Sums(
+            items,
+            tuple(np.bincount(of_image, minlength=number).tolist()),
+            tuple(np.bincount(codes, minlength=number).tolist()),
+            tuple(np.bincount(codes, self.values, number).round(DIGITS).tolist()),
+            tuple(np.bincount(of_image, own, number).round(DIGITS).tolist()),
+        )
 
 
 _COMPONENTS = ("task", "model", "dataset", "prompt", "protocol")
