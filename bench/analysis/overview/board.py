@@ -22,6 +22,7 @@ from bench.analysis.stats import Averages, holm, mean_averages
 from bench.analysis.titles import badge, labels_of
 from bench.config.composing import conf_dir
 from bench.config.labels import distinct, shown_label
+from bench.config.run_key import LATER
 from bench.store.cards import CardStep, Number, agree
 from bench.types import IOU, Measure
 
@@ -87,9 +88,17 @@ class Board:
 
 
 def identity(header: Mapping[str, Any], kind: str) -> str:
-    """What must agree for two runs to stand in one line, column or panel; of data also content."""
-    said = part(header, kind)
-    content = [said.get("name"), str(said.get("version")), said.get("args") or {}]
+    """What must agree for two runs to stand in one line, column or panel; of data also content.
+
+    An argument that came later enters where it isn't what was done before, as in run keys.
+    """
+    said, later = part(header, kind), LATER.get(kind, {})
+    args = {
+        name: value
+        for name, value in (said.get("args") or {}).items()
+        if name not in later or value != later[name]
+    }
+    content = [said.get("name"), str(said.get("version")), args]
     if kind == "dataset":
         content.append(header.get("dataset_fingerprint"))
     text = json.dumps([kind, *content], sort_keys=True)

@@ -222,7 +222,7 @@ def shared(header: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _PATH = re.compile(
-    r"(?<![\w}\])./\\*?-])(?:\w[\w+.-]*://|~\w*[/\\]|[A-Za-z]:[/\\]|\\\\|/)[^\s'\",;:]*?([^\s'\",;:/\\]*)"
+    r"(?<![\w}\])./\\*?<-])(?:\w[\w+.-]*://|~\w*[/\\]|[A-Za-z]:[/\\]|\\\\|/(?=[^\s/]))[^\s'\",;:]*?([^\s'\",;:/\\]*)"
     r"(?=[/\\]*(?:[\s'\",;:]|$))"
 )
 """A path from a disk's root or a home folder, or a URL; what it ends in is its group."""
@@ -233,8 +233,8 @@ def _without_paths(value: Any) -> Any:
 
     >>> _without_paths(["/home/me/data/cells", r"C:\me\w.pth", "own: ~/w.pth", "s3://mine/a/b"])
     ['cells', 'w.pth', 'own: w.pth', 'b']
-    >>> _without_paths(["im/{id}.jpg", "{split}/a/b", "1/2", "**/gt", "a - b"])
-    ['im/{id}.jpg', '{split}/a/b', '1/2', '**/gt', 'a - b']
+    >>> _without_paths(["im/{id}.jpg", "{split}/a/b", "1/2", "**/gt", "a / b"])
+    ['im/{id}.jpg', '{split}/a/b', '1/2', '**/gt', 'a / b']
     """
     if isinstance(value, str):
         return _PATH.sub(lambda found: found[1], value)

@@ -142,7 +142,8 @@ def _matrix(
 
 
 def _note(panel: Panel, board: Board) -> Iterator[str]:
-    yield f"{panel.measure.title}, {panel.measure.definition}".rstrip(", ")
+    if panel.measure.definition:
+        yield f"{panel.measure.title}: {panel.measure.definition}"
     if panel.ranking is None:
         yield "Nothing is ranked: no two models have a complete run on the same dataset."
         return
