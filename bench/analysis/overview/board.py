@@ -119,17 +119,18 @@ def board_of(entries: Sequence[Entry], notes: Sequence[str] = ()) -> Board:
         }
         at = identity(entry.header, "model"), identity(entry.header, "dataset")
         for step, label in own.items():
-            panel = (label, identity(entry.header, "protocol"), measure.name, measure.title)
-            measures[panel] = measure
+            key = (label, identity(entry.header, "protocol"), measure.name, measure.title)
+            measures[key] = measure
             state: State = "complete" if step in steps else "partial"
             cell = Cell(entry, steps.get(step), state)
-            places.setdefault(panel, {}).setdefault(at, []).append(cell)
+            places.setdefault(key, {}).setdefault(at, []).append(cell)
     titles = _titles(entries)
     said = list(notes)
     panels = []
     for panel, found in places.items():
-        cells = {at: _newest(several, said) for at, several in found.items()}
-        panels.append(_panel(panel[0], titles[panel[1]], measures[panel], cells, titles))
+        newest = {at: _newest(several, said) for at, several in found.items()}
+        label, protocol, *_ = panel
+        panels.append(_panel(label, titles[protocol], measures[panel], newest, titles))
     panels.sort(key=lambda each: (-len(each.cells), each.label, each.protocol))
     return Board(tuple(panels), titles, tuple(entries), tuple(dict.fromkeys(said)))
 

@@ -163,8 +163,8 @@ class _Rows:
         ]
         kept = np.array([at for at in last if np.isfinite(self.values[at])], dtype=np.int64)
         ids = [self.ids[at] for at in kept]
-        columns = (each[kept] for each in (self.steps, self.values, self.images, self.clusters))
-        return _Rows(ids, *columns, self.names)
+        numbers = self.images[kept], self.clusters[kept]
+        return _Rows(ids, self.steps[kept], self.values[kept], *numbers, self.names)
 
     def sums(self, at: Int64Array, number: int) -> Sums:
         """What the rows add up to at each of ``number`` places, the clusters' by ``at``."""

@@ -8,7 +8,6 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -47,21 +46,27 @@ def standings(scores: npt.ArrayLike, *, seed: int = 0, draws: int = DRAWS) -> li
     """
     values = np.asarray(scores, dtype=np.float64)
     models, datasets = values.shape
-    ranks = rankdata(-values, axis=0)
+    better = (values[None] > values[:, None]).sum(axis=1)
+    equal = (values[None] == values[:, None]).sum(axis=1)  # itself among them
+    ranks = better + (equal + 1) / 2
     wins = (models - ranks) / (models - 1)
     picks = np.random.default_rng(seed).integers(0, datasets, (draws, datasets))
     found = []
     for own_ranks, own_wins in zip(ranks, wins, strict=True):
-        ends = [
-            _quantiles(each[picks].mean(axis=1)) if datasets >= FEWEST else (None, None)
-            for each in (own_ranks, own_wins)
-        ]
-        found.append(Standing(float(own_ranks.mean()), *ends[0], float(own_wins.mean()), *ends[1]))
+        rank_low, rank_high = _quantiles(own_ranks, picks)
+        wins_low, wins_high = _quantiles(own_wins, picks)
+        means = float(own_ranks.mean()), float(own_wins.mean())
+        found.append(Standing(means[0], rank_low, rank_high, means[1], wins_low, wins_high))
     return found
 
 
-def _quantiles(values: Float64Array) -> tuple[float, float]:
-    low, high = np.quantile(values, (0.025, 0.975))
+def _quantiles(
+    values: Float64Array, picks: npt.NDArray[np.int64]
+) -> tuple[float, float] | tuple[None, None]:
+    """The interval of the mean of values (D,) over the draws (N, D); none for few datasets."""
+    if len(values) < FEWEST:
+        return None, None
+    low, high = np.quantile(values[picks].mean(axis=1), (0.025, 0.975))
     return float(low), float(high)
 
 
