@@ -70,6 +70,9 @@ _ARGUMENT = re.compile(r"(task|model|dataset|protocol|prompts\.\w+)\.args\.")
 _SEVERAL = ("prompt", "experiment")
 """The groups of which a run may have several."""
 
+_ASIDE = ("canary", "suite")
+"""The folders of ``conf/`` that no run is composed of: recorded masks, and lists of datasets."""
+
 
 def conf_dir() -> Path:
     """The folder of YAMLs that comes with the bench: in a checkout or in an installed wheel."""
@@ -265,7 +268,7 @@ def _meant(overrides: Sequence[str], extra_dir: Path | None) -> list[str]:
         group = key.lstrip("+~")
         if re.split(r"[./@]", group)[0] == "hydra":
             raise BenchError(_unknown_key(group))
-        if group not in groups() or group == "canary":
+        if group not in groups():
             words.append(word)
             continue
         if re.match(r"\{|null$|$" if group in _SEVERAL else r"[\[{]|null$|$", value.strip(), re.I):
@@ -330,7 +333,9 @@ def _unknown_key(key: str) -> str:
 
 def groups() -> list[str]:
     """The folders of YAMLs that a run is composed of."""
-    return sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
+    return sorted(
+        path.name for path in conf_dir().iterdir() if path.is_dir() and path.name not in _ASIDE
+    )
 
 
 def _check_components(config: RunConfig) -> None:

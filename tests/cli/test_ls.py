@@ -108,7 +108,8 @@ def test_what_cannot_be_fetched_is_one_line(words, said, capsys):
 @pytest.mark.parametrize(
     ("what", "group"),
     [("experiments", "experiment"), ("runtimes", "runtime"), ("tasks", "task"),
-     ("prompts", "prompt"), ("protocols", "protocol"), ("datasets", "dataset")],
+     ("prompts", "prompt"), ("protocols", "protocol"), ("datasets", "dataset"),
+     ("suites", "suite")],
 )  # fmt: skip
 def test_every_group_is_listed_with_words(what, group, capsys):
     found = listed(capsys, what)
@@ -133,6 +134,7 @@ def test_one_file_that_is_wrong_hides_no_other(mine, tmp_path, capsys):
 
 def test_listing_loads_no_torch(tmp_path):
     kinds = ["models", "experiments", "runtimes", "tasks", "prompts", "protocols", "datasets"]
+    kinds += ["suites"]
     code = (
         "import sys; from bench.cli import main\n"
         f"codes = [main(['ls', kind]) for kind in {kinds}] + "
@@ -140,7 +142,7 @@ def test_listing_loads_no_torch(tmp_path):
         "print('torch' in sys.modules, 'ray' in sys.modules, 'transformers' in sys.modules, codes)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == f"False False False {[0] * 7 + [2]}"
+    assert done.stdout.splitlines()[-1] == f"False False False {[0] * 8 + [2]}"
 
 
 def test_a_run_that_was_killed_is_not_called_running(tmp_path, capsys):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -19,7 +19,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def costs(selection: Selection) -> pd.DataFrame:
+def costs(headers: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """A line per model and place where it ran, sorted; empty where no run tells its times.
 
     ``model`` (its name), ``device``, ``dtype``, ``workers`` (models at work side by side) and
@@ -31,14 +31,14 @@ def costs(selection: Selection) -> pd.DataFrame:
     came from a cache. ``host_bytes`` and ``device_bytes`` are the most that one worker took.
     """
     commands: dict[tuple[str, str], Mapping[str, Any]] = {}
-    for header in selection.headers.values():
+    for header in headers:
         if (header.get("latest") or {}).get("images"):
             said = json.dumps(header["latest"], sort_keys=True)
             commands.setdefault((_name(header), said), header)
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for header in commands.values():
         groups.setdefault(_place(header), []).append(header)
-    lines = [_line(place, headers) for place, headers in groups.items()]
+    lines = [_line(place, those) for place, those in groups.items()]
     frame = pd.DataFrame(lines, columns=list(_COLUMNS))
     order = ["model", "device", "dtype", "workers", "image_batch"]
     ordered: pd.DataFrame = frame.sort_values(order, kind="stable")
@@ -47,7 +47,7 @@ def costs(selection: Selection) -> pd.DataFrame:
 
 def cost_section(selection: Selection) -> Iterator[Section]:
     """The table of costs; nothing where no run tells its times."""
-    frame = costs(selection)
+    frame = costs(selection.headers.values())
     if frame.empty:
         return
     titles = selection.titles("model")

@@ -21,6 +21,7 @@ from bench.analysis.stats.intervals import (
     Reach,
     apart,
     clustered_interval,
+    interval_of_sums,
     mean_interval,
     warn_of_draws,
 )
@@ -88,6 +89,28 @@ def averages(
     effective = masks.effective or 0.0
     unequal = masks.clusters < FEW_UNEQUAL and effective < EVEN * masks.clusters
     return Averages(masks, over_images, unequal)
+
+
+def averages_of_sums(
+    masks: tuple[npt.ArrayLike, npt.ArrayLike],
+    images: tuple[npt.ArrayLike, npt.ArrayLike],
+    *,
+    reach: Reach = SHARES,
+    lean: bool = True,
+) -> Averages:
+    """Both averages of what clusters add up to: the same as of the values behind the sums.
+
+    ``masks`` are each cluster's sum over its masks and their number, ``images`` the sum of its
+    images' own means and their number, all (I,) in one order. A paired difference is that of sums
+    of the same masks, with ``reach`` that of differences and ``lean`` false.
+    """
+    over_masks = interval_of_sums(*masks, reach=reach, lean=lean)
+    number = np.asarray(images[1])
+    alone = over_masks.clusters == int(number.sum())
+    over_images = interval_of_sums(*images, reach=reach, lean=lean and not alone)
+    effective = over_masks.effective or 0.0
+    unequal = over_masks.clusters < FEW_UNEQUAL and effective < EVEN * over_masks.clusters
+    return Averages(over_masks, over_images, unequal)
 
 
 def paired_averages(

@@ -125,6 +125,32 @@ def clustered_interval(
     return _jackknife(mean, [(pulls, shares)], counts, reach, lean, level)
 
 
+def interval_of_sums(
+    sums: npt.ArrayLike,
+    counts: npt.ArrayLike,
+    *,
+    reach: Reach = SHARES,
+    lean: bool = True,
+    level: float = 0.95,
+) -> Interval:
+    """The same of what clusters add up to: their ``sums`` (I,) and how many values (I,) they have.
+
+    That is all that the interval hangs on. Clusters without a value are left out.
+
+    >>> found = interval_of_sums([1.6, 0.5, 0.9], [2, 1, 2])
+    >>> round(found.mean, 3), round(found.low, 3), round(found.high, 3), found.clusters
+    (0.6, 0.116, 1.0, 3)
+    """
+    number = np.asarray(counts, dtype=np.float64)
+    there = number > 0
+    total, number = np.asarray(sums, dtype=np.float64)[there], number[there]
+    means = total / number
+    beyond = max(reach[0] - float(means.min()), float(means.max()) - reach[1])
+    mean, pulls, shares = _pulls(total, number)
+    fits = reach if beyond <= _ROUNDED_SUMS else ANYTHING
+    return _jackknife(mean, [(pulls, shares)], number, fits, lean, level)
+
+
 def gap_interval(
     before: npt.ArrayLike,
     before_clusters: Clusters,
@@ -234,6 +260,9 @@ def warn_of_draws(*given: object) -> None:
 
 _ROUNDING = 1e-12
 """An error below it is what adding up equal values leaves."""
+
+_ROUNDED_SUMS = 1e-6
+"""The same, of sums that were rounded."""
 
 Side: TypeAlias = tuple[Float64Array, Float64Array]
 """What each cluster does to a mean, and its share of the values."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
@@ -16,14 +17,36 @@ from bench.config.settings import usual
 from bench.files.places import local_path
 from bench.types import BenchError
 
-_COMPONENTS = {
-    "datasets": "dataset",
-    "prompts": "prompt",
-    "protocols": "protocol",
-    "tasks": "task",
+
+def _said_by_component(group: str, name: str, extra_dir: Path | None) -> str:
+    from bench.config.composing import component_about
+
+    return component_about(group, name, extra_dir)
+
+
+def _said_by_head(group: str, name: str, extra_dir: Path | None) -> str:
+    """Of YAMLs that are no components: the comment in their head says what they are."""
+    from bench.config.composing import head_sentence
+
+    return head_sentence(group, name, extra_dir)
+
+
+def _said_by_suite(group: str, name: str, extra_dir: Path | None) -> str:
+    from bench.config.suites import suite_about
+
+    return suite_about(name, extra_dir)
+
+
+_GROUPS: Mapping[str, tuple[str, Callable[[str, str, Path | None], str]]] = {
+    "datasets": ("dataset", _said_by_component),
+    "prompts": ("prompt", _said_by_component),
+    "protocols": ("protocol", _said_by_component),
+    "tasks": ("task", _said_by_component),
+    "suites": ("suite", _said_by_suite),
+    "experiments": ("experiment", _said_by_head),
+    "runtimes": ("runtime", _said_by_head),
 }
-_HEADED = {"experiments": "experiment", "runtimes": "runtime"}
-"""Groups whose YAMLs are no components: the comment in their head says what they are."""
+"""Of what is listed by its names the folder of YAMLs, and who says what each of them is."""
 
 Line = Mapping[str, Any]
 """What is told of one thing, by the name of its column; what isn't known is none."""
@@ -32,7 +55,7 @@ Line = Mapping[str, Any]
 def add(commands: Commands) -> None:
     """Adds the command."""
     ls = commands.add_parser("ls", help="what there is to choose from")
-    ls.add_argument("what", choices=["models", *_COMPONENTS, *_HEADED, "runs"])
+    ls.add_argument("what", choices=["models", *_GROUPS, "runs"])
     add_config_dir(ls)
     add_results(ls)
     ls.add_argument("names", nargs="*", metavar="NAME", help="of runs: globs, keys; by default all")
@@ -71,13 +94,12 @@ def _table(heads: Sequence[str], lines: Sequence[Line]) -> Table:
 
 
 def _named(options: argparse.Namespace) -> Iterator[Line]:
-    from bench.config.composing import component_about, group_names, head_sentence
+    from bench.config.composing import group_names
 
-    headed = _HEADED.get(options.what)
-    group = headed or _COMPONENTS[options.what]
+    group, said = _GROUPS[options.what]
     for name in group_names(group, options.config_dir):
         try:
-            about = (head_sentence if headed else component_about)(group, name, options.config_dir)
+            about = said(group, name, options.config_dir)
         except BenchError as error:  # one file that is wrong hides no other
             about = f"cannot be read: {error}"
         yield {"name": name, "what": about}
@@ -135,7 +157,7 @@ _STATUS = ("running", "stopped", "partial", "complete")
 
 def _runs(options: argparse.Namespace) -> Iterator[Line]:
     """Each run with its headline; what is wrong with one hides no other."""
-    from bench.analysis.headline import headline
+    from bench.analysis.overview.headline import headline
     from bench.store.lock import is_held
     from bench.store.runs import find_runs
 

@@ -60,7 +60,7 @@ def test_of_a_users_own_weights_no_licence_is_told(bench):
 
 
 def test_a_command_counts_once_and_images_weigh_alike(bench):
-    frame = costs(select(commands(bench))).set_index("model")
+    frame = costs(select(commands(bench)).headers.values()).set_index("model")
     assert sorted(frame.index) == sorted(TIMES)
     for model, (embed, predict) in TIMES.items():
         line = frame.loc[model]
@@ -96,7 +96,7 @@ def test_ways_to_run_are_apart(bench):
         bench.run("shapes", "alpha", "points", images=3,
                   latest=latest(20.0, 1.0, 3, 9, workers=2)),
     ]  # fmt: skip
-    frame = costs(select([*few, *more]))
+    frame = costs(select([*few, *more]).headers.values())
     assert frame["workers"].tolist() == [1, 2]
     assert frame["embed_ms"].tolist() == [pytest.approx(9.0), pytest.approx(20.0)]
 

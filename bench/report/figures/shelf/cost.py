@@ -19,7 +19,7 @@ def draw(facts: Facts) -> Iterator[Drawing]:
     selection, table = facts.selection, facts.table
     if not selection.leads.is_iou:
         return
-    times = _comparable(costs(selection))
+    times = _comparable(costs(selection.headers.values()))
     if len(times) < 2:
         return
     lines = _leading(table)

@@ -1,0 +1,89 @@
+"""Suites: every one names what there is, and one that is wrong is one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bench.cli import main
+from bench.config.composing import group_names, load_component, load_configs
+from bench.config.suites import load_suite, load_suites
+from bench.types import BenchError
+
+GOOD = {
+    "name": "mine", "version": "1", "datasets": ["shapes", "photos"], "prompts": ["box"],
+    "protocol": "sam", "aggregate": "mean_over_datasets", "about": {"title": "Mine"},
+}  # fmt: skip
+
+
+def write(folder: Path, content: object) -> Path:
+    (folder / "suite").mkdir()
+    path = folder / "suite" / "mine.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_every_suite_names_its_own_file_and_says_where_its_list_is_from() -> None:
+    found = load_suites()
+    assert [each.name for each in found] == ["hqseg_44k", "interactive_5", "sa_23"]
+    assert all(each.about["title"] and each.about["citation"] for each in found)
+
+
+def test_the_paper_s_suite_is_the_datasets_of_which_the_paper_tells_its_counts() -> None:
+    of_paper = [
+        n for n in group_names("dataset") if load_component("dataset", n).about.get("paper")
+    ]
+    assert list(load_suite("sa_23").datasets) == of_paper
+    assert len(of_paper) == 23
+
+
+def test_a_user_s_own_suite_is_loaded_and_listed(tmp_path: Path, capsys) -> None:
+    write(tmp_path, GOOD)
+    found = load_suite("mine", tmp_path)
+    assert (found.title, found.datasets, found.prompts) == ("Mine", ("shapes", "photos"), ("box",))
+    assert main(["ls", "suites", "--config-dir", str(tmp_path)]) == 0
+    assert "Mine: 2 datasets, box, protocol sam" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"datasets": ["shapes", "fotos"]}, "no dataset is called 'fotos'; did you mean photos"),
+        ({"datasets": ["shapes", "shapes"]}, "datasets: shapes stands twice"),
+        ({"datasets": "shapes"}, "datasets must be a list of names, found 'shapes'"),
+        ({"datasets": []}, "datasets must be a list of names"),
+        ({"prompts": ["point_9"]}, "no prompt is called 'point_9'"),
+        ({"protocol": "sam9"}, "no protocol is called 'sam9'"),
+        ({"protocol": ["sam"]}, "protocol must be a text"),
+        ({"aggregate": "median"}, "no aggregate is called 'median'; there are mean_over_datasets"),
+        ({"dataset": ["shapes"]}, "nothing is called 'dataset'; did you mean datasets"),
+        ({"name": "../mine"}, "name must be letters, digits and _"),
+        ({"version": 1}, "version must be a text, found 1"),
+        ({"about": 3}, "about must be a mapping"),
+    ],
+)
+def test_a_suite_that_is_wrong_is_one_line_with_its_file(tmp_path, change, said) -> None:
+    path = write(tmp_path, GOOD | change)
+    with pytest.raises(BenchError) as caught:
+        load_suite("mine", tmp_path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_suite_that_lacks_a_key_or_is_none_is_one_line(tmp_path: Path) -> None:
+    path = write(tmp_path, {key: value for key, value in GOOD.items() if key != "aggregate"})
+    with pytest.raises(BenchError, match="aggregate is missing; a suite has the keys name"):
+        load_suite("mine", tmp_path)
+    path.write_text("[1, 2]")
+    with pytest.raises(BenchError, match="a suite has the keys name"):
+        load_suite("mine", tmp_path)
+    with pytest.raises(BenchError, match="no suite is called 'my_suite'"):
+        load_suite("my_suite", tmp_path)
+
+
+def test_a_run_is_composed_of_no_suite() -> None:
+    with pytest.raises(BenchError, match="nothing is called 'suite'"):
+        load_configs(["suite=sa_23"])
