@@ -104,7 +104,8 @@ class Predictor:
         self._apart = self._keep_apart()
         if not self._apart:
             log.warning(
-                "%s: its copies share their picture: pictures are set anew in turn (slower)", name
+                "%s: copies of it can't be asked apart: pictures are set anew in turn (slower)",
+                name,
             )
 
     @property
