@@ -7,7 +7,7 @@ import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from bench.config.component import Component, check_keeps
 from bench.files.names import fault_of_name
@@ -69,8 +69,7 @@ class GivenPredictor(GivenModel):
     @classmethod
     def opened(cls, site: Site) -> Segmenter:
         """See ``Predictor``."""
-        opened: Any = Predictor(cls.thing, cls.title, cls.asks, site)
-        return opened
+        return cast(Segmenter, Predictor(cls.thing, cls.title, cls.asks, site))
 
 
 @contextmanager
