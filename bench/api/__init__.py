@@ -78,7 +78,7 @@ def evaluate(
     A model may also be an object: a predictor with ``set_image`` and ``predict``, as
     segment_anything's and SAM 2's, or a ``bench.types.Segmenter``. A dataset may be a list of
     (image, masks), or a torch dataset of such pairs or of dicts
-    (``bench.data.formats.items``). ``bench.Given`` names either, and a list has several models.
+    (``bench.data.items``). ``bench.Given`` names either, and a list has several models.
     Their content is hashed, so that the same call again, also in another process, reads what is
     there. They are in this process alone: there is no ``runtime.devices`` and no Ray with them.
 

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from bench.config.component import Component
-from bench.data.formats.items import TAKEN, id_of, parts_of, sample_of
+from bench.data.items import TAKEN, id_of, parts_of, sample_of
 from bench.types import BenchError, Sample, Site
 from bench.types.errors import told
 
@@ -23,7 +23,7 @@ _VERSION = 1
 
 
 class GivenData:
-    """Items (``bench.data.formats.items``) by their places: a list, or a torch dataset.
+    """Items (``bench.data.items``) by their places: a list, or a torch dataset.
 
     Each is looked over once and hashed, and held to that hash when it is read for a run, so that a
     dataset that draws at random is noticed; pictures are not kept. ``name`` is for complaints.
