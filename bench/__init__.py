@@ -13,18 +13,20 @@ if TYPE_CHECKING:
     from bench.api import compare as compare
     from bench.api import evaluate as evaluate
     from bench.api import read_runs as read_runs
+    from bench.api.given import Given as Given
     from bench.types import BenchError as BenchError
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Evaluation": "bench.api",
+    "Given": "bench.api.given",
     "compare": "bench.api",
     "evaluate": "bench.api",
     "read_runs": "bench.api",
     "BenchError": "bench.types",
 }
-__all__ = ["BenchError", "Evaluation", "compare", "evaluate", "read_runs"]
+__all__ = ["BenchError", "Evaluation", "Given", "compare", "evaluate", "read_runs"]
 
 
 def __getattr__(name: str) -> Any:

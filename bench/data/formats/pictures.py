@@ -79,8 +79,8 @@ def read_picture(
     with _opened(path, pixel_limit) as image:
         applied = turned_when_decoded(image)
         if exif == "ignore":
-            return turned_back(_rgb(image), applied)
-        return _rgb(image if applied != 1 else ImageOps.exif_transpose(image))
+            return turned_back(rgb_of(image), applied)
+        return rgb_of(image if applied != 1 else ImageOps.exif_transpose(image))
 
 
 def read_labels(path: Path, *, pixel_limit: int = PIXEL_LIMIT) -> LabelArray:
@@ -266,7 +266,7 @@ def _opened(
         raise BenchError(f"{path}: the picture can't be read: {_words(error)}") from error
 
 
-def _rgb(image: Image.Image) -> ImageArray:
+def rgb_of(image: Image.Image) -> ImageArray:
     """(H, W, 3) uint8 RGB, writable; raises ``ValueError`` for a mode without a fixed range."""
     if image.mode == "F":
         raise ValueError("floating-point values have no fixed range; convert it to 8 or 16 bits")
@@ -299,7 +299,7 @@ def _levels(image: ImageFile.ImageFile) -> LabelArray:
     applied = turned_when_decoded(image)
     if image.mode in ("L", "I") or image.mode.startswith("I;16"):
         return turned_back(_numbers(image), applied)
-    brightest: LabelArray = _rgb(image).max(axis=2).astype(np.int32)
+    brightest: LabelArray = rgb_of(image).max(axis=2).astype(np.int32)
     return turned_back(brightest, applied)
 
 

@@ -8,7 +8,8 @@ instead of text. Where no folder is said it is that of the environment (``SAM_BE
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,12 +34,14 @@ class Evaluation:
 
     ``table`` has a row per dataset, model, protocol and prompt label, and one per mean over
     datasets (``dataset`` null); its columns are those of ``bench.analysis.table.Table.lines``, IoUs
-    in [0, 1]. ``failed`` are the images that could not be read or scored.
+    in [0, 1]. ``failed`` are the images that could not be read or scored. ``data`` are the datasets
+    that were given as objects, kept for the pictures of a report.
     """
 
     table: pd.DataFrame
     runs: tuple[RunStore, ...]
     failed: tuple[ImageError, ...]
+    data: tuple[object, ...] = field(default=(), repr=False)
 
     def rows(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """A row per run, mask and step, see ``read_runs``."""
@@ -57,8 +60,8 @@ class Evaluation:
 
 def evaluate(
     *overrides: str,
-    model: Choice = "demo",
-    dataset: Choice = "shapes",
+    model: Any = "demo",
+    dataset: Any = "shapes",
     prompt: Choice = ("point_1", "point_3", "box"),
     protocol: Choice = "sam",
     results: str | Place | None = None,
@@ -71,6 +74,14 @@ def evaluate(
     or several. ``overrides`` are further words of the command line, such as
     ``"dataset.args.count=20"``. ``results`` is the folder of runs: the same call again reads what
     is there. ``limit`` runs only the first images. ``config_dir`` is a folder of your own YAMLs.
+
+    A model may also be an object: a predictor with ``set_image`` and ``predict``, as
+    segment_anything's and SAM 2's, or a ``bench.types.Segmenter``. A dataset may be a list of
+    (image, masks), or a torch dataset of such pairs or of dicts
+    (``bench.data.items``). ``bench.Given`` names either, and a list has several models.
+    Their content is hashed, so that the same call again, also in another process, reads what is
+    there. They are in this process alone: there is no ``runtime.devices`` and no Ray with them.
+
     Raises ``BenchError`` with one line for whatever is missing or doesn't fit.
 
     >>> import tempfile
@@ -81,29 +92,30 @@ def evaluate(
     """
     from bench.analysis.selection import select
     from bench.analysis.table import miou_table
-    from bench.config.composing import load_configs
+    from bench.api.given import choices_of, configs_of
     from bench.config.words import quoted
     from bench.run.forecast.disk_space import check_disk_space
     from bench.run.plan import make_plan
     from bench.run.progress import run_plan
 
     words = [
-        *(f"{group}={','.join(_several(choice, group))}" for group, choice in
-          {"model": model, "dataset": dataset, "protocol": protocol}.items()),
+        f"protocol={','.join(_several(protocol, 'protocol'))}",
         f"prompt=[{','.join(_several(prompt, 'prompt'))}]",
         f"runtime.results={quoted(results or usual('results'))}",
         *([] if limit is None else [f"runtime.limit={limit}"]),
         *overrides,
-    ]  # fmt: skip
-    configs = load_configs(words, None if config_dir is None else local_path(config_dir))
-    plans = [make_plan(config) for config in configs]
-    check_disk_space(plans)
-    failed = [error for plan in plans for error in run_plan(plan)]
+    ]
+    folder = None if config_dir is None else local_path(config_dir)
+    with ExitStack() as here:
+        configs, data = configs_of(choices_of(model, dataset), words, folder, here)
+        plans = [make_plan(config) for config in configs]
+        check_disk_space(plans)
+        failed = [error for plan in plans for error in run_plan(plan)]
     stores = {each.store.folder: each.store for plan in plans for each in plan.work.runs.values()}
     partial = any(config.runtime.limit is not None for config in configs)
     selection = select(list(stores.values()), allow_partial=partial)
     table = miou_table(selection, allow_partial=partial)
-    return Evaluation(table.lines, tuple(stores.values()), tuple(failed))
+    return Evaluation(table.lines, tuple(stores.values()), tuple(failed), data)
 
 
 def read_runs(
