@@ -155,10 +155,10 @@ def test_every_table_of_a_report_and_a_comparison_compiles(bench, row, tmp_path)
             for n in range(60)
         ]
         stores.append(bench.run(model=model, prompt="point_1", rows=rows, title=title))
-    write_report(stores, tmp_path / "report", by=["category"])
+    write_report(stores, tmp_path / "report", by=["category"], columns=["1 point"])
     write_comparison([compare(stores[:1], stores[1:])], tmp_path / "comparison")
     found = sorted(tmp_path.rglob("*.tex"))
-    assert {path.stem for path in found} >= {"table", "slices_category", "comparison"}
+    assert {path.stem for path in found} >= {"table", "wide", "slices_category", "comparison"}
     compiled(tmp_path, *(path.read_text() for path in found))
 
 

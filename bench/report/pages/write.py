@@ -10,8 +10,8 @@ from typing import Any
 import bench
 from bench.analysis.comparing.differences import Difference, answer, differences
 from bench.analysis.section import Section
-from bench.analysis.selection import Selection, part, select
-from bench.analysis.table import Table, miou_table
+from bench.analysis.selection import Selection, part
+from bench.analysis.table import Table
 from bench.report import Report, Request
 from bench.report.figures.figures import drawn, figures, own_figure
 from bench.report.figures.paper_figures import check_figure, paper_figure
@@ -19,6 +19,7 @@ from bench.report.pages import html
 from bench.report.pages.folder import records, report_folder
 from bench.report.pictures.gallery import Group, gallery
 from bench.report.pictures.viewer import viewer
+from bench.report.shown import chosen
 from bench.report.tables import formats
 from bench.report.tables.further import further_tables
 from bench.report.tables.section_text import section_files, summary, to_markdown
@@ -30,8 +31,7 @@ def write(request: Request, out: Path) -> Report:
     """What ``bench.report.write_report`` promises."""
     read_sample = request.read_sample
     check_figure(request.figure, request.allow_modules)
-    selection = select(request.stores, allow_partial=request.allow_partial)
-    table = miou_table(selection, allow_partial=request.allow_partial)
+    selection, table = chosen(request)
     sections = tuple(further_tables(selection, table, request))
     compared = differences(selection, table)
     sentences = answer(selection, table, compared)

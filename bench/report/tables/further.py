@@ -1,4 +1,4 @@
-"""Which further tables a report has: edges, AP, clicks needed, published numbers, slices, cost."""
+"""Which further tables a report has: wide, edges, AP, clicks needed, published, slices, cost."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from bench.analysis.sections.cost import cost_section
 from bench.analysis.sections.edges import edges_section
 from bench.analysis.sections.noc import noc_section
 from bench.analysis.sections.panoptic import panoptic_section
+from bench.analysis.sections.wide import wide_section
 from bench.analysis.selection import Selection
 from bench.analysis.slices import slice_section
 from bench.analysis.table import Table
@@ -31,6 +32,7 @@ def further_tables(selection: Selection, table: Table, request: Request) -> Iter
 
 def _tables(selection: Selection, table: Table, request: Request) -> Iterator[Section]:
     read_sample = request.read_sample
+    yield from wide_section(selection, table, request.columns)
     yield from paper_table(request.figure, selection, request.by, read_sample)
     if not selection.leads.is_iou:
         if request.by:
