@@ -15,6 +15,7 @@ from bench.analysis.table import Table
 from bench.report import Report, Request
 from bench.report.figures.figures import drawn, figures, own_figure
 from bench.report.figures.paper_figures import check_figure, paper_figure
+from bench.report.figures.style import on_page
 from bench.report.pages import html
 from bench.report.pages.folder import records, report_folder
 from bench.report.pictures.gallery import Group, gallery
@@ -41,10 +42,11 @@ def write(request: Request, out: Path) -> Report:
     own = [own_figure(named, request.allow_modules)] if "." in named else []
     taken: set[str] = set()
     papers = partial(paper_figure, request.figure, selection, table)
-    drawings = [
-        *drawn(named, papers, taken),
-        *figures(selection, table, compared, own, taken),
-    ]
+    with on_page(request.width):
+        drawings = [
+            *drawn(named, papers, taken),
+            *figures(selection, table, compared, own, taken),
+        ]
     with report_folder(out) as folder:
         plates, failed = folder.draw(drawings)
         page = html.render(

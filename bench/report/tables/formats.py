@@ -147,7 +147,7 @@ def latex_table(
     return "\n".join(
         [
             r"% needs \usepackage{booktabs}, and for letters with accents \usepackage[T1]{fontenc}",
-            *([_CHARACTER] if any(r"\samchar{" in text for text in texts) else []),
+            *([CHARACTER] if any(r"\samchar{" in text for text in texts) else []),
             rf"\begin{{{name}}}",
             r"\centering",
             rf"\begin{{tabular}}{{{'l' * left}{'r' * (len(heads) - left)}}}",
@@ -247,7 +247,7 @@ _UNSURE = re.compile(
 )
 """Any but what pdflatex of 2020 and later prints in the encoding T1 without a further package."""
 
-_CHARACTER = (
+CHARACTER = (
     r"\providecommand{\samchar}[2]{\ifdefined\Uchar#1\else"
     r"\ifcsname u8:\detokenize{#1}\endcsname#1\else(U+#2)\fi\fi}"
 )
