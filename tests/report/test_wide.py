@@ -10,6 +10,9 @@ from scipy import stats
 
 from bench.analysis.stats import mean_averages, paired_averages
 from bench.report import Request, write_report
+from bench.report.figures import plots, style
+from bench.report.figures.figures import Facts, series_names
+from bench.report.figures.shelf import bars
 from bench.report.shown import chosen
 from bench.report.tables.further import further_tables
 from bench.report.tables.section_text import to_latex, to_markdown
@@ -194,3 +197,58 @@ def test_one_dataset_needs_no_column_and_one_label_no_wide_table(stores):
     boxes = [s for s in one if s.header()["prompt"]["name"] == "box"]
     request = Request(tuple(boxes))
     assert not [s for s in further_tables(*chosen(request), request) if s.name == "wide"]
+
+
+def drawing_of(stores, page=None, **asked):
+    """The bars of a report, on a page."""
+    selection, table = chosen(Request(tuple(stores), **asked))
+    looks = plots.looks(series_names(table.lines, table))
+    with style.on_page(page), style.figure_style():
+        (drawing,) = bars.draw(Facts(selection, table, [], looks))
+        drawing.figure.draw_without_rendering()
+    return drawing, table.lines
+
+
+def test_every_bar_and_its_line_are_the_rows(drawn, stores):
+    drawing, lines = drawing_of(stores, labels={"box": "B"})
+    truth, seen = expected(drawn), 0
+    for axis in drawing.figure.axes:
+        panel = axis.get_title("left").replace("mean of 2 datasets", "mean")
+        groups = [text.get_text() for text in axis.get_xticklabels()]
+        assert groups == ["1 point", "3 points", "B"]
+        segments = [s for found in axis.collections for s in found.get_segments()]
+        for container in axis.containers:
+            for bar, label in zip(container, ["1 point", "3 points", "box"], strict=True):
+                mean, *_ = truth.get((panel, container.get_label(), label), (None,))
+                if mean is None:
+                    assert np.isnan(bar.get_height())
+                    continue
+                assert bar.get_height() == pytest.approx(100 * mean)
+                model = next(m for m, t in MODELS.items() if t == container.get_label())
+                dataset = next((d for d, t in DATASETS.items() if t == panel), None)
+                here = lines["dataset"].isna() if dataset is None else lines["dataset"] == dataset
+                own = lines[here & (lines["model"] == model) & (lines["prompt"] == label)]
+                ends = [100 * own["miou_low"].item(), 100 * own["miou_high"].item()]
+                middle = bar.get_x() + bar.get_width() / 2
+                (line,) = (s for s in segments if abs(s[0][0] - middle) < 1e-9)
+                assert [y for _, y in line] == pytest.approx(ends)
+                seen += 1
+    assert seen == len(truth)
+
+
+def test_figures_are_as_wide_as_a_column_or_the_page(stores):
+    one = [s for s in stores if s.header()["dataset"]["name"] == "shapes"]
+    for page, column, whole in (("cvpr", 3.25, 6.875), ("ieee", 3.5, 7.16)):
+        assert drawing_of(one, page)[0].figure.get_size_inches()[0] == pytest.approx(column)
+        assert drawing_of(stores, page)[0].figure.get_size_inches()[0] == pytest.approx(whole)
+    with pytest.raises(BenchError, match="no paper 'acm'; there are cvpr, ieee"):
+        drawing_of(one, "acm")
+    assert not style.is_on_page()
+
+
+def test_an_svg_has_text_and_a_page_outlines(stores, tmp_path):
+    figure = drawing_of(stores, labels={"alpha": "<b>&$x"})[0].figure
+    style.save(figure, tmp_path, "bars")
+    text = (tmp_path / "bars.svg").read_text()
+    assert "&lt;b&gt;&amp;$x</text>" in text
+    assert "<text" not in style.outlined(figure)

@@ -293,17 +293,18 @@ def grid_of_panels(
 ) -> tuple[Figure, list[Axes]]:
     """A grid of panels under their titles, ``width`` × ``height`` inches each, or ``square``.
 
-    Where figures are to fit a page (``style.on_page``) they are as wide as that leaves them.
+    Where figures are to fit a page (``style.on_page``) they are as wide as that leaves them,
+    and as much lower.
 
     Titles stand in as many lines as they need, for which the figure is higher; the unused panels
     are removed.
     """
     count = len(titles)
-    columns = 2 if count == 4 else min(count, 3 if count <= 9 or style.is_on_page() else 4)
+    columns = 2 if count == 4 else min(count, 3 if count <= 9 else 4)
     rows = ceil(count / columns)
     natural = max(3.6, width * columns + 0.4)
     across = style.across(natural)
-    width *= min(1.0, across / natural)
+    width, height = (min(1.0, across / natural) * inches for inches in (width, height))
     bold = texts.SIZE + 0.5
     lines = [texts.wrapped(title, width - 0.4, bold, bold=True) for title in titles]
     more = max(text.count("\n") for text in lines) * texts.line_height(bold)

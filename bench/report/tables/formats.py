@@ -231,6 +231,7 @@ _LATEX: dict[str, str | int | None] = {
     "–": "--",
     "×": r"$\times$",
     "·": r"$\cdot$",
+    "ρ": r"$\rho$",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "`": r"\textasciigrave{}",
