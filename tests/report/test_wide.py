@@ -216,7 +216,7 @@ def test_every_bar_and_its_line_are_the_rows(drawn, stores):
         panel = axis.get_title("left").replace("mean of 2 datasets", "mean")
         groups = [text.get_text() for text in axis.get_xticklabels()]
         assert groups == ["1 point", "3 points", "B"]
-        segments = [s for found in axis.collections for s in found.get_segments()]
+        segments = [s for found in axis.collections for s in found.get_segments() if len(s)]
         for container in axis.containers:
             for bar, label in zip(container, ["1 point", "3 points", "box"], strict=True):
                 mean, *_ = truth.get((panel, container.get_label(), label), (None,))
