@@ -42,12 +42,12 @@ browser:
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver; \
 	else echo 'install chromium and chromedriver, on Debian as root: apt-get install chromium chromium-driver' >&2; exit 1; fi
 
-# pdflatex and booktabs for the tests of LaTeX tables; without it they are skipped.
+# pdflatex, booktabs and pgf for the tests of LaTeX tables and figures; without it they are skipped.
 latex:
-	@if command -v pdflatex >/dev/null && kpsewhich booktabs.sty >/dev/null; then :; \
+	@if command -v pdflatex >/dev/null && kpsewhich booktabs.sty pgf.sty >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get update -qq && apt-get install -y -qq --no-install-recommends texlive-latex-base texlive-latex-recommended; \
-	else echo 'install pdflatex with booktabs, on Debian as root: apt-get install texlive-latex-base texlive-latex-recommended' >&2; exit 1; fi
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends texlive-latex-base texlive-latex-recommended texlive-pictures; \
+	else echo 'install pdflatex with booktabs and pgf, on Debian as root: apt-get install texlive-latex-base texlive-latex-recommended texlive-pictures' >&2; exit 1; fi
 
 slow: install
 	$(BIN)/python -m pytest -m slow -s

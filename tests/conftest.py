@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from drawn_runs import bench as bench
+from drawn_runs import make_row as make_row
 from drawn_runs import new_bench as new_bench
 from drawn_runs import row as row
 from hydra._internal.sources_registry import SourcesRegistry

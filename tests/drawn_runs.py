@@ -207,8 +207,8 @@ def bench(tmp_path):
     return Bench(tmp_path / "results")
 
 
-@pytest.fixture
-def row():
+@pytest.fixture(scope="session")
+def make_row():
     """A function that makes one row of a 6×8 picture; what matters is given by name."""
 
     def make(**given):
@@ -225,3 +225,9 @@ def row():
         return MaskRow(**(made | given))
 
     return make
+
+
+@pytest.fixture
+def row(make_row):
+    """``make_row``, for a test."""
+    return make_row

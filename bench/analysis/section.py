@@ -14,7 +14,8 @@ class Section:
 
     ``name`` is that of its files and its place in the page; ``note`` says how to read it.
     ``heads`` and ``rows`` are texts, the first ``names`` columns left-aligned; ``lines`` holds the
-    same at full precision, for ``<name>.csv`` and ``report.json``.
+    same at full precision, for ``<name>.csv`` and ``report.json``. ``bold`` are the cells (row,
+    column), from 0, that stand out.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Section:
     rows: tuple[tuple[str, ...], ...]
     lines: pd.DataFrame
     names: int = 2
+    bold: frozenset[tuple[int, int]] = frozenset()
 
 
 def named_apart(sections: Iterable[Section]) -> Iterator[Section]:

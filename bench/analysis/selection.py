@@ -5,8 +5,9 @@ Runs that would make a number misleading are refused here, before anything is co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,7 @@ class Selection:
     number, then what holds a box; ``steps`` says what each is. ``of_masks`` says whether the rows
     are masks', with prompts and candidates. ``stores`` and ``headers`` go by the run's folder name;
     ``notes`` are sentences that must stand in every caption. ``every`` has the rows of all steps.
+    ``shown`` says what a model, a dataset or a label is called instead, by its name.
     """
 
     rows: pd.DataFrame
@@ -65,6 +67,7 @@ class Selection:
     headers: Mapping[str, Mapping[str, Any]]
     notes: tuple[str, ...]
     every: EveryRow
+    shown: Mapping[str, str] = field(default_factory=dict)
 
     def over_images(self, rows: pd.DataFrame) -> bool:
         """Whether the protocol of a run's rows counts each image once (``average: image``)."""
@@ -77,14 +80,18 @@ class Selection:
         return shown_titles([self], kind)
 
 
-def shown_titles(selections: Iterable[Selection], kind: str) -> dict[str, str]:
+def shown_titles(selections: Collection[Selection], kind: str) -> dict[str, str]:
     """Name → label of every ``dataset`` or ``model`` of the selections, sorted, no two alike."""
     named = [
         (str(name), selection.headers[str(run)])
         for selection in selections
         for run, name in selection.rows[["run", kind]].drop_duplicates().itertuples(index=False)
     ]
-    return titles_of(named, kind)
+    asked = {name: called for selection in selections for name, called in selection.shown.items()}
+    titles = {name: asked.get(name, title) for name, title in titles_of(named, kind).items()}
+    if twice := next((t for t, n in Counter(titles.values()).items() if n > 1), None):
+        raise BenchError(f"--label: two {kind}s would be called {twice!r}; choose another label")
+    return titles
 
 
 KEY = list(_KEY)

@@ -175,3 +175,41 @@ def add_slices(parser: Parser) -> None:
         metavar="KEY",
         help="also a table by area, size, category, attribute:NAME, boundary or parts",
     )
+
+
+def add_look(parser: Parser) -> None:
+    """How tables and figures look in a paper."""
+    parser.add_argument(
+        "--columns",
+        type=_words,
+        default=(),
+        metavar="COLUMNS",
+        help="those of the wide table, by commas: '1 point,box' or 'mIoU@1 point,oracle@1 point'",
+    )
+    parser.add_argument(
+        "--label",
+        type=_label,
+        action="append",
+        default=[],
+        metavar="NAME=SHOWN",
+        help="what to call a model, a dataset or, in the wide table, a prompt",
+    )
+    parser.add_argument(
+        "--digits", type=int, metavar="N", help="behind the point of values in points (1)"
+    )
+    parser.add_argument(
+        "--width",
+        metavar="PAPER",
+        help="figures as wide as a column or the page of cvpr or ieee",
+    )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(","))
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, equals, shown = text.partition("=")
+    if not equals or not name or not shown.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=SHOWN")
+    return name, shown

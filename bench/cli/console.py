@@ -124,17 +124,15 @@ def show_runs(request: Request, out: Path | None, *, as_json: bool = False) -> i
     ``as_json`` prints what ``report.json`` holds of both instead, and nothing else. Gives the exit
     code: 2 and a line on standard error where a figure of the report failed.
     """
-    from bench.analysis.selection import select
-    from bench.analysis.table import miou_table
     from bench.report.pages.write import numbers, write
+    from bench.report.shown import chosen
     from bench.report.tables.formats import to_rich
     from bench.report.tables.further import further_tables
 
     screen = output()
     if out is None:
-        chosen = select(request.stores, allow_partial=request.allow_partial)
-        table = miou_table(chosen, allow_partial=request.allow_partial)
-        sections = tuple(further_tables(chosen, table, request))
+        selection, table = chosen(request)
+        sections = tuple(further_tables(selection, table, request))
         if as_json:
             show_json(numbers(table, sections))
             return 0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import InitVar, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,9 @@ class Request:
     own, see ``bench.analysis.sections.slices``, and ``figure`` a figure or table of the SAM paper
     to draw from these runs, such as ``fig9c``, or a user's module of figures, of those in
     ``allow_modules``. ``samples``, which intervals needed in earlier releases, does nothing.
+    ``columns`` are those of the wide table, ``LABEL`` or ``MEASURE@LABEL``; ``labels`` say what a
+    model, a dataset or a prompt is called instead; ``digits`` stand behind the point of values in
+    points; ``width`` is whose columns figures are to fit, see ``bench.report.figures.style.PAGES``.
     """
 
     stores: tuple[RunStore, ...]
@@ -35,6 +38,10 @@ class Request:
     figure: str | None = None
     allow_modules: tuple[str, ...] = ()
     samples: InitVar[object] = None
+    columns: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    digits: int | None = None
+    width: str | None = None
 
     def __post_init__(self, samples: object) -> None:
         if samples is not None:
@@ -65,9 +72,9 @@ def write_report(stores: Sequence[RunStore], out: Path, **settings: Any) -> Repo
     But for figures that can't be drawn: they are left out, and `Report.failed` says why.
 
     ``settings`` are the fields of `Request`. ``table.csv, table.md, table.tex, index.html,
-    report.json`` and, in ``figures/``, every figure as PDF, SVG and PNG. The same runs give the
-    same bytes. Files of an earlier report in ``out`` are replaced, others left alone. Raises
-    ``BenchError`` for what a report refuses, or a folder that can't be written.
+    report.json`` and, in ``figures/``, every figure as PDF, SVG, PNG and PGF. The same runs
+    give the same bytes. Files of an earlier report in ``out`` are replaced, others left alone.
+    Raises ``BenchError`` for what a report refuses, or a folder that can't be written.
     """
     from bench.report.pages.write import write  # matplotlib takes a second to import
 

@@ -3,8 +3,10 @@ import io
 import shutil
 import subprocess
 
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from bench.analysis.comparing.comparison import compare
@@ -14,6 +16,7 @@ from bench.analysis.table import miou_table
 from bench.cli.tables import fitted
 from bench.files.text import csv_cell
 from bench.report import write_report
+from bench.report.figures import pgf, style
 from bench.report.pages.comparison import write_comparison
 from bench.report.tables import section_text
 from bench.report.tables.formats import escape_latex, to_csv, to_latex, to_markdown, to_rich
@@ -115,10 +118,11 @@ def section_of(texts, head="[category]", note="A note."):
     return Section("by_category", "By category", note, (head, "mIoU"), rows, lines, names=1)
 
 
-def compiled(folder, *tables, program="pdflatex"):
+def compiled(folder, *tables, program="pdflatex", more=""):
     """The tables in a paper with no package but those that they ask for: the log of a clean end."""
     (folder / "secret.tex").write_text("READ ")
-    named = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs}\begin{document}"
+    named = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs}"
+    named += more + r"\begin{document}"
     (folder / "t.tex").write_text(named + "\n\n".join(tables) + r"\end{document}")
     words = ["-no-shell-escape", "-halt-on-error", "-interaction=nonstopmode", "t.tex"]
     done = subprocess.run([program, *words], cwd=folder, capture_output=True, check=False)
@@ -145,6 +149,36 @@ def test_latex_compiles_whatever_names_hold(table, tmp_path):
     assert b"Missing character" not in log
 
 
+def has_pgf():
+    if shutil.which("kpsewhich") is None:
+        return False
+    return (
+        subprocess.run(["kpsewhich", "pgf.sty"], capture_output=True, check=False).returncode == 0
+    )
+
+
+@needs_latex
+@pytest.mark.skipif(not has_pgf(), reason="LaTeX's pgf is not installed (CONTRIBUTING.md)")
+@pytest.mark.filterwarnings("ignore:(Glyph|Matplotlib currently)")
+def test_a_figure_in_latex_takes_names_as_data(tmp_path):
+    with style.figure_style():
+        figure = Figure(figsize=(3.25, 8))
+        for place, text in enumerate(TEX):
+            shown = text.replace("$", r"\$")
+            figure.text(0.1, place / len(TEX), shown, rotation=90 * (place % 2))
+        axis = figure.subplots()
+        axis.imshow(np.eye(3), extent=(1, 10, -1, 1), aspect="auto")
+        pgf.write(figure, tmp_path / "drawn.pgf")
+    assert (tmp_path / "drawn-img0.png").is_file()
+    (folder := tmp_path / "paper").mkdir()
+    picture = (tmp_path / "drawn.pgf").read_text()
+    assert r"\textbackslash{}input\{secret\}" in picture
+    shutil.copy(tmp_path / "drawn-img0.png", folder)
+    log = compiled(folder, picture, more=r"\usepackage{pgf,graphicx}")
+    assert b"Missing character" not in log
+    assert b"drawn-img0.png" in log
+
+
 @needs_latex
 @pytest.mark.long
 def test_every_table_of_a_report_and_a_comparison_compiles(bench, row, tmp_path):
@@ -155,10 +189,10 @@ def test_every_table_of_a_report_and_a_comparison_compiles(bench, row, tmp_path)
             for n in range(60)
         ]
         stores.append(bench.run(model=model, prompt="point_1", rows=rows, title=title))
-    write_report(stores, tmp_path / "report", by=["category"])
+    write_report(stores, tmp_path / "report", by=["category"], columns=["1 point"])
     write_comparison([compare(stores[:1], stores[1:])], tmp_path / "comparison")
     found = sorted(tmp_path.rglob("*.tex"))
-    assert {path.stem for path in found} >= {"table", "slices_category", "comparison"}
+    assert {path.stem for path in found} >= {"table", "wide", "slices_category", "comparison"}
     compiled(tmp_path, *(path.read_text() for path in found))
 
 

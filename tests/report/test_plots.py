@@ -141,7 +141,7 @@ def test_the_same_figure_gives_the_same_bytes(name, tmp_path):
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         paths = style.save(DRAW[name](), tmp_path / folder, name)
-    assert [path.suffix for path in paths] == [".pdf", ".svg", ".png"]
+    assert [path.suffix for path in paths] == [".pdf", ".svg", ".png", ".pgf"]
     for path in paths:
         content = path.read_bytes()
         assert content == (tmp_path / "one" / path.name).read_bytes()

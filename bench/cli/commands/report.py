@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_data, add_json, add_results, add_slices, report_name
+from bench.cli.arguments import (
+    Commands,
+    add_data,
+    add_json,
+    add_look,
+    add_results,
+    add_slices,
+    report_name,
+)
 from bench.files.places import local_side
 
 
@@ -22,6 +30,7 @@ def add(commands: Commands) -> None:
     add_slices(report)
     add_json(report)
     report.add_argument("--figure", metavar="NAME", help="also a figure of the paper, as fig9c")
+    add_look(report)
     report.set_defaults(command=main)
 
 
@@ -40,5 +49,9 @@ def main(options: argparse.Namespace) -> int:
         by=tuple(options.by),
         figure=options.figure,
         allow_modules=tuple(options.allow_module),
+        columns=options.columns,
+        labels=dict(options.label),
+        digits=options.digits,
+        width=options.width,
     )
     return console.show_runs(request, out, as_json=options.json)

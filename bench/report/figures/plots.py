@@ -107,7 +107,7 @@ def difference_bars(
     y = np.arange(len(ordered))
     names = [texts.wrapped(name, 2.2, 8) for name in ordered["dataset"]]
     row = max(name.count("\n") + 1 for name in names) * texts.line_height(8) + 0.136
-    figure = Figure(figsize=(6.2, 0.85 + row * len(ordered)), layout="constrained")
+    figure = Figure(figsize=(style.across(6.2), 0.85 + row * len(ordered)), layout="constrained")
     axis = figure.subplots()
     axis.grid(visible=False)
     axis.barh(y, delta, height=0.72, color=[colours[0] if d >= 0 else colours[1] for d in delta])
@@ -293,13 +293,18 @@ def grid_of_panels(
 ) -> tuple[Figure, list[Axes]]:
     """A grid of panels under their titles, ``width`` × ``height`` inches each, or ``square``.
 
+    Where figures are to fit a page (``style.on_page``) they are as wide as that leaves them,
+    and as much lower.
+
     Titles stand in as many lines as they need, for which the figure is higher; the unused panels
     are removed.
     """
     count = len(titles)
     columns = 2 if count == 4 else min(count, 3 if count <= 9 else 4)
     rows = ceil(count / columns)
-    across = max(3.6, width * columns + 0.4)
+    natural = max(3.6, width * columns + 0.4)
+    across = style.across(natural)
+    width, height = (min(1.0, across / natural) * inches for inches in (width, height))
     bold = texts.SIZE + 0.5
     lines = [texts.wrapped(title, width - 0.4, bold, bold=True) for title in titles]
     more = max(text.count("\n") for text in lines) * texts.line_height(bold)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
+
+from bench.report.figures import pgf
+from bench.types import BenchError
+from bench.types.errors import did_you_mean
 
 INK = "#23272e"
 """Text and axes; the page replaces it by its own colour in the dark."""
@@ -64,7 +71,7 @@ _RC: Any = {
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
     "pdf.fonttype": 42,
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",
     "svg.hashsalt": "bench.report",
 }
 
@@ -74,6 +81,58 @@ _METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
     "png": {"Software": None},
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """How wide a column and both of them are in a paper, in inches."""
+
+    column: float
+    whole: float
+
+
+PAGES = {"cvpr": Page(3.25, 6.875), "ieee": Page(3.5, 7.16)}
+"""As CVPR's template sets \\columnwidth and \\textwidth, and IEEEtran for journals."""
+
+_PAGE: ContextVar[Page | None] = ContextVar("page", default=None)
+
+_ONE_COLUMN = 1.3
+"""A figure of at most so many columns' width is drawn to stand in one."""
+
+
+@contextmanager
+def on_page(name: str | None) -> Iterator[None]:
+    """Inside the block figures are drawn to fit a page of ``PAGES``; none leaves them as they are.
+
+    Raises ``BenchError`` for a page that there isn't.
+    """
+    if name is not None and name not in PAGES:
+        raise BenchError(f"--width: no paper {name!r}; {did_you_mean(name, PAGES)}")
+    before = _PAGE.set(None if name is None else PAGES[name])
+    try:
+        yield
+    finally:
+        _PAGE.reset(before)
+
+
+def is_on_page() -> bool:
+    """Whether figures are drawn to fit a page."""
+    return _PAGE.get() is not None
+
+
+def across(natural: float) -> float:
+    """How wide to draw a figure, in inches: as it would be, or a page's column, or both of them.
+
+    >>> with on_page("cvpr"):
+    ...     across(3.6), across(5.2), across(7.6)
+    (3.25, 6.875, 6.875)
+    >>> across(3.6)
+    3.6
+    """
+    page = _PAGE.get()
+    if page is None:
+        return natural
+    return page.column if natural <= _ONE_COLUMN * page.column else page.whole
 
 
 @contextmanager
@@ -86,9 +145,10 @@ def figure_style() -> Iterator[None]:
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Writes ``name``.pdf, .svg and .png (200 dots per inch, white) and gives their paths.
+    """Writes ``name``.pdf, .svg, .png (200 dots per inch, white) and .pgf, and gives their paths.
 
-    Fonts are embedded; the same figure gives the same bytes.
+    The PDF has its fonts embedded, the SVG has text as text, and the PGF is set in the fonts of the
+    paper that reads it. The same figure gives the same bytes.
     """
     paths = []
     with figure_style():
@@ -99,4 +159,13 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
             face = "white" if kind == "png" else "none"
             figure.savefig(path, dpi=200, metadata=metadata, facecolor=face)
             paths.append(path)
+        paths.append(pgf.write(figure, folder / f"{name}.pgf"))
     return paths
+
+
+def outlined(figure: Figure) -> str:
+    """A saved figure as an SVG whose texts are outlines: alike whatever fonts a reader has."""
+    sink = io.StringIO()
+    with figure_style(), matplotlib.rc_context({"svg.fonttype": "path"}):
+        figure.savefig(sink, format="svg", metadata=_METADATA["svg"], facecolor="none")
+    return sink.getvalue()

@@ -68,9 +68,9 @@ def _fitting(word: str, width: float, size: float, bold: bool) -> int:
 
 
 def grow(figure: Figure, *, width: float = 0.0, height: float = 0.0) -> None:
-    """Makes the figure larger by so many inches."""
+    """Makes the figure larger by so many inches; not wider where it is to fit a page."""
     across, down = figure.get_size_inches()
-    figure.set_size_inches(across + width, down + height)
+    figure.set_size_inches(across + (0.0 if style.is_on_page() else width), down + height)
 
 
 def label_below(figure: Figure, text: str) -> None:

@@ -34,7 +34,7 @@ class ReportFolder:
     def draw(
         self, drawings: Sequence[Drawing | Failure]
     ) -> tuple[list[Plate], tuple[Failure, ...]]:
-        """Writes each figure as PDF, SVG and PNG into ``figures/``, and gives them for a page.
+        """Writes each figure as PDF, SVG, PNG and PGF into ``figures/``, and gives them for a page.
 
         Beside them those that failed: before, or now that matplotlib drew them. Raises
         ``BenchError`` for two figures of one name, of which one would be lost.
@@ -57,7 +57,7 @@ class ReportFolder:
                 for path in paths.glob(f"{glob.escape(drawing.name)}.*"):
                     path.unlink()
                 continue
-            svg = (paths / f"{drawing.name}.svg").read_text(encoding="utf-8")
+            svg = style.outlined(drawing.figure)
             plates.append(Plate(drawing.name, drawing.title, drawing.alt, svg))
         return plates, tuple(failed)
 

@@ -10,15 +10,17 @@ from typing import Any
 import bench
 from bench.analysis.comparing.differences import Difference, answer, differences
 from bench.analysis.section import Section
-from bench.analysis.selection import Selection, part, select
-from bench.analysis.table import Table, miou_table
+from bench.analysis.selection import Selection, part
+from bench.analysis.table import Table
 from bench.report import Report, Request
 from bench.report.figures.figures import drawn, figures, own_figure
 from bench.report.figures.paper_figures import check_figure, paper_figure
+from bench.report.figures.style import on_page
 from bench.report.pages import html
 from bench.report.pages.folder import records, report_folder
 from bench.report.pictures.gallery import Group, gallery
 from bench.report.pictures.viewer import viewer
+from bench.report.shown import chosen
 from bench.report.tables import formats
 from bench.report.tables.further import further_tables
 from bench.report.tables.section_text import section_files, summary, to_markdown
@@ -30,8 +32,7 @@ def write(request: Request, out: Path) -> Report:
     """What ``bench.report.write_report`` promises."""
     read_sample = request.read_sample
     check_figure(request.figure, request.allow_modules)
-    selection = select(request.stores, allow_partial=request.allow_partial)
-    table = miou_table(selection, allow_partial=request.allow_partial)
+    selection, table = chosen(request)
     sections = tuple(further_tables(selection, table, request))
     compared = differences(selection, table)
     sentences = answer(selection, table, compared)
@@ -41,10 +42,11 @@ def write(request: Request, out: Path) -> Report:
     own = [own_figure(named, request.allow_modules)] if "." in named else []
     taken: set[str] = set()
     papers = partial(paper_figure, request.figure, selection, table)
-    drawings = [
-        *drawn(named, papers, taken),
-        *figures(selection, table, compared, own, taken),
-    ]
+    with on_page(request.width):
+        drawings = [
+            *drawn(named, papers, taken),
+            *figures(selection, table, compared, own, taken),
+        ]
     with report_folder(out) as folder:
         plates, failed = folder.draw(drawings)
         page = html.render(

@@ -119,7 +119,7 @@ def to_latex(table: Table) -> str:
     """A ``table`` environment for booktabs, intervals as subscripts, the best model in bold."""
     heads, rows = _grid(table, escape_latex, _subscript, lambda text: rf"\textbf{{{text}}}")
     first = [line.first for line in cells(table)]
-    return latex_table(heads, rows, first, 3 + _several_protocols(table), table.caption)
+    return latex_table(heads, rows, first, 3 + _several_protocols(table), table.caption, page=True)
 
 
 def latex_table(
@@ -128,9 +128,12 @@ def latex_table(
     first: Sequence[bool],
     left: int,
     caption: str,
+    *,
+    page: bool,
 ) -> str:
     """A ``table`` environment for booktabs, its heads and cells as given, the caption escaped.
 
+    Over both columns of a ``page`` that has two.
     ``first`` says which rows start a new first column: a rule above, the name only there. ``left``
     columns are left-aligned.
     """
@@ -140,12 +143,12 @@ def latex_table(
             body.append(r"\midrule")
         body.append(_latex_row([row[0] if starts else "", *row[1:]]))
     caption = escape_latex(caption)
-    texts = [*heads, *body, caption]
+    texts, name = [*heads, *body, caption], "table*" if page else "table"
     return "\n".join(
         [
             r"% needs \usepackage{booktabs}, and for letters with accents \usepackage[T1]{fontenc}",
-            *([_CHARACTER] if any(r"\samchar{" in text for text in texts) else []),
-            r"\begin{table}",
+            *([CHARACTER] if any(r"\samchar{" in text for text in texts) else []),
+            rf"\begin{{{name}}}",
             r"\centering",
             rf"\begin{{tabular}}{{{'l' * left}{'r' * (len(heads) - left)}}}",
             r"\toprule",
@@ -155,7 +158,7 @@ def latex_table(
             r"\bottomrule",
             r"\end{tabular}",
             rf"\caption{{{caption}}}",
-            r"\end{table}",
+            rf"\end{{{name}}}",
             "",
         ]
     )
@@ -228,6 +231,7 @@ _LATEX: dict[str, str | int | None] = {
     "–": "--",
     "×": r"$\times$",
     "·": r"$\cdot$",
+    "ρ": r"$\rho$",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "`": r"\textasciigrave{}",
@@ -244,7 +248,7 @@ _UNSURE = re.compile(
 )
 """Any but what pdflatex of 2020 and later prints in the encoding T1 without a further package."""
 
-_CHARACTER = (
+CHARACTER = (
     r"\providecommand{\samchar}[2]{\ifdefined\Uchar#1\else"
     r"\ifcsname u8:\detokenize{#1}\endcsname#1\else(U+#2)\fi\fi}"
 )

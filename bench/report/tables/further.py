@@ -18,6 +18,7 @@ from bench.analysis.sections.label_maps import label_map_section
 from bench.analysis.sections.noc import noc_section
 from bench.analysis.sections.panoptic import panoptic_section
 from bench.analysis.sections.slices import slice_section
+from bench.analysis.sections.wide import wide_section
 from bench.analysis.selection import Selection
 from bench.analysis.table import Table
 from bench.report import Request
@@ -32,6 +33,7 @@ def further_tables(selection: Selection, table: Table, request: Request) -> Iter
 
 def _tables(selection: Selection, table: Table, request: Request) -> Iterator[Section]:
     read_sample = request.read_sample
+    yield from wide_section(selection, table, request.columns)
     yield from paper_table(request.figure, selection, request.by, read_sample)
     if not selection.leads.is_iou:
         if request.by:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bench.analysis.section import Section
-from bench.report.tables.formats import csv_text, escape_latex, escape_markdown, latex_table
+from bench.report.tables.formats import (
+    Escape,
+    csv_text,
+    escape_latex,
+    escape_markdown,
+    latex_table,
+)
 
 
 def to_csv(section: Section) -> str:
@@ -17,7 +23,7 @@ def to_markdown(section: Section) -> str:
     """A pipe table with its note under it."""
     heads = [escape_markdown(head) for head in section.heads]
     rule = ["---" if i < section.names else "--:" for i in range(len(heads))]
-    rows = [[escape_markdown(cell) for cell in row] for row in section.rows]
+    rows = cells(section, escape_markdown, lambda text: f"**{text}**")
     lines = [f"| {' | '.join(row)} |" for row in (heads, rule, *rows)]
     return "\n".join(lines) + f"\n\n{escape_markdown(section.note)}\n"
 
@@ -25,9 +31,32 @@ def to_markdown(section: Section) -> str:
 def to_latex(section: Section) -> str:
     """A ``table`` environment for booktabs, its title and note as the caption."""
     heads = [escape_latex(head) for head in section.heads]
-    rows = [[escape_latex(cell) for cell in row] for row in section.rows]
+    rows = cells(section, escape_latex, lambda text: rf"\textbf{{{text}}}")
     caption = f"{section.title}. {section.note}"
-    return latex_table(heads, rows, spans(section.rows), section.names, caption)
+    return latex_table(
+        heads, rows, spans(section.rows), section.names, caption, page=_wide(section)
+    )
+
+
+def _wide(section: Section) -> bool:
+    """Whether the table is wider than a column of a paper of two: 3.25 inches, in ten points."""
+    widths = [max(map(len, column)) for column in zip(section.heads, *section.rows, strict=True)]
+    return sum(_LETTER * width + _BETWEEN for width in widths) > _COLUMN
+
+
+_LETTER, _BETWEEN, _COLUMN = 4.8, 12.0, 235.0
+"""In points: a letter on average, what is between two columns of a table, and a paper's column."""
+
+
+def cells(section: Section, escape: Escape, bold: Escape) -> list[list[str]]:
+    """The cells as a format writes them, those that stand out in bold."""
+    return [
+        [
+            bold(escape(cell)) if (i, j) in section.bold else escape(cell)
+            for j, cell in enumerate(row)
+        ]
+        for i, row in enumerate(section.rows)
+    ]
 
 
 def section_files(section: Section) -> dict[str, str]:
