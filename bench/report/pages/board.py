@@ -250,7 +250,12 @@ def _number(line: SuiteLine) -> Number:
 
 def _missing(line: SuiteLine) -> str:
     number = len(line.missing)
-    return f"{number} of {len(line.suite.datasets)}: {', '.join(line.missing)}"
+    named = ", ".join(line.missing[:_NAMED]) + f" and {number - _NAMED} more" * (number > _NAMED)
+    return f"{number} of {len(line.suite.datasets)}: {named}"
+
+
+_NAMED = 3
+"""How many missing datasets the page names; ``report.json`` has all."""
 
 
 def _plain_suite(line: SuiteLine, board: Board) -> dict[str, Any]:
