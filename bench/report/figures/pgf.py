@@ -54,7 +54,7 @@ class _Renderer(RendererPgf):
         ismath: Any = False,
         mtext: Any = None,
     ) -> None:
-        super().draw_text(gc, x, y, _as_latex(s), prop, angle, ismath, mtext)
+        super().draw_text(gc, x, y, _as_latex(s), prop, angle, ismath, mtext)  # type: ignore[no-untyped-call]
 
     def draw_image(self, gc: Any, x: float, y: float, im: Any, transform: Any = None) -> None:
         if transform is not None:  # asked for by no figure that scales its pictures itself
@@ -67,7 +67,7 @@ class _Renderer(RendererPgf):
         Image.fromarray(im[::-1]).save(path.parent / name)
         self.image_counter += 1
         self.fh.write("\\begin{pgfscope}%\n")
-        self._print_pgf_clip(gc)
+        self._print_pgf_clip(gc)  # type: ignore[no-untyped-call]
         size = f"width={width / self.dpi:f}in,height={height / self.dpi:f}in"
         self.fh.write(
             rf"\pgftext[x={x / self.dpi:f}in,y={y / self.dpi:f}in,left,bottom]"
@@ -102,8 +102,9 @@ def write(figure: Figure, path: Path) -> Path:
                 rf"\pgfpathrectangle{{\pgfpointorigin}}{{\pgfqpoint{{{width:f}in}}{{{height:f}in}}}}%"
                 "\n\\pgfusepath{use as bounding box, clip}%\n"
             )
-            renderer = MixedModeRenderer(figure, width, height, _DPI, _Renderer(figure, sink))
-            figure.draw(renderer)
+            writer = _Renderer(figure, sink)  # type: ignore[no-untyped-call]
+            renderer = MixedModeRenderer(figure, width, height, _DPI, writer)  # type: ignore[no-untyped-call]
+            figure.draw(renderer)  # type: ignore[arg-type]
             sink.write(_TAIL)
     finally:
         figure.dpi = before
