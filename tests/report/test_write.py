@@ -36,7 +36,7 @@ def written(tmp_path_factory, new_bench):
 
 def drawn(report):
     """The figures by name: those of the shelf that the rows allow, whichever there are."""
-    return {path.stem for path in (report.folder / "figures").iterdir()}
+    return {path.stem for path in (report.folder / "figures").glob("*.pdf")}
 
 
 def test_writes_every_file_and_no_other(written):
@@ -44,9 +44,10 @@ def test_writes_every_file_and_no_other(written):
     names = {path.relative_to(report.folder).as_posix() for path in report.files}
     figures = drawn(report)
     assert figures >= {"points", "difference", "histogram", "predicted_iou"}
-    assert names == {"table.csv", "table.md", "table.tex", "index.html", "report.json"} | {
-        f"figures/{name}.{kind}" for name in figures for kind in ("pdf", "svg", "png")
-    }
+    tables = {f"{name}.{kind}" for name in ("table", "wide") for kind in ("csv", "md", "tex")}
+    pictures = {f"figures/{name}.{k}" for name in figures for k in ("pdf", "svg", "png", "pgf")}
+    dots = {"figures/predicted_iou-img0.png"}  # the colours' bar, beside its .pgf
+    assert names == tables | pictures | dots | {"summary.md", "index.html", "report.json"}
     there = {
         p.relative_to(report.folder).as_posix() for p in report.folder.rglob("*") if p.is_file()
     }
