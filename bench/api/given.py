@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from bench.config.component import Component, load_class
+from bench.config.component import Component
 from bench.config.composing import RunConfig, load_configs
 from bench.data.readers.in_memory import GivenData, hold
 from bench.models.in_memory import held
-from bench.run import runtime
-from bench.run.runtime.local import Local
+from bench.run.driver import stays_here
 from bench.types import BenchError
 
 
@@ -113,9 +112,7 @@ def _refuse_words(given: Mapping[str, Given], words: Sequence[str]) -> None:
 
 
 def _refuse_elsewhere(config: RunConfig) -> None:
-    settings = config.runtime
-    way = load_class(Component("runtime", "1", settings.target), runtime, settings.allow_modules)
-    if settings.devices is not None or not issubclass(way, Local):
+    if not stays_here(config.runtime):
         raise BenchError(
             "a model or dataset that is given as an object is in this process alone: leave "
             "runtime.devices and runtime=ray out, or write it as a class with a YAML "

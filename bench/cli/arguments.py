@@ -28,6 +28,7 @@ class Parser(argparse.ArgumentParser):
     def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
         """The options; overrides that argparse leaves over behind an option go to the others."""
         options, rest = self.parse_known_args(argv)
+        rest = rest or _settings_among(options)
         if rest and not ("overrides" in options and all(word[0] != "-" for word in rest)):
             near = _instead(rest, options) or did_you_mean(
                 rest[0].partition("=")[0], _options(self)
@@ -82,6 +83,18 @@ def _instead(rest: Sequence[str], options: argparse.Namespace) -> str:
     if setting or known in groups():
         return f"say {'runtime.' * setting}{known}={given}"
     return ""
+
+
+def _settings_among(options: argparse.Namespace) -> list[str]:
+    """What stands among the names of runs and means to be a setting: ``model=demo``."""
+    named = [word for name in _NAMES for word in getattr(options, name, None) or ()]
+    return [word for word in named if _SETTING.match(word) and not Path(word).exists()]
+
+
+_NAMES = ("runs", "names", "sides", "folders")
+"""What commands call their words that name runs."""
+
+_SETTING = re.compile(r"\+{0,2}[a-z_]+(\.[A-Za-z0-9_]+)*=")
 
 
 def _options(parser: argparse.ArgumentParser) -> Iterator[str]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cache
+from functools import lru_cache
 from os.path import isdir, isfile
 from pathlib import Path
 from typing import Any
@@ -238,7 +238,7 @@ def _refuse_reaching(composed: DictConfig, own: Set[str]) -> None:
             raise BenchError(f"a YAML sets {key}={value}; only you may, on the command line")
 
 
-@cache
+@lru_cache(maxsize=1)  # stored again whenever the folders change
 def _store_schema(folders: tuple[str, ...]) -> None:
     """Tells Hydra what ``run.yaml`` is held against; each time takes a tenth of composing it.
 

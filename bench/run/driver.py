@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from bench.config.component import Component, load_class
+from bench.config.settings import Runtime as Settings
 from bench.data.doubts import first_doubts
 from bench.run import runtime
 from bench.run.findings import Findings, Progress, Runtime
@@ -79,11 +81,20 @@ def _close(plan: Plan, names: Sequence[str], started: str, findings: Findings) -
         findings.profile.write(plan, findings)
 
 
+def runtime_class(settings: Settings) -> type[Any]:
+    """The class that drives a run's workers; raises ``BenchError`` as ``load_class`` does."""
+    way = Component("runtime", "1", settings.target)
+    return load_class(way, runtime, settings.allow_modules)
+
+
+def stays_here(settings: Settings) -> bool:
+    """Whether a run is done in this very process, where what it holds in memory is at hand."""
+    return settings.devices is None and getattr(runtime_class(settings), "in_this_process", False)
+
+
 def _do(plan: Plan, token: str, progress: Progress, findings: Findings) -> None:
     """Does the jobs, again those whose parts turned out to be damaged or done twice."""
-    settings = plan.setting.runtime
-    way = Component("runtime", "1", settings.target)
-    drive: Runtime = load_class(way, runtime, settings.allow_modules)()
+    drive: Runtime = runtime_class(plan.setting.runtime)()
     for _ in range(_ROUNDS):
         failed = {error.image_id for error in findings.errors}
         jobs = [job for job in plan.work.jobs() if job.image_id not in failed]

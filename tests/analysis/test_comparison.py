@@ -264,8 +264,8 @@ def test_one_image_gives_no_interval(bench, row):
     assert found.table[["low", "high", "p", "images_needed"]].isna().all(axis=None)
     assert "too few images" in found.answer[0]
     assert section(found, 0).rows[0][4] == "+50.0"
-    ((outcome, _),) = judged(found, Gate.parse("delta_miou>0"))
-    assert outcome == "undecided"
+    (verdict,) = judged(found, Gate.parse("delta_miou>0"))
+    assert verdict.outcome == "undecided"
 
 
 def measured(bench, row, model, values, **said):
@@ -374,9 +374,9 @@ def test_an_undecided_gate_says_how_many_images_would_settle_it(bench):
     found = compare([a], [b])
     line = found.table.iloc[0]
     gate = Gate("delta_miou", ">", round(100 * float(line["low"]) + 0.1, 3))
-    ((outcome, sentence),) = judged(found, gate)
-    assert outcome == "undecided"
-    assert re.search(r"about [\d,]+ images would settle it$", sentence)
+    (verdict,) = judged(found, gate)
+    assert verdict.outcome == "undecided"
+    assert re.search(r"about [\d,]+ images would settle it$", verdict.sentence)
 
 
 def test_the_gallery_shows_the_largest_gaps_of_both_sides(bench, sides):

@@ -197,7 +197,7 @@ def test_a_swept_dataset_is_read_by_its_own_reader(tmp_path, monkeypatch):
 
     seen = []
 
-    def show_runs(request, out):
+    def show_runs(request, out, as_json):
         seen.append(request)
         return 0
 

@@ -70,7 +70,9 @@ def test_a_word_is_refused_in_plain_words(word: str, says: str) -> None:
 
 @pytest.mark.parametrize("word", ["hydra.run.dir=x", "+hydra.foo=1", "hydra/launcher=x"])
 def test_the_libraries_settings_are_none_of_the_benchs(word: str) -> None:
-    with pytest.raises(BenchError, match=r"nothing is called 'hydra.*'; there are canary, dataset"):
+    with pytest.raises(
+        BenchError, match=r"nothing is called 'hydra.*'; there are dataset, experiment"
+    ):
         load_configs([word])
 
 
@@ -82,7 +84,7 @@ def test_the_libraries_settings_are_none_of_the_benchs(word: str) -> None:
             "runtime: {wrkers: 1}",
             "nothing is called 'runtime.wrkers'; did you mean runtime.workers",
         ),
-        ("x: 1", "nothing is called 'x'; there are canary, dataset, "),
+        ("x: 1", "nothing is called 'x'; there are dataset, experiment, "),
         ("runtime: 5", "runtime must be keys with values, as in {key: value}, found 5"),
         ("model: 5", "keys with values are expected, as in KEY: VALUE, found 5"),
         ("prompts: [1]", "keys with values are expected, as in KEY: VALUE, found a list"),

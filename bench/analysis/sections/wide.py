@@ -65,7 +65,7 @@ def _column(word: str, labels: Sequence[str], table: Table) -> Column:
 def wide_section(
     selection: Selection, table: Table, asked: Sequence[str] = ()
 ) -> Iterator[Section]:
-    """The table of a dataset's models by columns; nothing of one column that nobody asked for.
+    """The table of models by columns; where nobody asked, only of several models and prompts.
 
     Its lines: ``dataset`` (null for the mean over datasets), ``model, protocol``; of each column
     its mean under ``Column.name``, at full precision, null where there is none; and under that name
@@ -75,7 +75,8 @@ def wide_section(
     other with p < 0.05.
     """
     columns = columns_of(selection, table, asked)
-    if len(columns) < 2 and not asked:
+    several = len(table.lines[SERIES].drop_duplicates()) > 1
+    if not asked and not (several and len(columns) > 1):
         return
     sides = {
         label: dict(_sides(selection, label))

@@ -161,7 +161,7 @@ def _runs(options: argparse.Namespace) -> Iterator[Line]:
     from bench.store.lock import is_held
     from bench.store.runs import find_runs
 
-    for store in find_runs(options.results, options.names or ["*"]):
+    for store in find_runs(options.results, *([options.names] if options.names else [])):
         header = store.header()
         status = str(header.get("status", "?"))
         if status == "running" and not is_held(store.folder):

@@ -97,6 +97,8 @@ def find_pace(plan: Plan) -> Pace | None:
 
 def _same(found: Any, wanted: Mapping[str, Any]) -> bool:
     """Whether a header's component is one that can have the same pace."""
+    if isinstance(found, str):  # earlier releases kept a task's name alone
+        return bool(found == wanted["name"])
     there = found if isinstance(found, Mapping) else {}
     return all(there.get(key) == wanted[key] for key in ("name", "version", "args"))
 

@@ -15,6 +15,9 @@ from bench.run.worker import Worker
 class Local:
     """Without ``runtime.devices`` one worker in this process, else one process for each."""
 
+    in_this_process = True
+    """Where no devices are named."""
+
     def __call__(
         self, plan: Plan, tasks: Sequence[Job], progress: Progress, findings: Findings
     ) -> None:

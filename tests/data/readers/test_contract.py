@@ -25,7 +25,7 @@ from .making import change_nothing
 CONF = Path(__file__).parents[3] / "conf" / "dataset"
 
 # Photos hands everything on to Coco; its own test is test_photos.py.
-TESTED_ELSEWHERE = {"Photos"}
+TESTED_ELSEWHERE = {"InMemory", "Photos"}
 
 
 def reader_classes():
