@@ -216,7 +216,7 @@ def _fetch(served: Path, url: str) -> Scenario:
     names = [f"datasets/mine/{name}" for name in pairs] + ["datasets/mine/licence.txt"]
 
     def words(folder: Path) -> list[str]:
-        return ["data", "fetch", "mine", "--config-dir", str(served.parent / "conf"), "--data",
+        return ["data", "fetch", "mine", "--config-dir", str(served.parent / "conf"), "--datasets",
                 str(folder / "datasets")]  # fmt: skip
 
     def prepare(folder: Path) -> None:

@@ -185,7 +185,7 @@ def _shown(verb: str, conf: Path, folder: Path) -> str:
     """What a command prints of the folder; raises for a traceback, not for a refusal."""
     said, complaint = io.StringIO(), io.StringIO()
     with redirect_stdout(said), redirect_stderr(complaint):
-        data = ["--data", str(folder / "none")] if verb.startswith("data") else []
+        data = ["--datasets", str(folder / "none")] if verb.startswith("data") else []
         code = main([*verb.split(), "--config-dir", str(conf), *data])
     told = complaint.getvalue()
     if code not in (0, 2) or "Traceback" in told or (code == 2 and told.count("\n") != 1):

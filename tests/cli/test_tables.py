@@ -173,8 +173,9 @@ def test_a_reports_tables_in_a_terminal_are_those_of_its_files(bench):
     table = miou_table(selection)
     request = Request(tuple(stores), by=("size",))
     sections = list(further_tables(selection, table, request))
-    assert len(sections) == 1
-    for make in (lambda: to_rich(table), lambda: console.table_of(sections[0])):
+    wide, sizes = sections
+    assert wide.name == "wide"
+    for make in (lambda: to_rich(table), lambda: console.table_of(sizes)):
         own = numbers(drawn(make(), 1000))
         assert len(own) > 50
         for width in WIDTHS[::10]:
