@@ -71,13 +71,17 @@ class Selection:
 
     def over_images(self, rows: pd.DataFrame) -> bool:
         """Whether the protocol of a run's rows counts each image once (``average: image``)."""
-        header = self.headers[str(rows["run"].iloc[0])]
-        said = (part(header, "protocol").get("args") or {}).get("average")
-        return AVERAGE.get(str(said), False)
+        return over_images(self.headers[str(rows["run"].iloc[0])])
 
     def titles(self, kind: str) -> dict[str, str]:
         """Name → label of every ``dataset`` or ``model``, see ``shown_titles``."""
         return shown_titles([self], kind)
+
+
+def over_images(header: Mapping[str, Any]) -> bool:
+    """Whether the protocol of a run's header counts each image once (``average: image``)."""
+    said = (part(header, "protocol").get("args") or {}).get("average")
+    return AVERAGE.get(str(said), False)
 
 
 def shown_titles(selections: Collection[Selection], kind: str) -> dict[str, str]:

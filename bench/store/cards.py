@@ -107,13 +107,18 @@ class Card:
     @property
     def measure(self) -> Measure:
         """What leads the run's tables."""
-        said = self.header.get("measures")
-        return Measure.of_plain(said[0]) if said else IOU
+        return measure_of(self.header)
 
     @property
     def exact(self) -> bool:
         """Whether the sums are by cluster: then the intervals follow from them, too."""
         return self.clusters is not None
+
+
+def measure_of(header: Mapping[str, Any]) -> Measure:
+    """What leads a run's tables, by its header."""
+    said = header.get("measures")
+    return Measure.of_plain(said[0]) if said else IOU
 
 
 def write_card(card: Card, path: Place) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
 from bench import prompts, protocol, tasks
 from bench.config.component import Component, check_keeps, load_class
 from bench.config.composing import RunConfig, group_names, load_component
+from bench.config.run_key import Question
 from bench.prompts.abilities import PinsFiles
 from bench.protocol import Protocol
 from bench.tasks.contract import Task
@@ -38,6 +39,24 @@ def pinned_prompts(config: RunConfig) -> dict[str, Component]:
         pins = issubclass(found, PinsFiles)
         pinned[name] = replace(each, args=found.pin(each.args)) if pins else each
     return pinned
+
+
+def question_of_given(
+    config: RunConfig, prompt: str, model: Component, args: Mapping[str, Any]
+) -> Question:
+    """What is asked where given files stand in the place of a model.
+
+    ``args`` are the task's own that may change a number; ``prompt`` is what the rows say was asked.
+    """
+    task = config.task
+    return Question(
+        task=Component(task.name, task.version, task.target, dict(args), task.about),
+        seed=0,
+        model=model,
+        dataset=config.dataset,
+        prompts={prompt: Component(prompt, "1", prompt)},
+        protocol=config.protocol,
+    )
 
 
 def strategy_class(prompt: Component, allow_modules: Sequence[str] = ()) -> type[Any]:

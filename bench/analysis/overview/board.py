@@ -15,16 +15,17 @@ from typing import Any, Literal
 
 from bench.analysis.comparing.wording import SHOWN
 from bench.analysis.notes import part
-from bench.analysis.overview.cards import over_images, paired
+from bench.analysis.overview.cards import paired
 from bench.analysis.overview.gathering import Entry
 from bench.analysis.overview.ranks import Standing, alike, largest_block, standings
+from bench.analysis.selection import over_images
 from bench.analysis.stats import Averages, holm, mean_averages
 from bench.analysis.titles import badge, labels_of
 from bench.config.composing import conf_dir
 from bench.config.labels import distinct, shown_label
 from bench.config.run_key import LATER
-from bench.store.cards import CardStep, Number, agree
-from bench.types import IOU, Measure
+from bench.store.cards import CardStep, Number, agree, measure_of
+from bench.types import Measure
 
 State = Literal["complete", "partial", "contradicted"]
 
@@ -47,7 +48,7 @@ class Cell:
         card = self.entry.card
         if self.step is None or card is None:
             return None
-        return self.step.images if over_images(card) else self.step.masks
+        return self.step.images if over_images(card.header) else self.step.masks
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def board_of(entries: Sequence[Entry], notes: Sequence[str] = ()) -> Board:
     places: dict[tuple[str, ...], dict[tuple[str, str], list[Cell]]] = {}
     measures: dict[tuple[str, ...], Measure] = {}
     for number, entry in named.items():
-        measure = measure_of(entry)
+        measure = measure_of(entry.header)
         steps = {} if entry.card is None else {each.step: each for each in entry.card.steps}
         own = labels[number] or {
             step: str(part(entry.header, "prompt").get("name")) for step in steps
@@ -133,12 +134,6 @@ def board_of(entries: Sequence[Entry], notes: Sequence[str] = ()) -> Board:
         panels.append(_panel(label, titles[protocol], measures[panel], newest, titles))
     panels.sort(key=lambda each: (-len(each.cells), each.label, each.protocol))
     return Board(tuple(panels), titles, tuple(entries), tuple(dict.fromkeys(said)))
-
-
-def measure_of(entry: Entry) -> Measure:
-    """What leads a run's tables."""
-    said = entry.header.get("measures")
-    return Measure.of_plain(said[0]) if said else IOU
 
 
 def _newest(cells: Sequence[Cell], said: list[str]) -> Cell:

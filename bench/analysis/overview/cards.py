@@ -21,7 +21,6 @@ from bench.analysis.stats import Averages, averages, averages_of_sums
 from bench.analysis.stats.intervals import Interval, apart
 from bench.analysis.titles import labels_of
 from bench.files.places import Place
-from bench.protocol import AVERAGE
 from bench.store.cards import BUCKETS, DIGITS, Card, CardStep, Number, Sums, agree, read_card
 from bench.store.runs import RunStore, read_rows
 from bench.types import BenchError
@@ -103,12 +102,6 @@ def paired(a: Card, step_a: CardStep, b: Card, step_b: CardStep) -> Averages | N
         reach=apart(a.measure.reach),
         lean=False,
     )
-
-
-def over_images(card: Card) -> bool:
-    """Whether the protocol of a card's run counts each image once."""
-    said = (card.header.get("protocol") or {}).get("args") or {}
-    return AVERAGE.get(str(said.get("average")), False)
 
 
 def _same(one: float | None, other: float | None) -> bool:

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.analysis.notes import part
-from bench.analysis.selection import measures_of
+from bench.analysis.selection import measures_of, over_images
 from bench.analysis.titles import labels_of
-from bench.protocol import AVERAGE
 from bench.store.row_table import same_as_next
 from bench.store.runs import RunStore, read_rows
 from bench.types import Measure
@@ -49,6 +47,5 @@ def headline(store: RunStore) -> Headline | None:
     if not there.any():
         return None
     frame = values.select(["image_id"]).to_pandas()[there].assign(value=numbers[there])
-    average = str((part(header, "protocol").get("args") or {}).get("average"))
-    means = frame.groupby("image_id")["value"].mean() if AVERAGE.get(average) else frame["value"]
+    means = frame.groupby("image_id")["value"].mean() if over_images(header) else frame["value"]
     return Headline(measure, labels.get(last, str(header["prompt"]["name"])), float(means.mean()))

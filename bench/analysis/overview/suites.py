@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.analysis.notes import part
-from bench.analysis.overview.board import Board, identity, measure_of
-from bench.analysis.overview.cards import averages_of, over_images
+from bench.analysis.overview.board import Board, identity
+from bench.analysis.overview.cards import averages_of
 from bench.analysis.overview.gathering import Entry
+from bench.analysis.selection import over_images
 from bench.analysis.stats import mean_averages
 from bench.analysis.stats.intervals import Interval
 from bench.config.suites import Suite
+from bench.store.cards import measure_of
 from bench.types import Measure
 
 
@@ -62,11 +64,13 @@ def _line(
             missing.append(dataset)
     first = next(iter(by_dataset.values()))[0]
     number = None if missing else _mean(chosen)
-    return SuiteLine(suite, prompt, model, protocol, measure_of(first), number, tuple(missing))
+    return SuiteLine(
+        suite, prompt, model, protocol, measure_of(first.header), number, tuple(missing)
+    )
 
 
 def _mean(entries: Sequence[Entry]) -> Interval:
     """The mean over datasets, each of the same weight (``mean_over_datasets``)."""
     cards = [entry.card for entry in entries if entry.card is not None]
     means = mean_averages([averages_of(card, card.steps[-1]) for card in cards])
-    return means.of(over_images(cards[0]))
+    return means.of(over_images(cards[0].header))

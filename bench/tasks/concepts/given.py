@@ -24,7 +24,7 @@ from bench.tasks.contract import Case, Lent, Scored, Way
 from bench.tasks.given_masks.predictions import check_there
 from bench.tasks.given_masks.task import numbered
 from bench.tasks.one_step import OneStep
-from bench.tasks.opening import open_protocol
+from bench.tasks.opening import open_protocol, question_of_given
 from bench.types import BenchError, Measure, Reader, Sample, Site
 from bench.types.rows.concepts import PHRASE_F1, ConceptRow
 from bench.types.stopwatch import Stopwatch
@@ -67,16 +67,9 @@ class GivenConcepts:
         if self._categories is not None:
             made["categories"] = {str(number): name for number, name in self._categories.items()}
         args = {"score": self._score, "phrases": self._vocabulary and list(self._vocabulary)}
-        task = config.task
         about = {"title": self.model, "what": f"detections given in {self.path.name}"}
-        return Question(
-            task=Component(task.name, task.version, task.target, args, task.about),
-            seed=0,
-            model=Component(self.model, "1", PROMPT, made, about),
-            dataset=config.dataset,
-            prompts={PROMPT: Component(PROMPT, "1", PROMPT)},
-            protocol=config.protocol,
-        )
+        model = Component(self.model, "1", PROMPT, made, about)
+        return question_of_given(config, PROMPT, model, args)
 
     def check(self, config: RunConfig, reader: Reader) -> None:
         """Reads all detections once, so that one that doesn't fit is said before rows are."""

@@ -28,6 +28,7 @@ from bench.tasks.edges.scoring import (
 )
 from bench.tasks.edges.task import check_people
 from bench.tasks.one_step import OneStep
+from bench.tasks.opening import question_of_given
 from bench.types import BenchError, Measure, Reader, Sample, Site
 from bench.types.rows.edges import BEST_F, EdgeRow
 from bench.types.stopwatch import Stopwatch
@@ -86,16 +87,9 @@ class EdgeMaps:
         elif self.people:
             made, what = {"people": True}, "each person's boundaries, held against the others'"
         about = {"title": self.model, "what": what}
-        task = config.task
         args = {"levels": self.rule.levels, "reach": self.rule.reach}
-        return Question(
-            task=Component(task.name, task.version, task.target, args, task.about),
-            seed=0,
-            model=Component(self.model, "1", PROMPT, made, about),
-            dataset=config.dataset,
-            prompts={PROMPT: Component(PROMPT, "1", PROMPT)},
-            protocol=config.protocol,
-        )
+        model = Component(self.model, "1", PROMPT, made, about)
+        return question_of_given(config, PROMPT, model, args)
 
     def check(self, config: RunConfig, reader: Reader) -> None:
         """Every image of the run has its map, and people drew boundaries."""

@@ -21,6 +21,7 @@ from bench.files.there import kind_of
 from bench.scoring.instances.panoptic import LabelArray, Quality, Segment, qualities
 from bench.tasks.contract import Case, Lent, Scored, Way
 from bench.tasks.one_step import OneStep
+from bench.tasks.opening import question_of_given
 from bench.types import BenchError, Measure, Reader, Sample, Site
 from bench.types.rows.panoptic import CATEGORY_PQ, PanopticRow
 from bench.types.stopwatch import Stopwatch
@@ -57,16 +58,9 @@ class Panoptic:
 
     def settle(self, config: RunConfig, site: Site) -> Question:
         """The predictions stand in the place of a model: a hash of the files enters the key."""
-        task = config.task
         about = {"title": self.model, "what": f"segments given in {self.file.name}"}
-        return Question(
-            task=Component(task.name, task.version, task.target, {}, task.about),
-            seed=0,
-            model=Component(self.model, "1", PROMPT, dict(self._hashes), about),
-            dataset=config.dataset,
-            prompts={PROMPT: Component(PROMPT, "1", PROMPT)},
-            protocol=config.protocol,
-        )
+        model = Component(self.model, "1", PROMPT, dict(self._hashes), about)
+        return question_of_given(config, PROMPT, model, {})
 
     def check(self, config: RunConfig, reader: Reader) -> None:
         """Every image has a prediction, and every prediction a category of the dataset."""
