@@ -1,7 +1,7 @@
 """Zero-shot evaluation of promptable segmentation models, as the papers do it.
 
-``bench.evaluate``, ``bench.read_runs`` and ``bench.compare`` are what scripts and notebooks need;
-``BenchError`` is what they raise.
+``bench.evaluate``, ``bench.read_runs``, ``bench.compare`` and ``bench.show_mask`` are what scripts
+and notebooks need; ``BenchError`` is what they raise.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bench.api import compare as compare
     from bench.api import evaluate as evaluate
     from bench.api import read_runs as read_runs
+    from bench.api import show_mask as show_mask
     from bench.api.given import Given as Given
     from bench.types import BenchError as BenchError
 
@@ -24,9 +25,10 @@ _HOMES = {
     "compare": "bench.api",
     "evaluate": "bench.api",
     "read_runs": "bench.api",
+    "show_mask": "bench.api",
     "BenchError": "bench.types",
 }
-__all__ = ["BenchError", "Evaluation", "Given", "compare", "evaluate", "read_runs"]
+__all__ = ["BenchError", "Evaluation", "Given", "compare", "evaluate", "read_runs", "show_mask"]
 
 
 def __getattr__(name: str) -> Any:

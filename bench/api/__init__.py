@@ -1,4 +1,4 @@
-"""What a notebook or a script calls: ``bench.evaluate``, ``bench.read_runs``, ``bench.compare``.
+"""What a notebook or a script calls: ``bench.evaluate``, ``read_runs``, ``compare``, ``show_mask``.
 
 They do what ``sam-bench run``, ``report`` and ``compare`` do, in the same folders, and give frames
 instead of text. Where no folder is said it is that of the environment (``SAM_BENCH_RESULTS``,
@@ -22,6 +22,8 @@ from bench.store.runs import ImageError, RunStore, find_runs
 from bench.types import BenchError
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from bench.analysis.comparing.comparison import Comparison
     from bench.report import Report
 
@@ -133,6 +135,32 @@ def read_runs(
     """
     stores = find_runs(place(results or usual("results")), [str(run) for run in runs] or ["*"])
     return store.read_runs(stores, columns)
+
+
+def show_mask(
+    run: str | Path,
+    mask: str,
+    *,
+    step: int | None = None,
+    image: str | None = None,
+    results: str | Place | None = None,
+    datasets: str | Path | None = None,
+) -> Image:
+    """The picture of one mask of a run, with target, prediction and prompt, as a gallery shows it.
+
+    ``run`` is named as in ``read_runs``; ``mask`` is the mask's id, ``image`` its image's, where
+    several images have a mask of that id. The row is the latest up to ``step``, by default the
+    last. ``show()`` opens the picture; a notebook shows it as it is. Raises ``BenchError`` for what
+    is not there, and for data that has changed since the run.
+    """
+    from bench.data.opening import samples_of_runs
+    from bench.report.pictures.gallery import picture_of
+
+    (found, *others) = find_runs(place(results or usual("results")), [str(run)])
+    if others:
+        raise BenchError(f"{run} names {1 + len(others)} runs; name one of them")
+    read_sample = samples_of_runs(local_path(datasets or usual("datasets")))
+    return picture_of(found, mask, read_sample, step=step, image_id=image)
 
 
 def compare(

@@ -28,7 +28,9 @@ class Request:
     ``allow_modules``. ``samples``, which intervals needed in earlier releases, does nothing.
     ``columns`` are those of the wide table, ``LABEL`` or ``MEASURE@LABEL``; ``labels`` say what a
     model, a dataset or a prompt is called instead; ``digits`` stand behind the point of values in
-    points; ``width`` is whose columns figures are to fit, see ``bench.report.figures.style.PAGES``.
+    points; ``width`` is whose columns figures are to fit, see ``bench.report.figures.style.PAGES``;
+    ``pictures`` how many masks have a picture on the mask page, ``all`` of them in files beside the
+    page, by default as many as keep it small.
     """
 
     stores: tuple[RunStore, ...]
@@ -42,6 +44,7 @@ class Request:
     labels: Mapping[str, str] = field(default_factory=dict)
     digits: int | None = None
     width: str | None = None
+    pictures: int | str | None = None
 
     def __post_init__(self, samples: object) -> None:
         if samples is not None:

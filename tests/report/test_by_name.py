@@ -301,12 +301,13 @@ def test_every_element_of_a_comparisons_figures_is_its_rows(muddle, sides):
                 if kind == "scatter":
                     counts = axis.collections[0].get_array()
                     assert counts.sum() == sum(len(a) for a, _ in pairs)
-                    places = axis.collections[0].get_offsets()
+                    cells = axis.collections[0].get_paths()
+                    places = [cell.vertices[:4].mean(axis=0) for cell in cells]
                     middle = np.average(places, axis=0, weights=counts)
                     means = [100 * pd.concat(side).mean() for side in zip(*pairs, strict=True)]
                     np.testing.assert_allclose(middle, means[::-1], atol=2.5)
                 else:
-                    edges = np.linspace(-100, 100, 42)
+                    edges = np.linspace(-102.5, 102.5, 42)
                     parts = [
                         np.histogram(100 * (a - b.reindex(a.index)), edges)[0] / len(a)
                         for a, b in pairs

@@ -89,7 +89,9 @@ def test_ids_are_unique_and_every_reference_is_there(written):
     page = written[2].page.read_text(encoding="utf-8")
     ids = re.findall(r'\bid="([^"]+)"', page)
     links = re.findall(r'href="#([^"]+)"', page) + re.findall(r"url\(#([^)]+)\)", page)
-    assert set(links) <= set(ids)
+    masks = [link for link in links if link.startswith(("mask=", "masks&amp;"))]
+    assert len(masks) > 100, "tiles, bars and cells open masks; see test_masks_browser"
+    assert set(links) - set(masks) <= set(ids)
     outside = [name for name in ids if not name.startswith(tuple(drawn(written[2])))]
     assert len(outside) == len(set(outside))
 

@@ -25,7 +25,8 @@ from bench.types.errors import did_you_mean
 ReadSample: TypeAlias = Callable[[RunStore, str], Sample]
 
 _KEY = ["run", "image_id", "mask_id"]
-_COCO = ((32**2, "small"), (96**2, "medium"), (float("inf"), "large"))
+COCO_SIZES = ((32**2, "small"), (96**2, "medium"), (float("inf"), "large"))
+"""Below which area in pixels a mask is of which size."""
 _THIRDS = ("smallest third", "middle third", "largest third")
 _ATTRIBUTE = "attribute:"
 _LONGEST = 60
@@ -135,7 +136,7 @@ def _groups(selection: Selection, by: str, read_sample: ReadSample | None) -> pd
 
 
 def _of_area(rows: pd.DataFrame) -> pd.Series[str]:
-    return rows["area"].map(lambda area: next(name for limit, name in _COCO if area < limit))
+    return rows["area"].map(lambda area: next(name for limit, name in COCO_SIZES if area < limit))
 
 
 def _of_category(rows: pd.DataFrame) -> pd.Series[str]:
@@ -211,7 +212,7 @@ _OF_TARGETS: Mapping[str, Callable[[pd.Series[Any], pd.Series[Any]], pd.Series[s
 
 def _rank(groups: pd.Series[str]) -> dict[str, tuple[int, str]]:
     """The order in which groups are shown: small before large, else by name, unknown last."""
-    known = [*_THIRDS, *(name for _, name in _COCO)]
+    known = [*_THIRDS, *(name for _, name in COCO_SIZES)]
     return {
         name: (known.index(name) if name in known else 99 + (name == UNKNOWN), name)
         for name in groups.unique()

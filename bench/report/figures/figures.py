@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.analysis.comparing.differences import Difference
@@ -29,16 +30,34 @@ from bench.types.errors import told
 
 
 @dataclass(frozen=True, slots=True)
+class Spot:
+    """A bar or a cell of a figure that opens a list of masks.
+
+    ``x`` and ``y`` are from where to where it reaches, in the units of its ``axes``; all the way
+    where there is none. ``address`` is one of ``bench.report.masks.addresses``, and ``said`` tells
+    what is opened.
+    """
+
+    axes: Axes
+    address: str
+    said: str
+    x: tuple[float, float] | None = None
+    y: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Drawing:
     """A figure, the name of its files, its heading, and what it shows for who can't see it.
 
-    Raises ``BenchError`` for a name that would put the files into another folder.
+    ``spots`` are what opens masks on the page. Raises ``BenchError`` for a name that would put the
+    files into another folder.
     """
 
     name: str
     title: str
     alt: str
     figure: Figure
+    spots: tuple[Spot, ...] = ()
 
     def __post_init__(self) -> None:
         if fault_of_name(self.name):

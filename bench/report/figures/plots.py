@@ -27,7 +27,7 @@ from matplotlib.ticker import (
 )
 
 from bench.analysis.words import signed
-from bench.report.figures import style, texts
+from bench.report.figures import bins, style, texts
 from bench.types import IOU, BenchError
 
 _BINS = 20
@@ -145,18 +145,18 @@ def iou_histogram(rows: pd.DataFrame, order: Sequence[str], looks: Looks) -> Fig
     need(rows, "a histogram needs masks")
     labels = [label for label in order if (rows["label"] == label).any()]
     figure, axes = grid_of_panels(labels, width=2.4, height=1.8, sharey=True)
-    edges = np.linspace(0, 1, _BINS + 1)
+    edges = bins.bar_edges(bins.BARS)
     for axis, label in zip(axes, labels, strict=True):
         for series, part in rows[rows["label"] == label].groupby("series", sort=False):
             size = part.groupby("dataset")["iou"].transform("size")
             share = 100 / (size * part["dataset"].nunique())
-            counts, _ = np.histogram(part["iou"], bins=edges, weights=share)
+            counts = bins.counted(bins.bar_of(part["iou"], bins.BARS), bins.BARS, share)
             look = looks[str(series)]
             axis.stairs(
-                counts, 100 * edges, color=look.colour, linestyle=look.line, linewidth=1.4,
+                counts, edges, color=look.colour, linestyle=look.line, linewidth=1.4,
                 label=str(series),
             )  # fmt: skip
-            axis.stairs(counts, 100 * edges, color=look.colour, alpha=0.12, fill=True)
+            axis.stairs(counts, edges, color=look.colour, alpha=0.12, fill=True)
         axis.set_xlim(0, 100)
         axis.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         axis.yaxis.set_major_formatter("{x:.0f} %")
@@ -177,11 +177,7 @@ def predicted_iou(rows: pd.DataFrame, order: Sequence[str]) -> Figure:
     """
     rows = rows[rows["predicted_iou"].notna()]
     need(rows, "no model of the report predicts its IoU")
-    rank = {label: i for i, label in enumerate(order)}
-    groups = sorted(
-        rows.groupby(["series", "label"]),
-        key=lambda item: (str(item[0][0]), rank[str(item[0][1])]),
-    )
+    groups = predicted_panels(rows, order)
     several = rows["series"].nunique() > 1
     titles = [
         (f"{series}\n" if several else "")
@@ -194,10 +190,10 @@ def predicted_iou(rows: pd.DataFrame, order: Sequence[str]) -> Figure:
     density = None
     for axis, (_, part) in zip(axes, groups, strict=True):
         x, y = part["predicted_iou"].clip(0, 1).to_numpy(), part["iou"].to_numpy()
-        density = add_density(axis, 100 * x, 100 * y, shade)
+        density = add_density(axis, x, y, shade)
         axis.plot([0, 100], [0, 100], color=style.MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
-        bins = np.clip(np.digitize(x, edges) - 1, 0, _BINS - 1)
-        binned = pd.DataFrame({"x": x, "y": y}).groupby(bins).agg(["mean", "size"])
+        twentieths = np.clip(np.digitize(x, edges) - 1, 0, _BINS - 1)
+        binned = pd.DataFrame({"x": x, "y": y}).groupby(twentieths).agg(["mean", "size"])
         full = binned[binned[("x", "size")] >= _LEAST_IN_BIN]
         axis.plot(
             100 * full[("x", "mean")], 100 * full[("y", "mean")], color=style.CALIBRATION,
@@ -217,6 +213,17 @@ def predicted_iou(rows: pd.DataFrame, order: Sequence[str]) -> Figure:
         bar.minorticks_off()
         bar.outline.set_visible(False)
     return figure
+
+
+def predicted_panels(
+    rows: pd.DataFrame, order: Sequence[str]
+) -> list[tuple[tuple[str, str], pd.DataFrame]]:
+    """The rows of each panel of ``predicted_iou`` by (series, label), in the panels' order."""
+    rank = {label: i for i, label in enumerate(order)}
+    groups = [
+        ((str(s), str(label)), part) for (s, label), part in rows.groupby(["series", "label"])
+    ]
+    return sorted(groups, key=lambda item: (item[0][0], rank[item[0][1]]))
 
 
 _BAR = 6.0
@@ -274,18 +281,32 @@ def looks(series: Iterable[str]) -> Looks:
 
 
 def add_density(axis: Axes, x: npt.ArrayLike, y: npt.ArrayLike, shade: LogNorm) -> PolyCollection:
-    """Points in [0, 100] as cells, coloured by how many lie in each; ``shade`` grows to the most.
+    """Values of [0, 1] as cells, coloured by how many lie in each; ``shade`` grows to the most.
 
     Panels that share a ``shade`` have one scale.
     """
-    cells = axis.hexbin(
-        x, y, gridsize=24, extent=(0, 100, 0, 100), mincnt=1, norm=shade, cmap=SHADES,
-        linewidths=0.1,
-    )  # fmt: skip
-    counts = cells.get_array()
-    most = float(counts.max()) if counts is not None and len(counts) else 0.0
-    shade.vmax = max(shade.vmax or 2.0, most)
+    found = cell_counts(x, y)
+    edges = bins.bar_edges(bins.CELLS)
+    corners = [
+        [(edges[i], edges[j]), (edges[i + 1], edges[j]),
+         (edges[i + 1], edges[j + 1]), (edges[i], edges[j + 1])]
+        for i, j in found
+    ]  # fmt: skip
+    cells = PolyCollection(corners, norm=shade, cmap=SHADES, linewidths=0.1, edgecolors="face")
+    cells.set_array(np.array(list(found.values()), dtype=float))
+    axis.add_collection(cells)
+    shade.vmax = max(shade.vmax or 2.0, *found.values(), 0.0)
     return cells
+
+
+def cell_counts(x: npt.ArrayLike, y: npt.ArrayLike) -> dict[tuple[int, int], int]:
+    """How many values of [0, 1] lie in each cell of a density, by its place along x and y."""
+    places = bins.CELLS * bins.bar_of(x, bins.CELLS) + bins.bar_of(y, bins.CELLS)
+    numbers, counts = np.unique(places, return_counts=True)
+    return {
+        (int(number) // bins.CELLS, int(number) % bins.CELLS): int(count)
+        for number, count in zip(numbers, counts, strict=True)
+    }
 
 
 def grid_of_panels(

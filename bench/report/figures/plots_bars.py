@@ -13,7 +13,7 @@ from bench.report.figures import style, texts
 from bench.report.figures.plots import Looks, grid_of_panels, need
 from bench.types import Measure
 
-_GROUP = 0.82
+GROUP = 0.82
 """How much of the room from one group to the next its bars take."""
 
 _HATCHES = {"-": "", "--": "////", ":": "....", "-.": "xxxx"}
@@ -31,7 +31,7 @@ def bars(lines: pd.DataFrame, labels: Mapping[str, str], looks: Looks, measure: 
     need(lines, "bars need lines")
     panels, series = list(dict.fromkeys(lines["panel"])), sorted(set(lines["series"]))
     figure, axes = grid_of_panels(panels, width=2.4, height=2.0, sharey=True)
-    width = _GROUP / len(series)
+    width = GROUP / len(series)
     for axis, panel in zip(axes, panels, strict=True):
         here = lines[lines["panel"] == panel].set_index(["series", "label"])
         for place, name in enumerate(series):

@@ -9,10 +9,8 @@ import pandas as pd
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from bench.report.figures import style, texts
+from bench.report.figures import bins, style, texts
 from bench.report.figures.plots import add_density, grid_of_panels
-
-_BINS = 41
 
 
 def iou_against_iou(pairs: pd.DataFrame, labels: Sequence[str], a: str, b: str) -> Figure:
@@ -24,7 +22,7 @@ def iou_against_iou(pairs: pd.DataFrame, labels: Sequence[str], a: str, b: str) 
     shade = LogNorm(1, 2)
     for axis, label in zip(axes, labels, strict=True):
         found = pairs[pairs["label"] == label]
-        add_density(axis, 100 * found["iou_b"], 100 * found["iou_a"], shade)
+        add_density(axis, found["iou_b"], found["iou_a"], shade)
         axis.plot([0, 100], [0, 100], color=style.MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
         axis.grid(visible=False)
         axis.set_facecolor(style.PLATE)
@@ -42,13 +40,13 @@ def delta_histogram(
     ``pairs`` as in ``iou_against_iou``; each dataset weighs the same.
     """
     figure, axes = grid_of_panels(labels, width=2.4, height=1.8, sharey=True)
-    edges = np.linspace(-100, 100, _BINS + 1)
+    edges = bins.step_edges()
     for axis, label in zip(axes, labels, strict=True):
         found = pairs[pairs["label"] == label]
         size = found.groupby("dataset")["iou_a"].transform("size")
         share = 100 / (size * found["dataset"].nunique())
-        delta = 100 * (found["iou_a"] - found["iou_b"])
-        counts, _ = np.histogram(delta, bins=edges, weights=share)
+        steps = bins.step_of(found["iou_a"], found["iou_b"])
+        counts = bins.counted(steps, bins.STEPS, share)
         middles = (edges[:-1] + edges[1:]) / 2
         chosen = [colours[0] if m > 0 else colours[1] if m < 0 else style.MUTED
                   for m in middles.round(6)]  # fmt: skip

@@ -16,6 +16,7 @@ from bench.files.documents import parse_json, strict_json
 from bench.files.places import exchange, folder_aside, forget_leftovers
 from bench.report.figures import style
 from bench.report.figures.figures import Drawing, Failure
+from bench.report.masks.spots import places
 from bench.report.pages.html import Plate
 from bench.types import BenchError
 from bench.types.errors import told
@@ -58,12 +59,15 @@ class ReportFolder:
                     path.unlink()
                 continue
             svg = style.outlined(drawing.figure)
-            plates.append(Plate(drawing.name, drawing.title, drawing.alt, svg))
+            found = places(drawing.figure, drawing.spots)
+            plates.append(Plate(drawing.name, drawing.title, drawing.alt, svg, found))
         return plates, tuple(failed)
 
     def write(self, name: str, text: str) -> None:
-        """Writes a text file."""
-        (self._aside / name).write_text(text, encoding="utf-8", newline="\n")
+        """Writes a text file; its name may have a folder in front."""
+        path = self._aside / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
 
     def publish(self, content: Mapping[str, Any]) -> tuple[Path, ...]:
         """Adds ``report.json`` and puts everything in place at once; gives the paths, sorted.
@@ -100,7 +104,9 @@ class ReportFolder:
         return exchange(self._aside, place)
 
     def _move(self, names: Sequence[str], before: set[str]) -> None:
-        (self.out / "figures").mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (self.out / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.out / "figures").mkdir(exist_ok=True)
         for name in (PAGE, _CONTENT):
             (self.out / name).unlink(missing_ok=True)
         for name in sorted(names, key=lambda name: (name == PAGE, name == _CONTENT, name)):

@@ -21,6 +21,8 @@ from bench.analysis.table import Table
 from bench.analysis.words import MARK, points
 from bench.files.text import visible
 from bench.report.figures import style
+from bench.report.masks.addresses import mask_address
+from bench.report.masks.spots import Place
 from bench.report.pictures import overlay
 from bench.report.pictures.gallery import RANKS, Group
 from bench.report.tables.formats import Cells, cells
@@ -29,12 +31,13 @@ from bench.report.tables.section_text import spans
 
 @dataclass(frozen=True, slots=True)
 class Plate:
-    """A figure on the page: its SVG text, heading and alternative text."""
+    """A figure on the page: its SVG text, heading, alternative text, and what opens masks."""
 
     name: str
     title: str
     alt: str
     svg: str
+    places: tuple[Place, ...] = ()
 
 
 def render(
@@ -46,12 +49,12 @@ def render(
     plates: Sequence[Plate],
     groups: Sequence[Group] | None,
     version: str,
-    viewer: Mapping[str, Any] | None,
+    masks: Mapping[str, Any] | None,
     sections: Sequence[Section] = (),
 ) -> str:
     """The whole page. ``groups`` is none where no pictures were asked for.
 
-    ``viewer`` is what ``bench.report.pictures.viewer`` gives, none where rows are no masks.
+    ``masks`` is what ``bench.report.masks.page`` gives, none where rows are no masks.
 
     Every text from data is escaped; only figures and encoded pictures enter as they are.
     """
@@ -77,7 +80,9 @@ def render(
         colours={name: hex_colour(getattr(overlay, name)) for name in _LEGEND},
         sections=sections,
         spans=spans,
-        viewer=viewer,
+        masks=masks,
+        mask_address=mask_address,
+        mask_scripts=MASK_SCRIPTS,
         version=version,
     )
 
@@ -86,8 +91,9 @@ def template(name: str, *, served: bool = False) -> jinja2.Template:
     """A page's template; every text that enters it is escaped, and steers nothing.
 
     It has ``script`` and ``policy`` of the names of our own scripts: their text, and the policy by
-    which a browser runs these and nothing else in the page, and loads nothing from anywhere. A page
-    that is ``served`` loads pictures from its server, and may send it a form.
+    which a browser runs these and nothing else in the page, and loads nothing from anywhere; with
+    ``files`` our scripts may fetch further ones, which hold pictures. A page that is ``served``
+    loads pictures from its server, and may send it a form.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("bench.report"),
@@ -101,13 +107,18 @@ def template(name: str, *, served: bool = False) -> jinja2.Template:
     def script(*names: str) -> Markup:
         return Markup("\n".join(environment.get_template(name).render() for name in names))
 
-    def policy(*names: str) -> str:
+    def policy(*names: str, files: bool = False) -> str:
         digest = hashlib.sha256(script(*names).encode()).digest()
         rules = _SERVED if served else _POLICY
-        return "; ".join([*rules, f"script-src 'sha256-{base64.b64encode(digest).decode()}'"])
+        own = f"'sha256-{base64.b64encode(digest).decode()}'" + " 'strict-dynamic'" * files
+        return "; ".join([*rules, f"script-src {own}"])
 
     environment.globals.update(script=script, policy=policy)
     return environment.get_template(name)
+
+
+MASK_SCRIPTS = ("theme.js", "tables.js", "masks_model.js", "masks_list.js", "masks_one.js")
+"""The scripts of a page with masks."""
 
 
 def _shown(value: Any) -> Any:
@@ -172,8 +183,21 @@ def hex_colour(colour: tuple[int, int, int]) -> str:
 
 
 def inline(plate: Plate) -> Markup:
-    """A figure as it stands in a page: our own SVG, no text of it is data unescaped."""
-    return Markup(inline_svg(plate.svg, plate.name))
+    """A figure as it stands in a page: our own SVG, no text of it is data unescaped.
+
+    Its places are links over it, for a pointer; the filters of the list reach the same by keys.
+    """
+    svg = inline_svg(plate.svg, plate.name)
+    links = Markup("").join(
+        Markup(
+            '<a href="{}" tabindex="-1"><title>{}</title>'
+            '<rect x="{}" y="{}" width="{}" height="{}"/></a>'
+        ).format(p.address, visible(p.said), p.x, p.y, p.width, p.height)
+        for p in plate.places
+    )
+    end = svg.rindex("</svg>")
+    group = f'<g class="spots">{links}</g>' if plate.places else ""
+    return Markup(svg[:end] + group + svg[end:])
 
 
 def inline_svg(text: str, name: str) -> str:

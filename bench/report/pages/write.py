@@ -16,10 +16,11 @@ from bench.report import Report, Request
 from bench.report.figures.figures import drawn, figures, own_figure
 from bench.report.figures.paper_figures import check_figure, paper_figure
 from bench.report.figures.style import on_page
+from bench.report.masks.page import MaskPage, mask_page
+from bench.report.masks.views import report_views
 from bench.report.pages import html
 from bench.report.pages.folder import records, report_folder
-from bench.report.pictures.gallery import Group, gallery
-from bench.report.pictures.viewer import viewer
+from bench.report.pictures.gallery import RANKS, Group, gallery
 from bench.report.shown import chosen
 from bench.report.tables import formats
 from bench.report.tables.further import further_tables
@@ -38,6 +39,7 @@ def write(request: Request, out: Path) -> Report:
     sentences = answer(selection, table, compared)
     pictured = read_sample if selection.of_masks else None
     groups = None if pictured is None else gallery(selection, pictured)
+    masks = _masks(request, selection, table, groups or ())
     named = request.figure or ""
     own = [own_figure(named, request.allow_modules)] if "." in named else []
     taken: set[str] = set()
@@ -56,7 +58,7 @@ def write(request: Request, out: Path) -> Report:
             selection=selection,
             plates=plates,
             groups=groups,
-            viewer=viewer(selection, table, pictured) if selection.of_masks else None,
+            masks=None if masks is None else masks.plain,
             sections=sections,
             version=bench.__version__,
         )
@@ -68,6 +70,7 @@ def write(request: Request, out: Path) -> Report:
             "table.md": formats.to_markdown(table),
             "table.tex": formats.to_latex(table),
             **{name: text for section in sections for name, text in section_files(section).items()},
+            **({} if masks is None else masks.files),
             "index.html": page,
         }
         for name, text in texts.items():
@@ -75,6 +78,27 @@ def write(request: Request, out: Path) -> Report:
         files = folder.publish(_json(table, sentences, selection, compared, groups, sections))
     said = tuple(map(str, failed))
     return Report(out, out / "index.html", files, table, tuple(sentences), sections, said)
+
+
+def _masks(
+    request: Request, selection: Selection, table: Table, groups: Sequence[Group]
+) -> MaskPage | None:
+    """The mask page of a report of masks; those of the gallery have pictures before others."""
+    if not selection.of_masks:
+        return None
+    ranks = [shown for group in groups for shown in group.pictures.items()]
+    ordered = sorted(ranks, key=lambda item: RANKS.index(item[0]))
+    named = selection.rows[["run", "dataset"]].drop_duplicates().astype(str)
+    datasets = dict(named.itertuples(index=False, name=None))
+    views = report_views(selection, table)
+    return mask_page(
+        views,
+        table.datasets,
+        request.read_sample,
+        pictures=request.pictures,
+        first=[(datasets[p.run], p.image_id, p.mask_id) for _, shown in ordered for p in shown],
+        start={"prompt": views[0].label, "model": views[0].series},
+    )
 
 
 def title(table: Table, selection: Selection) -> str:

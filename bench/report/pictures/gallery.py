@@ -5,12 +5,14 @@ The gallery knows no reader: pictures come through a function that the caller gi
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from bench.analysis.selection import Selection
 from bench.report.pictures.overlay import (
@@ -21,7 +23,7 @@ from bench.report.pictures.overlay import (
     overview,
     shared_window,
 )
-from bench.store.runs import RunStore
+from bench.store.runs import RunStore, read_runs
 from bench.types import BenchError, Mask, Prompt, Sample
 from bench.types.categories import target_of
 from bench.types.cues import prompt_of_row
@@ -44,11 +46,14 @@ _COUNTS = (6, 4, 2)
 class Picture:
     """One mask's picture: WebP bytes with their size in pixels, and what is known of the mask.
 
+    It is of the row at ``step`` of a ``run``, by the name of its folder.
     ``iou`` and ``predicted_iou`` are in [0, 1], the latter none where the model gives none;
     ``view`` is the part of the image that it shows, and ``overview`` the whole image, small, where
     that is little of it.
     """
 
+    run: str
+    step: int
     mask_id: str
     image_id: str
     iou: float
@@ -214,6 +219,35 @@ def pictures(samples: Sequence[Sample], rows: Sequence[Row]) -> tuple[Picture, .
     )
 
 
+def picture_of(
+    store: RunStore,
+    mask_id: str,
+    read_sample: ReadSample,
+    *,
+    step: int | None = None,
+    image_id: str | None = None,
+) -> Image.Image:
+    """The picture of one mask of a run, in its latest row up to ``step``.
+
+    Raises ``BenchError`` where there is no such row, or masks of that id in several images, and
+    where the picture can't be had.
+    """
+    rows = read_runs([store], _COLUMNS)
+    rows = rows[rows["mask_id"] == mask_id]
+    if image_id is not None:
+        rows = rows[rows["image_id"] == image_id]
+    if step is not None:
+        rows = rows[rows["step"] <= step]
+    images = rows["image_id"].unique()
+    if len(images) != 1:
+        several = f"stands in {len(images)} images; say which" if len(images) else "is not there"
+        raise BenchError(f"{store.folder}: mask {mask_id!r} {several}")
+    found = pictures([read_sample(store, str(images[0]))], [rows.iloc[-1].to_dict()])
+    if isinstance(found, str):
+        raise BenchError(f"{store.folder}: {found}")
+    return Image.open(io.BytesIO(found[0].image))
+
+
 def _picture(
     sample: Sample,
     view: Window,
@@ -227,6 +261,8 @@ def _picture(
     known = scores is not None and len(scores) and pd.notna(chosen)
     predicted = float(scores[int(chosen)]) if known else None
     return Picture(
+        run=row["run"],
+        step=int(row["step"]),
         mask_id=row["mask_id"],
         image_id=row["image_id"],
         iou=float(row["iou"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.selection import Selection
+from bench.report.figures.bins import whole
 from bench.report.pictures.overlay import (
     Window,
     around,
@@ -25,63 +27,88 @@ from bench.types import BenchError, Dot, Line, Mask, Measure, Rectangle, Sample,
 from bench.types.categories import target_of
 from bench.types.cues import prompt_of_row
 
-UNIT = 100_000
-"""IoUs are written as whole numbers of this part of 1."""
-
 _KEY = ["image_id", "mask_id"]
 _COLUMNS = ["height", "width", "category", "point_coords", "point_labels", "box", "cues",
             "mask_rle", "iou", "ious", "predicted_ious", "selected"]  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A run to be drawn: its ``address`` in the page, and ``run``, its name in a ``selection``."""
+
+    address: str
+    run: str
+    selection: Selection
+
+
 def draw_steps(
     masks: pd.DataFrame,
-    selection: Selection,
-    runs: Sequence[str],
+    runs: Sequence[Shown],
     read_sample: Callable[[RunStore, str], Sample],
 ) -> Iterator[tuple[int, dict[str, Any] | str]]:
     """The picture of each mask with all steps of the runs, or why there is none.
 
     masks: columns ``image_id`` and ``mask_id``. Gives (index of the mask in that frame, picture). A
     picture has its address ``picture``, ``width`` and ``height``, the mask's ``category``, the
-    ``target``'s outline, and in ``runs``, by the run's name, its steps.
+    ``target``'s outline, and in ``runs``, by the run's address, its steps.
 
-    A step has ``step, iou, ious, predicted`` (IoUs in parts of ``UNIT``), ``further`` (a measure's
+    A step has ``step, iou, predicted`` (IoUs in parts of ``UNIT``), ``ious`` and ``predictions`` of
+    all candidates, which of them is ``selected``, ``further`` (a measure's
     title → its value as it is shown), the prediction's ``outline`` (null where the run kept no
     masks), and the drawing of its prompt: ``points`` [x, y, label], ``boxes`` [x0, y0, x1, y1],
     ``lines`` [label, [[x, y], …]] and ``words``. Coordinates are picture pixels, those of prompts
     with one decimal.
     """
-    further = [measure.name for measure in selection.further]
-    frames = [selection.every.of(run, [*_COLUMNS, *further], masks[_KEY]) for run in runs]
-    rows = pd.concat(frames, ignore_index=True)
-    by_mask = dict(iter(rows.groupby(_KEY)))
-    first = selection.stores[runs[0]]
+    by_mask: dict[tuple[str, str], list[_OfRun]] = {}
+    for shown in runs:
+        names = [measure.name for measure in shown.selection.further]
+        frame = shown.selection.every.of(shown.run, [*_COLUMNS, *names], masks[_KEY])
+        for (image_id, mask_id), rows in frame.groupby(_KEY):
+            records = [{str(k): v for k, v in row.items()} for row in rows.to_dict("records")]
+            by_mask.setdefault((str(image_id), str(mask_id)), []).append(_OfRun(shown, records))
     for image_id, wanted in masks.groupby("image_id"):
+        samples: dict[str, Sample] = {}
         try:
-            sample = read_sample(first, str(image_id))
+            for mask_id in wanted["mask_id"]:
+                shown = by_mask[str(image_id), str(mask_id)][0].shown
+                if shown.address not in samples:
+                    store = shown.selection.stores[shown.run]
+                    samples[shown.address] = read_sample(store, str(image_id))
         except BenchError as error:
             yield from ((int(i), f"Some pictures are not available: {error}") for i in wanted.index)
             continue
         for index, mask_id in wanted["mask_id"].items():
-            yield int(str(index)), _pictured(sample, by_mask[image_id, mask_id], selection.further)
+            found = by_mask[str(image_id), str(mask_id)]
+            yield int(str(index)), _pictured(samples[found[0].shown.address], found)
 
 
-def _pictured(
-    sample: Sample, rows: pd.DataFrame, further: Sequence[Measure]
-) -> dict[str, Any] | str:
-    first = rows.iloc[0]
+@dataclass(frozen=True, slots=True)
+class _OfRun:
+    """The rows of one mask in a run, in the order of their steps."""
+
+    shown: Shown
+    rows: Sequence[Mapping[str, Any]]
+
+
+def _pictured(sample: Sample, runs: Sequence[_OfRun]) -> dict[str, Any] | str:
+    """The picture of a mask; runs that saw it in another size are left out."""
+    first = runs[0].rows[0]
     target = target_of(sample, first["mask_id"])
     if target is None or sample.shape != (first["height"], first["width"]):
         return "Some pictures are not available: the data has changed since the run."
-    records = [{str(k): v for k, v in row.items()} for row in rows.to_dict("records")]
-    predictions = [_prediction(row) for row in records]
-    prompts = [prompt_of_row(row).shapes for row in records]
-    view = near_target(sample.shape, target.mask, predictions, prompts)
+    alike = [each for each in runs if _size(each) == sample.shape]
+    predictions = [[_prediction(row) for row in each.rows] for each in alike]
+    prompts = [[prompt_of_row(row).shapes for row in each.rows] for each in alike]
+    flat = [mask for masks in predictions for mask in masks]
+    view = near_target(sample.shape, target.mask, flat, [s for each in prompts for s in each])
     crop = sample.image[view.y0 : view.y1 + 1, view.x0 : view.x1 + 1]
-    steps: dict[str, list[dict[str, Any]]] = {}
-    for row, prediction, shapes in zip(records, predictions, prompts, strict=True):
-        step = _step(row, prediction, view, further) | _drawn(shapes, view)
-        steps.setdefault(str(row["run"]), []).append(step)
+    steps = {
+        each.shown.address: [
+            _step(row, mask, view, each.shown.selection.further) | _drawn(shapes, view)
+            for row, mask, shapes in zip(each.rows, masks, asked, strict=True)
+        ]
+        for each, masks, asked in zip(alike, predictions, prompts, strict=True)
+    }
     width, height = view.size
     return {
         "picture": picture_uri(encode(resized(crop, view), most=12_000)),
@@ -91,6 +118,10 @@ def _pictured(
         "target": outline(target.mask, view),
         "runs": steps,
     }
+
+
+def _size(found: _OfRun) -> tuple[int, int]:
+    return int(found.rows[0]["height"]), int(found.rows[0]["width"])
 
 
 def _prediction(row: Mapping[str, Any]) -> Mask | None:
@@ -126,16 +157,24 @@ def _step(
     row: Mapping[str, Any], prediction: Mask | None, view: Window, further: Sequence[Measure]
 ) -> dict[str, Any]:
     scores, selected = row["predicted_ious"], row["selected"]
-    known = scores is not None and len(scores) and pd.notna(selected)
-    predicted = float(scores[int(selected)]) if known else None
+    estimates = [_parts(value) for value in (() if scores is None else scores)]
+    chosen = int(selected) if pd.notna(selected) else None
+    known = chosen is not None and chosen < len(estimates)
     return {
         "step": int(row["step"]),
-        "iou": round(float(row["iou"]) * UNIT),
-        "ious": [round(float(v) * UNIT) for v in row["ious"]],
-        "predicted": None if predicted is None or np.isnan(predicted) else round(predicted * UNIT),
+        "iou": _parts(row["iou"]),
+        "ious": [_parts(value) for value in row["ious"]],
+        "predictions": estimates,
+        "selected": chosen,
+        "predicted": estimates[chosen] if known and chosen is not None else None,
         "further": {m.title: m.shown(row[m.name]) for m in further if pd.notna(row[m.name])},
         "outline": None if prediction is None else outline(prediction, view),
     }
+
+
+def _parts(value: Any) -> int | None:
+    """A value in whole parts of ``UNIT``; none for one that is no number."""
+    return None if np.isnan(float(value)) else int(whole([float(value)])[0])
 
 
 def _drawn(shapes: Sequence[Shape], view: Window) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bench.report.figures import plots_bars
 from bench.report.figures.figures import Drawing, Facts, listed, series_names
+from bench.report.masks.spots import bar_spots
 from bench.types import Step
 
 ORDER = 8
@@ -33,6 +34,7 @@ def draw(facts: Facts) -> Iterator[Drawing]:
                 f"mean of {k} datasets" if pd.isna(d) else table.datasets[str(d)]
                 for d, k in zip(lines["dataset"], lines["datasets"], strict=True)
             ],
+            "dataset": [None if pd.isna(d) else table.datasets[str(d)] for d in lines["dataset"]],
             "series": series_names(lines, table),
             "label": lines["prompt"].tolist(),
             "value": lines[leads.mean].tolist(),
@@ -41,10 +43,13 @@ def draw(facts: Facts) -> Iterator[Drawing]:
         }
     )
     named = {label: selection.shown.get(label, label) for label in labels}
+    figure = plots_bars.bars(frame, named, facts.looks, leads)
+    spots = bar_spots(figure, frame, named, plots_bars.GROUP)
     yield Drawing(
         "bars",
         f"{leads.title} by prompt",
         f"Bars of {leads.title} with {listed(named.values())} for {listed(frame['series'])}, on "
         f"{listed(frame['panel'])}; lines are 95 % intervals. The numbers stand in the table.",
-        plots_bars.bars(frame, named, facts.looks, leads),
+        figure,
+        tuple(spots) if leads.is_iou else (),
     )

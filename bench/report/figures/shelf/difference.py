@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from bench.report.figures import plots
 from bench.report.figures.figures import Drawing, Facts
+from bench.report.masks.spots import difference_spots
 
 ORDER = 20
 
@@ -24,13 +25,16 @@ def draw(facts: Facts) -> Iterator[Drawing]:
             f"{d} {leads.signed(v)}" for d, v in zip(frame["dataset"], frame["delta"], strict=True)
         )
         colours = (looks[a].colour, looks[b].colour)
+        figure = plots.difference_bars(
+            frame, a=a, b=b, prompt=found.a.label, colours=colours, what=leads.title
+        )
+        spots = difference_spots(figure, frame, a=a, b=b, prompt=found.a.label)
         left = f" {found.left_out:,} scores of masks that only one has are left out."
         yield Drawing(
             "difference" if number == 0 else f"difference_{number + 1}",
             f"{a} against {b}, {found.a.label}",
             f"Bars of the difference in {leads.title}, in points, by dataset: {bars}. Lines are "
             f"95 % intervals of the paired difference.{left if found.left_out else ''}",
-            plots.difference_bars(
-                frame, a=a, b=b, prompt=found.a.label, colours=colours, what=leads.title
-            ),
+            figure,
+            tuple(spots) if facts.selection.of_masks and leads.is_iou else (),
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from bench.report.figures import plots
 from bench.report.figures.figures import Drawing, Facts, listed, series_names
+from bench.report.masks.spots import histogram_spots
 
 ORDER = 30
 
@@ -17,11 +18,13 @@ def draw(facts: Facts) -> Iterator[Drawing]:
         return
     rows = selection.rows[["dataset", "label", "iou"]]
     rows = rows.assign(series=series_names(selection.rows, table))
+    labels = selection.labels
+    figure = plots.iou_histogram(rows, labels, facts.looks)
     equal = " Each dataset weighs the same." if rows["dataset"].nunique() > 1 else ""
     yield Drawing(
         "histogram",
         "How the IoUs are spread",
-        f"Histograms of the masks' IoU for {listed(rows['series'])}, with "
-        f"{listed(selection.labels)}.{equal}",
-        plots.iou_histogram(rows, selection.labels, facts.looks),
+        f"Histograms of the masks' IoU for {listed(rows['series'])}, with {listed(labels)}.{equal}",
+        figure,
+        tuple(histogram_spots(figure, rows, labels)) if selection.of_masks else (),
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from bench.report.figures import plots
 from bench.report.figures.figures import Drawing, Facts, series_names
+from bench.report.masks.spots import predicted_spots
 
 ORDER = 40
 
@@ -21,11 +22,15 @@ def draw(facts: Facts) -> Iterator[Drawing]:
     varied = rows.groupby("series")["predicted_iou"].transform("nunique") > 1
     if not varied.any():
         return
+    rows = rows[varied]
+    figure = plots.predicted_iou(rows, selection.labels)
+    panels = plots.predicted_panels(rows, selection.labels)
     yield Drawing(
         "predicted_iou",
         "Predicted against true IoU",
         "Density of true against predicted IoU with the diagonal, where an estimate is right, "
         "and in orange the mean true IoU of masks of alike estimate; ρ is Spearman's rank "
         "correlation.",
-        plots.predicted_iou(rows[varied], selection.labels),
+        figure,
+        tuple(predicted_spots(figure, panels)) if selection.of_masks else (),
     )
