@@ -179,6 +179,29 @@ def add_data(parser: Parser) -> None:
     )
 
 
+def add_pictures(parser: Parser) -> None:
+    """``--pictures``: how many masks of the page have one."""
+    parser.add_argument(
+        "--pictures",
+        type=_pictures,
+        metavar="N",
+        help="how many masks of the page have a picture (about 300, less of many runs); all: every "
+        "one, in files beside the page",
+    )
+
+
+def _pictures(text: str) -> int | str:
+    if text == "all":
+        return text
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of masks, and not all")
+    return number
+
+
 def add_slices(parser: Parser) -> None:
     """``--by``: further tables by group."""
     parser.add_argument(

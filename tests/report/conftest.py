@@ -25,7 +25,9 @@ def chromium(tmp_path_factory):
     profile = tmp_path_factory.mktemp("profile")
     for option in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
                    "--no-first-run", "--disable-background-networking", "--disable-sync",
-                   "--disable-component-update", f"--user-data-dir={profile}"):  # fmt: skip
+                   "--disable-component-update",
+                   "--disable-ipc-flooding-protection",  # a test opens hundreds of masks
+                   f"--user-data-dir={profile}"):  # fmt: skip
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     with webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)) as browser:

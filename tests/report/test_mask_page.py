@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from drawn_runs import DATASETS, LABELS, in_no_order
 
+from bench.analysis.reasons import reasons
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
 from bench.report.figures.bins import BARS, UNIT, bar_of
@@ -26,7 +27,9 @@ NO_PROMPT = Prompt(np.zeros((0, 2), np.float32), np.zeros(0, np.int64), None)
 def whole_page(stores, read_sample, **kind):
     selection = select(stores)
     table = miou_table(selection)
-    return mask_page(report_views(selection, table), table.datasets, read_sample, **kind)
+    return mask_page(
+        report_views(selection, table, reasons(selection)), table.datasets, read_sample, **kind
+    )
 
 
 def shown(bench, stores, **kind):

@@ -53,6 +53,9 @@ const read = () => {
 const done = arguments[arguments.length - 1];
 """
 
+KEYS = """Masks.found.map((each) => [each.view.series, each.view.label,
+  Masks.data.datasets[each.view.dataset].title, Masks.maskId(each)].join('|'))"""
+
 GALLERY = f"""{OPEN}
 (async () => {{
   const found = [];
@@ -95,8 +98,7 @@ SPOTS = f"""{OPEN}
       await follow(hash);
       found.push({{ figure: figure.querySelector('h3').id.replace('-title', ''), hash,
         title: text(link.querySelector('title')), said: text(document.getElementById('masks-said')),
-        keys: Masks.found.map((each) => [each.view.series, each.view.label,
-          Masks.data.datasets[each.view.dataset].title, Masks.maskId(each)].join('|')) }});
+        keys: {KEYS} }});
     }}
   }}
   done(found);
@@ -197,7 +199,7 @@ def check_pane(pane, truth, step):
     assert pane["said"] == f"{row['series']}, {row['prompt']}"
     if len(row["ious"]) > 1:
         said = [
-            f"{shown(iou)} (predicted {shown(p)})" + " chosen" * (place == row["selected"])
+            f"{shown(iou)} (predicted {shown(p)})" + " chosen" * int(place == row["selected"])
             for place, (iou, p) in enumerate(zip(row["ious"], row["predicted_ious"], strict=True))
         ]
         assert pane["facts"]["candidates"] == "; ".join(said)
@@ -361,10 +363,7 @@ def field(browser, name, value, end=0):
 
 
 def found_keys(browser):
-    return browser.execute_async_script(
-        f"""{OPEN} setTimeout(() => done(Masks.found.map((each) => [each.view.series, each.view.label,
-        Masks.data.datasets[each.view.dataset].title, Masks.maskId(each)].join('|'))), 60);"""
-    )
+    return browser.execute_async_script(f"{OPEN} setTimeout(() => done({KEYS}), 60);")
 
 
 def test_each_filter_leaves_the_rows_that_it_names(opened, written):

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_data, add_json, add_results, report_name
+from bench.cli.arguments import (
+    Commands,
+    add_data,
+    add_json,
+    add_pictures,
+    add_results,
+    report_name,
+)
 from bench.files.places import Place, local_side
 from bench.files.text import visible_line
 from bench.types import BenchError
@@ -51,6 +58,7 @@ def add(commands: Commands) -> None:
     compare.add_argument("--allow-partial", action="store_true", help="unfinished runs too")
     add_results(compare)
     add_data(compare)
+    add_pictures(compare)
     compare.set_defaults(command=main)
 
 
@@ -77,7 +85,13 @@ def main(options: argparse.Namespace) -> int:
         judgement = Judgement(gate, tuple(verdicts))
     out = local_side(options.results) / "reports" / options.name
     read_sample = samples_of_runs(options.datasets, options.allow_module)
-    write_comparison(comparisons, out, read_sample=read_sample, judgement=judgement)
+    write_comparison(
+        comparisons,
+        out,
+        read_sample=read_sample,
+        judgement=judgement,
+        masks_pictured=options.pictures,
+    )
     if options.json:
         console.show_json(json.loads((out / "report.json").read_text(encoding="utf-8")))
     else:

@@ -10,6 +10,7 @@ from bench.cli.arguments import (
     add_data,
     add_json,
     add_look,
+    add_pictures,
     add_results,
     add_slices,
     report_name,
@@ -31,6 +32,7 @@ def add(commands: Commands) -> None:
     add_json(report)
     report.add_argument("--figure", metavar="NAME", help="also a figure of the paper, as fig9c")
     add_look(report)
+    add_pictures(report)
     report.set_defaults(command=main)
 
 
@@ -53,5 +55,6 @@ def main(options: argparse.Namespace) -> int:
         labels=dict(options.label),
         digits=options.digits,
         width=options.width,
+        pictures=options.pictures,
     )
     return console.show_runs(request, out, as_json=options.json)

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from bench.analysis.reasons import REASONS
 from bench.analysis.sections.slices import COCO_SIZES
 from bench.config.settings import usual
 from bench.report.figures.bins import UNIT, whole
@@ -67,7 +68,8 @@ def mask_page(
     * ``runs``, by address: ``name`` (the folder's), ``results`` (where it lies), ``series``,
       ``prompt`` and ``dataset`` (an index);
     * ``views``: ``dataset, series, label, run`` (an address), ``step``, and per mask ``iou`` and
-      ``predicted``, null where it has none; ``carried`` has the step of those masks that needed no
+      ``predicted``, null where it has none, and ``reason``, an index into ``reasons``;
+      ``carried`` has the step of those masks that needed no
       further prompt, by index;
     * ``pictures``: ``"<dataset>:<mask>"`` (indices) → what ``draw_steps`` gives; ``files`` has the
       number of each mask's file where they lie beside the page;
@@ -81,6 +83,7 @@ def mask_page(
         "sizes": [[limit if np.isfinite(limit) else None, name] for limit, name in COCO_SIZES],
         "every": every,
         "in_a_file": IN_A_FILE,
+        "reasons": [{"name": r.name, "title": r.title, "rule": r.rule} for r in REASONS],
         "start": dict(start or {}),
         "datasets": [],
         "runs": {},
@@ -170,7 +173,7 @@ def _plain_run(view: View, dataset: int) -> dict[str, Any]:
 
 
 def _plain_view(view: View, masks: pd.DataFrame, dataset: int) -> dict[str, Any]:
-    rows = view.rows[[*_KEY, "iou", "predicted_iou", "carried", "step"]]
+    rows = view.rows[[*_KEY, "iou", "predicted_iou", "carried", "step", "reason"]]
     aligned = masks.merge(rows, on=_KEY, how="left")
     carried = aligned["carried"].fillna(False).astype(bool)
     return {
@@ -181,6 +184,7 @@ def _plain_view(view: View, masks: pd.DataFrame, dataset: int) -> dict[str, Any]
         "step": view.step,
         "iou": _whole(aligned["iou"]),
         "predicted": _whole(aligned["predicted_iou"]),
+        "reason": aligned["reason"].fillna(0).astype(int).tolist(),
         "carried": {str(i): int(step) for i, step in aligned.loc[carried, "step"].items()},
     }
 

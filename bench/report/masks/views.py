@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from bench.analysis.comparing.comparison import Comparison
+from bench.analysis.reasons import Codes
 from bench.analysis.selection import Selection
 from bench.analysis.table import Table
 from bench.analysis.titles import labels_of
@@ -35,7 +36,7 @@ class View:
     """A series at one prompt label on one dataset.
 
     ``step`` is the one that the label stands for. ``rows`` are those of a ``Selection``, one a
-    mask, of the run of ``source`` alone.
+    mask, of the run of ``source`` alone, with the place of each one's ``reason``.
     """
 
     dataset: str
@@ -46,17 +47,20 @@ class View:
     rows: pd.DataFrame
 
 
-def report_views(selection: Selection, table: Table) -> list[View]:
-    """The views of a report, by dataset, then in reading order."""
+def report_views(selection: Selection, table: Table, codes: Codes) -> list[View]:
+    """The views of a report, by dataset, then in reading order; ``codes`` as of ``reasons``."""
     names = {
         (str(model), str(protocol)): table.series(str(model), str(protocol))
         for model, protocol in selection.rows[["model", "protocol"]].drop_duplicates().to_numpy()
     }
-    return _ordered(_views(selection, names, {run: run for run in selection.stores}))
+    return _ordered(_views(selection, names, {run: run for run in selection.stores}, codes))
 
 
-def comparison_views(comparisons: Sequence[Comparison]) -> list[View]:
-    """The views of comparisons, the first side's first; each run of a side stands once."""
+def comparison_views(comparisons: Sequence[Comparison], codes: Mapping[int, Codes]) -> list[View]:
+    """The views of comparisons, the first side's first; each run of a side stands once.
+
+    ``codes`` are the reasons of each side's rows, by the side's identity.
+    """
     sides: dict[str, Selection] = {comparisons[0].a: comparisons[0].sides[0]}
     for found in comparisons:
         sides[found.b] = found.sides[1]
@@ -67,7 +71,7 @@ def comparison_views(comparisons: Sequence[Comparison]) -> list[View]:
         of = dict.fromkeys(_series(side), name)
         letter = chr(ord("A") + number)
         addresses = {run: _address(run, letter, shared) for run in side.stores}
-        views += _views(side, of, addresses)
+        views += _views(side, of, addresses, codes[id(side)])
     return _ordered(views)
 
 
@@ -86,7 +90,10 @@ def _series(selection: Selection) -> set[tuple[str, str]]:
 
 
 def _views(
-    selection: Selection, names: dict[tuple[str, str], str], addresses: dict[str, str]
+    selection: Selection,
+    names: Mapping[tuple[str, str], str],
+    addresses: Mapping[str, str],
+    codes: Codes,
 ) -> Iterator[View]:
     order = {label: i for i, label in enumerate(selection.labels)}
     steps = {
@@ -94,7 +101,7 @@ def _views(
         for run, own in labels_of(selection.headers).items()
     }
     keys = ["label", "model", "protocol", "run", "dataset", "prompt"]
-    groups = selection.rows.groupby(keys, observed=True)
+    groups = selection.rows.assign(reason=codes).groupby(keys, observed=True)
     for key, rows in sorted(groups, key=lambda item: (order[str(item[0][0])], item[0][1:])):
         label, model, protocol, run, dataset, prompt = map(str, key)
         series = names[model, protocol]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,49 +12,26 @@ import pandas as pd
 import bench
 from bench.analysis.comparing.comparison import Comparison
 from bench.analysis.comparing.gate import Judgement
+from bench.analysis.reasons import Codes, reasons
 from bench.analysis.section import Section
+from bench.analysis.sections.reasons import compared_reasons
 from bench.analysis.words import DASH, MARK, counted, definitions, points
 from bench.report.figures import plots, plots_compare, style
 from bench.report.figures.figures import Drawing, listed
+from bench.report.masks.addresses import mask_address
+from bench.report.masks.page import MaskPage, Pictures, mask_page
+from bench.report.masks.spots import difference_spots, pair_spots, spread_spots
+from bench.report.masks.views import View, comparison_views
 from bench.report.pages.folder import PAGE, records, report_folder
-from bench.report.pages.html import hex_colour, inline, template
+from bench.report.pages.html import MASK_SCRIPTS, hex_colour, inline, template
 from bench.report.pictures import overlay
-from bench.report.pictures.gallery import (
-    Key,
-    Picture,
-    Row,
-    pictures,
-    unavailable,
-    whole_rows,
-)
+from bench.report.pictures.gallery import Picture
+from bench.report.pictures.pairs import PairGroup, differing
 from bench.report.tables.section_text import section_files, spans, summary, to_markdown
 from bench.store.runs import RunStore
-from bench.types import BenchError, Measure, Sample
+from bench.types import Measure, Sample
 
 log = logging.getLogger(__name__)
-
-PAIRS_SHOWN = 8
-"""How many pairs of pictures a prompt label shows on either side."""
-
-
-@dataclass(frozen=True, slots=True)
-class PicturePair:
-    """One mask under both models."""
-
-    a: Picture
-    b: Picture
-
-
-@dataclass(frozen=True, slots=True)
-class PairGroup:
-    """The masks on which one side is ahead most, under one prompt label."""
-
-    label: str
-    title: str
-    names: tuple[str, str]
-    pairs: tuple[PicturePair, ...]
-    notes: tuple[str, ...]
-
 
 _OVER_IMAGES = ("delta_images", "delta_images_low", "delta_images_high", "few_images")
 _HEADS = ("difference", "over images", "p", "wins of the first", "masks", "images")
@@ -145,23 +121,31 @@ def write_comparison(
     *,
     read_sample: Callable[[RunStore, str], Sample] | None = None,
     judgement: Judgement | None = None,
+    masks_pictured: Pictures = None,
 ) -> tuple[Path, ...]:
     """Writes the report of one or several comparisons with the same first side, all or nothing.
 
     ``comparison.csv, .md, .tex`` (``comparison_2`` and so on for further ones), ``index.html``,
     ``report.json``, ``summary.md`` for a pipeline's page, and the figures; gives the paths. A
-    ``judgement`` stands first. Raises ``BenchError`` where ``out`` can't be written.
+    ``judgement`` stands first, and ``masks_pictured`` is a report's ``pictures``. Raises
+    ``BenchError`` where ``out`` can't be written.
     """
     sections = [] if judgement is None else [judgement.section()]
     sections += [section(found, number) for number, found in enumerate(comparisons)]
     for number, found in enumerate(comparisons):
         sections += further_section(found, number)
+    codes = _codes(comparisons)
+    for number, found in enumerate(comparisons if codes else ()):
+        both = [codes[id(side)] for side in found.sides]
+        sections += compared_reasons(found, both, number)
     groups = [
         group
         for found in comparisons
         if read_sample is not None and found.sides[0].of_masks
         for group in differing(found, read_sample)
     ]
+    views = comparison_views(comparisons, codes) if comparisons[0].sides[0].of_masks else []
+    masks = _masks(comparisons, views, groups, read_sample, masks_pictured) if views else None
     title = f"{comparisons[0].a} against {' and '.join(found.b for found in comparisons)}"
     answer = [sentence for found in comparisons for sentence in found.answer]
     with style.figure_style():
@@ -178,6 +162,9 @@ def write_comparison(
             spans=spans,
             plates=[(plate, inline(plate)) for plate in plates],
             groups=groups,
+            masks=None if masks is None else masks.plain,
+            mask_scripts=MASK_SCRIPTS,
+            address_of=_addresses(views),
             points=points,
             picture_uri=overlay.picture_uri,
             colours={name: hex_colour(getattr(overlay, name)) for name in _LEGEND},
@@ -186,6 +173,8 @@ def write_comparison(
         for each in sections:
             for name, text in section_files(each).items():
                 folder.write(name, text)
+        for name, text in ({} if masks is None else masks.files).items():
+            folder.write(name, text)
         folder.write(PAGE, page)
         folder.write("summary.md", summary(title, answer, tables))
         return folder.publish(
@@ -208,6 +197,49 @@ def write_comparison(
         )
 
 
+def _codes(comparisons: Sequence[Comparison]) -> dict[int, Codes]:
+    """The reasons of the rows of every side of masks, by the side's identity."""
+    sides = {id(side): side for found in comparisons for side in found.sides}
+    return {key: reasons(side) for key, side in sides.items() if side.of_masks}
+
+
+def _masks(
+    comparisons: Sequence[Comparison],
+    views: Sequence[View],
+    groups: Sequence[PairGroup],
+    read_sample: Callable[[RunStore, str], Sample] | None,
+    asked: Pictures,
+) -> MaskPage:
+    """The mask page of comparisons; the pairs that are shown have pictures before others."""
+    datasets = {(view.series, view.source.run): view.dataset for view in views}
+    shown = [(group, pair.a) for group in groups for pair in group.pairs]
+    found = comparisons[0]
+    return mask_page(
+        views,
+        {name: title for each in comparisons for name, title in each.datasets.items()},
+        read_sample,
+        pictures=asked,
+        first=[(datasets[group.names[0], p.run], p.image_id, p.mask_id) for group, p in shown],
+        start={
+            "prompt": str(found.table["prompt"].iloc[0]),
+            "model": found.a,
+            "beside": found.b,
+            "sort": "difference",
+        },
+    )
+
+
+def _addresses(views: Sequence[View]) -> Callable[[Picture, str, Picture, str], str]:
+    """A function of a picture and its side, and of the other's, that gives the first's address."""
+    known = {(view.series, view.source.run): view.source.address for view in views}
+
+    def address(shown: Picture, side: str, beside: Picture, other: str) -> str:
+        runs = known[side, shown.run], known[other, beside.run]
+        return mask_address(shown.image_id, shown.mask_id, *runs, step=shown.step)
+
+    return address
+
+
 _LEGEND = ("TARGET", "PREDICTION", "POSITIVE", "NEGATIVE")
 
 
@@ -219,6 +251,7 @@ def _drawings(comparisons: Sequence[Comparison]) -> Iterator[Drawing]:
         title = f"{found.a} against {found.b}"
         colours = (looks[found.a].colour, looks[found.b].colour)
         labels = list(dict.fromkeys(found.table["prompt"]))
+        of_masks = found.sides[0].of_masks
         for i, label in enumerate(labels):
             lines = found.table[
                 (found.table["prompt"] == label) & found.table["dataset"].notna()
@@ -229,34 +262,41 @@ def _drawings(comparisons: Sequence[Comparison]) -> Iterator[Drawing]:
                 show, what = found.leads.signed, found.leads.title
                 bars = "; ".join(f"{dataset} {show(delta)}" for dataset, delta in deltas)
                 numbers = lines.astype({"low": float, "high": float})
+                figure = plots.difference_bars(
+                    numbers,
+                    a=found.a,
+                    b=found.b,
+                    prompt=label,
+                    colours=colours,
+                    what=what,
+                )
+                opened = difference_spots(figure, numbers, a=found.a, b=found.b, prompt=label)
                 yield Drawing(
                     f"difference{suffix}" + (f"_{i + 1}" if i or number else ""),
                     f"{title}, {label}",
                     f"Bars of the difference in {what}, in points, by dataset: {bars}.",
-                    plots.difference_bars(
-                        numbers,
-                        a=found.a,
-                        b=found.b,
-                        prompt=label,
-                        colours=colours,
-                        what=what,
-                    ),
+                    figure,
+                    tuple(opened) if of_masks and found.leads.is_iou else (),
                 )
         if not found.leads.is_iou:
             continue
+        scatter = plots_compare.iou_against_iou(found.pairs, labels, found.a, found.b)
+        spread = plots_compare.delta_histogram(found.pairs, labels, found.a, found.b, colours)
         yield Drawing(
             f"scatter{suffix}",
             f"{title}, mask by mask",
             f"Density of the masks' IoU under {found.a} (upwards) and {found.b} (to the right); "
             "on the diagonal they are alike.",
-            plots_compare.iou_against_iou(found.pairs, labels, found.a, found.b),
+            scatter,
+            tuple(pair_spots(scatter, found.pairs, labels, found.a, found.b)) if of_masks else (),
         )
         yield Drawing(
             f"spread{suffix}",
             f"{title}, how the differences are spread",
             f"Histograms of the masks' difference in IoU, {found.a} minus {found.b}; the scale is "
             "logarithmic above one percent.",
-            plots_compare.delta_histogram(found.pairs, labels, found.a, found.b, colours),
+            spread,
+            tuple(spread_spots(spread, found.pairs, labels, found.a, found.b)) if of_masks else (),
         )
 
 
@@ -299,65 +339,3 @@ def _points(found: Comparison) -> pd.DataFrame:
     frames = [pd.DataFrame({**same, "series": name, "miou": lines[mean]}) for name, mean in sides]
     curves: pd.DataFrame = pd.concat(frames, ignore_index=True)
     return curves
-
-
-def differing(
-    found: Comparison, read_sample: Callable[[RunStore, str], Sample], count: int = PAIRS_SHOWN
-) -> Iterator[PairGroup]:
-    """The masks on which A is ahead most, and those on which B is, per prompt label.
-
-    At most ``count`` each, one of an image as long as there are images, largest gap first.
-    """
-    for label, pairs in found.pairs.groupby("label", sort=False):
-        gap = pairs["iou_a"] - pairs["iou_b"]
-        for title, ordered in (
-            (f"{found.a} is ahead of {found.b}", pairs.assign(gap=gap)),
-            (f"{found.b} is ahead of {found.a}", pairs.assign(gap=-gap)),
-        ):
-            ahead = ordered[ordered["gap"] > 0].sort_values(
-                ["gap", "image_id", "mask_id"], ascending=[False, True, True]
-            )
-            again = ahead.groupby(["dataset", "image_id"]).cumcount()
-            chosen = ahead.loc[again.sort_values(kind="stable").index[:count]]
-            yield _drawn(found, str(label), title, chosen, read_sample)
-
-
-def _drawn(
-    found: Comparison,
-    label: str,
-    title: str,
-    chosen: pd.DataFrame,
-    read_sample: Callable[[RunStore, str], Sample],
-) -> PairGroup:
-    rows: list[dict[Key, Row]] = []  # by side: runs of one name may lie in different folders
-    for side, selection in zip("ab", found.sides, strict=True):
-        named = chosen.rename(columns={f"run_{side}": "run", f"step_{side}": "step"})
-        parts = named.groupby("run", observed=True)
-        rows.append({})
-        for run, part in parts:
-            rows[-1] |= whole_rows(selection, str(run), part)
-    drawn: dict[Any, tuple[Picture, ...] | str] = {}
-    keys = ["run_a", "run_b", "image_id"]
-    for (run_a, run_b, image_id), part in chosen.groupby(keys, observed=True):
-        stores = found.sides[0].stores[str(run_a)], found.sides[1].stores[str(run_b)]
-        try:
-            samples = [read_sample(store, str(image_id)) for store in stores]
-        except BenchError as error:
-            drawn |= dict.fromkeys(part.index, unavailable(error))
-            continue
-        for index, row in part.iterrows():
-            mask_id = str(row["mask_id"])
-            steps = int(row["step_a"]), int(row["step_b"])
-            both = [
-                rows[0][str(run_a), str(image_id), mask_id, steps[0]],
-                rows[1][str(run_b), str(image_id), mask_id, steps[1]],
-            ]
-            drawn[index] = pictures(samples, both)
-    ordered = [drawn[index] for index in chosen.sort_values("gap", ascending=False).index]
-    return PairGroup(
-        label,
-        title,
-        (found.a, found.b),
-        tuple(PicturePair(*both) for both in ordered if not isinstance(both, str)),
-        tuple(dict.fromkeys(said for said in ordered if isinstance(said, str))),
-    )

@@ -9,6 +9,7 @@ from typing import Any
 
 import bench
 from bench.analysis.comparing.differences import Difference, answer, differences
+from bench.analysis.reasons import Codes, reasons
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection, part
 from bench.analysis.table import Table
@@ -34,12 +35,13 @@ def write(request: Request, out: Path) -> Report:
     read_sample = request.read_sample
     check_figure(request.figure, request.allow_modules)
     selection, table = chosen(request)
-    sections = tuple(further_tables(selection, table, request))
+    codes = reasons(selection) if selection.of_masks else None
+    sections = tuple(further_tables(selection, table, request, codes))
     compared = differences(selection, table)
     sentences = answer(selection, table, compared)
     pictured = read_sample if selection.of_masks else None
     groups = None if pictured is None else gallery(selection, pictured)
-    masks = _masks(request, selection, table, groups or ())
+    masks = None if codes is None else _masks(request, selection, table, groups or (), codes)
     named = request.figure or ""
     own = [own_figure(named, request.allow_modules)] if "." in named else []
     taken: set[str] = set()
@@ -81,16 +83,14 @@ def write(request: Request, out: Path) -> Report:
 
 
 def _masks(
-    request: Request, selection: Selection, table: Table, groups: Sequence[Group]
-) -> MaskPage | None:
+    request: Request, selection: Selection, table: Table, groups: Sequence[Group], codes: Codes
+) -> MaskPage:
     """The mask page of a report of masks; those of the gallery have pictures before others."""
-    if not selection.of_masks:
-        return None
     ranks = [shown for group in groups for shown in group.pictures.items()]
     ordered = sorted(ranks, key=lambda item: RANKS.index(item[0]))
     named = selection.rows[["run", "dataset"]].drop_duplicates().astype(str)
     datasets = dict(named.itertuples(index=False, name=None))
-    views = report_views(selection, table)
+    views = report_views(selection, table, codes)
     return mask_page(
         views,
         table.datasets,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from bench.analysis.comparing.prompts import prompts_section
+from bench.analysis.reasons import Codes, reasons
 from bench.analysis.section import Section, named_apart
 from bench.analysis.sections import published
 from bench.analysis.sections.annotators import annotators_section
@@ -17,6 +18,7 @@ from bench.analysis.sections.edges import edges_section
 from bench.analysis.sections.label_maps import label_map_section
 from bench.analysis.sections.noc import noc_section
 from bench.analysis.sections.panoptic import panoptic_section
+from bench.analysis.sections.reasons import reasons_section
 from bench.analysis.sections.slices import slice_section
 from bench.analysis.sections.wide import wide_section
 from bench.analysis.selection import Selection
@@ -26,12 +28,19 @@ from bench.report.tables.paper_tables import paper_table
 from bench.types import BenchError
 
 
-def further_tables(selection: Selection, table: Table, request: Request) -> Iterator[Section]:
-    """Every table that the rows allow, in the order in which a report shows them."""
-    yield from named_apart(_tables(selection, table, request))
+def further_tables(
+    selection: Selection, table: Table, request: Request, codes: Codes | None = None
+) -> Iterator[Section]:
+    """Every table that the rows allow, in the order in which a report shows them.
+
+    ``codes`` are those of ``bench.analysis.reasons``, where they are known already.
+    """
+    yield from named_apart(_tables(selection, table, request, codes))
 
 
-def _tables(selection: Selection, table: Table, request: Request) -> Iterator[Section]:
+def _tables(
+    selection: Selection, table: Table, request: Request, codes: Codes | None
+) -> Iterator[Section]:
     read_sample = request.read_sample
     yield from wide_section(selection, table, request.columns)
     yield from paper_table(request.figure, selection, request.by, read_sample)
@@ -54,6 +63,9 @@ def _tables(selection: Selection, table: Table, request: Request) -> Iterator[Se
         return
     if (asked := prompts_section(selection)) is not None:
         yield asked
+    if selection.of_masks:
+        known = reasons(selection) if codes is None else codes
+        yield from reasons_section(selection, table, known)
     clicks = list(noc_section(selection))
     yield from clicks
     yield from annotators_section(selection)

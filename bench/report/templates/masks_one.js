@@ -33,8 +33,13 @@
     Object.keys(data.runs).filter((run) => data.runs[run].dataset === state.dataset && Masks.has(run, state.mask));
   /** The picture of the gallery, where the page has no other one of this row. */
   const inGallery = (run) => {
-    const address = Masks.maskAddress(imageId(), maskId(), [run], at(run).step);
-    return [...document.querySelectorAll("#gallery a")].find((link) => link.dataset.own === address || link.getAttribute("href") === address)?.querySelector("img") ?? null;
+    const { step } = at(run);
+    const links = [...document.querySelectorAll("#gallery .tile a")];
+    const own = links.find((link) => {
+      const named = Masks.parsed(link.hash);
+      return named?.dataset === state.dataset && named.mask === state.mask && named.runs[0] === run && named.step === step;
+    });
+    return own?.querySelector("img") ?? null;
   };
 
   // ------------------------------------------------------------------ zoom

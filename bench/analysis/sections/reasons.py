@@ -1,0 +1,237 @@
+"""What each reason costs, in points of mIoU: of one run, and between two models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.comparing.comparison import Comparison
+from bench.analysis.reasons import REASONS, Codes
+from bench.analysis.section import Section
+from bench.analysis.selection import Selection
+from bench.analysis.stats import Averages, averages, mean_averages, paired_averages
+from bench.analysis.table import Table, bounds
+from bench.analysis.titles import labels_of
+from bench.analysis.words import DASH, MARK, few_said, interval_said, points, signed, with_bounds
+
+_SAID = "; ".join(f"{reason.title}: {reason.rule}" for reason in REASONS)
+NOTE = (
+    "Why masks are not better, from their rows alone: each has the first reason that holds of "
+    f"these. {_SAID}. A reason costs the points of mIoU that its masks lack, so that all of them "
+    "add up to 100 − mIoU"
+)
+ALL = "all"
+"""The line of all reasons together."""
+
+
+def reasons_section(selection: Selection, table: Table, codes: Codes) -> Iterator[Section]:
+    """What each reason costs after the first and the last reported step of each run.
+
+    ``codes`` are those of ``bench.analysis.reasons``. Its lines: ``dataset, model, protocol,
+    prompt`` (the label), ``reason, masks, share`` (of the masks), ``iou`` (their mean, over masks),
+    ``cost, cost_low, cost_high`` in [0, 1], taken over images where the protocol does, ``few``,
+    ``images, clusters``; the line of the reason ``all`` has their sum.
+    """
+    if not selection.of_masks or not selection.leads.is_iou:
+        return
+    rows = selection.rows.assign(code=codes)
+    order = {label: i for i, label in enumerate(selection.labels)}
+    ends = {
+        (run, label)
+        for run, own in labels_of(selection.headers).items()
+        for label in ((own[min(own)], own[max(own)]) if own else ())
+    }
+    keys = ["dataset", "label", "model", "protocol"]
+    groups = sorted(
+        rows.groupby(keys, observed=True),
+        key=lambda item: (str(item[0][0]), order[str(item[0][1])], *map(str, item[0][2:])),
+    )
+    lines: list[dict[str, Any]] = []
+    for (dataset, label, model, protocol), found in groups:
+        run = str(found["run"].iloc[0])
+        if (run, str(label)) in ends or not any(run == each for each, _ in ends):
+            named = {"dataset": str(dataset), "model": str(model), "protocol": str(protocol)}
+            over_images = selection.over_images(found)
+            lines += (named | {"prompt": str(label)} | line for line in _lines(found, over_images))
+    if not lines:
+        return
+    frame = pd.DataFrame(lines)
+    several = frame["protocol"].nunique() > 1
+    titles = {reason.name: reason.title for reason in REASONS} | {ALL: ALL}
+    shown = []
+    for line in lines:
+        names = [table.datasets[line["dataset"]], line["prompt"], table.models[line["model"]]]
+        names += [line["protocol"]] if several else []
+        low, high = points(line["cost_low"]), points(line["cost_high"])
+        cost = with_bounds(points(line["cost"]), low, high, line["few"])
+        counts = f"{line['masks']:,}", points(line["share"]), points(line["iou"])
+        shown.append((*names, titles[line["reason"]], cost, *counts))
+    heads = ["dataset", "prompt", "model", *(["protocol"] if several else []), "reason"]
+    heads += ["cost in points", "masks", "% of masks", "their mIoU"]
+    unknown = _unknown(selection)
+    note = f"{NOTE}, {interval_said(frame, 'cost_low')}.{few_said(frame, 'cost_low')}{unknown}"
+    yield Section("reasons", "Why", note, tuple(heads), tuple(shown), frame, names=4 + several)
+
+
+def _lines(rows: pd.DataFrame, over_images: bool) -> Iterator[dict[str, Any]]:
+    lack = 1 - rows["iou"].to_numpy(np.float64)
+    codes, clusters = rows["code"].to_numpy(), rows["cluster"]
+    parts = [(r.name, codes == place) for place, r in enumerate(REASONS)]
+    for name, own in [*parts, (ALL, np.ones(len(rows), dtype=bool))]:
+        if own.any():
+            cost = averages(np.where(own, lack, 0.0), rows["image_id"], clusters).of(over_images)
+            yield {
+                "reason": name,
+                "masks": int(own.sum()),
+                "share": float(own.mean()),
+                "iou": float(1 - lack[own].mean()),
+                **bounds("cost", cost),
+                "few": cost.few,
+                "images": rows["image_id"].nunique(),
+                "clusters": cost.clusters,
+            }
+
+
+def _unknown(selection: Selection) -> str:
+    """What to say of runs whose answers are not kept."""
+    lacking = [
+        run
+        for run in selection.stores
+        if selection.every.of(run, ["mask_rle"])["mask_rle"].isna().any()
+    ]
+    if not lacking:
+        return ""
+    return (
+        f" {', '.join(lacking)} kept no masks, or not all: of those it is unknown where the answer "
+        "lies, and only the other reasons are asked."
+    )
+
+
+def compared_reasons(
+    found: Comparison, codes: Sequence[Codes], number: int = 0
+) -> Iterator[Section]:
+    """What each reason costs either side on the common masks, and the difference.
+
+    ``codes`` are those of the rows of either side. Its lines: ``prompt, dataset`` (null for the
+    mean over datasets), ``reason, masks_a, masks_b, cost_a, cost_b, delta, low, high, few, images,
+    clusters``; costs and differences are in [0, 1], and a difference below 0 says that the first
+    side loses less.
+    """
+    if not found.leads.is_iou or not found.sides[0].of_masks:
+        return
+    pairs = _with_codes(found, codes)
+    lines: list[dict[str, Any]] = []
+    for label, of_label in pairs.groupby("label", sort=False, observed=True):
+        names = [
+            r.name
+            for i, r in enumerate(REASONS)
+            if (of_label[["code_a", "code_b"]] == i).any(axis=None)
+        ]
+        datasets = [(str(name), own) for name, own in of_label.groupby("dataset", observed=True)]
+        for reason in (*names, ALL):
+            each = [(name, own, *_paired(own, reason)) for name, own in datasets]
+            own_lines = [_compared(own, line, delta, found.over_images) | {"dataset": name}
+                         for name, own, line, delta in each]  # fmt: skip
+            if len(own_lines) > 1:
+                own_lines.append(_mean(own_lines, [delta for *_, delta in each], found.over_images))
+            lines += ({"prompt": str(label), "reason": reason} | line for line in own_lines)
+    frame = pd.DataFrame(lines)
+    order = {name: i for i, name in enumerate(dict.fromkeys(frame["dataset"]))}
+    frame = frame.assign(at=frame["dataset"].map(order).fillna(len(order)))
+    labels = {name: i for i, name in enumerate(dict.fromkeys(frame["prompt"]))}
+    frame = frame.assign(of=frame["prompt"].map(labels))
+    frame = frame.sort_values(["of", "at"], kind="stable", ignore_index=True)
+    frame = frame.drop(columns=["of", "at"])
+    titles = {reason.name: reason.title for reason in REASONS} | {ALL: ALL}
+    shown = [
+        (
+            line["prompt"],
+            "mean over datasets" if pd.isna(line["dataset"]) else found.datasets[line["dataset"]],
+            titles[line["reason"]],
+            f"{points(line['cost_a'])} ({line['masks_a']:,})",
+            f"{points(line['cost_b'])} ({line['masks_b']:,})",
+            _difference(line),
+        )
+        for line in frame.to_dict("records")
+    ]
+    heads = ("prompt", "dataset", "reason", f"{found.a} loses", f"{found.b} loses", "difference")
+    note = (
+        f"{NOTE}; behind, how many masks have it. On the masks that both have, the difference "
+        f"{interval_said(frame, 'low')}; below 0 {found.a} loses less.{few_said(frame, 'low')}"
+    )
+    name = "reasons" if number == 0 else f"reasons_{number + 1}"
+    title = f"Why {found.a} and {found.b} differ"
+    yield Section(name, title, note, heads, tuple(shown), frame, names=3)
+
+
+def _with_codes(found: Comparison, codes: Sequence[Codes]) -> pd.DataFrame:
+    key, pairs = ["label", "dataset", "image_id", "mask_id"], found.pairs
+    for side, own, suffix in zip(found.sides, codes, "ab", strict=True):
+        told = side.rows[key].astype(str).assign(**{f"code_{suffix}": own})
+        pairs = pairs.astype(dict.fromkeys(key, str)).merge(told, on=key, validate="one_to_one")
+    return pairs
+
+
+def _paired(rows: pd.DataFrame, reason: str) -> tuple[dict[str, Any], Averages]:
+    """The costs of a reason on both sides, and their difference."""
+    line: dict[str, Any] = {}
+    costs = []
+    for side in "ab":
+        place = next((i for i, each in enumerate(REASONS) if each.name == reason), None)
+        own = (
+            rows[f"code_{side}"].to_numpy() == place
+            if place is not None
+            else np.ones(len(rows), bool)
+        )
+        costs.append(np.where(own, 1 - rows[f"iou_{side}"].to_numpy(np.float64), 0.0))
+        line[f"masks_{side}"] = int(own.sum())
+        line[f"costs_{side}"] = costs[-1]
+    return line, paired_averages(costs[0], costs[1], rows["image_id"], rows["cluster"])
+
+
+def _compared(
+    rows: pd.DataFrame, line: dict[str, Any], delta: Averages, over_images: bool
+) -> dict[str, Any]:
+    chosen = delta.of(over_images)
+    means = {
+        f"cost_{side}": float(
+            line[f"costs_{side}"].mean()
+            if not over_images
+            else pd.Series(line[f"costs_{side}"]).groupby(rows["image_id"].to_numpy()).mean().mean()
+        )
+        for side in "ab"
+    }
+    counts = {name: line[name] for name in ("masks_a", "masks_b")}
+    return counts | means | _bounded(chosen, rows["image_id"].nunique())
+
+
+def _bounded(chosen: Any, images: int) -> dict[str, Any]:
+    return {
+        "delta": chosen.mean,
+        "low": chosen.low,
+        "high": chosen.high,
+        "few": chosen.few,
+        "images": images,
+        "clusters": chosen.clusters,
+    }
+
+
+def _mean(
+    lines: Sequence[dict[str, Any]], deltas: Sequence[Averages], over_images: bool
+) -> dict[str, Any]:
+    chosen = mean_averages(deltas).of(over_images)
+    return {
+        "dataset": None,
+        **{f"masks_{side}": sum(line[f"masks_{side}"] for line in lines) for side in "ab"},
+        **{f"cost_{s}": float(np.mean([line[f"cost_{s}"] for line in lines])) for s in "ab"},
+    } | _bounded(chosen, sum(line["images"] for line in lines))
+
+
+def _difference(line: dict[Any, Any]) -> str:
+    if pd.isna(line["low"]):
+        return signed(line["delta"]) if pd.notna(line["delta"]) else DASH
+    ends = f"{signed(line['low'])} to {signed(line['high'])}"
+    return f"{signed(line['delta'])} ({ends}){MARK * bool(line['few'])}"
