@@ -131,7 +131,7 @@ def _holding(
     yield "leaks", extra >= OUTSIDE * (extra + missed)
     if BOUNDARY.name in rows:
         gap = iou - rows[BOUNDARY.name].to_numpy(np.float64)
-        yield "thin", (np.abs(gap) <= RIM) & (area >= TINY)
+        yield "thin", (np.abs(gap) <= RIM) & (area >= TINY) & (iou > 0)
     yield "tiny", area < TINY
     yield "parts", _parted(every, place, left)
     first = every.reset_index().groupby(_KEY[:2])["iou"].first()

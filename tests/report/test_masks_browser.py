@@ -44,7 +44,8 @@ const read = () => {
   }));
   return {
     open: document.getElementById('mask').open, hash: location.hash, panes,
-    title: text(document.getElementById('mask-title')), step: text(document.getElementById('mask-step')),
+    title: text(document.getElementById('mask-title')),
+    step: text(document.getElementById('mask-step')),
     place: text(document.getElementById('mask-place')),
     facts: Object.fromEntries([...document.querySelectorAll('#mask-facts div')].map(
       (line) => [...line.children].map(text))),

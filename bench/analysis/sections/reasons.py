@@ -13,6 +13,7 @@ from bench.analysis.reasons import REASONS, Codes
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection
 from bench.analysis.stats import Averages, averages, mean_averages, paired_averages
+from bench.analysis.stats.intervals import FEWEST, Interval
 from bench.analysis.table import Table, bounds
 from bench.analysis.titles import labels_of
 from bench.analysis.words import DASH, MARK, few_said, interval_said, points, signed, with_bounds
@@ -33,7 +34,8 @@ def reasons_section(selection: Selection, table: Table, codes: Codes) -> Iterato
     ``codes`` are those of ``bench.analysis.reasons``. Its lines: ``dataset, model, protocol,
     prompt`` (the label), ``reason, masks, share`` (of the masks), ``iou`` (their mean, over masks),
     ``cost, cost_low, cost_high`` in [0, 1], taken over images where the protocol does, ``few``,
-    ``images, clusters``; the line of the reason ``all`` has their sum.
+    ``images``, and the ``clusters`` that the reason's masks lie in, of which an interval takes
+    three; the line of the reason ``all`` has their sum.
     """
     if not selection.of_masks or not selection.leads.is_iou:
         return
@@ -83,15 +85,19 @@ def _lines(rows: pd.DataFrame, over_images: bool) -> Iterator[dict[str, Any]]:
     for name, own in [*parts, (ALL, np.ones(len(rows), dtype=bool))]:
         if own.any():
             cost = averages(np.where(own, lack, 0.0), rows["image_id"], clusters).of(over_images)
+            among = clusters[own].nunique()
+            known = bounds("cost", cost)
+            if among < FEWEST:
+                known |= {"cost_low": None, "cost_high": None}
             yield {
                 "reason": name,
                 "masks": int(own.sum()),
                 "share": float(own.mean()),
                 "iou": float(1 - lack[own].mean()),
-                **bounds("cost", cost),
+                **known,
                 "few": cost.few,
                 "images": rows["image_id"].nunique(),
-                "clusters": cost.clusters,
+                "clusters": among,
             }
 
 
@@ -116,20 +122,17 @@ def compared_reasons(
     """What each reason costs either side on the common masks, and the difference.
 
     ``codes`` are those of the rows of either side. Its lines: ``prompt, dataset`` (null for the
-    mean over datasets), ``reason, masks_a, masks_b, cost_a, cost_b, delta, low, high, few, images,
-    clusters``; costs and differences are in [0, 1], and a difference below 0 says that the first
-    side loses less.
+    mean over datasets), ``reason, masks_a, masks_b, cost_a, cost_b, delta, low, high, few, images``
+    and ``clusters`` as in ``reasons_section``; costs and differences are in [0, 1], and a
+    difference below 0 says that the first side loses less.
     """
     if not found.leads.is_iou or not found.sides[0].of_masks:
         return
     pairs = _with_codes(found, codes)
     lines: list[dict[str, Any]] = []
+    codes_of = ["code_a", "code_b"]
     for label, of_label in pairs.groupby("label", sort=False, observed=True):
-        names = [
-            r.name
-            for i, r in enumerate(REASONS)
-            if (of_label[["code_a", "code_b"]] == i).any(axis=None)
-        ]
+        names = [r.name for i, r in enumerate(REASONS) if (of_label[codes_of] == i).any(axis=None)]
         datasets = [(str(name), own) for name, own in of_label.groupby("dataset", observed=True)]
         for reason in (*names, ALL):
             each = [(name, own, *_paired(own, reason)) for name, own in datasets]
@@ -144,7 +147,8 @@ def compared_reasons(
     labels = {name: i for i, name in enumerate(dict.fromkeys(frame["prompt"]))}
     frame = frame.assign(of=frame["prompt"].map(labels))
     frame = frame.sort_values(["of", "at"], kind="stable", ignore_index=True)
-    frame = frame.drop(columns=["of", "at"])
+    first = ["prompt", "dataset", "reason"]
+    frame = frame[[*first, *frame.columns.drop([*first, "of", "at"])]]
     titles = {reason.name: reason.title for reason in REASONS} | {ALL: ALL}
     shown = [
         (
@@ -188,6 +192,7 @@ def _paired(rows: pd.DataFrame, reason: str) -> tuple[dict[str, Any], Averages]:
         )
         costs.append(np.where(own, 1 - rows[f"iou_{side}"].to_numpy(np.float64), 0.0))
         line[f"masks_{side}"] = int(own.sum())
+        line[f"own_{side}"] = own
         line[f"costs_{side}"] = costs[-1]
     return line, paired_averages(costs[0], costs[1], rows["image_id"], rows["cluster"])
 
@@ -205,17 +210,19 @@ def _compared(
         for side in "ab"
     }
     counts = {name: line[name] for name in ("masks_a", "masks_b")}
-    return counts | means | _bounded(chosen, rows["image_id"].nunique())
+    among = rows.loc[line["own_a"] | line["own_b"], "cluster"].nunique()
+    return counts | means | _bounded(chosen, rows["image_id"].nunique(), among)
 
 
-def _bounded(chosen: Any, images: int) -> dict[str, Any]:
+def _bounded(chosen: Interval, images: int, clusters: int) -> dict[str, Any]:
+    told = clusters >= FEWEST
     return {
         "delta": chosen.mean,
-        "low": chosen.low,
-        "high": chosen.high,
+        "low": chosen.low if told else None,
+        "high": chosen.high if told else None,
         "few": chosen.few,
         "images": images,
-        "clusters": chosen.clusters,
+        "clusters": clusters,
     }
 
 
@@ -227,7 +234,7 @@ def _mean(
         "dataset": None,
         **{f"masks_{side}": sum(line[f"masks_{side}"] for line in lines) for side in "ab"},
         **{f"cost_{s}": float(np.mean([line[f"cost_{s}"] for line in lines])) for s in "ab"},
-    } | _bounded(chosen, sum(line["images"] for line in lines))
+    } | _bounded(chosen, *(sum(line[name] for line in lines) for name in ("images", "clusters")))
 
 
 def _difference(line: dict[Any, Any]) -> str:
