@@ -1,11 +1,12 @@
 """How large a report's page gets, and how long it takes to write and to open.
 
-    python benchmarks/report_size.py --rows 100000
+    python benchmarks/report_size.py --rows 100000 --most 20
 
 Writes made-up runs with masks (two models; up to nine points and a box; 8 masks an image of
-640 x 480) and their report with pictures. Prints the page's size, the seconds and the peak of
-memory, and, where Chromium and its driver are there, the seconds until the page has drawn its
-histogram, and those that a click on a bar takes.
+640 x 480, of which 150 differ) and their report with pictures. Prints the page's size, the seconds
+and the peak of memory, and, where Chromium and its driver are there, the seconds until the page has
+drawn its histogram, and those that a click on a bar takes. Fails where the page has more than
+``--most`` megabytes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -35,8 +37,20 @@ PROMPTS = {
 MODELS = ("a", "b")
 
 
-@functools.cache
+DISTINCT = 150
+
+
 def sample(number: int) -> Sample:
+    """Return image ``number``: one of the distinct ones under ids of its own."""
+    drawn = content(number % DISTINCT)
+    targets = [
+        replace(target, mask_id=f"{number:06d}/{mask}") for mask, target in enumerate(drawn.targets)
+    ]
+    return Sample(f"{number:06d}", drawn.image, targets)
+
+
+@functools.cache
+def content(number: int) -> Sample:
     """Return a textured picture with ragged, non-square blobs."""
     rng = np.random.default_rng(number)
     coarse = rng.integers(60, 200, (12, 16, 3)).astype(np.uint8)
@@ -53,8 +67,23 @@ def sample(number: int) -> Sample:
     return Sample(f"{number:06d}", image, targets)
 
 
-def rows_of(image: Sample, model: str, prompt: str, clicks: int) -> Iterator[MaskRow]:
-    """Yield the rows of one image; a mask nears its target from step to step."""
+def rows_of(number: int, model: str, prompt: str, clicks: int) -> list[MaskRow]:
+    """Return the rows of image ``number``."""
+    name = f"{number:06d}"
+    return [
+        replace(row, image_id=name, mask_id=f"{name}/{row.mask_id.partition('/')[2]}")
+        for row in content_rows(number % DISTINCT, model, prompt, clicks)
+    ]
+
+
+@functools.cache
+def content_rows(number: int, model: str, prompt: str, clicks: int) -> list[MaskRow]:
+    """Return the rows of a distinct image; a mask nears its target from step to step."""
+    return list(nearing(content(number), model, prompt, clicks))
+
+
+def nearing(image: Sample, model: str, prompt: str, clicks: int) -> Iterator[MaskRow]:
+    """Yield the rows of one image, mask by mask and step by step."""
     rng = np.random.default_rng([int(image.image_id), *model.encode(), *prompt.encode()])
     for target in image.targets:
         dense = target.mask.dense().astype(np.uint8)
@@ -85,9 +114,9 @@ def write_runs(results: Path, images: int) -> list[RunStore]:
             key = f"{model}{prompt}".encode().hex()[:12]
             store = RunStore.create(results, f"made_up-{model}-{prompt}-{key}")
             for start in range(0, images, 200):
-                shown = [sample(number) for number in range(start, min(images, start + 200))]
+                shown = range(start, min(images, start + 200))
                 rows = [row for each in shown for row in rows_of(each, model, prompt, clicks)]
-                store.write_part(rows, [each.image_id for each in shown])
+                store.write_part(rows, [f"{number:06d}" for number in shown])
             part = {"version": "1", "args": {}, "about": {}}
             named = {"dataset": "made_up", "model": model, "prompt": prompt, "protocol": "sam"}
             header = {kind: part | {"name": name} for kind, name in named.items()}
@@ -111,13 +140,16 @@ def opening(page: Path) -> str | None:
     with webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)) as browser:
         before = time.perf_counter()
         browser.get(page.as_uri())
-        bars = browser.execute_script("return document.querySelectorAll('.bars button').length")
+        bars = browser.execute_script("return document.querySelectorAll('.bars a').length")
         opened = time.perf_counter() - before
-        clicked = browser.execute_script(
+        clicked = browser.execute_async_script(
             "const start = performance.now();"
-            "document.querySelector('.bars button:not(:disabled)').click();"
-            "document.body.offsetHeight;"
-            "return (performance.now() - start) / 1000"
+            "const done = arguments[0];"
+            "addEventListener('hashchange', () => {"
+            "  document.body.offsetHeight;"
+            "  done((performance.now() - start) / 1000);"
+            "}, { once: true });"
+            "document.querySelector('.bars a[href]').click();"
         )
     return f"{bars} bars after {opened:.2f} s, a click on one {clicked:.2f} s"
 
@@ -126,6 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=100_000, help="of all runs together")
+    parser.add_argument("--most", type=float, help="megabytes that the page may have")
     parser.add_argument("--keep", type=Path, help="write the report here, and keep it")
     chosen = parser.parse_args(arguments)
     an_image = len(MODELS) * MASKS * sum(clicks for _, clicks in PROMPTS.values())
@@ -145,6 +178,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{images * an_image:,} rows: page of {size:.1f} MB, written in {seconds:.1f} s, "
             f"peak {peak:.2f} GB; {opening(report.page) or 'no browser to open it with'}"
         )
+        if chosen.most is not None and size > chosen.most:
+            raise SystemExit(f"the page has {size:.1f} MB, more than {chosen.most:g}")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,14 @@ import pytest
 from drawn_runs import DATASETS, LABELS, in_no_order
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 import bench as library
+from bench.analysis.comparing.comparison import compare_all
+from bench.analysis.reasons import REASONS, reasons
+from bench.analysis.selection import select
 from bench.report import write_report
+from bench.report.pages.comparison import write_comparison
 from bench.store.runs import read_runs
 
 # A browser's start and whole reports; test_mask_page looks at what the page holds without one.
@@ -626,3 +631,112 @@ def test_a_masks_label_tells_its_image_unless_the_mask_is_named_by_it(
         assert seen["panes"][0]["drawn"] == 0
         note = chromium.find_element(By.CSS_SELECTOR, "#mask-panes .note").text
         assert note == "This page has no picture of this mask."
+
+
+COMPARED = f"""{OPEN}
+(async () => {{
+  const found = [];
+  for (const details of document.querySelectorAll('#gallery details')) {{
+    const label = details.querySelector('summary').firstChild.textContent.trim();
+    for (const tile of details.querySelectorAll('figure.tile')) {{
+      await follow(tile.querySelector('a').hash);
+      found.push({{ label, side: text(tile.querySelector('figcaption .quiet')),
+                    alt: tile.querySelector('img').alt,
+                    iou: text(tile.querySelector('figcaption b')), ...read() }});
+    }}
+  }}
+  done(found);
+}})();
+"""
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory, written, new_bench):
+    folder = tmp_path_factory.mktemp("compared")
+    bench = new_bench(folder / "results")
+    stores = in_no_order(bench)
+    sides = [
+        [store for store in stores if store.header()["model"]["name"] == model]
+        for model in ("alpha", "zeta", "mid")
+    ]
+    found = compare_all(sides)
+    write_comparison(found, folder / "report", read_sample=bench.read_sample)
+    return folder / "report" / "index.html"
+
+
+@pytest.fixture
+def opened_comparison(chromium, compared):
+    window(chromium, 1400)
+    chromium.set_script_timeout(120)
+    chromium.get("about:blank")
+    chromium.get(compared.as_uri())
+    chromium.get_log("browser")
+    yield chromium
+    assert chromium.get_log("browser") == []
+
+
+def test_every_pair_of_a_comparison_opens_both_rows(opened_comparison, written):
+    found = opened_comparison.execute_async_script(COMPARED)
+    assert len(found) > 40
+    key = ["series", "label", "mask_id"]
+    latest = written.latest.set_index(key)
+    for each in found:
+        mask = each["title"]
+        row = latest.loc[(each["side"], each["label"], mask)]
+        first, second = each["panes"]
+        truth = written.rows[written.rows["mask_id"] == mask]
+        check_pane(first, truth[truth["run"] == row["run"]], row["step"])
+        assert first["run"] == row["run"]
+        assert each["iou"] == shown(row["iou"]) == first["facts"]["IoU"]
+        assert f"mask {mask} of image {row['image_id']}, IoU {each['iou']}" in each["alt"]
+        other = second["said"].rpartition(", ")[0]
+        assert other != each["side"]
+        theirs = latest.loc[(other, each["label"], mask)]
+        assert second["run"] == theirs["run"]
+        upto = truth[(truth["run"] == theirs["run"])]
+        check_pane(second, upto, upto.loc[upto["step"] <= row["step"], "step"].max())
+
+
+def test_every_bar_and_cell_of_a_comparison_opens_its_masks(opened_comparison, written):
+    start = opened_comparison.execute_script("return Masks.filters")
+    assert (start["model"], start["beside"], start["sort"]) == ("alpha", "A model", "difference")
+    found = opened_comparison.execute_async_script(SPOTS)
+    check_spots(found, written.latest)
+    figures = {each["figure"] for each in found}
+    assert figures >= {"scatter", "scatter_2", "spread", "spread_2", "difference"}
+    both = sum(len(each["keys"]) for each in found if each["figure"] == "scatter")
+    spread = sum(len(each["keys"]) for each in found if each["figure"] == "spread")
+    assert both == spread > 50, "each common mask lies in one cell and in one bar"
+
+
+def test_a_reason_is_shown_and_is_a_filter(opened_comparison, written):
+    selection = select(written.stores)
+    own = selection.rows.assign(reason=[REASONS[code].name for code in reasons(selection)])
+    for reason in own["reason"].unique():
+        follow(opened_comparison, f"#masks&reason={reason}")
+        truth = own[own["reason"] == reason]
+        keys = [
+            "|".join((LABELS[row.model], row.label, DATASETS[row.dataset], row.mask_id))
+            for row in truth.itertuples()
+        ]
+        assert sorted(found_keys(opened_comparison)) == sorted(keys)
+        opened_comparison.find_element(By.CSS_SELECTOR, "#masks-tiles a").click()
+        facts = read(opened_comparison)["panes"][0]["facts"]
+        assert facts["reason"] == next(r.title for r in REASONS if r.name == reason)
+
+
+def test_pictures_in_files_are_fetched_when_a_mask_is_opened(chromium, bench, tmp_path):
+    store = bench.run(images=6, prompt="point_3")
+    report = write_report(
+        [store], tmp_path / "report", read_sample=bench.read_sample, pictures="all"
+    )
+    assert any("pictures" in str(path) for path in report.files)
+    chromium.get("about:blank")
+    chromium.get_log("browser")
+    rows = read_runs([store], ["iou"])
+    last = rows.groupby("mask_id").tail(1).iloc[-1]
+    address = f"#mask={last['mask_id']}&run={store.folder.name}&step={last['step']}"
+    chromium.get(report.page.as_uri() + address)
+    WebDriverWait(chromium, 10).until(lambda _: read(chromium)["panes"][0]["drawn"] == 1)
+    assert read(chromium)["panes"][0]["facts"]["IoU"] == shown(last["iou"])
+    assert chromium.get_log("browser") == []
