@@ -179,6 +179,17 @@ def add_data(parser: Parser) -> None:
     )
 
 
+def add_figures(parser: Parser) -> None:
+    """``--figures``: the files that figures are written as."""
+    parser.add_argument(
+        "--figures",
+        type=_words,
+        metavar="KIND,…",
+        help="write figures as pdf, svg, png, pgf, or none beside the page (all, or what "
+        "SAM_BENCH_FIGURES says)",
+    )
+
+
 def add_pictures(parser: Parser) -> None:
     """``--pictures``: how many masks of the page have one."""
     parser.add_argument(

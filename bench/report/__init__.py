@@ -30,7 +30,8 @@ class Request:
     model, a dataset or a prompt is called instead; ``digits`` stand behind the point of values in
     points; ``width`` is whose columns figures are to fit, see ``bench.report.figures.style.PAGES``;
     ``pictures`` how many masks have a picture on the mask page, ``all`` of them in files beside the
-    page, by default as many as keep it small.
+    page, by default as many as keep it small; ``figures`` the kinds of files that each figure is
+    written as, of ``bench.report.figures.kinds``, by default what the environment says, else all.
     """
 
     stores: tuple[RunStore, ...]
@@ -45,6 +46,7 @@ class Request:
     digits: int | None = None
     width: str | None = None
     pictures: int | str | None = None
+    figures: tuple[str, ...] | None = None
 
     def __post_init__(self, samples: object) -> None:
         if samples is not None:
@@ -75,8 +77,8 @@ def write_report(stores: Sequence[RunStore], out: Path, **settings: Any) -> Repo
     But for figures that can't be drawn: they are left out, and `Report.failed` says why.
 
     ``settings`` are the fields of `Request`. ``table.csv, table.md, table.tex, index.html,
-    report.json`` and, in ``figures/``, every figure as PDF, SVG, PNG and PGF. The same runs
-    give the same bytes. Files of an earlier report in ``out`` are replaced, others left alone.
+    report.json`` and, in ``figures/``, every figure as PDF, SVG, PNG and PGF, or as asked.
+    The same runs give the same bytes. Files of an earlier report in ``out`` are replaced, others left alone.
     Raises ``BenchError`` for what a report refuses, or a folder that can't be written.
     """
     from bench.report.pages.write import write  # matplotlib takes a second to import

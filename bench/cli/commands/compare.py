@@ -13,6 +13,7 @@ from bench.cli import console
 from bench.cli.arguments import (
     Commands,
     add_data,
+    add_figures,
     add_json,
     add_pictures,
     add_results,
@@ -59,6 +60,7 @@ def add(commands: Commands) -> None:
     add_results(compare)
     add_data(compare)
     add_pictures(compare)
+    add_figures(compare)
     compare.set_defaults(command=main)
 
 
@@ -91,6 +93,7 @@ def main(options: argparse.Namespace) -> int:
         read_sample=read_sample,
         judgement=judgement,
         masks_pictured=options.pictures,
+        figures=options.figures,
     )
     if options.json:
         console.show_json(json.loads((out / "report.json").read_text(encoding="utf-8")))

@@ -8,6 +8,7 @@ from bench.cli import console
 from bench.cli.arguments import (
     Commands,
     add_data,
+    add_figures,
     add_json,
     add_look,
     add_pictures,
@@ -33,6 +34,7 @@ def add(commands: Commands) -> None:
     report.add_argument("--figure", metavar="NAME", help="also a figure of the paper, as fig9c")
     add_look(report)
     add_pictures(report)
+    add_figures(report)
     report.set_defaults(command=main)
 
 
@@ -56,5 +58,6 @@ def main(options: argparse.Namespace) -> int:
         digits=options.digits,
         width=options.width,
         pictures=options.pictures,
+        figures=options.figures,
     )
     return console.show_runs(request, out, as_json=options.json)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bench.cli import console
 from bench.cli.arguments import (
     Commands,
+    add_figures,
     add_json,
     add_overrides,
     add_slices,
@@ -53,6 +54,7 @@ def add(commands: Commands) -> None:
     run.add_argument(
         "--report", metavar="NAME", type=report_name, help="also write results/reports/NAME/"
     )
+    add_figures(run)
     add_slices(run)
     add_json(run)
     run.set_defaults(command=main)
@@ -62,6 +64,7 @@ def main(options: argparse.Namespace) -> int:
     """Runs what is missing, shows the table, and says which images failed."""
     from bench.config.composing import load_configs
     from bench.report import Request
+    from bench.report.figures.kinds import kinds_asked
     from bench.run.driver import doubts
     from bench.run.forecast.disk_space import check_disk_space
     from bench.run.forecast.forecast import worth_saying
@@ -73,6 +76,8 @@ def main(options: argparse.Namespace) -> int:
 
         for by in options.by:
             check_slice(by)
+    if options.report:
+        kinds_asked(options.figures)
     configs = load_configs(options.overrides, options.config_dir)
     figure = configs[0].figure
     if figure is not None:
@@ -110,6 +115,7 @@ def main(options: argparse.Namespace) -> int:
         by=tuple(options.by),
         figure=figure,
         allow_modules=tuple(configs[0].runtime.allow_modules),
+        figures=options.figures,
     )
     shown = console.show_runs(request, out, as_json=options.json)
     return console.say_failed(failed) or shown

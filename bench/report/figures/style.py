@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from bench.report.figures import pgf
+from bench.report.figures.kinds import KINDS
 from bench.types import BenchError
 from bench.types.errors import did_you_mean
 
@@ -144,8 +145,10 @@ def figure_style() -> Iterator[None]:
         yield
 
 
-def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+def save(figure: Figure, folder: Path, name: str, kinds: Sequence[str] = KINDS) -> list[Path]:
     """Writes ``name``.pdf, .svg, .png (200 dots per inch, white) and .pgf, and gives their paths.
+
+    Of them those of ``kinds``.
 
     The PDF has its fonts embedded, the SVG has text as text, and the PGF is set in the fonts of the
     paper that reads it. The same figure gives the same bytes.
@@ -155,11 +158,14 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out once, alike in every format
         for kind, metadata in _METADATA.items():
+            if kind not in kinds:
+                continue
             path = folder / f"{name}.{kind}"
             face = "white" if kind == "png" else "none"
             figure.savefig(path, dpi=200, metadata=metadata, facecolor=face)
             paths.append(path)
-        paths.append(pgf.write(figure, folder / f"{name}.pgf"))
+        if "pgf" in kinds:
+            paths.append(pgf.write(figure, folder / f"{name}.pgf"))
     return paths
 
 

@@ -122,13 +122,14 @@ def write_comparison(
     read_sample: Callable[[RunStore, str], Sample] | None = None,
     judgement: Judgement | None = None,
     masks_pictured: Pictures = None,
+    figures: Sequence[str] | None = None,
 ) -> tuple[Path, ...]:
     """Writes the report of one or several comparisons with the same first side, all or nothing.
 
     ``comparison.csv, .md, .tex`` (``comparison_2`` and so on for further ones), ``index.html``,
     ``report.json``, ``summary.md`` for a pipeline's page, and the figures; gives the paths. A
-    ``judgement`` stands first, and ``masks_pictured`` is a report's ``pictures``. Raises
-    ``BenchError`` where ``out`` can't be written.
+    ``judgement`` stands first, ``masks_pictured`` is a report's ``pictures``, and ``figures`` its
+    kinds of figures. Raises ``BenchError`` where ``out`` can't be written.
     """
     sections = [] if judgement is None else [judgement.section()]
     sections += [section(found, number) for number, found in enumerate(comparisons)]
@@ -151,7 +152,7 @@ def write_comparison(
     with style.figure_style():
         drawings = list(_drawings(comparisons))
     tables = {each.title: to_markdown(each) for each in sections}
-    with report_folder(out) as folder:
+    with report_folder(out, figures) as folder:
         plates, failed = folder.draw(drawings)
         for failure in failed:
             log.warning("%s", failure)

@@ -16,6 +16,7 @@ from bench.files.documents import parse_json, strict_json
 from bench.files.places import exchange, folder_aside, forget_leftovers
 from bench.report.figures import style
 from bench.report.figures.figures import Drawing, Failure
+from bench.report.figures.kinds import kinds_asked
 from bench.report.masks.spots import places
 from bench.report.pages.html import Plate
 from bench.types import BenchError
@@ -28,14 +29,15 @@ _CONTENT = "report.json"
 class ReportFolder:
     """Collects files in a hidden neighbour of ``out``; ``publish`` puts them into their place."""
 
-    def __init__(self, out: Path, aside: Path) -> None:
+    def __init__(self, out: Path, aside: Path, kinds: Sequence[str]) -> None:
         self.out = out
         self._aside = aside
+        self._kinds = kinds
 
     def draw(
         self, drawings: Sequence[Drawing | Failure]
     ) -> tuple[list[Plate], tuple[Failure, ...]]:
-        """Writes each figure as PDF, SVG, PNG and PGF into ``figures/``, and gives them for a page.
+        """Writes each figure in every kind into ``figures/``, and gives them for a page.
 
         Beside them those that failed: before, or now that matplotlib drew them. Raises
         ``BenchError`` for two figures of one name, of which one would be lost.
@@ -50,7 +52,7 @@ class ReportFolder:
                 raise BenchError(f"two figures are called {drawing.name!r}; name each otherwise")
             paths = self._aside / "figures"
             try:
-                style.save(drawing.figure, paths, drawing.name)
+                written = style.save(drawing.figure, paths, drawing.name, self._kinds)
             except OSError:  # the disk's, not the figure's
                 raise
             except Exception as error:
@@ -60,7 +62,8 @@ class ReportFolder:
                 continue
             svg = style.outlined(drawing.figure)
             found = places(drawing.figure, drawing.spots)
-            plates.append(Plate(drawing.name, drawing.title, drawing.alt, svg, found))
+            files = tuple(f"figures/{path.name}" for path in written)
+            plates.append(Plate(drawing.name, drawing.title, drawing.alt, svg, found, files))
         return plates, tuple(failed)
 
     def write(self, name: str, text: str) -> None:
@@ -118,17 +121,19 @@ class ReportFolder:
 
 
 @contextmanager
-def report_folder(out: Path) -> Iterator[ReportFolder]:
+def report_folder(out: Path, figures: Sequence[str] | None = None) -> Iterator[ReportFolder]:
     """A folder to fill; what isn't published when the block ends is gone.
 
-    Raises ``BenchError`` where something can't be written.
+    ``figures`` are the kinds of files that each is written as, see ``kinds_asked``. Raises
+    ``BenchError`` where something can't be written.
     """
+    kinds = kinds_asked(figures)
     place = out.resolve()
     forget_leftovers(place)
     try:
         with folder_aside(place) as aside:
             (aside / "figures").mkdir()
-            yield ReportFolder(out, aside)
+            yield ReportFolder(out, aside, kinds)
     except OSError as error:
         raise BenchError(f"{out}: the report can't be written ({error})") from error
 

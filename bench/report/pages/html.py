@@ -31,13 +31,23 @@ from bench.report.tables.section_text import spans
 
 @dataclass(frozen=True, slots=True)
 class Plate:
-    """A figure on the page: its SVG text, heading, alternative text, and what opens masks."""
+    """A figure on the page: its SVG text, heading, alternative text, and what opens masks.
+
+    ``files`` are those that it is written as, by their paths in the report's folder.
+    """
 
     name: str
     title: str
     alt: str
     svg: str
     places: tuple[Place, ...] = ()
+    files: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> str:
+        """The files as a caption names them, such as ``figures/points.pdf, .svg``."""
+        first, *rest = self.files or ("",)
+        return ", ".join([first, *(f".{name.rpartition('.')[2]}" for name in rest)])
 
 
 def render(

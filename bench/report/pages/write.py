@@ -51,7 +51,7 @@ def write(request: Request, out: Path) -> Report:
             *drawn(named, papers, taken),
             *figures(selection, table, compared, own, taken),
         ]
-    with report_folder(out) as folder:
+    with report_folder(out, request.figures) as folder:
         plates, failed = folder.draw(drawings)
         page = html.render(
             title=title(table, selection),
