@@ -78,8 +78,8 @@ def write_report(stores: Sequence[RunStore], out: Path, **settings: Any) -> Repo
 
     ``settings`` are the fields of `Request`. ``table.csv, table.md, table.tex, index.html,
     report.json`` and, in ``figures/``, every figure as PDF, SVG, PNG and PGF, or as asked.
-    The same runs give the same bytes. Files of an earlier report in ``out`` are replaced, others left alone.
-    Raises ``BenchError`` for what a report refuses, or a folder that can't be written.
+    The same runs give the same bytes. Files of an earlier report in ``out`` are replaced, others
+    left alone. Raises ``BenchError`` for what a report refuses, or a folder that can't be written.
     """
     from bench.report.pages.write import write  # matplotlib takes a second to import
 
