@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -26,8 +27,13 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from bench.config.composing import conf_dir
+from bench.report.figures.kinds import VARIABLE
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+os.environ[VARIABLE] = "svg"
+"""What reports write of a figure but in tests that ask for more: half of a report's time."""
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

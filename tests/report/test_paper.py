@@ -40,7 +40,14 @@ def conf(tmp_path):
 
 def run(conf, tmp_path, experiment, *words):
     command = ["run", "--config-dir", str(conf), f"experiment=paper_{experiment}", *SMALL]
-    command += [f"runtime.results={tmp_path / 'results'}", "--report", experiment, *words]
+    command += [
+        f"runtime.results={tmp_path / 'results'}",
+        "--report",
+        experiment,
+        "--figures",
+        "pdf,png",
+        *words,
+    ]
     return main(command), tmp_path / "results" / "reports" / experiment
 
 

@@ -10,6 +10,7 @@ import pytest
 from markupsafe import Markup
 
 from bench.report import write_report
+from bench.report.figures.kinds import KINDS
 from bench.report.figures import style
 from bench.report.pages import write as writing
 from bench.report.pages.html import inline_svg, template
@@ -30,7 +31,9 @@ def written(tmp_path_factory, new_bench):
         for d, seed in (("shapes", 0), ("nuclei", 40))
         for m, skill in (("sam_b", 1.6), ("grabcut", 0.7))
     ]  # fmt: skip
-    report = write_report(stores, folder / "reports" / "all", read_sample=bench.read_sample)
+    report = write_report(
+        stores, folder / "reports" / "all", read_sample=bench.read_sample, figures=KINDS
+    )
     return bench, stores, report
 
 
@@ -45,7 +48,7 @@ def test_writes_every_file_and_no_other(written):
     figures = drawn(report)
     assert figures >= {"points", "difference", "histogram", "predicted_iou"}
     tables = {f"{name}.{kind}" for name in ("table", "wide") for kind in ("csv", "md", "tex")}
-    pictures = {f"figures/{name}.{k}" for name in figures for k in ("pdf", "svg", "png", "pgf")}
+    pictures = {f"figures/{name}.{k}" for name in figures for k in KINDS}
     dots = {"figures/predicted_iou-img0.png"}  # the colours' bar, beside its .pgf
     assert names == tables | pictures | dots | {"summary.md", "index.html", "report.json"}
     there = {
@@ -59,7 +62,7 @@ def test_writes_every_file_and_no_other(written):
 def test_the_same_runs_give_the_same_bytes(written):
     bench, stores, report = written
     again = report.folder.with_name("again")
-    write_report(stores[::-1], again, read_sample=bench.read_sample)
+    write_report(stores[::-1], again, read_sample=bench.read_sample, figures=KINDS)
     for path in report.files:
         assert path.read_bytes() == (again / path.relative_to(report.folder)).read_bytes(), path
 
