@@ -10,8 +10,8 @@ import pytest
 from markupsafe import Markup
 
 from bench.report import write_report
-from bench.report.figures.kinds import KINDS
 from bench.report.figures import style
+from bench.report.figures.kinds import KINDS
 from bench.report.pages import write as writing
 from bench.report.pages.html import inline_svg, template
 from bench.types import BenchError

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,11 +41,13 @@ def annotators_section(selection: Selection) -> Iterator[Section]:
         return
     lines: list[dict[str, Any]] = []
     people: dict[str, dict[str, Any]] = {}
+    lacking: dict[str, None] = {}
     for _, group in selection.rows.groupby(["run", "label"], observed=True, sort=False):
         rows = _with_truths(selection, group)
         if rows.empty:
             continue
         over_images = selection.over_images(group)
+        lacking |= dict.fromkeys(_lacking(rows, len(group), selection))
         lines.append(_line(rows, _against_model(rows), over_images))
         ceiling = _line(rows, _against_people(rows), over_images)
         ceiling |= {"run": None, "model": PEOPLE, "prompt": DASH}
@@ -54,7 +57,7 @@ def annotators_section(selection: Selection) -> Iterator[Section]:
     frame = pd.DataFrame([*lines, *people.values()])
     frame["order"] = frame["dataset"].map({n: i for i, n in enumerate(frame["dataset"].unique())})
     frame = frame.sort_values("order", kind="stable", ignore_index=True).drop(columns="order")
-    yield _shown(frame, selection)
+    yield _shown(frame, selection, list(lacking))
 
 
 def _with_truths(selection: Selection, group: pd.DataFrame) -> pd.DataFrame:
@@ -70,6 +73,17 @@ def _with_truths(selection: Selection, group: pd.DataFrame) -> pd.DataFrame:
     rows["cluster"] = clusters(rows)
     rows["label"] = str(group["label"].iloc[0])
     return rows
+
+
+def _lacking(rows: pd.DataFrame, masks: int, selection: Selection) -> Iterator[str]:
+    """Who drew fewer than so many masks, a sentence each; nothing of more than ``MOST_NAMED``."""
+    drew = Counter(name for others in rows["other_ious"] for name in others)
+    if len(drew) > MOST_NAMED:
+        return
+    dataset = selection.titles("dataset")[str(rows["dataset"].iloc[0])]
+    for name, number in sorted(drew.items()):
+        if number < masks:
+            yield f"{name} drew {number:,} of {masks:,} masks of {dataset}."
 
 
 def _against_model(rows: pd.DataFrame) -> dict[str, list[float]]:
@@ -122,7 +136,7 @@ def _of_each(rows: pd.DataFrame, over_images: bool) -> dict[str, float]:
     return {f"annotator_{name}": means[name] for name in sorted(means)}
 
 
-def _shown(frame: pd.DataFrame, selection: Selection) -> Section:
+def _shown(frame: pd.DataFrame, selection: Selection, lacking: Sequence[str]) -> Section:
     titles = selection.titles("dataset")
     models = selection.titles("model") | {PEOPLE: "people, one against the others"}
     several = frame["protocol"].nunique() > 1
@@ -147,6 +161,7 @@ def _shown(frame: pd.DataFrame, selection: Selection) -> Section:
         f"“others” can be expected to reach, {interval_said(frame, *lows)}."
         f"{few_said(frame, *lows)}"
     )
+    note = " ".join([note, *lacking])
     title = "Several annotators"
     shown = tuple(heads), tuple(rows)
     return Section("annotators", title, note, *shown, frame, names=3 + several)

@@ -75,6 +75,10 @@ def main(options: argparse.Namespace) -> int:
     """Serves the page, or writes the report where the first word asks for it."""
     if options.runs == ["report"]:
         return write_report(options)
+    if options.runs[:1] == ["report"]:
+        raise BenchError(
+            f"rate report takes no runs, found {options.runs[1]!r}: --name says of which study"
+        )
     from bench.report.rating.pages import Pages
     from bench.report.rating.serving import listen, need_server, serve
 

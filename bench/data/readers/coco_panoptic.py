@@ -41,6 +41,7 @@ from bench.data.formats.pictures import Exif, LabelArray, look_at, read_labels, 
 from bench.data.oddities import Oddity, Tally
 from bench.files.documents import decode_json, value_at
 from bench.files.names import id_order
+from bench.files.text import visible_line
 from bench.types import MAX_PIXELS, BenchError, Mask, Sample, Site, Target
 
 Void: TypeAlias = Literal["ignore", "background"]
@@ -305,8 +306,8 @@ class PanopticFile:
         category = info.get("category_id")
         if type(category) not in (int, str) or category not in self.categories:
             raise BenchError(
-                f"{where}: the segment {own} refers to category {str(category)[:40]}, which "
-                f"'categories' does not list"
+                f"{where}: the segment {own} refers to category "
+                f"{visible_line(repr(category))[:40]}, which 'categories' does not list"
             )
 
 
@@ -346,8 +347,9 @@ def _images(file: Path, content: Mapping[str, Any]) -> dict[str, str]:
 def _list(file: Path, content: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
     written = content.get(key)
     if not isinstance(written, list) or not all(isinstance(entry, dict) for entry in written):
+        there = ", ".join(sorted(map(str, content))[:8]) or "none"
         raise BenchError(
-            f"{file}: a panoptic file has lists 'images', 'annotations' and 'categories' of "
-            f"objects; found the keys: {', '.join(sorted(map(str, content))[:8]) or 'none'}"
+            f"{file}: a panoptic file is an object with a list {key!r} of objects; found the keys: "
+            f"{there}"
         )
     return written

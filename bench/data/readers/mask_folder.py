@@ -60,7 +60,8 @@ class MaskFolder:
     has no targets; where ``masks`` has no ``*`` but for an ending ``.*``, an image whose one mask
     file is missing is an error of that image. Raises ``BenchError`` where the folder is missing,
     no picture is found, a listed one is missing, two pictures have the same id, a mask matches
-    two ids, no image at all has a mask, or ``others`` are given and no ``annotator``.
+    two ids, no image at all has a mask, or one of somebody, or ``others`` are given and no
+    ``annotator``.
     """
 
     def __init__(
@@ -99,6 +100,12 @@ class MaskFolder:
         self._others = {name: self._found(pattern) for name, pattern in others.items()}
         if not any(self._masks.values()):
             raise BenchError(f"{self._folder}: no mask of any image matches the pattern {masks!r}")
+        for name, pattern in others.items():
+            if not any(self._others[name].values()):
+                raise BenchError(
+                    f"{self._folder}: no mask of any image that {name} drew matches the pattern "
+                    f"{pattern!r} (dataset.args.others)"
+                )
 
     def ids(self) -> Sequence[str]:
         """What stands for ``{id}``: numbers first and by value, then others by characters."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,6 +13,8 @@ from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.text import Text
 
 from bench.report.figures import pgf
 from bench.report.figures.kinds import KINDS
@@ -139,7 +142,9 @@ def across(natural: float) -> float:
 @contextmanager
 def figure_style() -> Iterator[None]:
     """The house style inside the block; outside it nothing changes."""
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # Told once a report, by `lacking`.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from font")
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_RC)
         yield
@@ -167,6 +172,14 @@ def save(figure: Figure, folder: Path, name: str, kinds: Sequence[str] = KINDS) 
         if "pgf" in kinds:
             paths.append(pgf.write(figure, folder / f"{name}.pgf"))
     return paths
+
+
+def lacking(figure: Figure) -> set[str]:
+    """The characters of a figure's texts that the font has no picture of: boxes stand for them."""
+    font = get_font(findfont("DejaVu Sans"))
+    known = font.get_charmap().keys()
+    texts = (text.get_text() for text in figure.findobj(Text))
+    return {each for text in texts for each in text if ord(each) not in known and each != "\n"}
 
 
 def outlined(figure: Figure) -> str:

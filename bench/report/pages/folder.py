@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,8 +23,12 @@ from bench.report.pages.html import Plate
 from bench.types import BenchError
 from bench.types.errors import told
 
+log = logging.getLogger(__name__)
+
 PAGE = "index.html"
 _CONTENT = "report.json"
+_FEW = 8
+"""How many characters a message tells."""
 
 
 class ReportFolder:
@@ -44,6 +49,7 @@ class ReportFolder:
         """
         plates: list[Plate] = []
         failed: list[Failure] = []
+        lacking: set[str] = set()
         for drawing in drawings:
             if isinstance(drawing, Failure):
                 failed.append(drawing)
@@ -61,9 +67,15 @@ class ReportFolder:
                     path.unlink()
                 continue
             svg = style.outlined(drawing.figure)
+            lacking |= style.lacking(drawing.figure)
             found = places(drawing.figure, drawing.spots)
             files = tuple(f"figures/{path.name}" for path in written)
             plates.append(Plate(drawing.name, drawing.title, drawing.alt, svg, found, files))
+        if lacking:
+            log.warning(
+                "figures: their font lacks %s; a box stands for each, but where LaTeX sets the text",
+                " ".join(sorted(lacking)[:_FEW]),
+            )
         return plates, tuple(failed)
 
     def write(self, name: str, text: str) -> None:

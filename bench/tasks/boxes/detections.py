@@ -1,8 +1,9 @@
 """A detector's result file: a JSON list of ``{"image_id", "category_id", "bbox", "score"}``.
 
 ``bbox`` is COCO's [x, y, width, height] in pixels. ``category_id`` is what the dataset's files call
-the category; ``category``, a name, goes before it. The entries may stand in an object under
-"annotations". Anything else in an entry, such as the detector's own mask, is not looked at.
+the category, ``category`` a name; of both in an entry the name counts, and they may not contradict
+each other. The entries may stand in an object under "annotations". Anything else in an entry, such
+as the detector's own mask, is not looked at. An entry that stands there twice counts twice.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from bench.files.text import visible_line
 from bench.types import BenchError, BoolArray
 
 _SAYS_CATEGORY = {
-    False: "'category_id' is a whole number or a text, or 'category' a name",
+    False: "'category_id' is what the dataset's files say, a text no number, or 'category' a name",
     True: "'category' is a name, as the dataset numbers no categories",
 }
 
@@ -206,10 +207,14 @@ class _Reading:
             name = own
         if name is not None or self.names is None:
             known = self.names is None or name in self.names.values()
+            if self.names is not None and own in self.names and self.names[own] != name:
+                return None
             return (name, known) if isinstance(name, str) else None
         if type(own) not in (int, str):
             return None
         known_as = self.names.get(own)
+        if known_as is None and isinstance(own, str) and any(str(one) == own for one in self.names):
+            return None  # a number that was written as a text: the dataset has it
         return (f"category_id {own}", False) if known_as is None else (known_as, True)
 
     def _refuse(self, rule: str, number: int, found: object) -> None:

@@ -238,7 +238,8 @@ class BoxRows:
             aimed: Any = truths[aims]
             return np.asarray(coco_mask.iou(boxes, aimed, sought.crowds[aims].tolist()))
 
-        areas = np.maximum(detections.boxes[:, 2:], 0).prod(axis=1)
+        with np.errstate(over="ignore"):  # endless, which is larger than any picture
+            areas = np.maximum(detections.boxes[:, 2:], 0).prod(axis=1)
         return judge(detections.categories, detections.scores, areas, sought, ious, (_BOX,))
 
 

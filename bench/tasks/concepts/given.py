@@ -92,6 +92,8 @@ class GivenConcepts:
             "out",
             "nameless": "have no category and answer no phrase",
         }
+        if counted.get("images") and not given:
+            notes.append(f"{self.model}: there is no detection at all of what is asked.")
         for name, reason in reasons.items():
             if number := counted.get(name):
                 notes.append(f"{self.model}: {number:,} of {given:,} detections {reason}.")
@@ -105,7 +107,7 @@ class GivenConcepts:
 
     @cached_property
     def _hash(self) -> str:
-        check_there(self.path)
+        check_there(self.path, "--detections")
         return sha256_of_all(self.path)
 
 

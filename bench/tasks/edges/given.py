@@ -13,6 +13,7 @@ from bench.config.run_key import Question
 from bench.files.hashing import sha256_of_all
 from bench.files.places import local_path
 from bench.protocol import chosen
+from bench.scoring.edges.counts import thresholds
 from bench.scoring.edges.matching import REACH
 from bench.tasks.contract import Case, Lent, Scored, Way
 from bench.tasks.edges.filters import FILTERS
@@ -110,8 +111,14 @@ class EdgeMaps:
         return GivenEdges(maps, self.rule, names, lent)
 
     def notes(self, config: RunConfig, counted: Mapping[str, int]) -> Sequence[str]:
-        """None."""
-        return []
+        """How many maps have no edge at all at the lowest threshold."""
+        lowest = thresholds(self.rule.levels)[0]
+        return [
+            f"{self.model}: {faint:,} of {counted['images']:,} edge maps have nothing at the "
+            f"lowest threshold, {lowest:g} (an 8-bit PNG's 1 is 1/255)."
+            for faint in [counted.get("faint", 0)]
+            if faint
+        ]
 
     @cached_property
     def _hash(self) -> str:
@@ -140,7 +147,10 @@ class GivenEdges:
         except BenchError as error:
             return Scored(sample.image_id, {}, faults={PROMPT: str(error)})
         row = edge_row(sample, maps, self._rule, self._names)
-        return Scored(sample.image_id, {PROMPT: [row]})
+        lowest = thresholds(self._rule.levels)[0]
+        faint = all(held.strength.max(initial=0.0) < lowest for held in maps)
+        counted = {"images": 1, "faint": int(faint)}
+        return Scored(sample.image_id, {PROMPT: [row]}, counted=counted)
 
 
 def _of_people(sample: Sample) -> list[Held]:

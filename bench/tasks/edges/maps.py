@@ -101,7 +101,11 @@ def read_map(file: Path, shape: tuple[int, int]) -> FloatArray:
     if np.isnan(found).any():
         raise BenchError(f"{file}: the edge map holds NaN")
     low, high = float(found.min(initial=0.0)), float(found.max(initial=0.0))
-    if low < 0 or high > 1:
+    if low < 0:
+        raise BenchError(
+            f"{file}: strengths lie between 0 and 1, found some below 0, down to {low:g}"
+        )
+    if high > 1:
         raise BenchError(
             f"{file}: strengths lie between 0 and 1, found {low:g} to {high:g}; divide by the most "
             "that they can be, the same for all pictures"

@@ -50,17 +50,25 @@ class EdgeNames:
 
 
 def people_of(sample: Sample) -> list[BoolArray]:
-    """The thin boundaries (H, W) that each person drew, by the targets' ``annotator``.
+    """The thin boundaries (H, W) that each person drew.
 
-    Targets without one are all of one person. Where two overlap the later one lies above; what no
-    target covers is one more segment. Pixels that count in no score are no one's boundary.
+    Whose a target is says its ``annotator``; targets without one are all of one person. What the
+    ``others`` of a target drew counts for those who have no targets of their own. Where two of a
+    person's overlap the later one lies above; what none covers is one more segment. Pixels that
+    count in no score are no one's boundary.
     """
+    drawn = [(each.attributes.get("annotator", ""), each.mask) for each in sample.targets]
+    own = {person for person, _ in drawn}
+    drawn += [
+        (person, mask)
+        for target in sample.targets
+        for person, mask in target.others.items()
+        if person not in own
+    ]
     labels: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.int32]]] = {}
-    for number, target in enumerate(sample.targets, start=1):
-        person = target.attributes.get("annotator", "")
-        own = labels.setdefault(person, np.zeros(sample.shape, np.int32))
-        own[target.mask.dense()] = number
-    return [_counting(boundaries_of(own), sample) for own in labels.values()]
+    for number, (person, mask) in enumerate(drawn, start=1):
+        labels.setdefault(person, np.zeros(sample.shape, np.int32))[mask.dense()] = number
+    return [_counting(boundaries_of(each), sample) for each in labels.values()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,11 +87,11 @@ def read_predictions(
     return found
 
 
-def check_there(path: Path) -> None:
-    """Raises ``BenchError`` for predictions that are neither a file nor a folder."""
+def check_there(path: Path, option: str = "--predictions") -> None:
+    """Raises ``BenchError`` for what an ``option`` says that is neither a file nor a folder."""
     if not isfile(path) and not isdir(path):
         found = kind_of(path, "file or folder of predictions")
-        raise BenchError(f"{path}: {found}; --predictions takes a file or a folder")
+        raise BenchError(f"{path}: {found}; {option} takes a file or a folder")
 
 
 def refuse_categories(categories: Categories | None, kind: str) -> None:
