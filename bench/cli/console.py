@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import json
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -74,6 +75,16 @@ def _nearest(error: UnicodeError) -> tuple[str, int]:
     lacking = error.object[error.start : error.end]
     told = [_ASCII.get(c) or c.encode("unicode_escape").decode("ascii") for c in lacking]
     return "".join(told), error.end
+
+
+def say(line: str) -> None:
+    """Prints one line of a command's output, however long, whatever names it quotes."""
+    output().print(visible_line(line), markup=False, highlight=False, soft_wrap=True)
+
+
+def say_next(*words: str) -> None:
+    """Prints the command that usually comes next, ready to be copied: ``next: …``."""
+    say(f"next: {shlex.join(words)}")
 
 
 def show(table: Table, screen: Console) -> None:

@@ -188,7 +188,7 @@ _PARTS: Mapping[str, tuple[str, ...]] = {
 }
 _PLACE = ("device", "device_name", "image_batch", "cores")
 _LATEST = ("images", "answers", "workers", "seconds", "memory")
-_ABOUT = ("title", "licence", "license")
+_ABOUT = ("title", "licence", "license", "pipeline")
 
 
 def shared(header: Mapping[str, Any]) -> dict[str, Any]:

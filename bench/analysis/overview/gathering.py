@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bench.analysis.overview.cards import card_of, checked_card, shared
 from bench.files.documents import parse_json
-from bench.files.places import Place
+from bench.files.places import Place, place
 from bench.files.remote import RemotePath
 from bench.store.cards import Card
 from bench.store.runs import RunStore, find_runs
@@ -52,6 +52,40 @@ def gathered(folders: Sequence[Place]) -> tuple[list[Entry], list[str]]:
             else:
                 entries.append(each)
     return entries, notes
+
+
+def cards_of(words: Sequence[str], results: Place) -> list[Card]:
+    """The cards that words name: files of cards, folders of them, or runs as ``find_runs`` has it.
+
+    Raises ``BenchError`` for a card that was edited, a run that isn't complete, and a word that
+    names neither.
+    """
+    found: dict[str, Card] = {}
+    for word in words:
+        for card in _cards_of_word(word, results):
+            found.setdefault(card.name, card)
+    return list(found.values())
+
+
+def _cards_of_word(word: str, results: Place) -> Iterator[Card]:
+    given = place(word)
+    if _is(given.is_file):
+        yield checked_card(given)
+    elif _is(given.is_dir) and not _is((given / "run.json").is_file):
+        cards: list[Place] = [*given.glob("*.json")]
+        if not cards:
+            raise BenchError(f"{given}: no card lies in this folder; cards are called *.json")
+        yield from (checked_card(path) for path in sorted(cards, key=lambda path: path.name))
+    else:
+        yield from (card_of(store) for store in find_runs(results, [word]))
+
+
+def _is(asked: Callable[[], bool]) -> bool:
+    """The answer; no for a name that no file can have."""
+    try:
+        return asked()
+    except (OSError, ValueError):
+        return False
 
 
 def _of_runs(folder: Place) -> Iterator[Entry | str]:
