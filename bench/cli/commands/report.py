@@ -14,6 +14,7 @@ from bench.cli.arguments import (
     add_slices,
     report_name,
 )
+from bench.cli.trackers import add_trackers, check_trackers, log_runs
 from bench.files.places import local_side
 
 
@@ -31,6 +32,7 @@ def add(commands: Commands) -> None:
     add_json(report)
     report.add_argument("--figure", metavar="NAME", help="also a figure of the paper, as fig9c")
     add_look(report)
+    add_trackers(report)
     report.set_defaults(command=main)
 
 
@@ -40,6 +42,7 @@ def main(options: argparse.Namespace) -> int:
     from bench.report import Request
     from bench.store.runs import find_runs
 
+    check_trackers(options)
     stores = find_runs(options.results, options.runs or ["*"])
     out = local_side(options.results) / "reports" / options.name
     request = Request(
@@ -54,4 +57,6 @@ def main(options: argparse.Namespace) -> int:
         digits=options.digits,
         width=options.width,
     )
-    return console.show_runs(request, out, as_json=options.json)
+    shown = console.show_runs(request, out, as_json=options.json)
+    log_runs(options, request)
+    return shown

@@ -16,6 +16,7 @@ from bench.cli.arguments import (
     groups_in,
     report_name,
 )
+from bench.cli.trackers import add_trackers, check_trackers, log_runs
 from bench.files.places import local_side, place
 from bench.types import BenchError
 
@@ -55,6 +56,7 @@ def add(commands: Commands) -> None:
     )
     add_slices(run)
     add_json(run)
+    add_trackers(run)
     run.set_defaults(command=main)
 
 
@@ -73,6 +75,7 @@ def main(options: argparse.Namespace) -> int:
 
         for by in options.by:
             check_slice(by)
+    check_trackers(options)
     configs = load_configs(options.overrides, options.config_dir)
     figure = configs[0].figure
     if figure is not None:
@@ -112,6 +115,7 @@ def main(options: argparse.Namespace) -> int:
         allow_modules=tuple(configs[0].runtime.allow_modules),
     )
     shown = console.show_runs(request, out, as_json=options.json)
+    log_runs(options, request)
     return console.say_failed(failed) or shown
 
 

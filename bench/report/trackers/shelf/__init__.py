@@ -1,0 +1,1 @@
+"""The trackers, a file each: ``send(record, project)`` hands over a run and says where it is."""
