@@ -160,6 +160,30 @@ def add_results(parser: Parser) -> None:
     )
 
 
+def add_voice(parser: argparse.ArgumentParser) -> None:
+    """``-q`` and ``-v`` of every command that has no verbs of its own, and theirs."""
+    verbs = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    for each in (choice for verb in verbs for choice in verb.choices.values()):
+        add_voice(each)
+    if not verbs:
+        voice = parser.add_mutually_exclusive_group()
+        voice.add_argument(
+            "-q", "--quiet", action="store_true", help="results, warnings and errors alone"
+        )
+        voice.add_argument(
+            "-v",
+            "--verbose",
+            action="store_true",
+            help="also what libraries say, and the way to an error",
+        )
+
+
+def config_words(options: argparse.Namespace) -> list[str]:
+    """``--config-dir`` for a command that comes next, where it isn't the usual folder."""
+    own = options.config_dir
+    return [] if own in (None, OWN_CONF) else ["--config-dir", str(own)]
+
+
 def add_json(parser: Parser) -> None:
     """``--json``: the result for machines and nothing else on standard output."""
     parser.add_argument("--json", action="store_true", help="for machines")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.cli import console
 from bench.cli.arguments import groups_in
+from bench.cli.following import after_run
 from bench.cli.trackers import check_trackers, log_runs
 from bench.files.places import local_path, local_side, place
 from bench.types import BenchError
@@ -35,7 +36,7 @@ def score_given(words: Sequence[str], options: argparse.Namespace) -> int:
     if config.runtime.limit is not None:
         raise BenchError(f"{name} takes the whole dataset: leave runtime.limit out")
     plan = make_plan(config)
-    failed = run_plan(plan, console.errors())
+    failed = run_plan(plan, console.progress(options))
     read_sample = samples_of_runs(Path(config.runtime.datasets), config.runtime.allow_modules)
     reports = local_side(place(config.runtime.results)) / "reports"
     out = reports / options.report if options.report else None
@@ -43,6 +44,7 @@ def score_given(words: Sequence[str], options: argparse.Namespace) -> int:
     request = Request(tuple(stores), read_sample)
     shown = console.show_runs(request, out, as_json=options.json)
     log_runs(options, request)
+    console.say_next(options, *after_run(options, stores, config.runtime.results))
     return console.say_failed(failed) or shown
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_config_dir, add_results
+from bench.cli.arguments import Commands, add_config_dir, add_json, add_results
 from bench.files.places import local_path, local_side, place
-from bench.files.text import visible_line
 from bench.types import BenchError
 
 _HELP = """\
@@ -32,6 +32,7 @@ def add(commands: Commands) -> None:
     board.add_argument("--out", type=local_path, help="the page's folder (RESULTS/reports/board)")
     add_config_dir(board)
     add_results(board)
+    add_json(board)
     board.set_defaults(command=main)
 
 
@@ -53,6 +54,8 @@ def main(options: argparse.Namespace) -> int:
     suites = list(suite_lines(board, load_suites(options.config_dir)))
     out = options.out or local_side(options.results) / "reports" / "board"
     write_board(board, suites, out)
-    line = f"board: {visible_line(str(out / 'index.html'))}"
-    console.output().print(line, markup=False, highlight=False, soft_wrap=True)
+    if options.json:
+        console.show_json(json.loads((out / "report.json").read_text(encoding="utf-8")))
+    else:
+        console.say(f"board: {out / 'index.html'}")
     return 0

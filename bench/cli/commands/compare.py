@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.cli import console
 from bench.cli.arguments import Commands, add_data, add_json, add_results, report_name
+from bench.cli.following import results_words
 from bench.files.places import Place, local_side
 from bench.files.text import visible_line
 from bench.types import BenchError
@@ -82,6 +83,7 @@ def main(options: argparse.Namespace) -> int:
         console.show_json(json.loads((out / "report.json").read_text(encoding="utf-8")))
     else:
         _show(comparisons, judgement, out)
+    console.say_next(options, "sam-bench", "board", *results_words(options.results))
     return 0 if judgement is None or judgement.holds else 1
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from bench.cli import console
-from bench.cli.arguments import Commands, Parser, add_results
+from bench.cli.arguments import Commands, Parser, add_json, add_results
 from bench.files.places import local_path, local_side
 
 _MODEL = """\
@@ -65,6 +65,7 @@ def _add_target(parser: Parser, kind: str) -> None:
         "--repository", metavar="OWNER/NAME", help="what the repository is or will be called"
     )
     add_results(parser)
+    add_json(parser)
 
 
 def write_model(options: argparse.Namespace) -> int:
@@ -81,6 +82,9 @@ def write_model(options: argparse.Namespace) -> int:
     files = model_files(cards, benchmarks, source)
     out = _out(options, "model")
     put_files(out, files, OWN)
+    if options.json:
+        console.show_json({"files": [str(out / name) for name in files]})
+        return 0
     for name in files:
         console.say(str(out / name))
     if not benchmarks:
@@ -89,7 +93,7 @@ def write_model(options: argparse.Namespace) -> int:
         )
         return 0
     folder = str(out / ".eval_results")
-    console.say_next("hf", "upload", repository, folder, ".eval_results", "--create-pr")
+    console.say_next(options, "hf", "upload", repository, folder, ".eval_results", "--create-pr")
     return 0
 
 
@@ -106,9 +110,12 @@ def write_rows(options: argparse.Namespace) -> int:
     files = row_files(stores, repository, licence)
     out = _out(options, "rows")
     put_files(out, files, OWN)
+    if options.json:
+        console.show_json({"files": [str(out / name) for name in files]})
+        return 0
     size = sum(map(len, files.values())) / 1e6
     console.say(f"{len(stores)} runs in {len(files)} files, {size:,.1f} MB: {out}")
-    console.say_next("hf", "upload", repository, str(out), ".", "--repo-type", "dataset")
+    console.say_next(options, "hf", "upload", repository, str(out), ".", "--repo-type", "dataset")
     return 0
 
 

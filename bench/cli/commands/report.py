@@ -14,6 +14,7 @@ from bench.cli.arguments import (
     add_slices,
     report_name,
 )
+from bench.cli.following import after_report
 from bench.cli.trackers import add_trackers, check_trackers, log_runs
 from bench.files.places import local_side
 
@@ -59,4 +60,5 @@ def main(options: argparse.Namespace) -> int:
     )
     shown = console.show_runs(request, out, as_json=options.json)
     log_runs(options, request)
+    console.say_next(options, *after_report(stores, options.results))
     return shown

@@ -13,9 +13,11 @@ from bench.cli.arguments import (
     add_json,
     add_overrides,
     add_slices,
+    config_words,
     groups_in,
     report_name,
 )
+from bench.cli.following import after_run
 from bench.cli.trackers import add_trackers, check_trackers, log_runs
 from bench.files.places import local_side, place
 from bench.types import BenchError
@@ -88,14 +90,18 @@ def main(options: argparse.Namespace) -> int:
         for by in options.by:
             _check_slice(plan, by)
     if options.plan:
-        console.show_plans(plans, console.output())
+        if options.json:
+            console.show_json(console.plain_plans(plans))
+        else:
+            console.show_plans(plans, console.output())
         for words in dict.fromkeys(words for plan in plans for words in doubts(plan)):
             log.warning("%s", words)
+        console.say_next(options, *_again(options))
         return 0
     check_disk_space(plans)
     if worth_saying(plans):
-        console.show_plans(plans, console.errors())
-    failed = [error for plan in plans for error in run_plan(plan, console.errors())]
+        console.show_plans(plans, console.progress(options))
+    failed = [error for plan in plans for error in run_plan(plan, console.progress(options))]
     stores = [run.store for plan in plans for run in plan.work.runs.values()]
     stores = list({store.folder: store for store in stores}.values())
     readers = {run.store.folder: plan.reader for plan in plans for run in plan.work.runs.values()}
@@ -116,7 +122,18 @@ def main(options: argparse.Namespace) -> int:
     )
     shown = console.show_runs(request, out, as_json=options.json)
     log_runs(options, request)
+    if failed:
+        console.say_next(options, *_again(options))
+    else:
+        console.say_next(options, *after_run(options, stores, configs[0].runtime.results))
     return console.say_failed(failed) or shown
+
+
+def _again(options: argparse.Namespace) -> list[str]:
+    """The command itself, without ``--plan``; the folders are among its overrides."""
+    report = [] if options.report is None else ["--report", options.report]
+    by = [word for each in options.by for word in ("--by", each)]
+    return ["sam-bench", "run", *config_words(options), *options.overrides, *report, *by]
 
 
 def _check_slice(plan: Plan, by: str) -> None:
