@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import os
 import pkgutil
 import sys
 import traceback
@@ -19,7 +20,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from bench import __version__
-from bench.cli import commands, console
+from bench.cli import commands, completing, console
 from bench.cli.arguments import Parser, add_voice
 from bench.cli.ending import INTERRUPTED, ending_at_once
 from bench.files.text import visible_line
@@ -35,7 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.take_every_text()
     options = argparse.Namespace(verbose=False)
     try:
-        options = _parser().parse(argv)
+        parser = _parser()
+        if completing.ASKED in os.environ:
+            completing.complete(parser)
+        options = parser.parse(argv)
         _log_to(console.errors(), options)
         if allowed := getattr(options, "allow_module", ()):
             from bench.config.component import check_modules

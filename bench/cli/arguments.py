@@ -80,7 +80,7 @@ def _instead(rest: Sequence[str], options: argparse.Namespace) -> str:
         return "this command takes no words KEY=VALUE" if takes_none else ""
     behind = [word for word in (*rest[1:], *options.overrides) if re.match(r"[^-][^=]*$", word)]
     given = value or next(iter(behind), "VALUE")
-    if setting or known in groups():
+    if setting or known in (*groups(), "suite"):
         return f"say {'runtime.' * setting}{known}={given}"
     return ""
 

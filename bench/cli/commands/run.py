@@ -36,6 +36,16 @@ configuration: a group's file by name (model=demo dataset=shapes prompt=[point_1
 is missing. With --plan it only says what that is: images, masks, minutes, memory and disk; a
 checkpoint that isn't here is fetched, nothing is run.
 
+  model=NAME             a model                          sam-bench ls models
+  dataset=NAME           a dataset                        sam-bench ls datasets
+  prompt=[NAME,…]        how it is prompted               sam-bench ls prompts
+  protocol=NAME          every free choice                sam-bench ls protocols
+  task=NAME              what is evaluated                sam-bench ls tasks
+  suite=NAME             datasets, prompts and protocol   sam-bench ls suites
+  experiment=NAME        all of these at once             sam-bench ls experiments
+  runtime=NAME           where it runs                    sam-bench ls runtimes
+  runtime.SETTING=VALUE  how it runs                      sam-bench settings
+
   sam-bench run model=demo dataset=shapes prompt=[point_1,point_3,box]
   sam-bench run model=sam_vit_b dataset=bbbc038 runtime.datasets=PATH --report nuclei
 """
