@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.analysis.overview.cards import card_of, checked_card, shared
@@ -29,9 +29,12 @@ class Entry:
     report: Place | None = None
 
 
-def gathered(folders: Sequence[Place]) -> tuple[list[Entry], list[str]]:
+def gathered(
+    folders: Sequence[Place], known: Sequence[Entry] = ()
+) -> tuple[list[Entry], list[str]]:
     """The runs of all folders, and a sentence for each that is left out, by name.
 
+    ``known`` are what an earlier time found: a complete run of the same header isn't read again.
     Raises ``BenchError`` for a folder that holds neither runs nor cards.
     """
     entries: list[Entry] = []
@@ -45,7 +48,7 @@ def gathered(folders: Sequence[Place]) -> tuple[list[Entry], list[str]]:
             raise BenchError(
                 f"{folder}: neither runs (FOLDER/runs) nor cards (*.json) lie in this folder"
             )
-        found = _of_runs(folder) if runs else _of_cards(cards)
+        found = _of_runs(folder, known) if runs else _of_cards(cards)
         for each in found:
             if isinstance(each, str):
                 notes.append(each)
@@ -88,19 +91,22 @@ def _is(asked: Callable[[], bool]) -> bool:
         return False
 
 
-def _of_runs(folder: Place) -> Iterator[Entry | str]:
+def _of_runs(folder: Place, known: Sequence[Entry]) -> Iterator[Entry | str]:
     pages = _reports(folder)
+    before = {each.place: each for each in known if each.card is not None}
     for store in find_runs(folder):
         try:
-            yield _of_run(store, pages.get(store.folder.name))
+            yield _of_run(store, pages.get(store.folder.name), before.get(store.folder))
         except BenchError as error:  # what is wrong with one run hides no other
             yield f"Left out: {error}."
 
 
-def _of_run(store: RunStore, report: Place | None) -> Entry:
+def _of_run(store: RunStore, report: Place | None, before: Entry | None) -> Entry:
     header = store.header()
     if header.get("status") != "complete":
         return Entry(shared(header), None, store.folder, report)
+    if before is not None and before.header == shared(header):
+        return replace(before, report=report)
     card = card_of(store)
     return Entry(card.header, card, store.folder, report)
 
