@@ -14,6 +14,7 @@ import pandas as pd
 import bench
 from bench.analysis.notes import part
 from bench.analysis.overview.board import Board, Cell, Panel, identity
+from bench.analysis.overview.history import histories, history_section
 from bench.analysis.overview.progress import Progress, plain, progress_section
 from bench.analysis.overview.suites import SuiteLine
 from bench.analysis.section import Section
@@ -69,14 +70,16 @@ def draw_board(
     out: Path | None = None,
     running: Sequence[Progress] = (),
 ) -> Drawn:
-    """The page and what ``report.json`` holds; cells lead to reports where ``out`` is its folder."""
+    """The page and its ``report.json``; cells lead to reports where ``out`` is its folder."""
     times = _costs(board)
     matrices = [
         _matrix(panel, number, board, times, out) for number, panel in enumerate(board.panels)
     ]
     cells = _cells(board)
+    past = list(history_section(histories(board.entries), board.titles))
     sections = [
-        *progress_section(running), *_suites(suites, board), *_cost_section(times, board), cells
+        *progress_section(running), *_suites(suites, board), *_cost_section(times, board), *past,
+        cells,
     ]  # fmt: skip
     page = template("board.html.jinja").render(
         title=_title(board),
@@ -94,6 +97,7 @@ def draw_board(
             "panels": [_plain(panel, board) for panel in board.panels],
             "cells": records(cells.lines),
             "suites": [_plain_suite(line, board) for line in suites],
+            "history": [line for section in past for line in records(section.lines)],
             "running": [plain(each) for each in running],
             "notes": list(board.notes),
         },
