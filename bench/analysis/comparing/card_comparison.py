@@ -83,7 +83,7 @@ def compare_cards(sides: Sequence[Sequence[Card]], *, allow_mixed: bool = False)
     answer = tuple(_answer(lines, found, names, leads, mean_of_images))
     exact = all(card.exact for card in (*a, *b))
     section = _shown(lines, names, leads, exact, why if allow_mixed else None)
-    return CardComparison(*names, section, answer, found, mean_of_images, leads)
+    return CardComparison(names[0], names[1], section, answer, found, mean_of_images, leads)
 
 
 def judged_cards(found: CardComparison, gate: Gate, *, each: bool = False) -> Iterator[Verdict]:
@@ -150,9 +150,9 @@ def _unlike(a: Sequence[Card], b: Sequence[Card]) -> Iterator[str]:
         left, right = ({mark for own, mark in side if own == name} for side in data)
         if not left & right:
             yield f"on {name} one saw data of fingerprint {min(left)}, the other {min(right)}"
-    left, right = (badge(c[0].header, "model") for c in (a, b))
-    if left != right:
-        yield f"one computed{left or ' as the reference'}, the other{right or ' as the reference'}"
+    one, other = (badge(c[0].header, "model") or " as the reference" for c in (a, b))
+    if one != other:
+        yield f"one computed{one}, the other{other}"
 
 
 def _dataset(card: Card) -> str:
@@ -175,11 +175,12 @@ def _pairs(a: Sequence[Card], b: Sequence[Card]) -> Iterator[_Pair]:
     for key in sorted(left.keys() & right.keys()):
         (one, step), (other, theirs) = left[key], right[key]
         if (delta := paired(one, step, other, theirs)) is not None:
-            both = (
-                s.images if over_images(c.header) else s.masks
-                for c, s in ((one, step), (other, theirs))
-            )
-            yield _Pair(*key, *both, delta)
+            yield _Pair(*key, _of(one, step), _of(other, theirs), delta)
+
+
+def _of(card: Card, step: CardStep) -> Number:
+    """What the run's protocol averages."""
+    return step.images if over_images(card.header) else step.masks
 
 
 def _line(pair: _Pair, mean_of_images: bool, leads: Measure) -> dict[str, Any]:

@@ -58,19 +58,21 @@ class History:
 def histories(entries: Sequence[Entry]) -> list[History]:
     """The cells that several runs stand in, sorted by prompt label, protocol, model and dataset."""
     labels = labels_of({str(at): entry.header for at, entry in enumerate(entries)})
-    cells: dict[tuple[str, ...], list[tuple[Card, CardStep]]] = {}
+    cells: dict[tuple[str, str, str, str, str], list[tuple[Card, CardStep]]] = {}
     for at, card in enumerate(entry.card for entry in entries):
-        for step in () if card is None else card.steps:
-            names = [str(part(card.header, kind).get("name")) for kind in _KINDS]
-            model, dataset, prompt, protocol = names
+        if card is None:
+            continue
+        names = [str(part(card.header, kind).get("name")) for kind in _KINDS]
+        model, dataset, prompt, protocol = names
+        for step in card.steps:
             label = labels[str(at)].get(step.step, prompt)
             key = (label, protocol, model, dataset, card.measure.name)
             cells.setdefault(key, []).append((card, step))
     found = []
-    for (*names, _), several in sorted(cells.items()):
+    for (label, protocol, model, dataset, _), several in sorted(cells.items()):
         runs = _once(sorted(several, key=lambda each: str(each[0].header.get("finished") or "")))
         if len(runs) > 1:
-            found.append(History(*names, tuple(_turns(runs))))
+            found.append(History(label, protocol, model, dataset, tuple(_turns(runs))))
     return found
 
 
