@@ -67,8 +67,11 @@ class Answer:
     frame: Frame
 
     def enlarged(self) -> torch.Tensor:
-        """Logits of the image's pixels, as ``Sam.postprocess_masks`` makes them."""
-        wide = F.interpolate(self.logits[None, None], self.frame.canvas, mode="bilinear")
+        """Logits of the image's pixels, as ``Sam.postprocess_masks`` makes them, in float64.
+
+        In float32 rounding decides a pixel now and then, and with it a random click.
+        """
+        wide = F.interpolate(self.logits.double()[None, None], self.frame.canvas, mode="bilinear")
         height, width = self.frame.content
         wide = F.interpolate(wide[..., :height, :width], self.frame.image, mode="bilinear")
         return wide[0, 0]
@@ -90,14 +93,19 @@ def iou(predicted: BoolArray, truth: BoolArray, ignore: BoolArray | None) -> flo
     return float((predicted & truth & kept).sum() / max(1, ((predicted | truth) & kept).sum()))
 
 
-def distances(region: BoolArray) -> npt.NDArray[np.float32]:
-    """OpenCV's Euclidean distances to the outside, beyond the border too."""
-    found = np.zeros(region.shape, np.float32)
+def distances(region: BoolArray) -> npt.NDArray[np.int64]:
+    """OpenCV's Euclidean distances to the outside, beyond the border too, as squares.
+
+    Squares are whole. Of OpenCV's roots those of equal squares differ now and then in the last bit,
+    by where the array lies in memory, and the sources' argmax with them.
+    """
+    found = np.zeros(region.shape, np.int64)
     rows, columns = (np.flatnonzero(region.any(axis=axis)) for axis in (1, 0))
     if len(rows):  # around the region's box nothing is near
         box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         padded = np.pad(region[box], 1).astype(np.uint8)
-        found[box] = cv2.distanceTransform(padded, cv2.DIST_L2, 0)[1:-1, 1:-1]
+        roots = cv2.distanceTransform(padded, cv2.DIST_L2, 0)[1:-1, 1:-1]
+        found[box] = np.rint(roots.astype(np.float64) ** 2)
     return found
 
 

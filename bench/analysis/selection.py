@@ -297,8 +297,8 @@ def _measured(
         if not of_run.any():
             raise BenchError(f"{stores[run].folder}: {leads.title} applies to none of its rows")
         said.append(
-            f"{run}: {int((~of_run).sum()):,} of {len(of_run):,} rows are left out, to which "
-            f"{leads.title} doesn't apply."
+            f"{run}: {leads.title} is over {int(of_run.sum()):,} of {len(of_run):,} rows; to the "
+            "others it doesn't apply."
         )
     return (rows[applies].reset_index(drop=True) if said else rows), said
 

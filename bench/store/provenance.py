@@ -39,8 +39,15 @@ def _version(package: str) -> str:
 
 
 def commit() -> dict[str, str | bool | None]:
-    """The checkout's commit and whether files differ from it; none outside a checkout."""
-    root = Path(__file__).resolve().parents[2]
+    """The checkout's commit and whether files differ from it; none outside a checkout.
+
+    As a process finds it first: a later commit is not the code that it has loaded.
+    """
+    return dict(_commit(Path(__file__).resolve().parents[2]))
+
+
+@cache
+def _commit(root: Path) -> dict[str, str | bool | None]:
     if not (root / ".git").exists():
         return {"commit": None, "dirty": None}
     try:

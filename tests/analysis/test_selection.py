@@ -291,7 +291,7 @@ def test_a_tasks_measure_may_be_a_whole_number_and_not_apply(tmp_path):
     selection = select([own_run(tmp_path, [4, None, 1, 7])])
     assert selection.rows["beans"].tolist() == [4.0, 1.0, 7.0]
     assert selection.notes == (
-        "tins-eye-look-000000000000: 1 of 4 rows are left out, to which beans doesn't apply.",
+        "tins-eye-look-000000000000: beans is over 3 of 4 rows; to the others it doesn't apply.",
     )
     table = miou_table(selection)
     (line,) = table.lines.to_dict("records")

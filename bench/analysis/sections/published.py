@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -265,9 +266,23 @@ def _row(
         ),
         "same_protocol": number["protocol"] == line["protocol"],
         "published_protocol": number["protocol"],
-        "choices": tuple(_explained(line, header, number["protocol"], protocols)),
+        "choices": (
+            *_detectors(header, number),
+            *_explained(line, header, number["protocol"], protocols),
+        ),
         **{name: number[name] for name in ("source", "locator", "how_read", "note")},
     }
+
+
+def _detectors(header: Mapping[str, Any], number: Mapping[str, Any]) -> Iterator[str]:
+    """Whose boxes were asked, of a published number that is of a detector's."""
+    if not str(number["prompt"]).startswith("detector_box"):
+        return
+    theirs = re.findall(r"boxes of ([^,;]+)", str(number["note"]))  # a detector's own AP has none
+    ours = str((header.get("prompt") or {}).get("name", ""))
+    named = "a file of unnamed make" if ours in {"", "detector_box"} else ours
+    if theirs:
+        yield f"Their boxes are of {theirs[-1]}, ours of {named}."
 
 
 def _explained(

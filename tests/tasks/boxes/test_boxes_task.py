@@ -267,6 +267,8 @@ def test_published_numbers_of_each_pass_stand_beside_it(
         ("detector_box_refined", "ap_medium", 51.0),
         ("detector_box_refined", "ap_large", 61.7),
     }
+    text = (folder.parent / "results/reports/table5/published.md").read_text()
+    assert "Their boxes are of ViTDet-H, ours of a file of unnamed make." in text
     (folder.parent / "results/reports/table5/report.json").unlink()
     assert main([*ASK, *words[:-1], "--report", "truth"]) == 0
     assert not (folder.parent / "results/reports/truth/published.csv").exists()
