@@ -87,9 +87,9 @@ def say(line: str) -> None:
 def say_next(options: Namespace, *words: str) -> None:
     """Prints the command that usually comes next, ready to be copied: ``next: …``.
 
-    Not under ``-q``, nor beside a result for machines.
+    Not under ``-q``, nor beside a result for machines, nor where there is none.
     """
-    if not (options.quiet or getattr(options, "json", False)):
+    if words and not (options.quiet or getattr(options, "json", False)):
         say(f"next: {shlex.join(words)}")
 
 

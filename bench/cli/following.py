@@ -21,16 +21,22 @@ def after_run(
 ) -> list[str]:
     """After a table without a page comes the report; else what comes after a report."""
     if options.report is None:
-        return ["sam-bench", "report", *named(stores), *results_words(results)]
+        partial = ["--allow-partial"] * _is_partial(stores)
+        return ["sam-bench", "report", *named(stores), *partial, *results_words(results)]
     return after_report(stores, results)
 
 
 def after_report(stores: Sequence[RunStore], results: str | Place) -> list[str]:
-    """What compares two models, or shares the numbers of one."""
+    """What compares two models, or shares the numbers of one; nothing of one that isn't done."""
     models = list(dict.fromkeys(str(s.header().get("model", {}).get("name")) for s in stores))
+    partial = ["--allow-partial"] * _is_partial(stores)
     if len(models) > 1:
-        return ["sam-bench", "compare", *models[:2], *results_words(results)]
-    return ["sam-bench", "card", *named(stores), *results_words(results)]
+        return ["sam-bench", "compare", *models[:2], *partial, *results_words(results)]
+    return [] if partial else ["sam-bench", "card", *named(stores), *results_words(results)]
+
+
+def _is_partial(stores: Sequence[RunStore]) -> bool:
+    return any(store.header().get("status") != "complete" for store in stores)
 
 
 def named(stores: Sequence[RunStore]) -> list[str]:

@@ -182,3 +182,16 @@ def test_quiet_and_verbose_are_one_choice(capsys) -> None:
         main(["ls", "models", "-q", "-v"])
     assert ended.value.code == 2
     assert "not allowed with" in capsys.readouterr().err
+
+
+def test_what_comes_next_works_on_a_run_of_the_first_images(tmp_path, capsys) -> None:
+    words = ["--results", f"{tmp_path}/my results"]
+    assert main(["run", *DEMO, "runtime.limit=1", *words]) == 0
+    said = capsys.readouterr().out.splitlines()[-1].removeprefix("next: ")
+    assert main([*shlex.split(said)[1:], "--json"]) == 0
+    capsys.readouterr()
+    assert main(["run", *DEMO, *words, "--plan"]) == 0
+    said = capsys.readouterr().out.splitlines()[-1].removeprefix("next: ")
+    assert main([*shlex.split(said)[1:], "--json"]) == 0
+    (run,) = json.loads(capsys.readouterr().out)["lines"]
+    assert run["images"] == 2

@@ -67,6 +67,7 @@ def test_the_page_shows_every_line(written) -> None:
     for line, row in zip(found, rows, strict=True):
         for said in (line["run"], f"{100 * line['mean']:.1f}", line["finished"][:10]):
             assert f">{said}<" in row
+        assert f">{100 * line['low']:.1f} to {100 * line['high']:.1f}*<" in row
         if line["change"] is not None:
             assert f">{100 * line['change']:+.1f} (".replace("-", "−") in row
         assert line["other"] in row

@@ -82,7 +82,11 @@ def test_what_is_under_way_is_told_line_by_line(new_bench, tmp_path) -> None:
     dead = made.run("photos", "dead", "box", images=4, status="running")
     left = made.run("zebra", "left", "box", images=2, status="partial")
     failing = made.run("berries", "failing", "box", images=3, images_failed=3)
-    why = [("a", "cannot be read"), ("b", "no memory <b>"), ("c", "no memory <b>")]
+    why = [
+        ("a", "cannot be read"),
+        ("b", "/home/me/b.png: no <b>"),
+        ("c", "/home/me/b.png: no <b>"),
+    ]
     failing.write_errors(ImageError(*each) for each in why)
     for store, images in ((busy, 9), (dead, 8), (left, 7), (failing, 6)):
         store.write_header(store.header() | {"images": images})
@@ -99,10 +103,11 @@ def test_what_is_under_way_is_told_line_by_line(new_bench, tmp_path) -> None:
         left.folder.name: ("partial", 2, 7, 0, True),
         failing.folder.name: ("complete", 3, 6, 3, True),
     }
-    assert found[failing.folder.name].why == "no memory <b>"
+    assert found[failing.folder.name].why == "b.png: no <b>"
     out = made.results / "reports" / "board"
     page = (out / "index.html").read_text()
-    assert "no memory <b>" not in page
+    assert "no <b>" not in page
+    assert "home" not in page
     table = page.split('id="under_way"')[1].split("</section>")[0]
     shown = " ".join(unescape(table).split())
     for name, (doing, done, images, failed, again) in told.items():

@@ -136,7 +136,7 @@ def history_section(found: Sequence[History], titles: Mapping[str, str]) -> Iter
             when = str(header.get("finished") or DASH)[:10]
             interval = DASH
             if number.low is not None and number.high is not None:
-                ends = f"{measure.shown(number.low)}–{measure.shown(number.high)}"
+                ends = f"{measure.shown(number.low)} to {measure.shown(number.high)}"
                 interval = f"{ends}{MARK * number.few}"
             change, other = turn.change, "; ".join(turn.other)
             shown = DASH if change is None else measure.signed(change.mean)

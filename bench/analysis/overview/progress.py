@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from bench.analysis.overview.cards import without_paths
 from bench.analysis.section import Section
 from bench.analysis.words import DASH
 from bench.files.places import Place
@@ -24,7 +25,8 @@ class Progress:
     """A run under way: ``done`` and ``failed`` of its ``images``.
 
     ``running`` where a command is at work on it, ``stopped`` where that one was killed, ``partial``
-    where images were left for later. ``why`` is the most frequent reason of a failure.
+    where images were left for later. ``why`` is the most frequent reason of a failure, paths in it
+    cut to what they end in: a board may be shown to others.
     """
 
     run: str
@@ -62,7 +64,7 @@ def _of(store: RunStore) -> Progress | None:
         doing = "stopped"
     failures = store.errors()
     reasons = Counter(error.reason for error in failures)
-    why = f"{reasons.most_common(1)[0][0]}" if reasons else None
+    why = without_paths(reasons.most_common(1)[0][0]) if reasons else None
     done = header.get("images_done", 0) if status != "running" else store.survey().images
     return Progress(store.folder.name, doing, header.get("images"), done, len(failures), why)
 
