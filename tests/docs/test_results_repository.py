@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -27,13 +24,10 @@ def steps() -> list[str]:
     return [command for command in run if shlex.split(command)[0] == "sam-bench"]
 
 
-def in_repository(command: str, repository: Path) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "bench", *shlex.split(command)[1:]]
-    root = str(Path(__file__).parents[2])
-    return subprocess.run(
-        words, cwd=repository, env=os.environ | {"PYTHONPATH": root}, text=True,
-        capture_output=True, check=False,
-    )  # fmt: skip
+def in_repository(command: str, repository: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit code of a step."""
+    monkeypatch.chdir(repository)
+    return main(shlex.split(command)[1:])
 
 
 @pytest.fixture
@@ -49,11 +43,10 @@ def repository(tmp_path: Path, new_bench) -> Path:
     return copied
 
 
-def test_the_steps_check_the_cards_and_draw_the_board(repository: Path) -> None:
+def test_the_steps_check_the_cards_and_draw_the_board(repository: Path, monkeypatch) -> None:
     assert len(steps()) == 2
     for command in steps():
-        done = in_repository(command, repository)
-        assert done.returncode == 0, done.stderr
+        assert in_repository(command, repository, monkeypatch) == 0
     uploads = [
         step["with"]["path"] for job in WORKFLOW["jobs"].values() for step in job["steps"]
         if "upload" in step.get("uses", "")
@@ -64,15 +57,14 @@ def test_the_steps_check_the_cards_and_draw_the_board(repository: Path) -> None:
     assert (repository / "board" / "index.html").is_file()
 
 
-def test_an_edited_card_fails_the_check(repository: Path) -> None:
+def test_an_edited_card_fails_the_check(repository: Path, monkeypatch, capsys) -> None:
     card = next((repository / "cards").glob("*-zeta-*.json"))
     content = json.loads(card.read_text())
     content["steps"][0]["mean"] += 0.1
     card.write_text(json.dumps(content))
     first, *_ = steps()
-    done = in_repository(first, repository)
-    assert done.returncode == 1
-    assert f"{card.name}: this card was changed" in done.stderr
+    assert in_repository(first, repository, monkeypatch) == 1
+    assert f"{card.name}: this card was changed" in capsys.readouterr().err
 
 
 def test_pull_requests_are_checked_and_only_merges_published() -> None:

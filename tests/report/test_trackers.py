@@ -57,7 +57,7 @@ def own_trackers(tmp_path, monkeypatch):
 
 def test_a_record_holds_every_number_of_its_run_and_its_worst_masks(new_bench, tmp_path) -> None:
     made = new_bench(tmp_path / "results")
-    stores = in_no_order(made)
+    stores = [store for store in in_no_order(made) if "nuclei" in store.folder.name]
     partial = {"allow_partial": True}
     table = miou_table(select(stores, **partial), **partial).lines
     request = Request(tuple(stores), made.read_sample, **partial)
@@ -111,7 +111,7 @@ def test_no_path_is_told(new_bench, tmp_path) -> None:
 def test_a_run_is_handed_over_and_a_trackers_failure_changes_nothing(
     own_trackers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["model=disk", "dataset=shapes", "dataset.args.count=2", "prompt=[point_3,box]"]
+    words = ["model=disk", "dataset=shapes", "dataset.args.count=1", "prompt=[point_3,box]"]
     words += ["--results", str(tmp_path / "results"), "--json"]
     lacking = [name for name in ("wandb", "mlflow", "trackio") if find_spec(name) is None]
     told = [word for name in ("broken", "keeping", *lacking) for word in ("--log-to", name)]
