@@ -142,13 +142,14 @@ def plain_plans(plans: Sequence[Plan]) -> list[dict[str, Any]]:
     from bench.run.forecast.forecast import forecast
 
     lines = []
-    for each in map(forecast, plans):
+    for plan in plans:
+        each = forecast(plan)
         memory = None if each.memory is None else each.memory.memory
         lines.append(
             {
                 "model": each.model,
                 "dataset": each.dataset,
-                "prompts": list(each.prompts),
+                "prompts": list(plan.question.prompts),
                 "images": each.images,
                 "done": each.done,
                 "to_do": each.work.images,

@@ -83,7 +83,7 @@ def main(options: argparse.Namespace) -> int:
     ways = options.what == "models"
     console.show(_table([head for head in heads if not (ways and head == "next")], lines),
                  console.output())  # fmt: skip
-    for line in lines if ways and not options.quiet else ():
+    for line in lines if ways else ():
         if line["next"] is not None:  # in lines of any length: an address is there to be copied
             console.say(f"{line['name']}: {line['next']}")
     return 0
