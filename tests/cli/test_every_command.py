@@ -184,6 +184,7 @@ def test_quiet_and_verbose_are_one_choice(capsys) -> None:
     assert "not allowed with" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_what_comes_next_works_on_a_run_of_the_first_images(tmp_path, capsys) -> None:
     words = ["--results", f"{tmp_path}/my results"]
     assert main(["run", *DEMO, "runtime.limit=1", *words]) == 0

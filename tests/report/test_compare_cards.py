@@ -7,7 +7,10 @@ import json
 import pytest
 from finished import one_line
 
+from bench.analysis.comparing.comparison import compare
 from bench.cli import main
+from bench.report.pages.folder import records
+from bench.store.runs import find_runs
 
 IMAGES = {"nuclei": 13, "shapes": 16}
 
@@ -42,7 +45,8 @@ SAME = ("miou_a", "miou_b", "delta", "low", "high", "delta_images", "delta_image
 
 def test_cards_give_the_numbers_of_the_rows(drawn, capsys) -> None:
     results, cards = drawn
-    of_rows = compared(capsys, results, "zeta", "alpha", "--name", "rows")["lines"]
+    sides = [find_runs(results, [f"*-{model}-*"]) for model in ("zeta", "alpha")]
+    of_rows = records(compare(*sides).table)
     found = compared(capsys, results, "zeta", cards, "--name", "cards")
     rows = {(line["prompt"], line["dataset"]): line for line in of_rows}
     lines = {(line["prompt"], line["dataset"]): line for line in found["lines"]}
