@@ -41,7 +41,7 @@ def check_tracker(name: str) -> bool:
 
 
 def load_tracker(name: str) -> Tracker:
-    """The tracker; raises ``ImportError`` where its package is not installed."""
+    """The tracker, whose package is imported when something is sent."""
     from bench.report.trackers import shelf
 
     return cast("Tracker", importlib.import_module(f"{shelf.__name__}.{name}"))

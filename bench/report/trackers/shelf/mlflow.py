@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import mlflow
-
 from bench.report.trackers.record import Record
 
 KEY = "sam_bench.key"
@@ -12,6 +10,8 @@ KEY = "sam_bench.key"
 
 def send(record: Record, project: str) -> str:
     """A run of the experiment, the one that holds this key where there is one."""
+    import mlflow
+
     mlflow.set_experiment(project)
     found = mlflow.search_runs(
         filter_string=f"tags.`{KEY}` = '{record.key}'", output_format="list", max_results=1

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-import trackio
-
 from bench.report.trackers.record import Record
 
 
 def send(record: Record, project: str) -> str:
     """A run of the project, in place of one of this name where that lies here."""
+    import trackio
+
     with suppress(ValueError):  # no such project yet
         for earlier in list(trackio.Api().runs(project)):
             if earlier.name == record.name:

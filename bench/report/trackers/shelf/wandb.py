@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import wandb
-
 from bench.report.trackers.record import Record
 
 
 def send(record: Record, project: str) -> str:
     """A run of the id that is the key: of one id the later takes the place of the earlier."""
+    import wandb
+
     run = wandb.init(
         project=project,
         id=record.key,
