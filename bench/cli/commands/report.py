@@ -16,6 +16,8 @@ from bench.cli.arguments import (
     add_slices,
     report_name,
 )
+from bench.cli.following import after_report
+from bench.cli.trackers import add_trackers, check_trackers, log_runs
 from bench.files.places import local_side
 
 
@@ -35,6 +37,7 @@ def add(commands: Commands) -> None:
     add_look(report)
     add_pictures(report)
     add_figures(report)
+    add_trackers(report)
     report.set_defaults(command=main)
 
 
@@ -44,6 +47,7 @@ def main(options: argparse.Namespace) -> int:
     from bench.report import Request
     from bench.store.runs import find_runs
 
+    check_trackers(options)
     stores = find_runs(options.results, options.runs or ["*"])
     out = local_side(options.results) / "reports" / options.name
     request = Request(
@@ -60,4 +64,7 @@ def main(options: argparse.Namespace) -> int:
         pictures=options.pictures,
         figures=options.figures,
     )
-    return console.show_runs(request, out, as_json=options.json)
+    shown = console.show_runs(request, out, as_json=options.json)
+    log_runs(options, request)
+    console.say_next(options, *after_report(stores, options.results))
+    return shown

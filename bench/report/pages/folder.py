@@ -73,7 +73,7 @@ class ReportFolder:
             plates.append(Plate(drawing.name, drawing.title, drawing.alt, svg, found, files))
         if lacking:
             log.warning(
-                "figures: their font lacks %s; a box stands for each, but where LaTeX sets the text",
+                "figures: their font lacks %s; a box stands for each, except where LaTeX sets it",
                 " ".join(sorted(lacking)[:_FEW]),
             )
         return plates, tuple(failed)
