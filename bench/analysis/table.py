@@ -236,11 +236,14 @@ def _caption(lines: pd.DataFrame, selection: Selection, further: Sequence[Measur
     )  # fmt: skip
     lows = f"{leads.mean}_low", f"{leads.mean}_images_low"
     span = interval_said(lines, *lows)
+    shown = [m for m in further if m.name not in (ORACLE.name, BOUNDARY.name)]
+    family = [m for m in shown if leads.definition and m.definition == leads.definition]
     if leads.is_iou:
         sentences = [f"mIoU: mean IoU {average}, in points (×100), {span}."]
     else:
         what = f" {leads.definition}" if leads.definition else ""
-        sentences = [f"{leads.title}:{what} Means {average}, {span}."]
+        called = ", ".join(each.title for each in (leads, *family))
+        sentences = [f"{called}:{what} Means {average}, {span}."]
     # With the mark whatever is marked over images.
     if lines["few"].any() and lines[list(lows)].notna().any(axis=None):
         sentences.append(f"{MARK} {FEW_NOTE}")
@@ -251,7 +254,6 @@ def _caption(lines: pd.DataFrame, selection: Selection, further: Sequence[Measur
         sentences.append(
             "Oracle: the best of several candidate masks instead of the most confident one."
         )
-    shown = [m for m in further if m.name not in (ORACLE.name, BOUNDARY.name)]
-    sentences += definitions(shown)
+    sentences += definitions(each for each in shown if each not in family)
     sentences.append(f"Protocol{'s' * (len(protocols) > 1)} {', '.join(protocols)}.")
     return " ".join(sentences)

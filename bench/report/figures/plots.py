@@ -251,6 +251,7 @@ def value_histogram(
                 label=str(series),
             )  # fmt: skip
     axes[0].set_ylim(bottom=0)  # last, so that the shared axis has seen every panel
+    axes[0].yaxis.set_major_locator(MaxNLocator(5, integer=True))
     texts.label_below(figure, title)
     texts.label_beside(figure, "items")
     texts.add_legend(figure, axes)

@@ -117,10 +117,10 @@ def template(name: str, *, served: bool = False) -> jinja2.Template:
     def script(*names: str) -> Markup:
         return Markup("\n".join(environment.get_template(name).render() for name in names))
 
-    def policy(*names: str, files: bool = False) -> str:
+    def policy(*names: str, files: object = None) -> str:
         digest = hashlib.sha256(script(*names).encode()).digest()
         rules = _SERVED if served else _POLICY
-        own = f"'sha256-{base64.b64encode(digest).decode()}'" + " 'strict-dynamic'" * files
+        own = f"'sha256-{base64.b64encode(digest).decode()}'" + " 'strict-dynamic'" * bool(files)
         return "; ".join([*rules, f"script-src {own}"])
 
     environment.globals.update(script=script, policy=policy)

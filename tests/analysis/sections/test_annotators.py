@@ -107,6 +107,11 @@ def test_the_table_is_that_of_the_rows(run):
              for row in last.to_dict("records")]  # fmt: skip
     images = [image for *_, image in dicts]
     model, people = section.lines.to_dict("records")
+    there = [set(others) for _, others, *_ in dicts]
+    for name in ("Ann", "<b>Bo</b>"):
+        drew = sum(name in others for others in there)
+        assert f"{name} drew {drew} of 12 masks of " in section.note
+    assert "Zoe drew" not in section.note
     assert model["masks"] == people["masks"] == 10
     assert model["images"] == 7
     values = {

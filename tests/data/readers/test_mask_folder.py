@@ -170,3 +170,12 @@ def test_others_need_somebody_to_be_other_than(tmp_path, annotator):
     people = two_people(tmp_path) | {"annotator": annotator}
     with pytest.raises(BenchError, match=r"dataset\.args\.annotator must say whose"):
         MaskFolder("", "i/{id}.png", "m/{id}/*.png", site=site(tmp_path), **people)
+
+
+def test_others_of_whom_there_is_no_file_are_named(tmp_path):
+    people = two_people(tmp_path)
+    people["others"] = people["others"] | {"Cy": "nope/{id}/*.png"}
+    with pytest.raises(
+        BenchError, match=r"no mask .* that Cy drew matches .*'nope/\{id\}/\*\.png'"
+    ):
+        MaskFolder("", "i/{id}.png", "m/{id}/*.png", site=site(tmp_path), **people)

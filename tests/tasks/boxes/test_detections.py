@@ -30,7 +30,7 @@ def read(tmp_path: Path, entries: Any, names: Any = NAMES) -> DetectionFile:
 def test_detections_are_found_by_image_in_the_files_order(tmp_path: Path, wrapped: bool) -> None:
     entries: Any = [
         entry(10, 2, 0.1), entry("b"), entry("010", 4, 0.7), entry(10, 2, 1), entry(77),
-        entry(10, 99), entry(10, category="cup", category_id=2), entry(10, category="yak"),
+        entry(10, 99), entry(10, 88, category="cup"), entry(10, None, category="yak"),
     ]  # fmt: skip
     file = read(tmp_path, {"annotations": entries, "info": 1} if wrapped else entries)
     found = file.of("10")
@@ -74,7 +74,7 @@ def test_what_is_no_detection_is_named_and_counted_by_kind(tmp_path: Path) -> No
     assert "entry 2: an entry is an object, found 7" in said
     assert "entry 3: 'image_id' is a whole number or a text, found None" in said
     assert "entry 4: 'bbox' is four finite numbers [x, y, width, height], found [1, 2, 3]" in said
-    assert "entry 5: 'category_id' is a whole number or a text, or 'category' a name" in said
+    assert "entry 5: 'category_id' is what the dataset's files say, a text no number, or '" in said
     assert "\x1b" not in said
 
 
@@ -97,3 +97,16 @@ def test_a_file_that_is_none_is_refused(text: str, says: str, tmp_path: Path) ->
     assert says.lower() in str(error.value).lower()
     with pytest.raises(BenchError, match="No such file"):
         DetectionFile(tmp_path / "none.json", IDS, NAMES)
+
+
+@pytest.mark.parametrize(
+    "wrong", [entry(9, "4"), entry(9, 2, category="cup"), entry(9, 4, category="yak")]
+)
+def test_a_number_as_text_and_two_categories_of_one_entry_are_refused(
+    tmp_path: Path, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(
+        BenchError, match="1 of 2 entries are no detections: entry 1: 'category_id'"
+    ):
+        read(tmp_path, [entry(9, 4, category="cup"), wrong])
+    assert read(tmp_path, [entry(9, "4")], names={"4": "cup"}).of("9").known.all()

@@ -25,7 +25,7 @@ from bench.scoring.edges.matching import matched, reach_in
 from bench.store.runs import find_runs, read_runs
 from bench.tasks.edges.maps import read_map
 from bench.tasks.edges.scoring import people_of
-from bench.types import BenchError, Site
+from bench.types import BenchError, Mask, Sample, Site, Target
 
 SHAPES = {"7": (37, 52), "31": (52, 37), "4": (37, 52)}
 """Pictures whose order by name, by number and by size differ."""
@@ -203,6 +203,32 @@ def test_people_are_told_apart_and_segments_tile(folder: Path) -> None:
     assert not only[:, width // 3 + 2 :].any()
 
 
+def test_what_others_drew_counts_for_them(tmp_path: Path) -> None:
+    """Ann's targets hold what Bo drew; of Cy there are targets too, which go before."""
+    square, wide, low = (np.zeros((12, 20), bool) for _ in range(3))
+    square[3:9, 3:9], wide[3:9, 3:15], low[6:9, 3:9] = True, True, True
+    first, second, third = (Mask.from_dense(each) for each in (square, wide, low))
+    ann = Target("a", first, attributes={"annotator": "Ann"}, others={"Bo": second, "Cy": first})
+    cy = Target("c", third, attributes={"annotator": "Cy"}, others={"Ann": second})
+    image = np.zeros((12, 20, 3), np.uint8)
+    found = people_of(Sample("1", image, [ann, cy]))
+    alone = [
+        people_of(Sample("1", image, [Target("t", mask)]))[0] for mask in (first, third, second)
+    ]
+    assert [each.tolist() for each in found] == [each.tolist() for each in alone]
+
+
+def test_maps_without_an_edge_at_the_lowest_threshold_are_said(folder: Path, capsys: Any) -> None:
+    maps = maps_of(folder)
+    assert scored(folder, "--maps", str(maps)) == 0
+    assert "lowest threshold" not in capsys.readouterr().out
+    for file in sorted(maps.iterdir())[:2]:
+        Image.fromarray((np.asarray(Image.open(file)) > 0).astype(np.uint8)).save(file)
+    assert scored(folder, "--maps", str(maps)) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "2 of 3 edge maps have nothing at the lowest threshold, 0.01" in said
+
+
 def broken(folder: Path, kind: str) -> str:
     maps = maps_of(folder)
     if kind == "a missing map":
@@ -237,7 +263,7 @@ def test_maps_that_do_not_fit_are_named_before_the_work(
     [
         (np.full((37, 52), np.nan), "holds NaN"),
         (np.full((37, 52), 1.5), "strengths lie between 0 and 1, found 0 to 1.5"),
-        (np.full((37, 52), -0.5), "found -0.5 to 0"),
+        (np.full((37, 52), -0.5), "found some below 0, down to -0.5"),
         (np.zeros((52, 37)), "the edge map is 52×37, its picture 37×52"),
         (np.zeros((37, 52, 3)), "the edge map is 37×52×3"),
         (np.array([["a"] * 52] * 37), "an edge map is of numbers, found <U1"),

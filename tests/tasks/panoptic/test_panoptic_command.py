@@ -137,7 +137,14 @@ def first(found: dict[str, Any]) -> Any:
             "no pixel is of the segment 5, which the JSON lists", 3,
         ),
         (lambda found: first(found)["segments_info"].pop(), "isn't listed in 'segments_info'", 3),
-        (lambda found: found.pop("annotations"), "a panoptic file has lists", 2),
+        (
+            lambda found: found.pop("annotations"),
+            "is an object with a list 'annotations' of objects; found the keys: ", 2,
+        ),
+        (
+            lambda found: first(found)["segments_info"][0].update(category_id="3"),
+            "refers to category '3', which 'categories' does not list", 2,
+        ),
     ],
 )  # fmt: skip
 def test_a_prediction_that_does_not_fit_is_named(
