@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from bench.report.figures import pgf
@@ -154,10 +157,9 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     with figure_style():
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out once, alike in every format
-        for kind, metadata in _METADATA.items():
+        for kind in _METADATA:
             path = folder / f"{name}.{kind}"
-            face = "white" if kind == "png" else "none"
-            figure.savefig(path, dpi=200, metadata=metadata, facecolor=face)
+            _print(figure, kind, str(path), "white" if kind == "png" else "none")
             paths.append(path)
         paths.append(pgf.write(figure, folder / f"{name}.pgf"))
     return paths
@@ -167,5 +169,25 @@ def outlined(figure: Figure) -> str:
     """A saved figure as an SVG whose texts are outlines: alike whatever fonts a reader has."""
     sink = io.StringIO()
     with figure_style(), matplotlib.rc_context({"svg.fonttype": "path"}):
-        figure.savefig(sink, format="svg", metadata=_METADATA["svg"], facecolor="none")
+        _print(figure, "svg", sink, "none")
     return sink.getvalue()
+
+
+_CANVASES = {"pdf": FigureCanvasPdf, "svg": FigureCanvasSVG, "png": FigureCanvasAgg}
+
+
+def _print(figure: Figure, kind: str, out: str | io.StringIO, face: str) -> None:
+    """Writes a figure that is laid out already as ``figure.savefig`` does, to the byte.
+
+    That draws each figure twice, to lay it out once more.
+    """
+    before = figure.dpi, figure.get_facecolor(), figure.canvas
+    try:
+        figure.set_facecolor(face)
+        figure.dpi = 200
+        printed = getattr(_CANVASES[kind](figure), f"print_{kind}")
+        printed(out, metadata=_METADATA[kind])
+    finally:
+        figure.dpi = before[0]
+        figure.set_facecolor(before[1])
+        figure.set_canvas(before[2])
