@@ -159,7 +159,8 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
         figure.set_layout_engine("none")  # laid out once, alike in every format
         for kind in _METADATA:
             path = folder / f"{name}.{kind}"
-            _print(figure, kind, str(path), "white" if kind == "png" else "none")
+            face = "white" if kind == "png" else "none"
+            _print(figure, kind, str(path), face, dots=200)
             paths.append(path)
         paths.append(pgf.write(figure, folder / f"{name}.pgf"))
     return paths
@@ -169,14 +170,14 @@ def outlined(figure: Figure) -> str:
     """A saved figure as an SVG whose texts are outlines: alike whatever fonts a reader has."""
     sink = io.StringIO()
     with figure_style(), matplotlib.rc_context({"svg.fonttype": "path"}):
-        _print(figure, "svg", sink, "none")
+        _print(figure, "svg", sink, "none", dots=figure.dpi)
     return sink.getvalue()
 
 
 _CANVASES = {"pdf": FigureCanvasPdf, "svg": FigureCanvasSVG, "png": FigureCanvasAgg}
 
 
-def _print(figure: Figure, kind: str, out: str | io.StringIO, face: str) -> None:
+def _print(figure: Figure, kind: str, out: str | io.StringIO, face: str, *, dots: float) -> None:
     """Writes a figure that is laid out already as ``figure.savefig`` does, to the byte.
 
     That draws each figure twice, to lay it out once more.
@@ -184,7 +185,7 @@ def _print(figure: Figure, kind: str, out: str | io.StringIO, face: str) -> None
     before = figure.dpi, figure.get_facecolor(), figure.canvas
     try:
         figure.set_facecolor(face)
-        figure.dpi = 200
+        figure.dpi = dots
         printed = getattr(_CANVASES[kind](figure), f"print_{kind}")
         printed(out, metadata=_METADATA[kind])
     finally:
