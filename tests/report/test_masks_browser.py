@@ -7,6 +7,7 @@ import csv
 import io
 import re
 from dataclasses import dataclass
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pandas as pd
@@ -300,8 +301,6 @@ def chosen(latest, filters):
 
 
 def filters_of(address):
-    from urllib.parse import parse_qsl
-
     return dict(parse_qsl(address.removeprefix("#masks&")))
 
 
@@ -761,10 +760,10 @@ def test_every_tile_of_the_demo_opens_its_row_and_its_line_shows_it(
     assert len(opened) > 20
     for each in opened:
         (pane,) = each["panes"]
-        mask = rows["mask_id"] == each["title"]
-        truth = rows[
-            (rows["run"] == pane["run"]) & mask & (rows["image_id"] == each["facts"]["image"])
-        ]
+        named = dict(parse_qsl(each["hash"][1:]))
+        own = (rows["mask_id"] == named["mask"]) & (rows["image_id"] == each["facts"]["image"])
+        truth = rows[own & (rows["run"] == pane["run"])]
+        assert each["title"].endswith(named["mask"])
         assert pane["curve"] == [shown(iou) for iou in truth["iou"]]
         row = truth.iloc[pane["chosen"]]
         assert each["hash"].endswith(f"&step={row['step']}")
