@@ -2,6 +2,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 
 from bench.report.figures import plots, plots_compare, style
@@ -95,6 +96,34 @@ def test_histogram_weighs_each_dataset_the_same():
     ]
     np.testing.assert_allclose(heights, 100 * np.mean(each, axis=0))
     assert figure.axes[0].get_ylim()[1] >= heights.max()
+
+
+def test_values_stand_in_the_panel_of_their_prompt_and_the_line_of_their_series():
+    numbers = {
+        ("box", "Z"): [1, 1, 9],
+        ("box", "A"): [5],
+        ("1 point", "Z"): [2],
+        ("1 point", "A"): [9, 9],
+    }
+    rows = pd.DataFrame(
+        [
+            {"label": k[0], "series": k[1], "value": v}
+            for k, values in numbers.items()
+            for v in values
+        ]
+    )
+    order, looks = ["box", "1 point"], plots.looks(["Z", "A"])
+    figure = plots.value_histogram(rows, order, looks, "beans", 10.0)
+    assert [axis.get_title(loc="left") for axis in figure.axes] == order
+    edges = np.linspace(10, 90, 21)
+    for axis, label in zip(figure.axes, order, strict=True):
+        found = {patch.get_label(): patch for patch in axis.patches}
+        assert set(found) == {"A", "Z"}
+        for series, patch in found.items():
+            counts, _ = np.histogram(10 * np.array(numbers[label, series]), edges)
+            np.testing.assert_array_equal(patch.get_data().values, counts)
+            np.testing.assert_allclose(patch.get_data().edges, edges)
+            assert same_color(patch.get_edgecolor(), looks[series].colour)
 
 
 def test_rank_correlation_is_spearmans():

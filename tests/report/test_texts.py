@@ -165,8 +165,8 @@ MANY = {
     ),
     "predicted_iou": lambda n: plots.predicted_iou(rows(names(n), ["d"], LABELS), LABELS),
     "values": lambda n: plots.value_histogram(
-        rows(names(n), ["d"], LABELS).rename(columns={"iou": "value"}), plots.looks(names(n)),
-        LONG.format(3, 6), 100.0,
+        rows(names(n), ["d"], LABELS).rename(columns={"iou": "value"}), LABELS,
+        plots.looks(names(n)), LONG.format(3, 6), 100.0,
     ),
     "cost": lambda n: plots_size.iou_over_cost(
         curves(names(n), LABELS, [1]).assign(ms=[3.0 * 1.3**i for i in range(3 * n)]),

@@ -230,24 +230,30 @@ _BAR = 6.0
 """Inches that the bar of a density's colours is high at most."""
 
 
-def value_histogram(rows: pd.DataFrame, looks: Looks, title: str, scale: float) -> Figure:
-    """Histograms of values that are no IoUs, all series in one axis.
+def value_histogram(
+    rows: pd.DataFrame, order: Sequence[str], looks: Looks, title: str, scale: float
+) -> Figure:
+    """Histograms of values that are no IoUs, a panel per prompt label, a line per series.
 
-    ``rows`` has ``series`` and ``value``; ``scale`` is what values are multiplied with.
+    ``rows`` has ``label``, ``series`` and ``value``; ``order`` the labels as the panels stand,
+    ``scale`` is what values are multiplied with. Raises ``BenchError`` for no row.
     """
     need(rows, "a histogram needs rows")
-    figure, (axis,) = grid_of_panels([""], width=3.4, height=2.3, sharey=False)
-    edges = np.histogram_bin_edges(scale * rows["value"].to_numpy(float), bins=_BINS).tolist()
-    for series, part in rows.groupby("series", sort=True):
-        values = scale * part["value"].to_numpy(float)
-        look = looks[str(series)]
-        axis.hist(
-            values, bins=edges, histtype="step", color=look.colour, linestyle=look.line,
-            label=str(series),
-        )  # fmt: skip
+    labels = [label for label in order if (rows["label"] == label).any()]
+    figure, axes = grid_of_panels(labels, width=2.4, height=1.8, sharey=True)
+    edges = np.histogram_bin_edges(scale * rows["value"].to_numpy(float), bins=_BINS)
+    for axis, label in zip(axes, labels, strict=True):
+        for series, part in rows[rows["label"] == label].groupby("series", sort=True):
+            counts, _ = np.histogram(scale * part["value"].to_numpy(float), bins=edges)
+            look = looks[str(series)]
+            axis.stairs(
+                counts, edges, color=look.colour, linestyle=look.line, linewidth=1.4,
+                label=str(series),
+            )  # fmt: skip
+    axes[0].set_ylim(bottom=0)  # last, so that the shared axis has seen every panel
     texts.label_below(figure, title)
-    axis.set_ylabel("items")
-    texts.add_legend(figure, [axis])
+    texts.label_beside(figure, "items")
+    texts.add_legend(figure, axes)
     return figure
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.analysis.sections.boxes import GROUPS, NUMBERS, detected
+from bench.analysis.sections import boxes
+from bench.analysis.sections.boxes import NUMBERS, detected
 from bench.analysis.stats.intervals import left_out_interval
 from bench.types.rows.boxes import AREAS
 
@@ -64,16 +65,17 @@ def test_a_number_without_a_cluster_is_that_of_rows_without_it() -> None:
         assert number.low is not None
 
 
-def test_many_clusters_are_left_out_in_parts() -> None:
-    rows = random_rows(images=2 * (GROUPS + 30), seed=3)
+def test_many_clusters_are_left_out_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boxes, "GROUPS", groups := 20)
+    rows = random_rows(images=2 * (groups + 30), seed=3)
     found = detected(rows).numbers()["ap"]
     assert found is not None
-    assert found.clusters == GROUPS
+    assert found.clusters == groups
     names = sorted(rows["cluster"].unique())
-    place = {name: number % GROUPS for number, name in enumerate(names)}
+    place = {name: number % groups for number, name in enumerate(names)}
     part = rows["cluster"].map(place)
     others, sizes = [], []
-    for number in range(GROUPS):
+    for number in range(groups):
         fewer = detected(rows[part != number]).numbers()["ap"]
         assert fewer is not None
         others.append(fewer.mean)

@@ -1,4 +1,4 @@
-"""How values are spread that are no IoUs: a histogram for each series."""
+"""How values are spread that are no IoUs: a histogram for each series and prompt."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def draw(facts: Facts) -> Iterator[Drawing]:
     yield Drawing(
         "values",
         f"How {leads.title} is spread",
-        f"Histograms of {leads.title} for {listed(rows['series'])}.",
-        plots.value_histogram(rows, facts.looks, leads.title, leads.scale),
+        f"Histograms of {leads.title} for {listed(rows['series'])}, with "
+        f"{listed(selection.labels)}.",
+        plots.value_histogram(rows, selection.labels, facts.looks, leads.title, leads.scale),
     )
