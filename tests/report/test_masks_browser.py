@@ -771,7 +771,7 @@ def test_every_tile_of_the_demo_opens_its_row_and_its_line_shows_it(
         assert pane["facts"]["predicted"] == shown(float(row["predicted_ious"][row["selected"]]))
         assert (pane["drawn"], pane["clicks"]) == (1, row["n_points"])
     pictures = []
-    monkeypatch.setattr(Image.Image, "show", pictures.append)
+    monkeypatch.setattr(Image.Image, "show", lambda picture: pictures.append(picture))
     exec(chromium.find_element(By.ID, "mask-python").text, {})
     assert [max(picture.size) for picture in pictures] == [288]
     assert chromium.get_log("browser") == []
