@@ -13,7 +13,7 @@ author = "the authors of sam-bench"
 version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "generated", "repository_links"]
-exclude_patterns = ["_build", "_generated"]
+exclude_patterns = ["_build", "_generated", "templates"]
 
 html_theme = "furo"
 html_title = f"sam-bench {release}"

@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import os
 import pkgutil
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -18,8 +20,8 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from bench import __version__
-from bench.cli import commands, console
-from bench.cli.arguments import Parser
+from bench.cli import commands, completing, console
+from bench.cli.arguments import Parser, add_voice
 from bench.cli.ending import INTERRUPTED, ending_at_once
 from bench.files.text import visible_line
 from bench.types import BenchError
@@ -32,9 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         with ending_at_once():
             return main(sys.argv[1:])
     console.take_every_text()
+    options = argparse.Namespace(verbose=False)
     try:
-        options = _parser().parse(argv)
-        _log_to(console.errors())
+        parser = _parser()
+        if completing.ASKED in os.environ:
+            completing.complete(parser)
+        options = parser.parse(argv)
+        _log_to(console.errors(), options)
         if allowed := getattr(options, "allow_module", ()):
             from bench.config.component import check_modules
 
@@ -42,13 +48,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
     except BenchError as error:
+        if options.verbose:
+            traceback.print_exc()
         console.complain(str(error))
         return 2
     except Exception as error:
         if sys.flags.dev_mode:
             raise
+        if options.verbose:
+            traceback.print_exc()
         if (said := fault_of_theirs(error)) is not None:
-            console.complain(f"{said}; python -X dev -m bench … shows the whole way there")
+            console.complain(f"{said}; -v shows the whole way there")
         elif isinstance(error, OSError):
             console.complain(disk_complaint(error))
         else:
@@ -59,10 +69,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _log_to(errors: Console) -> None:
+def _log_to(errors: Console, options: argparse.Namespace) -> None:
     """Sends the bench's own messages to the console; libraries only speak up from warnings on.
 
-    In a file each is one line, however long: that can be searched.
+    Under ``-q`` so does the bench, under ``-v`` both say more. In a file each is one line, however
+    long: that can be searched.
     """
     handler: logging.Handler
     if errors.is_terminal:
@@ -71,8 +82,11 @@ def _log_to(errors: Console) -> None:
     else:
         handler = logging.StreamHandler(errors.file)
         handler.setFormatter(_Line("%(levelname)-8s %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("bench").setLevel(logging.INFO)
+    others, ours = logging.WARNING, logging.WARNING if options.quiet else logging.INFO
+    if options.verbose:
+        others, ours = logging.INFO, logging.DEBUG
+    logging.basicConfig(level=others, handlers=[handler], force=True)
+    logging.getLogger("bench").setLevel(ours)
     # Pillow's suspicion of large pictures; beyond the limit the bench refuses in its own words.
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
 
@@ -91,4 +105,5 @@ def _parser() -> Parser:
     found = parser.add_subparsers(required=True, metavar="COMMAND")
     for module in pkgutil.iter_modules(commands.__path__):
         importlib.import_module(f"{commands.__name__}.{module.name}").add(found)
+    add_voice(parser)
     return parser

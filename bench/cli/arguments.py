@@ -80,7 +80,7 @@ def _instead(rest: Sequence[str], options: argparse.Namespace) -> str:
         return "this command takes no words KEY=VALUE" if takes_none else ""
     behind = [word for word in (*rest[1:], *options.overrides) if re.match(r"[^-][^=]*$", word)]
     given = value or next(iter(behind), "VALUE")
-    if setting or known in groups():
+    if setting or known in (*groups(), "suite"):
         return f"say {'runtime.' * setting}{known}={given}"
     return ""
 
@@ -158,6 +158,30 @@ def add_results(parser: Parser) -> None:
     parser.add_argument(
         "--results", type=place, default=usual("results"), help="folder or URL of results"
     )
+
+
+def add_voice(parser: argparse.ArgumentParser) -> None:
+    """``-q`` and ``-v`` of every command that has no verbs of its own, and theirs."""
+    verbs = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    for each in (choice for verb in verbs for choice in verb.choices.values()):
+        add_voice(each)
+    if not verbs:
+        voice = parser.add_mutually_exclusive_group()
+        voice.add_argument(
+            "-q", "--quiet", action="store_true", help="results, warnings and errors alone"
+        )
+        voice.add_argument(
+            "-v",
+            "--verbose",
+            action="store_true",
+            help="also what libraries say, and the way to an error",
+        )
+
+
+def config_words(options: argparse.Namespace) -> list[str]:
+    """``--config-dir`` for a command that comes next, where it isn't the usual folder."""
+    own = options.config_dir
+    return [] if own in (None, OWN_CONF) else ["--config-dir", str(own)]
 
 
 def add_json(parser: Parser) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import codecs
 import io
 import json
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -20,6 +21,8 @@ from bench.cli.tables import fitted, least_width
 from bench.files.text import escaped, visible, visible_line
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from bench.analysis.section import Section
     from bench.report import Request
     from bench.run.plan import Plan
@@ -76,6 +79,27 @@ def _nearest(error: UnicodeError) -> tuple[str, int]:
     return "".join(told), error.end
 
 
+def say(line: str) -> None:
+    """Prints one line of a command's output, however long, whatever names it quotes."""
+    output().print(visible_line(line), markup=False, highlight=False, soft_wrap=True)
+
+
+def say_next(options: Namespace, *words: str) -> None:
+    """Prints the command that usually comes next, ready to be copied: ``next: …``.
+
+    Not under ``-q``, nor beside a result for machines, nor where there is none.
+    """
+    if words and not (options.quiet or getattr(options, "json", False)):
+        say(f"next: {shlex.join(words)}")
+
+
+def progress(options: Namespace) -> Console:
+    """Standard error for what passes: bars and forecasts; silent under ``-q``."""
+    screen = errors()
+    screen.quiet = options.quiet
+    return screen
+
+
 def show(table: Table, screen: Console) -> None:
     """Prints a table without cutting a number, see ``fitted``; a file takes lines of any length."""
     usual = screen.width
@@ -111,6 +135,33 @@ def show_plans(plans: Sequence[Plan], screen: Console) -> None:
 
     results = place(plans[0].setting.runtime.results)
     show(forecast_table([forecast(plan) for plan in plans], free_bytes(results)), screen)
+
+
+def plain_plans(plans: Sequence[Plan]) -> list[dict[str, Any]]:
+    """The same for machines: a line per model and dataset, seconds and bytes null if not known."""
+    from bench.run.forecast.forecast import forecast
+
+    lines = []
+    for plan in plans:
+        each = forecast(plan)
+        memory = None if each.memory is None else each.memory.memory
+        lines.append(
+            {
+                "model": each.model,
+                "dataset": each.dataset,
+                "prompts": list(plan.question.prompts),
+                "images": each.images,
+                "done": each.done,
+                "to_do": each.work.images,
+                "masks": each.work.masks,
+                "answers": each.work.answers,
+                "seconds": each.seconds,
+                "host_bytes": None if memory is None else memory.host,
+                "device_bytes": None if memory is None else memory.device,
+                "disk_bytes": each.disk,
+            }
+        )
+    return lines
 
 
 def show_json(value: object) -> None:

@@ -27,12 +27,17 @@ State = Literal["ready", "missing", "broken"]
 EXTRAS = {
     "demo": ("scikit-image",),
     "edges": ("scikit-image",),
+    "completion": ("argcomplete",),
     "datasets": ("h5py",),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "rate": ("starlette", "uvicorn"),
+    "hub": ("huggingface_hub",),
+    "mlflow": ("mlflow-skinny",),
     "ray": ("ray",),
     "s3": ("s3fs",),
+    "trackio": ("trackio",),
     "transformers": ("transformers", "timm"),
+    "wandb": ("wandb",),
 }
 """The packages of each extra: ``pip install 'sam-bench[demo]'``."""
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from bench.cli import console
 from bench.cli.arguments import groups_in
+from bench.cli.following import after_run
+from bench.cli.trackers import check_trackers, log_runs
 from bench.files.places import local_path, local_side, place
 from bench.types import BenchError
 
@@ -25,6 +27,7 @@ def score_given(words: Sequence[str], options: argparse.Namespace) -> int:
     from bench.run.plan import make_plan
     from bench.run.progress import run_plan
 
+    check_trackers(options)
     configs = load_configs(list(words), options.config_dir)
     (config, *others) = configs
     name = config.task.name
@@ -33,12 +36,15 @@ def score_given(words: Sequence[str], options: argparse.Namespace) -> int:
     if config.runtime.limit is not None:
         raise BenchError(f"{name} takes the whole dataset: leave runtime.limit out")
     plan = make_plan(config)
-    failed = run_plan(plan, console.errors())
+    failed = run_plan(plan, console.progress(options))
     read_sample = samples_of_runs(Path(config.runtime.datasets), config.runtime.allow_modules)
     reports = local_side(place(config.runtime.results)) / "reports"
     out = reports / options.report if options.report else None
     stores = [run.store for run in plan.work.runs.values()]
-    shown = console.show_runs(Request(tuple(stores), read_sample), out, as_json=options.json)
+    request = Request(tuple(stores), read_sample)
+    shown = console.show_runs(request, out, as_json=options.json)
+    log_runs(options, request)
+    console.say_next(options, *after_run(options, stores, config.runtime.results))
     return console.say_failed(failed) or shown
 
 

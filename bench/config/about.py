@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _TEXTS = frozenset(
-    {"title", "heading", "what", "split", "licence", "gate", "citation", "homepage", "size"}
+    {
+        "title",
+        "heading",
+        "what",
+        "split",
+        "licence",
+        "gate",
+        "citation",
+        "homepage",
+        "size",
+        "pipeline",
+    }
 )
 _OBJECTS = {
     "expected": "images: 670", "paper": "images: 670",

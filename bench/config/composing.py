@@ -89,13 +89,17 @@ def load_configs(overrides: Sequence[str], extra_dir: Path | None = None) -> lis
     What the command line gives, one value or several, takes the place of an experiment's sweep of
     the same name. ``extra_dir`` is a user's own folder of YAMLs, laid out as ``conf/``.
     What the overrides say is the user's; YAMLs may come from anyone, and neither call resolvers
-    nor allow modules. Raises ``BenchError`` with one line for anything that doesn't compose.
+    nor allow modules. ``suite=NAME`` stands for a suite's datasets, prompts and protocol. Raises
+    ``BenchError`` with one line for anything that doesn't compose.
     """
     if extra_dir is not None:
         _check_extra(extra_dir)
         if "${" in str(extra_dir.resolve()):
             raise BenchError(f"{extra_dir}: holds '${{', which is filled in in YAMLs; rename it")
         check_yamls(extra_dir)
+    from bench.config.suites import with_suite
+
+    overrides = with_suite(overrides, extra_dir)
     with _hydra_errors(extra_dir):
         fixed, swept = _split_sweeps(_meant(overrides, extra_dir))
         own = {word.partition("=")[0].lstrip("+") for word in fixed} | set(swept)
@@ -208,7 +212,10 @@ def _compose(
         composed = compose("run", overrides=overrides)
     refuse_calls(OmegaConf.to_container(composed, resolve=False), overrides)
     if missing := sorted(OmegaConf.missing_keys(composed)):
-        raise BenchError(f"{missing[0]} is not set: give {missing[0]}=… on the command line")
+        group = missing[0].partition(".")[0]
+        named = OmegaConf.select(composed, f"{group}.name", default=None)
+        whose = f" ({group} {named})" if isinstance(named, str) else ""
+        raise BenchError(f"{missing[0]} is not set{whose}: give {missing[0]}=… on the command line")
     _refuse_reaching(composed, own)  # before anything is opened
     config = OmegaConf.to_object(composed)
     assert isinstance(config, RunConfig)

@@ -1,13 +1,14 @@
 """A suite: datasets that are reported together, under which prompt and protocol, and how.
 
 A suite's number is a mean over all of its datasets or none: ``bench.analysis.overview.suites``
-refuses holes. The YAMLs of ``conf/suite`` name datasets of ``conf/dataset``; a run knows no suite.
+refuses holes. The YAMLs of ``conf/suite`` name datasets of ``conf/dataset``; a run knows no suite:
+``suite=NAME`` on a command line is short for what the suite names.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,32 @@ def load_suite(name: str, extra_dir: Path | None = None) -> Suite:
     except BenchError as error:
         raise BenchError(f"{path}: {error}") from None
     return found
+
+
+def with_suite(words: Sequence[str], extra_dir: Path | None = None) -> list[str]:
+    """The words of a command line, ``suite=NAME`` written out as what the suite names.
+
+    Raises ``BenchError`` for several suites, one that there isn't, and words that say otherwise.
+
+    >>> with_suite(["model=demo", "suite=hqseg_44k"])[:2]
+    ['model=demo', 'prompt=[box]']
+    """
+    named = [word for word in words if re.match(r"\+{0,2}suite=", word)]
+    if not named:
+        return list(words)
+    if len(named) > 1:
+        raise BenchError(f"one suite at a time: found {' and '.join(named)}")
+    rest = [word for word in words if word not in named]
+    for word in rest:
+        if (key := re.split(r"[=.]", word)[0].lstrip("+~")) in _SAID:
+            raise BenchError(f"{named[0]} says which {_SAID[key]}: leave {word} out")
+    found = load_suite(named[0].partition("=")[2], extra_dir)
+    asked = f"prompt=[{','.join(found.prompts)}]", f"protocol={found.protocol}"
+    return [*rest, *asked, f"dataset={','.join(found.datasets)}"]
+
+
+_SAID = {"dataset": "dataset", "prompt": "prompts", "prompts": "prompts", "protocol": "protocol"}
+"""Keys that a suite has words for."""
 
 
 def load_suites(extra_dir: Path | None = None) -> list[Suite]:

@@ -123,9 +123,14 @@ def measure_of(header: Mapping[str, Any]) -> Measure:
 
 def write_card(card: Card, path: Place) -> None:
     """Writes the card; raises ``BenchError`` where that can't be."""
+    write_aside(path, card_bytes(card))
+
+
+def card_bytes(card: Card) -> bytes:
+    """The card as its file holds it."""
     content = _plain(card)
     text = json.dumps(content | {"digest": _digest(content)}, ensure_ascii=False)
-    write_aside(path, (escaped(text) + "\n").encode())
+    return (escaped(text) + "\n").encode()
 
 
 def read_card(path: Place) -> Card:

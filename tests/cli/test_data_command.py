@@ -150,8 +150,11 @@ def zipped(folder: Path) -> bytes:
 
 
 def run_as_said(text: str) -> int:
-    """The exit code of the command that stands between backquotes, as a shell would give it."""
-    (command,) = re.findall("`(sam-bench .*)`", text)
+    """The exit code of the command that is said to come next, as a shell would give it.
+
+    In an error it stands between backquotes.
+    """
+    *_, command = re.findall("(?:^next: |`)(sam-bench [^`\n]*)", text, re.MULTILINE)
     return main(shlex.split(command)[1:])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +74,15 @@ def test_a_configuration_that_does_not_load_ends_in_1(
     code, found = examined(capsys)
     assert code == 1
     assert found["configuration conf"]["said"] == "conf: torn"
+
+
+def test_every_extra_is_looked_for() -> None:
+    tomllib = pytest.importorskip("tomllib")
+    written = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    extras = written["project"]["optional-dependencies"]
+    asked = {
+        name: tuple(re.split(r"[\[>=; ]", each)[0] for each in several)
+        for name, several in extras.items()
+        if name not in ("dev", "docs")
+    }
+    assert dict(doctor.EXTRAS) == asked

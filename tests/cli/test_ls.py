@@ -1,6 +1,7 @@
 """``sam-bench ls`` and ``fetch``: what there is, how it stands, and how it gets here."""
 
 import json
+import shlex
 import subprocess
 import sys
 
@@ -68,7 +69,7 @@ def test_a_model_is_listed_with_its_state_and_what_is_to_be_done(mine, tmp_path,
     assert main(["ls", "models", *where]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "mine Mine to fetch CC-BY-4.0 0.1 MB 93.7 M" in shown
-    assert "disk Disk ready Apache-2.0 – none –" in shown
+    assert "disk Disk ready Apache-2.0 – none" in shown
 
 
 def test_what_is_listed_is_fetched_by_the_command_that_it_names(mine, tmp_path, capsys):
@@ -78,6 +79,7 @@ def test_what_is_listed_is_fetched_by_the_command_that_it_names(mine, tmp_path, 
     assert capsys.readouterr().out.splitlines() == [
         "mine: licence CC-BY-4.0",
         f"mine: fetched and right, {tmp_path}/c/w.pth",
+        f"next: {shlex.join(['sam-bench', 'run', *words, 'dataset=photos'])}",
     ]
     assert main(["fetch", *words, "runtime.download=false"]) == 0
     assert "mine: here already and right" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,44 @@ def test_a_suite_that_lacks_a_key_or_is_none_is_one_line(tmp_path: Path) -> None
         load_suite("my_suite", tmp_path)
 
 
-def test_a_run_is_composed_of_no_suite() -> None:
-    with pytest.raises(BenchError, match="nothing is called 'suite'"):
+def test_a_dataset_of_a_suite_whose_folder_only_the_user_knows_is_named() -> None:
+    with pytest.raises(BenchError, match=r"dataset.args.folder is not set \(dataset ibd\)"):
         load_configs(["suite=sa_23"])
+
+
+def test_a_suite_on_the_command_line_is_its_datasets_prompts_and_protocol() -> None:
+    suite = load_suite("hqseg_44k")
+    found = load_configs(["model=demo,grabcut", "suite=hqseg_44k"])
+    asked = [(each.model.name, each.dataset.name) for each in found]
+    assert sorted(asked) == sorted(
+        (model, name) for model in ("demo", "grabcut") for name in suite.datasets
+    )
+    for each in found:
+        assert tuple(each.prompts) == suite.prompts
+        assert each.protocol.name == suite.protocol
+
+
+def test_a_suite_of_ones_own_runs(tmp_path: Path) -> None:
+    (tmp_path / "conf" / "suite").mkdir(parents=True)
+    said = {"name": "ours", "version": "1", "datasets": ["shapes", "photos"], "prompts": ["box"],
+            "protocol": "sam", "aggregate": "mean_over_datasets", "about": {}}  # fmt: skip
+    (tmp_path / "conf" / "suite" / "ours.yaml").write_text(yaml.safe_dump(said))
+    words = ["model=disk", "suite=ours", "runtime.limit=1", "--results", str(tmp_path / "results")]
+    assert main(["run", *words, "--config-dir", str(tmp_path / "conf")]) == 0
+    runs = sorted(path.name.split("-")[:3] for path in (tmp_path / "results" / "runs").iterdir())
+    assert runs == [["photos", "disk", "box"], ["shapes", "disk", "box"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["suite=sa_23", "dataset=shapes"], "suite=sa_23 says which dataset: leave dataset=shapes"),
+        (["suite=sa_23", "prompt=[box]"], "says which prompts: leave prompt=[box] out"),
+        (["suite=sa_23", "protocol.args.threshold=1"], "says which protocol"),
+        (["suite=sa_23", "suite=hqseg_44k"], "one suite at a time"),
+        (["suite=sa_2"], "no suite is called 'sa_2'; did you mean sa_23?"),
+    ],
+)
+def test_a_suite_and_words_that_say_otherwise_are_refused(words: list[str], says: str) -> None:
+    with pytest.raises(BenchError, match=re.escape(says)):
+        load_configs(words)

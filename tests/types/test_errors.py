@@ -34,7 +34,7 @@ def test_what_a_model_of_ones_own_raises_is_one_line(
     assert main(["run", *words]) == 2
     said = one_line(capsys.readouterr().err)
     assert "RuntimeError: no mood (own_eyes.py, line 7)" in said
-    assert "python -X dev -m bench" in said
+    assert "; -v shows the whole way there" in said
 
 
 def test_what_goes_wrong_in_the_bench_or_a_library_is_nobody_elses_fault() -> None:

@@ -188,7 +188,7 @@ _PARTS: Mapping[str, tuple[str, ...]] = {
 }
 _PLACE = ("device", "device_name", "image_batch", "cores")
 _LATEST = ("images", "answers", "workers", "seconds", "memory")
-_ABOUT = ("title", "licence", "license")
+_ABOUT = ("title", "licence", "license", "pipeline")
 
 
 def shared(header: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,7 +211,7 @@ def shared(header: Mapping[str, Any]) -> dict[str, Any]:
         found["latest"]["place"] = {key: place[key] for key in _PLACE if key in place}
     if measures := header.get("measures"):
         found["measures"] = measures[:1]
-    return {key: _without_paths(value) for key, value in found.items()}
+    return {key: without_paths(value) for key, value in found.items()}
 
 
 _PATH = re.compile(
@@ -221,18 +221,18 @@ _PATH = re.compile(
 """A path from a disk's root or a home folder, or a URL; what it ends in is its group."""
 
 
-def _without_paths(value: Any) -> Any:
+def without_paths(value: Any) -> Any:
     r"""Plain values, paths and URLs in their texts cut to what they end in.
 
-    >>> _without_paths(["/home/me/data/cells", r"C:\me\w.pth", "own: ~/w.pth", "s3://mine/a/b"])
+    >>> without_paths(["/home/me/data/cells", r"C:\me\w.pth", "own: ~/w.pth", "s3://mine/a/b"])
     ['cells', 'w.pth', 'own: w.pth', 'b']
-    >>> _without_paths(["im/{id}.jpg", "{split}/a/b", "1/2", "**/gt", "a / b"])
+    >>> without_paths(["im/{id}.jpg", "{split}/a/b", "1/2", "**/gt", "a / b"])
     ['im/{id}.jpg', '{split}/a/b', '1/2', '**/gt', 'a / b']
     """
     if isinstance(value, str):
         return _PATH.sub(lambda found: found[1], value)
     if isinstance(value, Mapping):
-        return {key: _without_paths(each) for key, each in value.items()}
+        return {key: without_paths(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_paths(each) for each in value]
+        return [without_paths(each) for each in value]
     return value

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
-from bench.cli.arguments import Commands, add_option, add_overrides
+from bench.cli import console
+from bench.cli.arguments import Commands, add_json, add_option, add_overrides, config_words
 from bench.files.places import local_path
 from bench.types import BenchError
 
@@ -17,6 +17,7 @@ def add(commands: Commands) -> None:
     )
     add_option(parser, "output_dir", type=local_path, help="instead of the folder of checkpoints")
     parser.add_argument("--overwrite", action="store_true", help="in the place of a recorded one")
+    add_json(parser)
     add_overrides(parser, "model=sam_vit_b")
     parser.set_defaults(command=main)
 
@@ -42,5 +43,10 @@ def main(options: argparse.Namespace) -> int:
             "still the same; --overwrite records another"
         )
     canary.save(canary.record(segmenter, protocol.threshold), path)
-    sys.stdout.write(f"canary: {path}\n")
+    if options.json:
+        console.show_json({"model": config.model.name, "canary": str(path)})
+    else:
+        console.say(f"canary: {path}")
+    again = [*config_words(options), *options.overrides]
+    console.say_next(options, "sam-bench", "check", "model", *again)
     return 0

@@ -6,9 +6,8 @@ import argparse
 from collections.abc import Iterator, Sequence
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_results
-from bench.files.places import Place, local_path, local_side
-from bench.files.text import visible_line
+from bench.cli.arguments import Commands, add_json, add_results
+from bench.files.places import Place, local_path, local_side, place
 from bench.types import BenchError
 
 _HELP = """\
@@ -33,13 +32,14 @@ def add(commands: Commands) -> None:
     card.add_argument("--check", action="store_true", help="checks cards instead of writing them")
     card.add_argument("--out", type=local_path, help="folder of cards (RESULTS/cards)")
     add_results(card)
+    add_json(card)
     card.set_defaults(command=main)
 
 
 def main(options: argparse.Namespace) -> int:
     """Writes or checks the cards; 1 where a card is not as it was written."""
     if options.check:
-        return _check(options.runs)
+        return _check(options)
     from bench.analysis.overview.cards import card_of
     from bench.files.there import make_folder
     from bench.store.cards import write_card
@@ -48,32 +48,44 @@ def main(options: argparse.Namespace) -> int:
     out = options.out or local_side(options.results) / "cards"
     cards = [card_of(store) for store in find_runs(options.results, options.runs)]
     make_folder(out)
-    for card in cards:
-        path = out / f"{card.name}.json"
+    paths = [out / f"{card.name}.json" for card in cards]
+    for card, path in zip(cards, paths, strict=True):
         write_card(card, path)
-        _say(str(path))
+    if options.json:
+        console.show_json({"cards": [str(path) for path in paths]})
+    else:
+        for path in paths:
+            console.say(str(path))
+    console.say_next(options, "sam-bench", "card", "--check", str(out))
     return 0
 
 
-def _check(words: Sequence[str]) -> int:
+def _check(options: argparse.Namespace) -> int:
     from bench.analysis.overview.cards import checked_card
 
-    wrong = 0
-    for path in _files(words):
+    lines: list[dict[str, object]] = []
+    for path in _files(options.runs):
+        line: dict[str, object] = {"card": str(path), "holds": True, "sums": None, "error": None}
         try:
-            card = checked_card(path)
+            line["sums"] = "cluster" if checked_card(path).exact else "bucket"
         except BenchError as error:
+            line |= {"holds": False, "error": str(error)}
             console.complain(str(error))
-            wrong += 1
         else:
-            by = "cluster" if card.exact else "bucket"
-            _say(f"{path}: as it was written, sums by {by}")
-    return 1 if wrong else 0
+            if not options.json:
+                console.say(f"{path}: as it was written, sums by {line['sums']}")
+        lines.append(line)
+    if options.json:
+        console.show_json(lines)
+    if not all(line["holds"] for line in lines):
+        return 1
+    folders = [word for word in options.runs if place(word).is_dir()]
+    if folders:
+        console.say_next(options, "sam-bench", "board", *folders)
+    return 0
 
 
 def _files(words: Sequence[str]) -> Iterator[Place]:
-    from bench.files.places import place
-
     for word in words:
         given = place(word)
         if given.is_dir():
@@ -83,7 +95,3 @@ def _files(words: Sequence[str]) -> Iterator[Place]:
             yield from sorted(files, key=lambda path: path.name)
         else:
             yield given
-
-
-def _say(line: str) -> None:
-    console.output().print(visible_line(line), markup=False, highlight=False, soft_wrap=True)

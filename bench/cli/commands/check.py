@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_overrides, groups_in, report_name
+from bench.cli.arguments import (
+    Commands,
+    add_json,
+    add_overrides,
+    config_words,
+    groups_in,
+    report_name,
+)
 from bench.files.places import local_path, local_side, place
 from bench.types import BenchError
 
@@ -64,6 +72,7 @@ def add(commands: Commands) -> None:
         metavar="KEY=VALUE",
         help="of check parity: what differs in model.args, such as dtype=bfloat16",
     )
+    add_json(check)
     add_overrides(check, "dataset=bbbc038")
     check.set_defaults(command=main)
 
@@ -107,21 +116,37 @@ def check_model(options: argparse.Namespace) -> int:
     runtime, model = config.runtime, config.model
     site = runtime.site()
     segmenter = load_model(model, site, runtime.allow_modules)
-    screen = console.output()
     tried = [*try_promises(segmenter), ask_canary(segmenter, [site.checkpoints, conf_dir()])]
-    console.show(promises_table(tried), screen)
-    console.show(cost_table(measure(segmenter, site.device)), screen)
+    cost = measure(segmenter, site.device)
     broken = [one.name for one in tried if one.holds is False]
-    said = f"{model.name} breaks {len(broken)} of {len(tried)} promises: {', '.join(broken)}."
-    held = f"{model.name} keeps what a model promises."
-    screen.print(said if broken else held, highlight=False, markup=False, soft_wrap=True)
-    return 1 if broken else 0
+    if options.json:
+        promises = [asdict(one) for one in tried]
+        said = {"model": model.name, "holds": not broken, "promises": promises}
+        console.show_json({**said, "cost": asdict(cost)})
+    else:
+        screen = console.output()
+        console.show(promises_table(tried), screen)
+        console.show(cost_table(cost), screen)
+        kept = f"{model.name} keeps what a model promises."
+        count = f"{len(broken)} of {len(tried)} promises: {', '.join(broken)}."
+        console.say(f"{model.name} breaks {count}" if broken else kept)
+    if broken:
+        return 1
+    words = [*options.overrides, *_usual_dataset(options)]
+    console.say_next(options, "sam-bench", "run", *config_words(options), *words, "--plan")
+    return 0
+
+
+def _usual_dataset(options: argparse.Namespace) -> list[str]:
+    """The embedded dataset, where none is named."""
+    return [] if "dataset" in groups_in(options.overrides) else ["dataset=photos"]
 
 
 def check_parity(options: argparse.Namespace) -> int:
     """Runs the model as it is and in the mode, and shows how they differ; 1 unless it is safe."""
     from bench.analysis.comparing.parity import parity
     from bench.config.composing import load_configs
+    from bench.report.pages.folder import records
     from bench.run.forecast.disk_space import check_disk_space
     from bench.run.plan import make_plan
     from bench.run.progress import run_plan
@@ -137,25 +162,33 @@ def check_parity(options: argparse.Namespace) -> int:
         raise BenchError(f"--mode {' '.join(options.mode)} is what the model does anyway")
     check_disk_space([plan for side in plans for plan in side])
     for plan in (plan for side in plans for plan in side):
-        if failed := run_plan(plan, console.errors()):
+        if failed := run_plan(plan, console.progress(options)):
             raise BenchError(f"image {failed[0].image_id}: {failed[0].reason}")
     sides = [[run.store for plan in side for run in plan.work.runs.values()] for side in plans]
     limited = any(config.runtime.limit is not None for config in both[0])
     names = ", ".join(dict.fromkeys(plan.question.model.name for plan in plans[0]))
     named = f"{names} with {', '.join(options.mode)}"
     found = parity(sides[0], sides[1], named, allow_partial=limited)
-    screen = console.output()
-    console.show(console.table_of(found.section), screen)
-    for sentence in found.sentences:
-        screen.print(sentence, highlight=False, markup=False)
-    return 0 if found.safe else 1
+    if options.json:
+        said = {"verdict": found.verdict, "safe": found.safe, "sentences": list(found.sentences)}
+        console.show_json({**said, "lines": records(found.section.lines)})
+    else:
+        screen = console.output()
+        console.show(console.table_of(found.section), screen)
+        for sentence in found.sentences:
+            screen.print(sentence, highlight=False, markup=False)
+    if not found.safe:
+        return 1
+    words = [*options.overrides, *changes]
+    console.say_next(options, "sam-bench", "run", *config_words(options), *words, "--plan")
+    return 0
 
 
 def check_data(options: argparse.Namespace) -> int:
     """Reads the dataset and shows what is in it; 1 unless it is what it should be."""
     from bench.data.opening import open_whole
     from bench.report.check.dataset import check_dataset
-    from bench.report.check.tables import sections, sentences
+    from bench.report.check.tables import as_json, sections, sentences
     from bench.run.progress import RunProgress
 
     config = _one(options, "dataset", "dataset=NAME")
@@ -163,7 +196,8 @@ def check_data(options: argparse.Namespace) -> int:
     site = runtime.reading_site()
     reader = open_whole(dataset, site, runtime.allow_modules)
     number = min(len(reader.ids()), runtime.limit or len(reader.ids()))
-    with RunProgress(f"check of {dataset.name}", number, console.errors()) as progress:
+    screen = console.progress(options)
+    with RunProgress(f"check of {dataset.name}", number, screen) as progress:
         check = check_dataset(
             dataset,
             reader,
@@ -172,14 +206,24 @@ def check_data(options: argparse.Namespace) -> int:
             pictures=options.report is not None,
             image_done=lambda: progress.image_done({}),
         )
-    screen = console.output()
-    for section in sections(check):
-        console.show(console.table_of(section), screen)
     results = local_side(place(runtime.results))
-    said = [*sentences(check), *_write(options, check, reader, site, results)]
-    for sentence in said:
-        screen.print(sentence, highlight=False, markup=False, soft_wrap=True)
-    return 0 if check.holds else 1
+    written = _write(options, check, reader, site, results)
+    if options.json:
+        console.show_json(as_json(check))
+    else:
+        for section in sections(check):
+            console.show(console.table_of(section), console.output())
+        for sentence in (*sentences(check), *written):
+            console.say(sentence)
+    if not check.holds:
+        return 1
+    asked = [*options.overrides, *([] if _asks_model(options) else ["model=demo"])]
+    console.say_next(options, "sam-bench", "run", *config_words(options), *asked, "--plan")
+    return 0
+
+
+def _asks_model(options: argparse.Namespace) -> bool:
+    return "model" in groups_in(options.overrides)
 
 
 def _write(

@@ -18,19 +18,21 @@ from bench.cli.arguments import (
     add_results,
     report_name,
 )
-from bench.files.places import Place, local_side
+from bench.cli.following import results_words
+from bench.files.places import Place, local_side, place
 from bench.files.text import visible_line
 from bench.types import BenchError
 from bench.types.errors import did_you_mean
 
 if TYPE_CHECKING:
     from bench.analysis.comparing.comparison import Comparison
-    from bench.analysis.comparing.gate import Judgement
+    from bench.analysis.comparing.gate import Gate, Judgement
     from bench.store.runs import RunStore
 
 _HELP = """\
 Compares the first side with each of the others, mask by mask. A side is a run's folder or key, a
-glob over the names in results/runs, or a model's name, which means all its runs.
+glob over the names in results/runs, or a model's name, which means all its runs. A side may also be
+a card, or a folder of cards: then what their sums tell is compared, and what they can't is said.
 
   sam-bench compare demo grabcut
   sam-bench compare my_quantised sam_vit_b --gate 'delta_miou>-0.2'
@@ -74,6 +76,8 @@ def main(options: argparse.Namespace) -> int:
     gate = None if options.gate is None else Gate.parse(options.gate)
     if len(options.sides) < 2:
         raise BenchError("a comparison needs two sides: sam-bench compare A B")
+    if any(map(_is_cards, options.sides)):
+        return _of_cards(options, gate)
     comparisons = compare_all(
         [_side(options.results, side) for side in options.sides],
         allow_mixed=options.allow_mixed,
@@ -96,6 +100,53 @@ def main(options: argparse.Namespace) -> int:
         console.show_json(json.loads((out / "report.json").read_text(encoding="utf-8")))
     else:
         _show(comparisons, judgement, out)
+    console.say_next(options, "sam-bench", "board", *results_words(options.results))
+    return 0 if judgement is None or judgement.holds else 1
+
+
+def _is_cards(word: str) -> bool:
+    """Whether a side is a file of a card, or a folder of cards and of nothing else."""
+    given = place(word)
+    try:
+        if given.is_dir():
+            return not (given / "run.json").is_file() and any(given.glob("*.json"))
+        return word.endswith(".json") and given.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def _of_cards(options: argparse.Namespace, gate: Gate | None) -> int:
+    """Compares two sides, one without rows: says what its cards tell, and what they can't."""
+    from bench.analysis.comparing.card_comparison import compare_cards, judged_cards
+    from bench.analysis.comparing.gate import Judgement
+    from bench.analysis.overview.cards import card_of
+    from bench.analysis.overview.gathering import cards_of
+    from bench.report.pages.cards import write_card_comparison
+
+    if len(options.sides) > 2:
+        raise BenchError("of cards two sides at a time are compared")
+    sides = [
+        cards_of([side], options.results)
+        if _is_cards(side)
+        else [card_of(store) for store in _side(options.results, side)]
+        for side in options.sides
+    ]
+    found = compare_cards(sides, allow_mixed=options.allow_mixed)
+    judgement = None
+    if gate is not None:
+        judgement = Judgement(gate, tuple(judged_cards(found, gate, each=options.gate_each)))
+    out = local_side(options.results) / "reports" / options.name
+    content = write_card_comparison(found, judgement, out)
+    if options.json:
+        console.show_json(content)
+    else:
+        console.show(console.table_of(found.section), console.output())
+        for sentence in found.answer:
+            console.say(sentence)
+        console.say(f"report: {out / 'summary.md'}")
+        for verdict in () if judgement is None else judgement.verdicts:
+            console.say(verdict.sentence)
+    console.say_next(options, "sam-bench", "board", *results_words(options.results))
     return 0 if judgement is None or judgement.holds else 1
 
 

@@ -6,6 +6,7 @@ import argparse
 
 from bench.cli.arguments import Commands, add_json, add_overrides, report_name
 from bench.cli.scoring import add_categories, named_categories, refuse_model, score_given
+from bench.cli.trackers import add_trackers
 from bench.files.places import local_path
 
 _HELP = """\
@@ -44,6 +45,7 @@ def add(commands: Commands) -> None:
         "--report", metavar="NAME", type=report_name, help="also write results/reports/NAME/"
     )
     add_json(concepts)
+    add_trackers(concepts)
     add_overrides(concepts, "dataset=saco_gold_metaclip")
     concepts.set_defaults(command=main)
 

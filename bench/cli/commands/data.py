@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli import console
-from bench.cli.arguments import Commands, Parser, add_config_dir, add_data
+from bench.cli.arguments import Commands, Parser, add_config_dir, add_data, add_json, config_words
 from bench.config.settings import usual
 from bench.files.places import local_path
 from bench.files.text import lines_of
 from bench.types import BenchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from bench.data.catalogue import Entry
@@ -63,12 +63,14 @@ def add(commands: Commands) -> None:
         default=Path("my_conf"),
         help="where the YAML goes (my_conf)",
     )
+    add_json(new)
     new.set_defaults(command=new_dataset)
 
 
 def _add_common(parser: Parser) -> None:
     add_config_dir(parser)
     add_data(parser)
+    add_json(parser)
 
 
 def list_datasets(options: argparse.Namespace) -> int:
@@ -79,57 +81,73 @@ def list_datasets(options: argparse.Namespace) -> int:
     from bench.config.composing import group_names
     from bench.data.catalogue import entry, state_of
 
-    table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
-    for head in ("name", "title", "state", "licence gate", "size"):
-        table.add_column(head)
-    table.add_column("masks", justify="right")
+    lines: list[dict[str, Any]] = []
     for name in group_names("dataset", options.config_dir):
         try:
             each = entry(name, options.config_dir)
         except BenchError as error:  # one file that is wrong hides no other
-            table.add_row(escape(name), escape(str(error)), "unreadable", "–", "–", "–")
+            unknown = dict.fromkeys(("gate", "size", "masks"))
+            lines.append({"name": name, "title": str(error), "state": "unreadable", **unknown})
             continue
         about = each.component.about
         state = state_of(each.component, options.datasets, options.allow_module)
-        cells = [
-            each.component.name,
-            about.get("title") or about.get("what"),
-            state.name,
-            about.get("gate"),
-            about.get("size"),
-            _number((about.get("expected") or {}).get("masks")),
-        ]
+        lines.append(
+            {
+                "name": each.component.name,
+                "title": about.get("title") or about.get("what"),
+                "state": state.name,
+                "gate": about.get("gate"),
+                "size": about.get("size"),
+                "masks": (about.get("expected") or {}).get("masks"),
+            }
+        )
+    if options.json:
+        console.show_json(lines)
+        return 0
+    table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
+    for head in ("name", "title", "state", "licence gate", "size"):
+        table.add_column(head)
+    table.add_column("masks", justify="right")
+    for line in lines:
+        cells = {**line, "masks": _number(line["masks"])}.values()
         table.add_row(*(escape("–" if cell is None else str(cell)) for cell in cells))
-    screen = console.output()
-    console.show(table, screen)
-    show = _data("show", "NAME", options)
-    screen.print(
-        f"in {options.datasets.absolute()}; `{show}` says where to get one",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    console.show(table, console.output())
+    console.say(f"in {options.datasets.absolute()}")
+    console.say_next(options, *_data("show", "NAME", options))
     return 0
 
 
 def show_dataset(options: argparse.Namespace) -> int:
     """``sam-bench data show``: all that the YAML says, and whether the dataset is here."""
     from bench.data.catalogue import entry, state_of
+    from bench.data.fetching import sources_of
 
     found = entry(options.name, options.config_dir)
     state = state_of(found.component, options.datasets, options.allow_module)
     component, about = found.component, found.component.about
+    facts = {name: value for name, value in _facts(found) if value not in (None, "", {}, [])}
+    if options.json:
+        said = {"name": component.name, "version": component.version, "title": about.get("title")}
+        ways = {"get": _ways(found, options), "layout": lines_of(found.head)}
+        facts = {
+            name: value if isinstance(value, str) else str(value) for name, value in facts.items()
+        }
+        console.show_json(said | facts | ways | {"state": state.name, "why": state.why})
+        return 0
     lines = [
         f"{about.get('title') or component.name} ({component.name}, version {component.version})"
     ]
-    facts = {name: value for name, value in _facts(found) if value not in (None, "", {}, [])}
     wide = max(map(len, facts), default=0)
     lines += ["", *(f"{name:<{wide}}  {value}" for name, value in facts.items())]
     lines += ["", "where to get it", *(f"  {line}" for line in _ways(found, options))]
     lines += ["", "what goes where", *(f"  {line}".rstrip() for line in lines_of(found.head))]
     lines += ["", f"here: {state.name}{f', {state.why}' if state.why else ''}"]
     for line in lines:
-        console.output().print(line, highlight=False, markup=False, soft_wrap=True)
+        console.say(line)
+    if state.name == "ready":
+        console.say_next(options, *_check(options))
+    elif sources_of(about):
+        console.say_next(options, *_data("fetch", options.name, options))
     return 0
 
 
@@ -139,35 +157,44 @@ def fetch_data(options: argparse.Namespace) -> int:
     from bench.data.fetching import fetch_dataset, is_unfinished, sources_of
 
     found = entry(options.name, options.config_dir)
-    component, screen = found.component, console.output()
+    component = found.component
     before = state_of(component, options.datasets, options.allow_module)
     sources = sources_of(component.about)
     if before.name == "ready" and not is_unfinished(component.name, sources, options.datasets):
-        screen.print(f"{component.name} is here already", highlight=False, markup=False)
-        return 0
+        return _fetched(options, component.name, [])
     if not sources:
         raise BenchError(f"{component.name} can't be fetched: {_reason(found, options)}")
     licence = component.about.get("licence", "see its homepage")
-    screen.print(f"licence: {licence}", highlight=False, markup=False, soft_wrap=True)
+    if not options.json:
+        console.say(f"licence: {licence}")
+    files = []
     for record in fetch_dataset(component.name, sources, options.datasets):
-        said = f"{record['url']}: {record['size']:,} bytes, sha256 {record['sha256']}"
-        screen.print(said, highlight=False, markup=False, soft_wrap=True)
+        files.append(dict(record))
+        if not options.json:
+            size = f"{record['size']:,} bytes"
+            console.say(f"{record['url']}: {size}, sha256 {record['sha256']}")
     after = state_of(component, options.datasets, options.allow_module)
     if after.name != "ready":
         raise BenchError(
             f"{component.name} was fetched and is {after.name} all the same: {after.why}"
         )
-    where = [] if _is_usual(options) else [f"runtime.datasets={options.datasets}"]
-    check = shlex.join(
-        ["sam-bench", "check", *_config_dir(options), f"dataset={options.name}", *where]
-    )
-    screen.print(
-        f"{component.name} is ready: `{check}` looks at it",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    return _fetched(options, component.name, files)
+
+
+def _fetched(options: argparse.Namespace, name: str, files: Sequence[Mapping[str, Any]]) -> int:
+    """Says that the dataset is here, and what was downloaded for it; exit code 0."""
+    if options.json:
+        console.show_json({"name": name, "state": "ready", "files": list(files)})
+    else:
+        console.say(f"{name} is ready" if files else f"{name} is here already")
+    console.say_next(options, *_check(options))
     return 0
+
+
+def _check(options: argparse.Namespace) -> list[str]:
+    """The command that looks at the dataset."""
+    where = [] if _is_usual(options) else ["--datasets", str(options.datasets)]
+    return ["sam-bench", "check", *config_words(options), f"dataset={options.name}", *where]
 
 
 def new_dataset(options: argparse.Namespace) -> int:
@@ -178,33 +205,32 @@ def new_dataset(options: argparse.Namespace) -> int:
     check_name(options.name)
     found = recognise(options.folder, options.format)
     path = write_yaml(options.name, found, options.config_dir)
-    screen = console.output()
-    check = ["sam-bench", "check", *_config_dir(options), f"dataset={options.name}"]
+    if options.json:
+        said = {"format": found.format, "seen": found.seen, "yaml": str(path)}
+        console.show_json(said | {"assumed": list(found.assumed), "look": list(found.doubts)})
+        return 0
     lines = [
         f"recognised {found.format}: {found.seen}",
         *(f"assumed: {sentence}" for sentence in found.assumed),
         *(f"look: {sentence}" for sentence in found.doubts),
         f"wrote {path}",
-        f"next: {shlex.join(check)}",
     ]
     for line in lines:
-        screen.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.say(line)
+    asked = [*config_words(options), f"dataset={options.name}"]
+    console.say_next(options, "sam-bench", "check", *asked)
     return 0
 
 
-def _data(verb: str, name: str, options: argparse.Namespace) -> str:
-    """A command about a dataset as it is to be typed, with the folders that were given here."""
+def _data(verb: str, name: str, options: argparse.Namespace) -> list[str]:
+    """A command about a dataset, with the folders that were given here."""
     datasets = [] if _is_usual(options) else ["--datasets", str(options.datasets)]
-    return shlex.join(["sam-bench", "data", verb, name, *_config_dir(options), *datasets])
+    return ["sam-bench", "data", verb, name, *config_words(options), *datasets]
 
 
 def _is_usual(options: argparse.Namespace) -> bool:
     """Whether data lies where it would if no command said so."""
     return bool(options.datasets == local_path(usual("datasets")))
-
-
-def _config_dir(options: argparse.Namespace) -> list[str]:
-    return [] if options.config_dir is None else ["--config-dir", str(options.config_dir)]
 
 
 def _facts(found: Entry) -> Iterator[tuple[str, Any]]:
@@ -227,7 +253,8 @@ def _ways(found: Entry, options: argparse.Namespace) -> list[str]:
     said = _sentences(about.get("get"))
     sources: list[Source] = sources_of(about)
     if sources:
-        said.append(f"`{_data('fetch', options.name, options)}` downloads:")
+        fetch = shlex.join(_data("fetch", options.name, options))
+        said.append(f"`{fetch}` downloads:")
         said += [f"  {source.url} → {source.to}" for source in sources]
     if not said and about.get("homepage"):
         said.append(f"see {about['homepage']}")
@@ -240,7 +267,7 @@ def _reason(found: Entry, options: argparse.Namespace) -> str:
     gate = about.get("gate")
     why = f"it asks for {gate}" if gate else "no address is known that allows a plain download"
     ways = " ".join(_sentences(about.get("get"))) or f"see {about.get('homepage')}"
-    show = _data("show", options.name, options)
+    show = shlex.join(_data("show", options.name, options))
     return f"{why}; {ways} (`{show}` says what goes where)"
 
 

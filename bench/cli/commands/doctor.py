@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -62,9 +61,8 @@ def main(options: argparse.Namespace) -> int:
     _show(found)
     screen = console.output()
     if well:
-        run = shlex.join(["sam-bench", "run", *words])
-        works_with = f"a run with the default configuration works: {run}"
-        screen.print(works_with, markup=False, highlight=False, soft_wrap=True)
+        console.say("a run with the default configuration works")
+        console.say_next(options, "sam-bench", "run", *words)
         return 0
     for finding in found:
         if finding.needed and finding.state != "ready":

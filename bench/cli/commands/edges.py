@@ -6,6 +6,7 @@ import argparse
 
 from bench.cli.arguments import Commands, add_json, add_overrides, groups_in, report_name
 from bench.cli.scoring import score_given
+from bench.cli.trackers import add_trackers
 from bench.files.places import local_path
 from bench.types import BenchError
 
@@ -41,6 +42,7 @@ def add(commands: Commands) -> None:
         "--report", metavar="NAME", type=report_name, help="also write results/reports/NAME/"
     )
     add_json(edges)
+    add_trackers(edges)
     add_overrides(edges, "dataset=bsds500")
     edges.set_defaults(command=main)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_results
+from bench.cli.arguments import Commands, add_json, add_results
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,6 +34,7 @@ def add(commands: Commands) -> None:
     explain.add_argument("--top", type=int, default=10, help="how many combinations (10)")
     add_results(explain)
     explain.add_argument("--allow-partial", action="store_true", help="unfinished runs too")
+    add_json(explain)
     explain.set_defaults(command=main)
 
 
@@ -46,10 +47,35 @@ def main(options: argparse.Namespace) -> int:
     goal = Goal.read(options.target)
     if options.top < 1:
         raise BenchError(f"--top is at least 1, found {options.top}")
-    for store in find_runs(options.results, options.runs):
-        found = explain(store, goal, allow_partial=options.allow_partial)
+    every = [
+        explain(store, goal, allow_partial=options.allow_partial)
+        for store in find_runs(options.results, options.runs)
+    ]
+    if options.json:
+        console.show_json([_plain(found, goal, options.top) for found in every])
+        return 0
+    for found in every:
         _show(console.output(), found, goal, options.top)
     return 0
+
+
+def _plain(found: Explanation, goal: Goal, top: int) -> dict[str, Any]:
+    """A run's explanation for machines; all numbers in points."""
+    from bench.report.pages.folder import records
+
+    own = found.default
+    ends = {"mean": own.mean, "low": own.low, "high": own.high}
+    return {
+        "run": found.run,
+        "target": goal.points,
+        **{name: None if value is None else 100 * value for name, value in ends.items()},
+        "defaults": dict(found.defaults),
+        "matches": found.matches,
+        "tried": len(found.combinations),
+        "singles": records(found.singles),
+        "nearest": records(found.combinations.head(top)),
+        "notes": list(found.notes),
+    }
 
 
 def _show(screen: Console, found: Explanation, goal: Goal, top: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_results
+from bench.cli.arguments import Commands, add_json, add_results
 from bench.files.places import local_path
 from bench.types import BenchError
 
@@ -35,6 +35,7 @@ def add(commands: Commands) -> None:
     )
     export.add_argument("--step", type=int, help="of --coco; the last reported one")
     add_results(export)
+    add_json(export)
     export.set_defaults(command=main)
 
 
@@ -55,11 +56,16 @@ def main(options: argparse.Namespace) -> int:
     if len(stores) > 1:
         names = ", ".join(store.folder.name for store in stores[:4])
         raise BenchError(f"{options.run!r} fits {len(stores)} runs ({names}); name one")
-    screen = console.output()
+    written = {}
     if options.prompts is not None:
         count = export_prompts(stores[0], options.prompts)
-        screen.print(f"{count} prompts: {options.prompts}", markup=False, soft_wrap=True)
+        written["prompts"] = {"count": count, "file": str(options.prompts)}
     if options.coco is not None:
         count = export_coco(stores[0], options.coco, options.step)
-        screen.print(f"{count} masks: {options.coco}", markup=False, soft_wrap=True)
+        written["masks"] = {"count": count, "file": str(options.coco)}
+    if options.json:
+        console.show_json(written)
+        return 0
+    for what, each in written.items():
+        console.say(f"{each['count']} {what}: {each['file']}")
     return 0

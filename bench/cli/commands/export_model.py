@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from bench.cli.arguments import Commands, add_option, add_overrides
+from bench.cli import console
+from bench.cli.arguments import Commands, add_json, add_option, add_overrides
 from bench.files.places import local_path
 from bench.types import BenchError
 
@@ -41,6 +41,7 @@ def add(commands: Commands) -> None:
         help="a folder of YAMLs, as conf/; the graphs lie in it beside them",
     )
     parser.add_argument("--overwrite", action="store_true", help="in the place of an earlier one")
+    add_json(parser)
     add_overrides(parser, "model=sam_vit_b")
     parser.set_defaults(command=main)
 
@@ -79,7 +80,10 @@ def main(options: argparse.Namespace) -> int:
     }
     described.parent.mkdir(parents=True, exist_ok=True)
     described.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-    sys.stdout.write(
-        f"{described}\nsam-bench run --config-dir {options.output_dir} model={name} measures it\n"
-    )
+    if options.json:
+        console.show_json({"model": name, "yaml": str(described)})
+    else:
+        console.say(str(described))
+    where = ["--config-dir", str(options.output_dir)]
+    console.say_next(options, "sam-bench", "run", *where, f"model={name}", "dataset=photos")
     return 0

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from typing import TYPE_CHECKING
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_overrides
+from bench.cli.arguments import Commands, add_json, add_overrides, config_words
 from bench.types import BenchError
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ def add(commands: Commands) -> None:
         description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_json(parser)
     add_overrides(parser, "model=sam_vit_b")
     parser.set_defaults(command=main)
 
@@ -41,26 +41,33 @@ def main(options: argparse.Namespace) -> int:
 
     if "model" not in groups_in(options.overrides):
         raise BenchError("fetch what? model=NAME; `sam-bench ls models` lists them")
-    for config in load_configs(options.overrides, options.config_dir):
-        _fetch(config)
+    configs = load_configs(options.overrides, options.config_dir)
+    lines = [_fetch(config, options) for config in configs]
+    if options.json:
+        console.show_json(lines)
+    dataset = [] if "dataset" in groups_in(options.overrides) else ["dataset=photos"]
+    words = [*config_words(options), *options.overrides, *dataset]
+    console.say_next(options, "sam-bench", "run", *words)
     return 0
 
 
-def _fetch(config: RunConfig) -> None:
+def _fetch(config: RunConfig, options: argparse.Namespace) -> dict[str, str | None]:
+    """Fetches a model's weights and says so; what is to be said for machines."""
     from bench.models.availability import availability
     from bench.models.loading import model_class
 
-    model, screen = config.model, console.output()
+    model = config.model
     site = config.runtime.site()
     before = availability(model, site)
-    if licence := model.about.get("licence"):
-        said = f"{model.name}: licence {licence}"
-        screen.print(said, markup=False, highlight=False, soft_wrap=True)
+    licence = model.about.get("licence")
+    if licence and not options.json:
+        console.say(f"{model.name}: licence {licence}")
     model_class(model, config.runtime.allow_modules).pin(model.args, site)
     after = availability(model, site)
     here = "here already" if before.state == "ready" else "fetched"
-    lines = [f"{model.name}: {here} and right, {after.how}"]
-    if after.state != "ready":  # a class that finds its files in a way of its own
-        lines = [f"{model.name}: {shlex.join(['sam-bench', 'run', f'model={model.name}'])} works"]
-    for line in lines:
-        screen.print(line, markup=False, highlight=False, soft_wrap=True)
+    if not options.json:
+        # A class that finds its files in a way of its own can't be asked.
+        known = after.state == "ready"
+        how = f"{here} and right, {after.how}" if known else "everything that it needs is here"
+        console.say(f"{model.name}: {how}")
+    return {"model": model.name, "licence": licence, "before": before.state, "state": after.state}

@@ -80,7 +80,12 @@ def main(options: argparse.Namespace) -> int:
     if options.json:
         console.show_json(lines)
         return 0
-    console.show(_table(heads, lines), console.output())
+    ways = options.what == "models"
+    console.show(_table([head for head in heads if not (ways and head == "next")], lines),
+                 console.output())  # fmt: skip
+    for line in lines if ways else ():
+        if line["next"] is not None:  # in lines of any length: an address is there to be copied
+            console.say(f"{line['name']}: {line['next']}")
     return 0
 
 

@@ -6,6 +6,7 @@ import argparse
 
 from bench.cli.arguments import Commands, add_json, add_overrides, report_name
 from bench.cli.scoring import refuse_model, score_given
+from bench.cli.trackers import add_trackers
 from bench.files.places import local_path
 
 _HELP = """\
@@ -40,6 +41,7 @@ def add(commands: Commands) -> None:
         "--report", metavar="NAME", type=report_name, help="also write results/reports/NAME/"
     )
     add_json(panoptic)
+    add_trackers(panoptic)
     add_overrides(panoptic, "dataset=coco_panoptic")
     panoptic.set_defaults(command=main)
 

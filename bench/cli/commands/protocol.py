@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_config_dir, add_overrides, report_name
+from bench.cli.arguments import (
+    Commands,
+    add_config_dir,
+    add_json,
+    add_overrides,
+    config_words,
+    report_name,
+)
 from bench.files.places import local_side, place
 from bench.types import BenchError
 
@@ -39,11 +46,13 @@ def add(commands: Commands) -> None:
     show = verbs.add_parser("show", help="every choice of a protocol")
     add_config_dir(show)
     show.add_argument("name")
+    add_json(show)
     show.set_defaults(command=show_protocol)
     diff = verbs.add_parser("diff", help="the choices in which two differ")
     add_config_dir(diff)
     diff.add_argument("a")
     diff.add_argument("b")
+    add_json(diff)
     diff.set_defaults(command=diff_protocols)
     ablate = verbs.add_parser(
         "ablate",
@@ -53,6 +62,7 @@ def add(commands: Commands) -> None:
     )
     ablate.add_argument("a")
     ablate.add_argument("b")
+    add_json(ablate)
     add_overrides(ablate, "model=demo")
     ablate.add_argument(
         "--report",
@@ -66,6 +76,18 @@ def add(commands: Commands) -> None:
 def show_protocol(options: argparse.Namespace) -> int:
     """``sam-bench protocol show``: every choice of a protocol and where it comes from."""
     component = _protocol(options.name, options)
+    if options.json:
+        console.show_json(
+            {
+                "name": component.name,
+                "version": component.version,
+                "title": component.about.get("title"),
+                "cite": component.about.get("cite"),
+                "choices": _plain(component, component.args),
+                "differs": component.about.get("differs") or [],
+            }
+        )
+        return 0
     screen = console.output()
     title = component.about.get("title") or component.name
     screen.print(
@@ -87,6 +109,10 @@ def diff_protocols(options: argparse.Namespace) -> int:
     """``sam-bench protocol diff``: the choices in which two protocols differ."""
     a, b = (_protocol(name, options) for name in (options.a, options.b))
     differing = [choice for choice in a.args if a.args[choice] != b.args[choice]]
+    if options.json:
+        sides = {each.name: _plain(each, differing) for each in (a, b)}
+        console.show_json({"a": a.name, "b": b.name, "choices": differing, "sides": sides})
+        return 0
     table = Table("choice", escape(a.name), escape(b.name), box=None, header_style="bold")
     for choice in differing:
         values = [
@@ -96,9 +122,19 @@ def diff_protocols(options: argparse.Namespace) -> int:
         table.add_row(escape(choice), *values)
     if differing:
         console.show(table, console.output())
+        asked = [a.name, b.name, *config_words(options), "model=demo", "dataset=photos"]
+        console.say_next(options, "sam-bench", "protocol", "ablate", *asked)
     else:
         console.output().print(escape(f"{a.name} and {b.name} make the same choices"))
     return 0
+
+
+def _plain(component: Component, choices: Iterable[str]) -> dict[str, dict[str, object]]:
+    """Choices of a protocol for machines: each one's value, and why."""
+    return {
+        choice: {"value": component.args[choice], "why": _why(component, choice)}
+        for choice in choices
+    }
 
 
 def ablate_protocols(options: argparse.Namespace) -> int:
@@ -106,6 +142,7 @@ def ablate_protocols(options: argparse.Namespace) -> int:
     from bench.analysis.choices.ablate import ablation, swaps
     from bench.analysis.section import named_apart
     from bench.config.composing import load_configs
+    from bench.report.pages.folder import records
     from bench.run.forecast.disk_space import check_disk_space
     from bench.run.plan import make_plan
     from bench.run.progress import run_plan
@@ -120,7 +157,10 @@ def ablate_protocols(options: argparse.Namespace) -> int:
     for first, second in zip(a, b, strict=True):
         found = swaps(first.protocol, second.protocol)
         if not found:
-            console.output().print(f"{options.a} and {options.b} make the same choices")
+            if options.json:
+                console.show_json({"sections": {}})
+            else:
+                console.output().print(f"{options.a} and {options.b} make the same choices")
             return 0
         configs = {"A": first, "B": second}
         configs |= {swap.choice: replace(first, protocol=swap.protocol) for swap in found}
@@ -130,7 +170,7 @@ def ablate_protocols(options: argparse.Namespace) -> int:
         error
         for *_, plans in grids
         for plan in plans.values()
-        for error in run_plan(plan, console.errors())
+        for error in run_plan(plan, console.progress(options))
     ]
     sections: list[Section] = []
     for config, found, plans in grids:
@@ -140,11 +180,17 @@ def ablate_protocols(options: argparse.Namespace) -> int:
             limited = config.runtime.limit is not None
             sections += ablation(stores["A"], stores["B"], swapped, allow_partial=limited)
     sections = list(named_apart(sections))
+    written = None
+    if options.report:
+        written = local_side(place(a[0].runtime.results)) / "reports" / options.report
+        _write(sections, written)
+    if options.json:
+        console.show_json({"sections": {each.name: records(each.lines) for each in sections}})
+        return console.say_failed(failed)
     for section in sections:
         console.show(console.table_of(section), console.output())
-    if options.report:
-        results = local_side(place(a[0].runtime.results))
-        _write(sections, results / "reports" / options.report)
+    if written is not None:
+        console.say(f"report: {written}")
     return console.say_failed(failed)
 
 
@@ -158,7 +204,6 @@ def _write(sections: Sequence[Section], out: Path) -> None:
             for name, text in section_files(section).items():
                 folder.write(name, text)
         folder.publish({section.name: records(section.lines) for section in sections})
-    console.output().print(f"report: {out}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _protocol(name: str, options: argparse.Namespace) -> Component:

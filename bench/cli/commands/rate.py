@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli import console
-from bench.cli.arguments import Commands, Parser, add_data, add_results, report_name
+from bench.cli.arguments import Commands, Parser, add_data, add_json, add_results, report_name
+from bench.cli.following import results_words
 from bench.files.places import Place, local_side
 from bench.types import BenchError
 
@@ -56,6 +57,7 @@ def add(commands: Commands) -> None:
     rate.add_argument("--port", type=int, default=PORT, help=f"its port ({PORT}); 0: any free one")
     add_results(rate)
     add_data(rate)
+    add_json(rate)
     rate.set_defaults(command=main)
 
 
@@ -75,6 +77,8 @@ def main(options: argparse.Namespace) -> int:
     """Serves the page, or writes the report where the first word asks for it."""
     if options.runs == ["report"]:
         return write_report(options)
+    if options.json:
+        raise BenchError("--json is of rate report: a page is served for people")
     from bench.report.rating.pages import Pages
     from bench.report.rating.serving import listen, need_server, serve
 
@@ -90,20 +94,25 @@ def main(options: argparse.Namespace) -> int:
     with listen(options.host, options.port) as listening, suppress(KeyboardInterrupt):
         _say_links(ratings, options.host, listening.getsockname()[1])
         serve(pages, listening)
-    _say("stopped; the same command goes on", f"sam-bench rate report --name {options.name}")
+    _say("stopped; the same command goes on")
+    report = ["--name", options.name, *results_words(options.results)]
+    console.say_next(options, "sam-bench", "rate", "report", *report)
     return 0
 
 
 def write_report(options: argparse.Namespace) -> int:
     """Prints what the ratings say, and writes the report."""
+    from bench.report.pages.folder import records
     from bench.report.rating.write import write_ratings
     from bench.store.ratings import Ratings
 
     out = local_side(options.results) / "reports" / options.name
     sections, page = write_ratings(Ratings.open(_path(options)), out)
-    screen = console.output()
+    if options.json:
+        console.show_json({each.name: records(each.lines) for each in sections})
+        return 0
     for section in sections:
-        console.show(console.table_of(section), screen)
+        console.show(console.table_of(section), console.output())
     _say(f"report: {page}")
     return 0
 

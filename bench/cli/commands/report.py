@@ -15,6 +15,8 @@ from bench.cli.arguments import (
     add_slices,
     report_name,
 )
+from bench.cli.following import after_report
+from bench.cli.trackers import add_trackers, check_trackers, log_runs
 from bench.files.places import local_side
 
 
@@ -33,6 +35,7 @@ def add(commands: Commands) -> None:
     report.add_argument("--figure", metavar="NAME", help="also a figure of the paper, as fig9c")
     add_look(report)
     add_pictures(report)
+    add_trackers(report)
     report.set_defaults(command=main)
 
 
@@ -42,6 +45,7 @@ def main(options: argparse.Namespace) -> int:
     from bench.report import Request
     from bench.store.runs import find_runs
 
+    check_trackers(options)
     stores = find_runs(options.results, options.runs or ["*"])
     out = local_side(options.results) / "reports" / options.name
     request = Request(
@@ -57,4 +61,7 @@ def main(options: argparse.Namespace) -> int:
         width=options.width,
         pictures=options.pictures,
     )
-    return console.show_runs(request, out, as_json=options.json)
+    shown = console.show_runs(request, out, as_json=options.json)
+    log_runs(options, request)
+    console.say_next(options, *after_report(stores, options.results))
+    return shown

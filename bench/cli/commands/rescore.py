@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_data, add_results
+from bench.cli.arguments import Commands, add_data, add_json, add_results
+from bench.cli.following import named, results_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +51,7 @@ def add(commands: Commands) -> None:
     add_results(rescore)
     add_data(rescore)
     rescore.add_argument("--allow-partial", action="store_true", help="unfinished runs too")
+    add_json(rescore)
     rescore.set_defaults(command=main)
 
 
@@ -58,6 +60,7 @@ def main(options: argparse.Namespace) -> int:
     from bench.analysis.rescoring import chosen_metrics, metric_means, rescore
     from bench.analysis.selection import select, shown_titles
     from bench.data.opening import samples_of_runs
+    from bench.report.pages.folder import records
     from bench.run.progress import RunProgress
     from bench.store.runs import find_runs
 
@@ -74,7 +77,8 @@ def main(options: argparse.Namespace) -> int:
     read_sample = samples_of_runs(options.datasets, options.allow_module)
     for store in stores:
         images = len(store.content().images)
-        with RunProgress(store.folder.name, images, console.errors()) as progress:
+        screen = console.progress(options)
+        with RunProgress(store.folder.name, images, screen) as progress:
             rescore(
                 store,
                 options.metric,
@@ -84,7 +88,12 @@ def main(options: argparse.Namespace) -> int:
             )
     measures = {each.name: each.measure for each in chosen}
     means = metric_means(stores, list(measures), allow_partial=options.allow_partial)
-    console.show(_table(means, measures, titles), console.output())
+    if options.json:
+        console.show_json(records(means))
+    else:
+        console.show(_table(means, measures, titles), console.output())
+    words = [*named(stores), *results_words(options.results)]
+    console.say_next(options, "sam-bench", "report", *words)
     return 0
 
 

@@ -6,8 +6,7 @@ import argparse
 import sys
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_results
-from bench.files.text import visible_line
+from bench.cli.arguments import Commands, add_json, add_results
 from bench.types import BenchError
 
 _HELP = """\
@@ -30,6 +29,7 @@ def add(commands: Commands) -> None:
     rm.add_argument("runs", nargs="+", metavar="RUN", help="folders, globs, keys")
     rm.add_argument("--yes", action="store_true", help="without asking")
     add_results(rm)
+    add_json(rm)
     rm.set_defaults(command=main)
 
 
@@ -39,19 +39,22 @@ def main(options: argparse.Namespace) -> int:
     from bench.store.runs import find_runs
 
     stores = find_runs(options.results, options.runs)
-    screen = console.output()
-    for store in stores:
+    if options.json and not options.yes:
+        raise BenchError("--json asks nobody: give --yes, too")
+    for store in stores if not options.json else ():
         header = store.header()
         rows = f"{header.get('images_done', 0)} images, {header.get('masks', 0)} masks"
-        line = f"{visible_line(str(store.folder))}  {rows}"
-        screen.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.say(f"{store.folder}  {rows}")
     if not options.yes and not _confirmed(len(stores)):
         console.complain("nothing was deleted")
         return 1
     for store in stores:
         remove(store)
+    if options.json:
+        console.show_json({"deleted": [str(store.folder) for store in stores]})
+        return 0
     what = "the run" if len(stores) == 1 else f"{len(stores)} runs"
-    screen.print(f"deleted {what}", markup=False, highlight=False)
+    console.say(f"deleted {what}")
     return 0
 
 

@@ -13,9 +13,12 @@ from bench.cli.arguments import (
     add_json,
     add_overrides,
     add_slices,
+    config_words,
     groups_in,
     report_name,
 )
+from bench.cli.following import after_run
+from bench.cli.trackers import add_trackers, check_trackers, log_runs
 from bench.files.places import local_side, place
 from bench.types import BenchError
 
@@ -32,6 +35,16 @@ configuration: a group's file by name (model=demo dataset=shapes prompt=[point_1
 (runtime.limit=20), or several in turn (model=demo,grabcut). The same command again does only what
 is missing. With --plan it only says what that is: images, masks, minutes, memory and disk; a
 checkpoint that isn't here is fetched, nothing is run.
+
+  model=NAME             a model                          sam-bench ls models
+  dataset=NAME           a dataset                        sam-bench ls datasets
+  prompt=[NAME,…]        how it is prompted               sam-bench ls prompts
+  protocol=NAME          every free choice                sam-bench ls protocols
+  task=NAME              what is evaluated                sam-bench ls tasks
+  suite=NAME             datasets, prompts and protocol   sam-bench ls suites
+  experiment=NAME        all of these at once             sam-bench ls experiments
+  runtime=NAME           where it runs                    sam-bench ls runtimes
+  runtime.SETTING=VALUE  how it runs                      sam-bench settings
 
   sam-bench run model=demo dataset=shapes prompt=[point_1,point_3,box]
   sam-bench run model=sam_vit_b dataset=bbbc038 runtime.datasets=PATH --report nuclei
@@ -55,6 +68,7 @@ def add(commands: Commands) -> None:
     )
     add_slices(run)
     add_json(run)
+    add_trackers(run)
     run.set_defaults(command=main)
 
 
@@ -73,6 +87,7 @@ def main(options: argparse.Namespace) -> int:
 
         for by in options.by:
             check_slice(by)
+    check_trackers(options)
     configs = load_configs(options.overrides, options.config_dir)
     figure = configs[0].figure
     if figure is not None:
@@ -85,14 +100,18 @@ def main(options: argparse.Namespace) -> int:
         for by in options.by:
             _check_slice(plan, by)
     if options.plan:
-        console.show_plans(plans, console.output())
+        if options.json:
+            console.show_json(console.plain_plans(plans))
+        else:
+            console.show_plans(plans, console.output())
         for words in dict.fromkeys(words for plan in plans for words in doubts(plan)):
             log.warning("%s", words)
+        console.say_next(options, *_again(options))
         return 0
     check_disk_space(plans)
     if worth_saying(plans):
-        console.show_plans(plans, console.errors())
-    failed = [error for plan in plans for error in run_plan(plan, console.errors())]
+        console.show_plans(plans, console.progress(options))
+    failed = [error for plan in plans for error in run_plan(plan, console.progress(options))]
     stores = [run.store for plan in plans for run in plan.work.runs.values()]
     stores = list({store.folder: store for store in stores}.values())
     readers = {run.store.folder: plan.reader for plan in plans for run in plan.work.runs.values()}
@@ -112,7 +131,19 @@ def main(options: argparse.Namespace) -> int:
         allow_modules=tuple(configs[0].runtime.allow_modules),
     )
     shown = console.show_runs(request, out, as_json=options.json)
+    log_runs(options, request)
+    if failed:
+        console.say_next(options, *_again(options))
+    else:
+        console.say_next(options, *after_run(options, stores, configs[0].runtime.results))
     return console.say_failed(failed) or shown
+
+
+def _again(options: argparse.Namespace) -> list[str]:
+    """The command itself, without ``--plan``; the folders are among its overrides."""
+    report = [] if options.report is None else ["--report", options.report]
+    by = [word for each in options.by for word in ("--by", each)]
+    return ["sam-bench", "run", *config_words(options), *options.overrides, *report, *by]
 
 
 def _check_slice(plan: Plan, by: str) -> None:

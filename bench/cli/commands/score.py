@@ -6,6 +6,7 @@ import argparse
 
 from bench.cli.arguments import Commands, add_json, add_overrides, groups_in, report_name
 from bench.cli.scoring import add_categories, named_categories, score_given
+from bench.cli.trackers import add_trackers
 from bench.files.places import local_path
 from bench.types import BenchError
 from bench.types.errors import did_you_mean
@@ -55,6 +56,7 @@ def add(commands: Commands) -> None:
     # What it was called before it was called as that of `run` is.
     score.add_argument("--name", dest="report", type=report_name, help=argparse.SUPPRESS)
     add_json(score)
+    add_trackers(score)
     add_overrides(score, "dataset=photos")
     score.set_defaults(command=main)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
+from math import isfinite
 from pathlib import Path
 
-from bench.cli.arguments import Commands, add_option, add_overrides
+from bench.cli import console
+from bench.cli.arguments import Commands, add_json, add_option, add_overrides
 from bench.files.places import local_path
 from bench.types import BenchError
 
@@ -40,6 +41,7 @@ def add(commands: Commands) -> None:
         action=argparse.BooleanOptionalAction,
         help="several candidates (default: as the protocol asks, for a single point)",
     )
+    add_json(segment)
     add_overrides(segment, "model=sam_vit_b")
     segment.set_defaults(command=main)
 
@@ -87,10 +89,23 @@ def main(options: argparse.Namespace) -> int:
         exif=exif,
         pixel_limit=most,
     )
+    if options.json:
+        console.show_json(
+            [
+                {
+                    "predicted_iou": one.predicted_iou if isfinite(one.predicted_iou) else None,
+                    "pixels": int(one.mask.sum()),
+                    "mask": str(one.mask_file),
+                    "overlay": str(one.overlay_file),
+                }
+                for one in masks
+            ]
+        )
+        return 0
     for one in masks:
-        sys.stdout.write(
+        console.say(
             f"predicted IoU {one.predicted_iou:.3f}, {int(one.mask.sum())} pixels: "
-            f"{one.mask_file}, {one.overlay_file}\n"
+            f"{one.mask_file}, {one.overlay_file}"
         )
     return 0
 

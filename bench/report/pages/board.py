@@ -14,6 +14,8 @@ import pandas as pd
 import bench
 from bench.analysis.notes import part
 from bench.analysis.overview.board import Board, Cell, Panel, identity
+from bench.analysis.overview.history import histories, history_section
+from bench.analysis.overview.progress import Progress, plain, progress_section
 from bench.analysis.overview.suites import SuiteLine
 from bench.analysis.section import Section
 from bench.analysis.sections.cost import costs
@@ -21,6 +23,7 @@ from bench.analysis.words import DASH, MARK
 from bench.files.places import Place
 from bench.report.pages.folder import PAGE, records, report_folder
 from bench.report.pages.html import template
+from bench.report.pages.watching import Drawn
 from bench.report.tables.section_text import spans
 from bench.store.cards import Number
 from bench.types import Measure
@@ -48,17 +51,36 @@ class _Matrix:
     lines: tuple[tuple[str, tuple[str, ...], tuple[_Shown | None, ...], tuple[str, ...]], ...]
 
 
-def write_board(board: Board, suites: Sequence[SuiteLine], out: Path) -> tuple[Path, ...]:
+def write_board(
+    board: Board, suites: Sequence[SuiteLine], out: Path, running: Sequence[Progress] = ()
+) -> tuple[Path, ...]:
     """Writes ``index.html`` and ``report.json`` into a folder, all or nothing; gives the paths.
 
-    Raises ``BenchError`` where ``out`` can't be written.
+    ``running`` are runs that are not done. Raises ``BenchError`` where ``out`` can't be written.
     """
+    drawn = draw_board(board, suites, out, running)
+    with report_folder(out) as folder:
+        folder.write(PAGE, drawn.page)
+        return folder.publish(drawn.content)
+
+
+def draw_board(
+    board: Board,
+    suites: Sequence[SuiteLine],
+    out: Path | None = None,
+    running: Sequence[Progress] = (),
+) -> Drawn:
+    """The page and its ``report.json``; cells lead to reports where ``out`` is its folder."""
     times = _costs(board)
     matrices = [
         _matrix(panel, number, board, times, out) for number, panel in enumerate(board.panels)
     ]
     cells = _cells(board)
-    sections = [*_suites(suites, board), *_cost_section(times, board), cells]
+    past = list(history_section(histories(board.entries), board.titles))
+    sections = [
+        *progress_section(running), *_suites(suites, board), *_cost_section(times, board), *past,
+        cells,
+    ]  # fmt: skip
     page = template("board.html.jinja").render(
         title=_title(board),
         answer=" ".join(_answer(board)),
@@ -68,17 +90,18 @@ def write_board(board: Board, suites: Sequence[SuiteLine], out: Path) -> tuple[P
         notes=board.notes,
         version=bench.__version__,
     )
-    with report_folder(out) as folder:
-        folder.write(PAGE, page)
-        return folder.publish(
-            {
-                "bench": bench.__version__,
-                "panels": [_plain(panel, board) for panel in board.panels],
-                "cells": records(cells.lines),
-                "suites": [_plain_suite(line, board) for line in suites],
-                "notes": list(board.notes),
-            }
-        )
+    return Drawn(
+        page,
+        {
+            "bench": bench.__version__,
+            "panels": [_plain(panel, board) for panel in board.panels],
+            "cells": records(cells.lines),
+            "suites": [_plain_suite(line, board) for line in suites],
+            "history": [line for section in past for line in records(section.lines)],
+            "running": [plain(each) for each in running],
+            "notes": list(board.notes),
+        },
+    )
 
 
 def _title(board: Board) -> str:
@@ -107,7 +130,7 @@ def _answer(board: Board) -> Iterator[str]:
 
 
 def _matrix(
-    panel: Panel, number: int, board: Board, times: Mapping[str, tuple[str, ...]], out: Path
+    panel: Panel, number: int, board: Board, times: Mapping[str, tuple[str, ...]], out: Path | None
 ) -> _Matrix:
     ranking = panel.ranking
     over = ranking.datasets if ranking else ()
@@ -168,7 +191,7 @@ def _complete(panel: Panel, model: str, dataset: str) -> bool:
     return cell is not None and cell.state == "complete"
 
 
-def _shown(cell: Cell | None, measure: Measure, out: Path) -> _Shown | None:
+def _shown(cell: Cell | None, measure: Measure, out: Path | None) -> _Shown | None:
     if cell is None:
         return None
     header, number = cell.entry.header, cell.number
@@ -181,9 +204,9 @@ def _shown(cell: Cell | None, measure: Measure, out: Path) -> _Shown | None:
     return _Shown(text, number.mean, cell.state, _link(cell.entry.report, out), more)
 
 
-def _link(page: Place | None, out: Path) -> str | None:
+def _link(page: Place | None, out: Path | None) -> str | None:
     """The way from the board to a report's page, as a browser takes it."""
-    if not isinstance(page, Path):
+    if out is None or not isinstance(page, Path):
         return None
     return quote(Path(os.path.relpath(page.resolve(), out.resolve())).as_posix())
 
