@@ -15,7 +15,7 @@ class Section:
     ``name`` is that of its files and its place in the page; ``note`` says how to read it.
     ``heads`` and ``rows`` are texts, the first ``names`` columns left-aligned; ``lines`` holds the
     same at full precision, for ``<name>.csv`` and ``report.json``. ``bold`` are the cells (row,
-    column), from 0, that stand out.
+    column), from 0, that stand out. ``printed`` says whether a terminal shows it, too.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Section:
     lines: pd.DataFrame
     names: int = 2
     bold: frozenset[tuple[int, int]] = frozenset()
+    printed: bool = True
 
 
 def named_apart(sections: Iterable[Section]) -> Iterator[Section]:

@@ -189,7 +189,8 @@ def show_runs(request: Request, out: Path | None, *, as_json: bool = False) -> i
             return 0
         show(to_rich(table), screen)
         for section in sections:
-            show(table_of(section), screen)
+            if section.printed:
+                show(table_of(section), screen)
         return 0
     report = write(request, out)
     if as_json:
@@ -197,7 +198,8 @@ def show_runs(request: Request, out: Path | None, *, as_json: bool = False) -> i
     else:
         show(to_rich(report.table), screen)
         for section in report.sections:
-            show(table_of(section), screen)
+            if section.printed:
+                show(table_of(section), screen)
         for sentence in report.answer:
             screen.print(sentence, highlight=False, markup=False)
         screen.print(f"report: {report.page}", highlight=False, markup=False, soft_wrap=True)

@@ -173,8 +173,8 @@ def test_a_reports_tables_in_a_terminal_are_those_of_its_files(bench):
     table = miou_table(selection)
     request = Request(tuple(stores), by=("size",))
     sections = list(further_tables(selection, table, request))
-    wide, sizes = sections
-    assert wide.name == "wide"
+    wide, why, sizes = sections
+    assert (wide.name, why.name, why.printed) == ("wide", "reasons", False)
     for make in (lambda: to_rich(table), lambda: console.table_of(sizes)):
         own = numbers(drawn(make(), 1000))
         assert len(own) > 50

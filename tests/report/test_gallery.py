@@ -7,9 +7,10 @@ from PIL import Image
 
 from bench.analysis.selection import select
 from bench.report.pictures import overlay
-from bench.report.pictures.gallery import gallery, pick
+from bench.report.pictures.gallery import gallery, pick, picture_of
 from bench.report.pictures.overlay import draw, encode, is_small, overview, window
-from bench.types import Mask, Prompt, Sample, Target
+from bench.store.runs import read_runs
+from bench.types import BenchError, Mask, Prompt, Sample, Target
 
 
 def dense(shape, *boxes):
@@ -213,3 +214,25 @@ def test_a_picture_has_the_predicted_iou_of_the_selected_mask_or_none(bench, row
     (group,) = gallery(selection, lambda _store, _image: sample)
     found = {p.mask_id: p.predicted_iou for shown in group.pictures.values() for p in shown}
     assert found == {name: predicted for name, (_, _, predicted) in given.items()}
+
+
+def test_one_mask_of_a_run_is_drawn_at_the_step_that_is_asked(bench):
+    store = bench.run(images=2, prompt="point_3")
+    rows = read_runs([store], ["iou"])
+    mask = rows["mask_id"].value_counts().idxmax()
+    first, last = (
+        picture_of(store, mask, bench.read_sample, step=step).tobytes() for step in (1, None)
+    )
+    assert first != last
+    assert picture_of(store, mask, bench.read_sample, step=3).tobytes() == last
+    with pytest.raises(BenchError, match="mask 'nowhere' is not there"):
+        picture_of(store, "nowhere", bench.read_sample)
+
+
+def test_a_mask_of_an_id_in_several_images_wants_its_image(bench, row):
+    rows = [row(image_id=image, mask_id="left") for image in ("a", "b")]
+    store = bench.run(prompt="point_1", rows=rows)
+    with pytest.raises(BenchError, match="'left' stands in 2 images; say which"):
+        picture_of(store, "left", bench.read_sample)
+    with pytest.raises(BenchError, match="a: no such image"):
+        picture_of(store, "left", bench.read_sample, image_id="a")

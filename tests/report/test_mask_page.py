@@ -236,3 +236,9 @@ def test_no_text_of_the_data_leaves_its_script(bench):
     assert page.count("</script>") == 1
     data = re.search(r'id="masks-data">(.*?)</script>', page, re.DOTALL)[1]
     assert json.loads(data)["views"][0]["series"] == nasty
+
+
+@pytest.mark.parametrize("asked", ["some", -1, True, 2.5])
+def test_what_is_no_number_of_pictures_is_refused(asked):
+    with pytest.raises(BenchError, match="a number of masks, or 'all'"):
+        mask_page([], {}, None, pictures=asked)

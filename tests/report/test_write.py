@@ -47,7 +47,9 @@ def test_writes_every_file_and_no_other(written):
     names = {path.relative_to(report.folder).as_posix() for path in report.files}
     figures = drawn(report)
     assert figures >= {"points", "difference", "histogram", "predicted_iou"}
-    tables = {f"{name}.{kind}" for name in ("table", "wide") for kind in ("csv", "md", "tex")}
+    tables = {
+        f"{name}.{kind}" for name in ("table", "wide", "reasons") for kind in ("csv", "md", "tex")
+    }
     pictures = {f"figures/{name}.{k}" for name in figures for k in KINDS}
     dots = {"figures/predicted_iou-img0.png"}  # the colours' bar, beside its .pgf
     assert names == tables | pictures | dots | {"summary.md", "index.html", "report.json"}

@@ -75,7 +75,8 @@ def reasons_section(selection: Selection, table: Table, codes: Codes) -> Iterato
     heads += ["cost in points", "masks", "% of masks", "their mIoU"]
     unknown = _unknown(selection)
     note = f"{NOTE}, {interval_said(frame, 'cost_low')}.{few_said(frame, 'cost_low')}{unknown}"
-    yield Section("reasons", "Why", note, tuple(heads), tuple(shown), frame, names=4 + several)
+    own = (tuple(heads), tuple(shown), frame)
+    yield Section("reasons", "Why", note, *own, names=4 + several, printed=False)
 
 
 def _lines(rows: pd.DataFrame, over_images: bool) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.text import Text
@@ -162,12 +165,12 @@ def save(figure: Figure, folder: Path, name: str, kinds: Sequence[str] = KINDS) 
     with figure_style():
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out once, alike in every format
-        for kind, metadata in _METADATA.items():
+        for kind in _METADATA:
             if kind not in kinds:
                 continue
             path = folder / f"{name}.{kind}"
             face = "white" if kind == "png" else "none"
-            figure.savefig(path, dpi=200, metadata=metadata, facecolor=face)
+            _print(figure, kind, str(path), face, dots=200)
             paths.append(path)
         if "pgf" in kinds:
             paths.append(pgf.write(figure, folder / f"{name}.pgf"))
@@ -186,5 +189,25 @@ def outlined(figure: Figure) -> str:
     """A saved figure as an SVG whose texts are outlines: alike whatever fonts a reader has."""
     sink = io.StringIO()
     with figure_style(), matplotlib.rc_context({"svg.fonttype": "path"}):
-        figure.savefig(sink, format="svg", metadata=_METADATA["svg"], facecolor="none")
+        _print(figure, "svg", sink, "none", dots=figure.dpi)
     return sink.getvalue()
+
+
+_CANVASES = {"pdf": FigureCanvasPdf, "svg": FigureCanvasSVG, "png": FigureCanvasAgg}
+
+
+def _print(figure: Figure, kind: str, out: str | io.StringIO, face: str, *, dots: float) -> None:
+    """Writes a figure that is laid out already as ``figure.savefig`` does, to the byte.
+
+    That draws each figure twice, to lay it out once more.
+    """
+    before = figure.dpi, figure.get_facecolor(), figure.canvas
+    try:
+        figure.set_facecolor(face)
+        figure.dpi = dots
+        printed = getattr(_CANVASES[kind](figure), f"print_{kind}")
+        printed(out, metadata=_METADATA[kind])
+    finally:
+        figure.dpi = before[0]
+        figure.set_facecolor(before[1])
+        figure.set_canvas(before[2])

@@ -21,6 +21,7 @@ from bench.report.figures.bins import UNIT, whole
 from bench.report.masks.pictures import BINS, drawn_masks, spread
 from bench.report.masks.views import View, results_of
 from bench.report.pictures.gallery import ReadSample
+from bench.types import BenchError
 
 MOST_VALUES = 250_000
 """How many rows a page holds, at about 20 bytes each; of more it holds those of every n-th mask."""
@@ -75,6 +76,7 @@ def mask_page(
       number of each mask's file where they lie beside the page;
     * ``notes``: sentences on pictures that are missing.
     """
+    check_pictures(pictures)
     wanted = list(dict.fromkeys(first))
     every = max(1, -(-sum(len(view.rows) for view in views) // MOST_VALUES))
     plain: dict[str, Any] = {
@@ -112,6 +114,13 @@ def mask_page(
         f"{name}.js": f"takePictures({{{','.join(parts)}}});\n" for name, parts in files.items()
     }
     return MaskPage(plain, texts)
+
+
+def check_pictures(asked: object) -> None:
+    """Raises ``BenchError`` for what is no number of pictures, and not all of them."""
+    number = isinstance(asked, int) and not isinstance(asked, bool) and asked >= 0
+    if not (asked is None or asked == ALL or number):
+        raise BenchError(f"pictures is a number of masks, or {ALL!r}; found {asked!r}")
 
 
 @dataclass(frozen=True, slots=True)
