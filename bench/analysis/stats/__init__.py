@@ -79,14 +79,12 @@ def averages(
     """
     array = np.asarray(values, dtype=np.float64)
     owners = images if clusters is None else clusters
+    masks = clustered_interval(array, owners, reach=reach, lean=lean)
     codes, names = pd.factorize(pd.Series(images))
-    sizes = np.bincount(codes)
-    each = np.bincount(codes, weights=array) / sizes
+    each = np.bincount(codes, weights=array) / np.bincount(codes)
     first = ~pd.Series(codes).duplicated().to_numpy()
     of_each = np.asarray(names) if clusters is None else pd.Series(clusters)[first]
-    alone = len(set(of_each)) == len(each)  # then images weigh the same, and nothing leans
-    even = alone and len(set(sizes)) == 1  # then masks do too, and both means are one
-    masks = clustered_interval(array, owners, reach=reach, lean=lean and not even)
+    alone = masks.clusters == len(each)  # then images weigh the same, and nothing leans
     over_images = clustered_interval(each, of_each, reach=reach, lean=lean and not alone)
     effective = masks.effective or 0.0
     unequal = masks.clusters < FEW_UNEQUAL and effective < EVEN * masks.clusters
@@ -106,11 +104,9 @@ def averages_of_sums(
     images' own means and their number, all (I,) in one order. A paired difference is that of sums
     of the same masks, with ``reach`` that of differences and ``lean`` false.
     """
-    sizes, number = np.asarray(masks[1]), np.asarray(images[1])
-    there = sizes > 0
-    alone = int(there.sum()) == int(number.sum())
-    even = alone and len(set(sizes[there])) == 1
-    over_masks = interval_of_sums(*masks, reach=reach, lean=lean and not even)
+    over_masks = interval_of_sums(*masks, reach=reach, lean=lean)
+    number = np.asarray(images[1])
+    alone = over_masks.clusters == int(number.sum())
     over_images = interval_of_sums(*images, reach=reach, lean=lean and not alone)
     effective = over_masks.effective or 0.0
     unequal = over_masks.clusters < FEW_UNEQUAL and effective < EVEN * over_masks.clusters

@@ -250,8 +250,8 @@ def test_clicks_needed_are_joined_in_clicks(bench, row):
     assert shown[5].startswith("5.50 (4.")
     assert shown[7] == "+0.35"
     further = list(further_tables(selection, miou_table(selection), Request((run,))))
-    assert [each.name for each in further] == ["noc", "published"]
-    assert "5.148" in to_markdown(further[1])
+    assert [each.name for each in further] == ["reasons", "noc", "published"]
+    assert "5.148" in to_markdown(further[2])
 
 
 def test_a_users_own_weights_are_not_held_against_published_numbers(measured):
