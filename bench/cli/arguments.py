@@ -184,6 +184,17 @@ def config_words(options: argparse.Namespace) -> list[str]:
     return [] if own in (None, OWN_CONF) else ["--config-dir", str(own)]
 
 
+def override_words(options: argparse.Namespace) -> list[str]:
+    """The words of the configuration as they were given, folders as the options that said them."""
+    from bench.config.words import quoted
+
+    said = {name: getattr(options, name) for name in ENVIRONMENT}
+    given = {name: path for name, path in said.items() if path is not None}
+    made = {f"runtime.{name}={quoted(path)}" for name, path in given.items()}
+    folders = [word for name, path in given.items() for word in (f"--{name}", path)]
+    return [*(word for word in options.overrides if word not in made), *folders]
+
+
 def add_json(parser: Parser) -> None:
     """``--json``: the result for machines and nothing else on standard output."""
     parser.add_argument("--json", action="store_true", help="for machines")

@@ -8,6 +8,7 @@ import random
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from bench.analysis.overview.ranks import alike, largest_block, standings
 
@@ -28,39 +29,35 @@ def plain_wins(scores, model, dataset):
     )
 
 
-def plain_quantile(values, share):
-    """Between the two nearest of the sorted values."""
-    ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+def plain_interval(values, least, most):
+    """Student's t of the logit of the mean's share of its reach, by the mean's standard error."""
+    number, mean = len(values), sum(values) / len(values)
+    variance = sum((value - mean) ** 2 for value in values) / (number - 1)
+    share = (mean - least) / (most - least)
+    bent = math.log(share / (1 - share))
+    error = math.sqrt(variance / number) / (most - least) / (share * (1 - share))
+    away = t.ppf(0.975, number - 1) * error
+    return [least + (most - least) / (1 + math.exp(-end)) for end in (bent - away, bent + away)]
 
 
-def test_ranks_and_wins_are_those_of_a_plain_count_with_the_same_draws() -> None:
+def test_ranks_wins_and_intervals_are_those_of_a_plain_count() -> None:
     rng = np.random.default_rng(11)
     scores = rng.integers(0, 6, (5, 7)) / 10  # ties are many
-    picks = np.random.default_rng(0).integers(0, 7, (400, 7)).tolist()
     lines = scores.tolist()
-    for model, found in enumerate(standings(scores, draws=400)):
-        for rule, mean, low, high in (
-            (plain_rank, found.rank, found.rank_low, found.rank_high),
-            (plain_wins, found.wins, found.wins_low, found.wins_high),
+    for model, found in enumerate(standings(scores)):
+        for rule, mean, ends, reach in (
+            (plain_rank, found.rank, [found.rank_low, found.rank_high], (1, 5)),
+            (plain_wins, found.wins, [found.wins_low, found.wins_high], (0, 1)),
         ):
             each = [rule(lines, model, dataset) for dataset in range(7)]
-            drawn = [sum(each[at] for at in pick) / 7 for pick in picks]
             assert mean == pytest.approx(sum(each) / 7)
-            assert low == pytest.approx(plain_quantile(drawn, 0.025))
-            assert high == pytest.approx(plain_quantile(drawn, 0.975))
+            assert ends == pytest.approx(plain_interval(each, *reach), rel=1e-6)
 
 
-def test_the_bootstrap_finds_what_all_draws_of_few_datasets_give() -> None:
-    scores = [[0.9, 0.2, 0.7], [0.5, 0.4, 0.8]]
-    found = standings(scores, draws=40_000)[0]
-    each = [plain_rank(scores, 0, dataset) for dataset in range(3)]
-    every = sorted(sum(draw) / 3 for draw in itertools.product(each, repeat=3))
-    low, high = (every[math.ceil(share * len(every)) - 1] for share in (0.025, 0.975))
-    assert (found.rank_low, found.rank_high) == pytest.approx((low, high))
+def test_a_model_of_one_rank_has_no_interval() -> None:
+    found = standings([[0.9, 0.8, 0.7], [0.2, 0.3, 0.4], [0.4, 0.2, 0.1]])
+    assert (found[0].rank, found[0].rank_low, found[0].wins_high) == (1.0, None, None)
+    assert found[1].rank_low is not None
 
 
 def test_two_datasets_have_no_interval() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,12 @@ def test_settings_say_what_the_environment_changed(
     lines = {each["key"]: each for each in json.loads(capsys.readouterr().out)}
     assert lines["runtime.datasets"]["default"] == "datasets"
     assert lines["runtime.limit"]["means"] == "`limit` runs only the first images, for a try."
+
+
+def test_the_next_command_names_folders_as_they_were_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["model=disk", "dataset=shapes", "--results", str(tmp_path / "my runs")]
+    assert main(["run", *words, "--plan"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert shlex.split(last) == ["next:", "sam-bench", "run", *words]

@@ -9,21 +9,21 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from bench.analysis.stats.intervals import clustered_interval
+
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 
-DRAWS = 2_000
-"""How often the datasets are drawn again."""
-
 FEWEST = 3
-"""Datasets of which there is an interval: two can be drawn in three ways only."""
+"""Datasets of which there is an interval."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A model's mean rank (1 is best) and win rate in [0, 1], with 95 % bootstrap intervals.
+    """A model's mean rank (1 is best) and win rate in [0, 1], with 95 % intervals over datasets.
 
     The win rate is the share of all pairs of another model and a dataset in which this one is
-    better; a tie counts half. ``low`` and ``high`` are none below three datasets.
+    better; a tie counts half. ``low`` and ``high`` are none below three datasets, and where a model
+    has the same rank on each.
     """
 
     rank: float
@@ -34,40 +34,41 @@ class Standing:
     wins_high: float | None
 
 
-def standings(scores: npt.ArrayLike, *, seed: int = 0, draws: int = DRAWS) -> list[Standing]:
+def standings(scores: npt.ArrayLike) -> list[Standing]:
     """The standing of each model of ``scores`` (M, D), higher is better; M is at least 2.
 
-    Of models that tie on a dataset each has the mean of their ranks. The interval is that of the
-    2.5 % and 97.5 % quantiles over ``draws`` samples of D datasets with replacement, by ``seed``:
-    what the choice of datasets does, not the images in them.
+    Of models that tie on a dataset each has the mean of their ranks. The intervals are those of
+    ``clustered_interval`` over the datasets, for means of 1 to M and of 0 to 1: what another choice
+    of datasets would do, not the images in them. ``benchmarks/rank_coverage.py`` counts how often
+    they hold the truth, and how often a bootstrap's quantiles do.
 
     >>> [(each.rank, each.wins) for each in standings([[0.9, 0.5], [0.8, 0.5]])]
     [(1.25, 0.75), (1.75, 0.25)]
     """
     values = np.asarray(scores, dtype=np.float64)
-    models, datasets = values.shape
+    models = len(values)
     better = (values[None] > values[:, None]).sum(axis=1)
     equal = (values[None] == values[:, None]).sum(axis=1)  # itself among them
     ranks = better + (equal + 1) / 2
     wins = (models - ranks) / (models - 1)
-    picks = np.random.default_rng(seed).integers(0, datasets, (draws, datasets))
     found = []
     for own_ranks, own_wins in zip(ranks, wins, strict=True):
-        rank_low, rank_high = _quantiles(own_ranks, picks)
-        wins_low, wins_high = _quantiles(own_wins, picks)
         means = float(own_ranks.mean()), float(own_wins.mean())
+        (rank_low, rank_high), (wins_low, wins_high) = (
+            _bounds(own_ranks, (1.0, float(models))), _bounds(own_wins, (0.0, 1.0)),
+        )  # fmt: skip
         found.append(Standing(means[0], rank_low, rank_high, means[1], wins_low, wins_high))
     return found
 
 
-def _quantiles(
-    values: Float64Array, picks: npt.NDArray[np.int64]
+def _bounds(
+    values: Float64Array, reach: tuple[float, float]
 ) -> tuple[float, float] | tuple[None, None]:
-    """The interval of the mean of values (D,) over the draws (N, D); none for few datasets."""
+    """The interval of the mean of values (D,) within ``reach``; none for few datasets."""
     if len(values) < FEWEST:
         return None, None
-    low, high = np.quantile(values[picks].mean(axis=1), (0.025, 0.975))
-    return float(low), float(high)
+    found = clustered_interval(values, np.arange(len(values)), reach=reach, lean=False)
+    return (None, None) if found.low is None or found.high is None else (found.low, found.high)
 
 
 def largest_block(complete: npt.ArrayLike) -> tuple[list[int], list[int]]:

@@ -16,6 +16,7 @@ from bench.cli.arguments import (
     add_slices,
     config_words,
     groups_in,
+    override_words,
     report_name,
 )
 from bench.cli.following import after_run
@@ -146,10 +147,10 @@ def main(options: argparse.Namespace) -> int:
 
 
 def _again(options: argparse.Namespace) -> list[str]:
-    """The command itself, without ``--plan``; the folders are among its overrides."""
+    """The command itself, without ``--plan``."""
     report = [] if options.report is None else ["--report", options.report]
     by = [word for each in options.by for word in ("--by", each)]
-    return ["sam-bench", "run", *config_words(options), *options.overrides, *report, *by]
+    return ["sam-bench", "run", *config_words(options), *override_words(options), *report, *by]
 
 
 def _check_slice(plan: Plan, by: str) -> None:

@@ -180,9 +180,10 @@ def _note(panel: Panel, board: Board) -> Iterator[str]:
             lacks = [d for d in ranking.datasets if not _complete(panel, model, d)]
             yield f"{board.titles[model]} lacks {', '.join(board.titles[d] for d in lacks)}."
     yield (
-        "Mean rank (1 is best) and win rate, in per cent, with 95 % bootstrap intervals over the "
-        "datasets. Models that share a letter are not shown to differ: mean over the datasets of "
-        "the differences on the same masks, p corrected for the number of pairs (Holm)."
+        "Mean rank (1 is best) and win rate, in per cent, with 95 % intervals over the "
+        "datasets (jackknife, Student's t). Models that share a letter are not shown to differ: "
+        "mean over the datasets of the differences on the same masks, p corrected for the number "
+        "of pairs (Holm)."
     )
 
 
