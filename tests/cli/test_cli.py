@@ -269,6 +269,7 @@ def test_a_task_that_asks_no_prompts_refuses_a_choice_of_them(
     assert main(["run", *words, "--plan"]) == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("report", [[], ["--report", "mine"]])
 def test_results_for_machines_are_those_for_people_and_nothing_else(
     report: list[str], words: list[str], capsys: pytest.CaptureFixture[str]

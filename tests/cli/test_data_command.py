@@ -247,6 +247,7 @@ def test_a_yaml_of_other_bytes_or_args_hides_no_other(
     assert "odd.yaml: args must be a mapping, found 3" in capsys.readouterr().err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("about", "says"),
     [

@@ -172,6 +172,7 @@ def test_a_folder_called_as_a_pattern_is_the_folder(tmp_path: Path) -> None:
     assert [reader.read(image_id).shape for image_id in reader.ids()] == [(H, W)] * 4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layout", sorted(LAYOUTS))
 def test_a_layout_is_recognised_written_checked_and_run(
     layout: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

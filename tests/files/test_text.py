@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import logging
@@ -69,7 +70,7 @@ def test_no_text_steers_the_terminal_or_forges_a_line_of_the_log(
     monkeypatch.setenv("TERM", "dumb")
     before = logging.getLogger().handlers[:]
     try:
-        _log_to(console.errors())
+        _log_to(console.errors(), argparse.Namespace(quiet=False, verbose=False))
         logging.getLogger("bench").warning("%s", f"a{STEERING}\nWARNING  forged")
     finally:
         logging.getLogger().handlers[:] = before

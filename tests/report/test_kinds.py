@@ -39,6 +39,7 @@ def test_the_environments_fault_names_it(monkeypatch: pytest.MonkeyPatch) -> Non
         kinds_asked()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kinds", [("svg", "pdf"), ("none",)])
 def test_a_report_has_the_files_that_it_says_and_no_others(bench, kinds, tmp_path: Path) -> None:
     stores = [bench.run("shapes", "sam_b", images=3)]

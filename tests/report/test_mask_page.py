@@ -50,6 +50,7 @@ def by_mask(dataset, view, name):
     return dict(zip(zip(ids, dataset["mask"], strict=True), view[name], strict=True))
 
 
+@pytest.mark.long
 def test_every_mask_of_every_view_is_there_once(bench):
     """Models, prompts and folders are ordered in three ways, so that no place stands for a name."""
     stores = in_no_order(bench)

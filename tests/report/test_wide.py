@@ -133,6 +133,7 @@ def test_every_number_and_bold_of_the_wide_table_is_its_rows(drawn, stores):
     assert len(bold) < len(tops), "a tie that is not resolved belongs to the test"
 
 
+@pytest.mark.long
 def test_markdown_latex_csv_and_page_of_the_wide_table_agree(drawn, stores, tmp_path):
     section = wide(stores)
     told = [to_markdown(section), to_latex(section)]

@@ -348,6 +348,7 @@ class Huge(Disk):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory: 9 GiB\nmore")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("loads", "says"),
     [

@@ -110,6 +110,7 @@ def test_random_batches_of_many_frames(kind: str, batches: int, device: str) -> 
         check(prediction, targets, ignores, threshold, int(rng.choice([1, 5_000, 1 << 20])))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("most", [1, 100_000, 1 << 26])
 def test_objects_of_many_sizes_are_computed_in_windows(most: int, device: str) -> None:

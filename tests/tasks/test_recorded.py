@@ -129,6 +129,7 @@ def test_the_key_knows_the_content_and_not_the_name(tmp_path: Path) -> None:
     assert folders[0]["pick"] == 2
 
 
+@pytest.mark.long
 def test_real_clicks_are_compared_with_simulated_ones(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     data, lines = tmp_path / "ritm/GrabCut", ["dataset,full_stem,click_type,x,y,w,h"]

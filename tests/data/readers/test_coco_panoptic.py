@@ -126,7 +126,7 @@ def info(content):
         (lambda c: c["images"].append(c["images"][0]), "10 is in 'images' more than once"),
         (lambda c: c["categories"][0].pop("isthing"), "category 1 has no 'isthing'"),
         (lambda c: c["categories"].append(c["categories"][0]), "1 is in 'categories' more than"),
-        (lambda c: c.pop("categories"), "lists 'images', 'annotations' and 'categories'"),
+        (lambda c: c.pop("categories"), "an object with a list 'categories' of objects"),
         (lambda c: c.pop("annotations"), "found the keys: categories, images"),
         (lambda c: c.update(annotations=[]), "'annotations' is empty"),
         (lambda c: [a.update(file_name=f"x{a['file_name']}") for a in c["annotations"]],

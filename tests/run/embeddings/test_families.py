@@ -82,6 +82,7 @@ def test_rows_are_those_without_a_cache_and_a_second_run_skips_the_encoder(
     assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 2
 
 
+@pytest.mark.long
 def test_other_weights_precision_libraries_and_choices_are_no_hit(
     run, embedded, tmp_path, monkeypatch
 ):
@@ -125,6 +126,7 @@ def test_edgetams_own_library_counts(run, tmp_path, monkeypatch):
     assert {"timm", "transformers", "torch"} <= set(model.embedding_identity())
 
 
+@pytest.mark.long
 def test_another_encoder_or_mean_of_an_export_is_no_hit(run, embedded, tmp_path):
     sam = build_small_sam()
     args = export_sam(sam, tmp_path / "one", "torchscript")

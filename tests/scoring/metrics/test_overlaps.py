@@ -90,6 +90,7 @@ def test_dice_equals_scipy() -> None:
 
 
 # MONAI 1.6 wraps tensors in a way that numpy 2 warns of.
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning")
 def test_overlaps_equal_monai() -> None:
     import torch

@@ -86,6 +86,7 @@ def rows_of(folder: Path, pattern: str = "*") -> pd.DataFrame:
     return read_runs(find_runs(folder.parent / "results", [pattern]))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ending", [".npy", ".mat"])
 def test_maps_of_all_kinds_give_one_result(folder: Path, ending: str) -> None:
     assert scored(folder, "--maps", str(maps_of(folder)), "--model-name", "png") == 0
