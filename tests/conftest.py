@@ -6,6 +6,7 @@ import copy
 import gc
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -31,6 +32,9 @@ from bench.report.figures.kinds import VARIABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as shells start what is in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests send it to commands
 
 os.environ[VARIABLE] = "svg"
 """What reports write of a figure but in tests that ask for more: half of a report's time."""

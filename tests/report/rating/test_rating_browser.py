@@ -68,8 +68,8 @@ def served(results, port, *words):
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
-                process.stdout.read()
-                assert process.wait(20) == 0
+                process.communicate(timeout=60)
+                assert process.returncode == 0
 
 
 def port_of(link):
