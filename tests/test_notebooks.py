@@ -8,12 +8,17 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from bench.report.figures.kinds import VARIABLE
+
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_and_keeps_its_outputs(path: Path, tmp_path: Path) -> None:
+def test_a_notebook_runs_and_keeps_its_outputs(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
     notebook = nbformat.read(path, as_version=4)
     kept = [cell.get("outputs") for cell in notebook.cells if cell.cell_type == "code"]
     assert any(kept), f"{path.name} has no outputs: make notebooks"

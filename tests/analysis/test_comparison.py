@@ -394,10 +394,10 @@ def test_the_gallery_shows_the_largest_gaps_of_both_sides(bench, sides):
 
 @pytest.mark.long
 def test_the_folder_is_complete(bench, sides, tmp_path):
-    found = compare(*sides)
-    files = write_comparison([found], tmp_path / "one", read_sample=bench.read_sample)
-    names = {path.relative_to(tmp_path / "one").as_posix() for path in files}
-    kinds = ("pdf", "svg", "png")
+    found, kinds = compare(*sides), ("pdf", "svg", "png")
+    out = tmp_path / "one"
+    files = write_comparison([found], out, read_sample=bench.read_sample, figures=kinds)
+    names = {path.relative_to(out).as_posix() for path in files}
     drawings = ("points", "difference", "scatter", "spread")
     assert names >= {"index.html", "comparison.csv", "comparison.md", "report.json"} | {
         f"figures/{name}.{kind}" for name in drawings for kind in kinds
