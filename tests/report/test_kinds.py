@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from bench.report import write_report
+from bench.report.figures import style
 from bench.report.figures.kinds import KINDS, VARIABLE, kinds_asked
 from bench.types import BenchError
 
@@ -37,6 +40,17 @@ def test_the_environments_fault_names_it(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv(VARIABLE, "jpeg")
     with pytest.raises(BenchError, match=f"{VARIABLE}: no kind 'jpeg'"):
         kinds_asked()
+
+
+def test_characters_without_a_picture_are_told_and_warn_of_nothing_else() -> None:
+    with style.figure_style():
+        figure = Figure()
+        figure.suptitle("é 🌳\n–")
+        figure.text(0.5, 0.5, "目 x")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "<svg" in style.outlined(figure)
+    assert style.lacking(figure) == {"🌳", "目"}
 
 
 @pytest.mark.long

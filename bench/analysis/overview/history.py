@@ -111,9 +111,8 @@ def _other(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
             yield f"{kind}'s arguments"
         elif identity(before, kind) != identity(now, kind):
             yield f"{kind}'s content"
-    for name, key in (("weights", "checkpoint_sha256"),):
-        if (before.get("facts") or {}).get(key) != (now.get("facts") or {}).get(key):
-            yield name
+    if len({(each.get("facts") or {}).get("checkpoint_sha256") for each in (before, now)}) > 1:
+        yield "weights"
     if before.get("seed") != now.get("seed"):
         yield f"seed {before.get('seed')} → {now.get('seed')}"
     versions = [str((each.get("versions") or {}).get("sam-bench")) for each in (before, now)]

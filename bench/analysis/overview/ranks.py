@@ -54,9 +54,8 @@ def standings(scores: npt.ArrayLike) -> list[Standing]:
     found = []
     for own_ranks, own_wins in zip(ranks, wins, strict=True):
         means = float(own_ranks.mean()), float(own_wins.mean())
-        (rank_low, rank_high), (wins_low, wins_high) = (
-            _bounds(own_ranks, (1.0, float(models))), _bounds(own_wins, (0.0, 1.0)),
-        )  # fmt: skip
+        rank_low, rank_high = _bounds(own_ranks, (1.0, float(models)))
+        wins_low, wins_high = _bounds(own_wins, (0.0, 1.0))
         found.append(Standing(means[0], rank_low, rank_high, means[1], wins_low, wins_high))
     return found
 

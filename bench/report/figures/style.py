@@ -179,7 +179,7 @@ def save(figure: Figure, folder: Path, name: str, kinds: Sequence[str] = KINDS) 
 
 def lacking(figure: Figure) -> set[str]:
     """The characters of a figure's texts that the font has no picture of: boxes stand for them."""
-    font = get_font(findfont("DejaVu Sans"))
+    font = get_font(findfont(FONT))
     known = font.get_charmap().keys()
     texts = (text.get_text() for text in figure.findobj(Text))
     return {each for text in texts for each in text if ord(each) not in known and each != "\n"}
