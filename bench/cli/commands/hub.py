@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 from bench.cli import console
@@ -83,8 +84,7 @@ def write_model(options: argparse.Namespace) -> int:
     out = _out(options, "model")
     put_files(out, files, OWN)
     if options.json:
-        console.show_json({"files": [str(out / name) for name in files]})
-        return 0
+        return _show_names(out, files)
     for name in files:
         console.say(str(out / name))
     if not benchmarks:
@@ -111,11 +111,15 @@ def write_rows(options: argparse.Namespace) -> int:
     out = _out(options, "rows")
     put_files(out, files, OWN)
     if options.json:
-        console.show_json({"files": [str(out / name) for name in files]})
-        return 0
+        return _show_names(out, files)
     size = sum(map(len, files.values())) / 1e6
     console.say(f"{len(stores)} runs in {len(files)} files, {size:,.1f} MB: {out}")
     console.say_next(options, "hf", "upload", repository, str(out), ".", "--repo-type", "dataset")
+    return 0
+
+
+def _show_names(out: Path, files: Iterable[str]) -> int:
+    console.show_json({"files": [str(out / name) for name in files]})
     return 0
 
 

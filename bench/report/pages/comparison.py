@@ -18,6 +18,7 @@ from bench.analysis.sections.reasons import compared_reasons
 from bench.analysis.words import DASH, MARK, counted, definitions, points
 from bench.report.figures import plots, plots_compare, style
 from bench.report.figures.figures import Drawing, listed
+from bench.report.figures.kinds import kinds_asked
 from bench.report.masks.addresses import mask_address
 from bench.report.masks.page import MaskPage, Pictures, mask_page
 from bench.report.masks.spots import difference_spots, pair_spots, spread_spots
@@ -131,6 +132,7 @@ def write_comparison(
     ``judgement`` stands first, ``masks_pictured`` is a report's ``pictures``, and ``figures`` its
     kinds of figures. Raises ``BenchError`` where ``out`` can't be written.
     """
+    kinds = kinds_asked(figures)
     sections = [] if judgement is None else [judgement.section()]
     sections += [section(found, number) for number, found in enumerate(comparisons)]
     for number, found in enumerate(comparisons):
@@ -152,7 +154,7 @@ def write_comparison(
     with style.figure_style():
         drawings = list(_drawings(comparisons))
     tables = {each.title: to_markdown(each) for each in sections}
-    with report_folder(out, figures) as folder:
+    with report_folder(out, kinds) as folder:
         plates, failed = folder.draw(drawings)
         for failure in failed:
             log.warning("%s", failure)

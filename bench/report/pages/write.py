@@ -15,6 +15,7 @@ from bench.analysis.selection import Selection, part
 from bench.analysis.table import Table
 from bench.report import Report, Request
 from bench.report.figures.figures import drawn, figures, own_figure
+from bench.report.figures.kinds import kinds_asked
 from bench.report.figures.paper_figures import check_figure, paper_figure
 from bench.report.figures.style import on_page
 from bench.report.masks.page import MaskPage, mask_page
@@ -34,6 +35,7 @@ def write(request: Request, out: Path) -> Report:
     """What ``bench.report.write_report`` promises."""
     read_sample = request.read_sample
     check_figure(request.figure, request.allow_modules)
+    kinds = kinds_asked(request.figures)  # what is wrong with the words is said before the work
     selection, table = chosen(request)
     codes = reasons(selection) if selection.of_masks else None
     sections = tuple(further_tables(selection, table, request, codes))
@@ -51,7 +53,7 @@ def write(request: Request, out: Path) -> Report:
             *drawn(named, papers, taken),
             *figures(selection, table, compared, own, taken),
         ]
-    with report_folder(out, request.figures) as folder:
+    with report_folder(out, kinds) as folder:
         plates, failed = folder.draw(drawings)
         page = html.render(
             title=title(table, selection),
