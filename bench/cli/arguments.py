@@ -262,19 +262,12 @@ def add_slices(parser: Parser) -> None:
 def add_look(parser: Parser) -> None:
     """How tables and figures look in a paper."""
     parser.add_argument(
-        "--columns",
-        type=_words,
-        default=(),
-        metavar="COLUMNS",
-        help="those of the wide table, by commas: '1 point,box' or 'mIoU@1 point,oracle@1 point'",
-    )
-    parser.add_argument(
         "--label",
         type=_label,
         action="append",
         default=[],
         metavar="NAME=SHOWN",
-        help="what to call a model, a dataset or, in the wide table, a prompt",
+        help="what to call a model, a dataset or, in wide tables, a prompt",
     )
     parser.add_argument(
         "--digits", type=int, metavar="N", help="behind the point of values in points (1)"
@@ -283,6 +276,17 @@ def add_look(parser: Parser) -> None:
         "--width",
         metavar="PAPER",
         help="figures as wide as a column or the page of cvpr or ieee",
+    )
+
+
+def add_columns(parser: Parser) -> None:
+    """Which columns a wide table has."""
+    parser.add_argument(
+        "--columns",
+        type=_words,
+        default=(),
+        metavar="COLUMNS",
+        help="those of the wide table, by commas: '1 point,box' or 'mIoU@1 point,oracle@1 point'",
     )
 
 

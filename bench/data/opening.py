@@ -132,14 +132,21 @@ def reader_of_run(run: Run, datasets: Path, allow_modules: Sequence[str] = ()) -
 
 
 def samples_of_runs(datasets: Path, allow_modules: Sequence[str] = ()) -> ReadSample:
-    """A function that reads image ``image_id`` of a run; each run's reader is opened once."""
+    """A function that reads image ``image_id`` of a run.
+
+    The reader is opened once for all runs of the same dataset, and an image that is asked for again
+    and again is read once: whoever asks for many goes image by image, not run by run.
+    """
     readers: dict[str, Reader] = {}
+    last: dict[str, tuple[str, Sample]] = {}
 
     def read_sample(run: Run, image_id: str) -> Sample:
-        key = str(run.header().get("key", run.folder))
+        key = json.dumps(run.header().get("dataset", str(run.folder)), sort_keys=True)
         if key not in readers:
             readers[key] = reader_of_run(run, datasets, allow_modules)
-        return readers[key].read(image_id)
+        if key not in last or last[key][0] != image_id:
+            last[key] = image_id, readers[key].read(image_id)
+        return last[key][1]
 
     return read_sample
 

@@ -75,6 +75,7 @@ TASKS: Mapping[str, Sequence[str]] = {
     "proposals": ["task.args.points_per_side=3"],
     "edges": ["task.args.points_per_side=3", "task.args.levels=9"],
     "edge_maps": ["task.args.filter=sobel", "task.args.levels=9"],
+    "boxes": [],
 }
 """What a command is asked beside its task, so that an image takes little of it."""
 

@@ -75,7 +75,11 @@ def test_commas_sweep_and_the_prompts_stay_together() -> None:
 
 def test_an_experiment_is_a_file_and_the_command_line_still_wins() -> None:
     names = [(c.model.name, c.dataset.name) for c in load_configs(["experiment=demo"])]
-    assert names == [("demo", "shapes"), ("demo", "photos")]
+    assert names == [
+        (model, dataset)
+        for model in ("demo", "demo_s", "demo_l")
+        for dataset in ("shapes", "photos")
+    ]
     names = [
         (c.model.name, c.dataset.name)
         for c in load_configs(["experiment=demo", "model=disk,grabcut"])

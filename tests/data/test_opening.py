@@ -14,6 +14,8 @@ from bench.analysis.selection import select
 from bench.config.composing import RunConfig, load_configs
 from bench.data.manifest import load_manifest
 from bench.data.opening import open_dataset, pin_dataset, samples_of_runs
+from bench.data.readers.coco import Coco
+from bench.report.pictures.gallery import gallery
 from bench.run.driver import run
 from bench.run.plan import Plan, make_plan
 from bench.store.runs import ImageError, read_runs
@@ -199,6 +201,33 @@ def test_pictures_of_a_subset_are_read_again_without_its_manifest(folder: Path) 
     path.unlink()
     read_sample = samples_of_runs(folder.parent)
     assert len(read_sample(plan.work.runs["box"].store, plan.work.ids[0]).targets) == 2
+
+
+def test_pictures_of_many_runs_are_read_once_and_are_those_of_their_dataset(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    whole = Coco.read
+    monkeypatch.setattr(
+        Coco, "read", lambda self, image_id: read.append(image_id) or whole(self, image_id)
+    )
+    found = {}
+    for models in ("disk", "watershed"):
+        plan = execute(configure(folder, f"model={models}"))
+        found |= {store.folder: store for store in (run.store for run in plan.work.runs.values())}
+    other = execute(configure(folder, "dataset.args.exif=apply")).work.runs["box"].store
+    stores = list(found.values())
+    assert len(stores) == 4
+    read.clear()
+    groups = gallery(select(stores), samples_of_runs(folder.parent), count=2)
+    assert len(groups) == 4
+    assert all(group.pictures["worst"] for group in groups)
+    assert sorted(read) == sorted(set(read))
+    read.clear()
+    read_sample = samples_of_runs(folder.parent)
+    for store in (stores[0], other, stores[0], stores[1], other):
+        read_sample(store, "1")
+    assert read == ["1", "1"]  # once of each dataset
 
 
 def test_a_report_says_that_a_part_was_drawn(folder: Path) -> None:

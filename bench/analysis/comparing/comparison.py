@@ -12,6 +12,7 @@ import pandas as pd
 from bench.analysis.comparing.pairing import MASK, differences_of, paired_rows
 from bench.analysis.comparing.sides import called, facing, unlike, without_unrelated
 from bench.analysis.comparing.wording import P_NOTE, apart, same_numbers
+from bench.analysis.looks import with_looks
 from bench.analysis.selection import Selection, select, shown_titles
 from bench.analysis.stats import (
     Averages,
@@ -82,6 +83,8 @@ def compare(
     *,
     allow_mixed: bool = False,
     allow_partial: bool = False,
+    labels: Mapping[str, str] | None = None,
+    digits: int | None = None,
     samples: object = None,
     seed: object = None,
 ) -> Comparison:
@@ -92,15 +95,27 @@ def compare(
     Raises ``BenchError`` for a side that holds several models or protocols, for what ``select``
     refuses, where no mask is common, and, unless ``allow_mixed``, where the sides saw other data,
     followed another protocol or computed in another precision; the caption then says so.
+    ``labels`` and ``digits`` are those of ``with_looks``, which raises as well.
     ``samples`` and ``seed``, which intervals needed in earlier releases, are taken and do nothing.
     """
     warn_of_draws(samples, seed)
-    (found,) = compare_all([a, b], allow_mixed=allow_mixed, allow_partial=allow_partial)
+    (found,) = compare_all(
+        [a, b],
+        allow_mixed=allow_mixed,
+        allow_partial=allow_partial,
+        labels=labels,
+        digits=digits,
+    )
     return found
 
 
 def compare_all(
-    sides: Sequence[Sequence[RunStore]], *, allow_mixed: bool = False, allow_partial: bool = False
+    sides: Sequence[Sequence[RunStore]],
+    *,
+    allow_mixed: bool = False,
+    allow_partial: bool = False,
+    labels: Mapping[str, str] | None = None,
+    digits: int | None = None,
 ) -> list[Comparison]:
     """The first side against each of the others; a side has one name in all of them.
 
@@ -108,7 +123,9 @@ def compare_all(
     ``BenchError`` as ``compare`` does.
     """
     found = [(side, ()) for side in sides] if allow_partial else without_unrelated(sides)
-    selections = [_selected(side, said, allow_partial) for side, said in found]
+    selections = with_looks(
+        [_selected(side, said, allow_partial) for side, said in found], labels or {}, digits
+    )
     names, titles = called(selections), shown_titles(selections, "dataset")
     return [
         _compared((selections[0], other), (names[0], name), titles, allow_mixed)

@@ -15,6 +15,7 @@ from bench.cli.arguments import (
     add_data,
     add_figures,
     add_json,
+    add_look,
     add_pictures,
     add_results,
     report_name,
@@ -61,6 +62,7 @@ def add(commands: Commands) -> None:
     compare.add_argument("--allow-partial", action="store_true", help="unfinished runs too")
     add_results(compare)
     add_data(compare)
+    add_look(compare)
     add_pictures(compare)
     add_figures(compare)
     compare.set_defaults(command=main)
@@ -84,6 +86,8 @@ def main(options: argparse.Namespace) -> int:
         [_side(options.results, side) for side in options.sides],
         allow_mixed=options.allow_mixed,
         allow_partial=options.allow_partial,
+        labels=dict(options.label),
+        digits=options.digits,
     )
     judgement = None
     if gate is not None:
@@ -98,6 +102,7 @@ def main(options: argparse.Namespace) -> int:
         judgement=judgement,
         masks_pictured=options.pictures,
         figures=options.figures,
+        width=options.width,
     )
     if options.json:
         console.show_json(json.loads((out / "report.json").read_text(encoding="utf-8")))

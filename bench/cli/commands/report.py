@@ -7,6 +7,7 @@ import argparse
 from bench.cli import console
 from bench.cli.arguments import (
     Commands,
+    add_columns,
     add_data,
     add_figures,
     add_json,
@@ -34,6 +35,7 @@ def add(commands: Commands) -> None:
     add_slices(report)
     add_json(report)
     report.add_argument("--figure", metavar="NAME", help="also a figure of the paper, as fig9c")
+    add_columns(report)
     add_look(report)
     add_pictures(report)
     add_figures(report)

@@ -111,15 +111,20 @@ _ONE_COLUMN = 1.3
 def on_page(name: str | None) -> Iterator[None]:
     """Inside the block figures are drawn to fit a page of ``PAGES``; none leaves them as they are.
 
-    Raises ``BenchError`` for a page that there isn't.
+    Raises ``BenchError`` as ``check_page`` does.
     """
-    if name is not None and name not in PAGES:
-        raise BenchError(f"--width: no paper {name!r}; {did_you_mean(name, PAGES)}")
+    check_page(name)
     before = _PAGE.set(None if name is None else PAGES[name])
     try:
         yield
     finally:
         _PAGE.reset(before)
+
+
+def check_page(name: str | None) -> None:
+    """Raises ``BenchError`` for a page that there isn't."""
+    if name is not None and name not in PAGES:
+        raise BenchError(f"--width: no paper {name!r}; {did_you_mean(name, PAGES)}")
 
 
 def is_on_page() -> bool:

@@ -124,15 +124,18 @@ def write_comparison(
     judgement: Judgement | None = None,
     masks_pictured: Pictures = None,
     figures: Sequence[str] | None = None,
+    width: str | None = None,
 ) -> tuple[Path, ...]:
     """Writes the report of one or several comparisons with the same first side, all or nothing.
 
     ``comparison.csv, .md, .tex`` (``comparison_2`` and so on for further ones), ``index.html``,
     ``report.json``, ``summary.md`` for a pipeline's page, and the figures; gives the paths. A
-    ``judgement`` stands first, ``masks_pictured`` is a report's ``pictures``, and ``figures`` its
-    kinds of figures. Raises ``BenchError`` where ``out`` can't be written.
+    ``judgement`` stands first, ``masks_pictured`` is a report's ``pictures``, and ``figures`` and
+    ``width`` are its kinds of figures and their paper. Raises ``BenchError`` where ``out`` can't be
+    written, and for kinds, or a paper, that there aren't.
     """
     kinds = kinds_asked(figures)
+    style.check_page(width)
     sections = [] if judgement is None else [judgement.section()]
     sections += [section(found, number) for number, found in enumerate(comparisons)]
     for number, found in enumerate(comparisons):
@@ -151,7 +154,7 @@ def write_comparison(
     masks = _masks(comparisons, views, groups, read_sample, masks_pictured) if views else None
     title = f"{comparisons[0].a} against {' and '.join(found.b for found in comparisons)}"
     answer = [sentence for found in comparisons for sentence in found.answer]
-    with style.figure_style():
+    with style.figure_style(), style.on_page(width):
         drawings = list(_drawings(comparisons))
     tables = {each.title: to_markdown(each) for each in sections}
     with report_folder(out, kinds) as folder:

@@ -17,7 +17,7 @@ from bench.report import Report, Request
 from bench.report.figures.figures import drawn, figures, own_figure
 from bench.report.figures.kinds import kinds_asked
 from bench.report.figures.paper_figures import check_figure, paper_figure
-from bench.report.figures.style import on_page
+from bench.report.figures.style import check_page, on_page
 from bench.report.masks.page import MaskPage, mask_page
 from bench.report.masks.views import report_views
 from bench.report.pages import html
@@ -36,6 +36,7 @@ def write(request: Request, out: Path) -> Report:
     read_sample = request.read_sample
     check_figure(request.figure, request.allow_modules)
     kinds = kinds_asked(request.figures)  # what is wrong with the words is said before the work
+    check_page(request.width)
     selection, table = chosen(request)
     codes = reasons(selection) if selection.of_masks else None
     sections = tuple(further_tables(selection, table, request, codes))

@@ -83,7 +83,8 @@ def gallery(
 ) -> list[Group]:
     """The groups of a selection, ``count`` pictures each of worst, median and best.
 
-    Without ``count`` it is 6, less where there are many groups. Each image is read once per run.
+    Without ``count`` it is 6, less where there are many groups. ``read_sample`` is asked image by
+    image, for all runs one after another.
     Where an image cannot be read (``BenchError``) the group says so and goes on without it.
     """
     keys = ["dataset", "label", "model", "protocol"]
@@ -92,10 +93,8 @@ def gallery(
     fitting = [each for each in _COUNTS if 3 * each * len(groups) <= _BUDGET]
     wanted = count or next(iter(fitting), _COUNTS[-1])
     chosen = [pick(rows, wanted) for _, rows in groups]
-    drawn: dict[Key, Picture | str] = {}
     everything = pd.concat([rows for ranks in chosen for rows in ranks.values()])
-    for run, rows in everything.groupby("run"):
-        drawn |= draw_run(selection, str(run), rows, read_sample)
+    drawn = draw_rows(selection, everything, read_sample)
     return [
         _group(*(str(part) for part in key), ranks=ranks, drawn=drawn)
         for (key, _), ranks in zip(groups, chosen, strict=True)
@@ -160,21 +159,22 @@ _COLUMNS = ["category", "height", "width", "point_coords", "point_labels", "box"
             "mask_rle", "iou", "predicted_ious", "selected"]  # fmt: skip
 
 
-def draw_run(
-    selection: Selection, run: str, rows: pd.DataFrame, read_sample: ReadSample
+def draw_rows(
+    selection: Selection, rows: pd.DataFrame, read_sample: ReadSample
 ) -> dict[Key, Picture | str]:
-    """The picture of each row of a run, or a sentence that says why there is none."""
+    """The picture of each row, or a sentence that says why there is none; image by image."""
     drawn: dict[Key, Picture | str] = {}
-    by_image: dict[str, dict[Key, Row]] = {}
-    for key, row in whole_rows(selection, run, rows).items():
-        by_image.setdefault(row["image_id"], {})[key] = row
-    for image_id, masks in by_image.items():
-        try:
-            sample = read_sample(selection.stores[run], image_id)
-        except BenchError as error:
-            drawn |= dict.fromkeys(masks, unavailable(error))
-            continue
+    by_image: dict[tuple[str, str], dict[Key, Row]] = {}
+    for (dataset, run), of_run in rows.groupby(["dataset", "run"]):
+        for key, row in whole_rows(selection, str(run), of_run).items():
+            by_image.setdefault((str(dataset), row["image_id"]), {})[key] = row
+    for masks in by_image.values():
         for key, row in masks.items():
+            try:
+                sample = read_sample(selection.stores[row["run"]], row["image_id"])
+            except BenchError as error:
+                drawn[key] = unavailable(error)
+                continue
             found = pictures([sample], [row])
             drawn[key] = found if isinstance(found, str) else found[0]
     return drawn

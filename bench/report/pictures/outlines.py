@@ -63,9 +63,12 @@ def draw_steps(
     for shown in runs:
         names = [measure.name for measure in shown.selection.further]
         frame = shown.selection.every.of(shown.run, [*_COLUMNS, *names], masks[_KEY])
-        for (image_id, mask_id), rows in frame.groupby(_KEY):
-            records = [{str(k): v for k, v in row.items()} for row in rows.to_dict("records")]
-            by_mask.setdefault((str(image_id), str(mask_id)), []).append(_OfRun(shown, records))
+        found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+        for row in frame.to_dict("records"):  # once: it costs a frame of three rows 2 ms as well
+            key = (str(row["image_id"]), str(row["mask_id"]))
+            found.setdefault(key, []).append({str(k): v for k, v in row.items()})
+        for key, records in found.items():
+            by_mask.setdefault(key, []).append(_OfRun(shown, records))
     for image_id, wanted in masks.groupby("image_id"):
         samples: dict[str, Sample] = {}
         try:
@@ -78,8 +81,8 @@ def draw_steps(
             yield from ((int(i), f"Some pictures are not available: {error}") for i in wanted.index)
             continue
         for index, mask_id in wanted["mask_id"].items():
-            found = by_mask[str(image_id), str(mask_id)]
-            yield int(str(index)), _pictured(samples[found[0].shown.address], found)
+            runs_of_it = by_mask[str(image_id), str(mask_id)]
+            yield int(str(index)), _pictured(samples[runs_of_it[0].shown.address], runs_of_it)
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,10 +205,15 @@ def is_small(view: Window, shape: tuple[int, int]) -> bool:
 
 
 def encode(picture: ImageArray, most: int = 25_000) -> bytes:
-    """The picture as WebP of at most about ``most`` bytes: the best quality that fits."""
+    """The picture as WebP of at most about ``most`` bytes: the best quality that fits.
+
+    WebP's method 2 takes half the time of its default, 4, for files 4 % larger.
+    """
     for quality in (80, 70, 60, 45, 30):
         sink = io.BytesIO()
-        Image.fromarray(picture).save(sink, "WEBP", quality=quality, method=4)
+        Image.fromarray(picture).save(
+            sink, "WEBP", quality=quality, method=2
+        )  # 4: half the speed for 4 %
         if sink.tell() <= most:
             break
     return sink.getvalue()

@@ -16,7 +16,7 @@ from bench.analysis.overview.cards import shared
 from bench.analysis.selection import Selection
 from bench.analysis.table import Table
 from bench.report import Request
-from bench.report.pictures.gallery import Picture, draw_run, pick
+from bench.report.pictures.gallery import Picture, draw_rows, pick
 from bench.report.shown import chosen
 from bench.types import ImageArray
 
@@ -117,7 +117,7 @@ def _worst(selection: Selection, run: str, request: Request, count: int) -> Iter
         return
     last = [label for label in selection.labels if (rows["label"] == label).any()][-1]
     chosen_rows = pick(rows[rows["label"] == last], count)["worst"]
-    drawn = draw_run(selection, run, chosen_rows, request.read_sample)
+    drawn = draw_rows(selection, chosen_rows, request.read_sample)
     found = [each for each in drawn.values() if isinstance(each, Picture)]
     for picture in sorted(found, key=lambda each: (each.iou, each.mask_id)):
         with Image.open(io.BytesIO(picture.image)) as opened:
