@@ -40,7 +40,7 @@ from tiny_transformers import SIDES, write_tiny
 from bench import evaluate
 from bench.analysis.sections.cost import cost_section
 from bench.analysis.selection import Selection, select
-from bench.analysis.words import DASH
+from bench.analysis.wording.words import DASH
 from bench.cli import main as sam_bench
 from bench.config.composing import load_component
 from bench.models.availability import availability

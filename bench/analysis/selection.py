@@ -15,10 +15,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.analysis import notes
 from bench.analysis.every_row import EveryRow
-from bench.analysis.notes import part as part
-from bench.analysis.titles import labels_of, steps_of, titles_of
+from bench.analysis.wording import notes
+from bench.analysis.wording.notes import part as part
+from bench.analysis.wording.titles import labels_of, steps_of, titles_of
 from bench.config.labels import distinct
 from bench.protocol import AVERAGE, why_left_out
 from bench.scoring.metrics import boundary_iou

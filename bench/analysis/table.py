@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pandas as pd
 
+from bench.analysis.comparing.leading import BOLD, Key, is_shown, key_of, p_of_best
 from bench.analysis.selection import BOUNDARY, Selection
 from bench.analysis.stats import Averages, averages, mean_averages
 from bench.analysis.stats.intervals import Interval
-from bench.analysis.words import FEW_NOTE, MARK, SIZES, definitions, interval_said
+from bench.analysis.wording.words import FEW_NOTE, MARK, SIZES, definitions, interval_said
 from bench.types import ORACLE, BenchError, Measure
 
 SERIES = ["model", "protocol"]
@@ -35,7 +36,8 @@ class Table:
     clusters, no oracle where the model gave one mask, no mean of a metric that was not computed of
     every mask, or applies to none; a measure of which no line has a mean is none of ``further``.
     ``datasets`` and ``models`` map a name to the title that is
-    shown; ``items`` is what ``masks`` counts, where rows are no masks.
+    shown; ``items`` is what ``masks`` counts, where rows are no masks. ``best`` has, by prompt
+    label, the best line of each dataset with its p, see ``p_of_best``.
     """
 
     lines: pd.DataFrame
@@ -45,6 +47,11 @@ class Table:
     datasets: Mapping[str, str]
     models: Mapping[str, str]
     items: str = "masks"
+    best: Mapping[str, Mapping[Key, float | None]] = field(default_factory=dict)
+
+    def is_best(self, line: Mapping[Any, Any]) -> bool:
+        """Whether a line is shown to be the best of its dataset and prompt."""
+        return is_shown(self.best.get(str(line["prompt"]), {}).get(key_of(line)))
 
     @property
     def means(self) -> pd.DataFrame:
@@ -118,8 +125,24 @@ def miou_table(selection: Selection, *, allow_partial: bool = False) -> Table:
         )
     if none := [m.title for m in selection.further if (frame[m.count].fillna(0) == 0).all()]:
         notes.append(f"{', '.join(none)}: left out, as none of the {items} has a value.")
+    best = {label: _best(frame, rows, label, selection.leads) for label in selection.labels}
+    tested = [p for own in best.values() for p in own.values() if p is not None]
+    if tested:
+        said += f" {_BOLD}" + ("" if any(map(is_shown, tested)) else " None is.")
     caption = " ".join([said, *selection.notes, *notes])
-    return Table(frame, caption, selection.leads, shown, *titles, items)
+    return Table(frame, caption, selection.leads, shown, *titles, items, best)
+
+
+_BOLD = BOLD.format(beside=" and prompt", tests="prompts")
+
+
+def _best(
+    frame: pd.DataFrame, rows: pd.DataFrame, label: str, leads: Measure
+) -> dict[Key, float | None]:
+    """The best line of each dataset at a prompt label, with its p."""
+    of_label = frame[frame["prompt"] == label].to_dict("records")
+    means: dict[Key, float] = {key_of(line): line[leads.mean] for line in of_label}
+    return p_of_best(means, rows[rows["label"] == label], leads)
 
 
 _NAMES = ("dataset", "model", "protocol", "prompt", "n_points", "datasets", "masks", "images",

@@ -109,6 +109,41 @@ def test_a_damaged_mask_is_said(bench, row):
         named(store)
 
 
+@pytest.mark.parametrize("models", [("zeta", "alpha"), ("zeta",)], ids=["across", "down"])
+def test_every_shown_cost_is_that_of_its_line(bench, models):
+    stores = [
+        bench.run(d, m, images=5, seed=len(d), skill=0.6 + place, title=f"Title of {m}")
+        for d in ("nuclei", "shapes") for place, m in enumerate(models)
+    ]  # fmt: skip
+    selection = select(stores)
+    (section,) = reasons_section(selection, miou_table(selection), reasons(selection))
+    titles = {reason.name: reason.title for reason in REASONS} | {ALL: ALL}
+    names = {"dataset": {d: d for d in ("nuclei", "shapes")}, "prompt": {}, "model":
+             {m: f"Title of {m}" for m in models}}  # fmt: skip
+    shown = {}
+    down = "reason" in section.heads
+    assert down == (len(models) == 1)
+    for row in section.rows:
+        if down:
+            shown[row[:4]] = row[4].split(" ")[0]
+        else:
+            for head, cell in zip(section.heads[3:], row[3:], strict=True):
+                if cell != "–":
+                    shown[(*row[:3], head)] = cell
+    expected = {
+        (
+            names["dataset"][line["dataset"]],
+            line["prompt"],
+            names["model"][line["model"]],
+            titles[line["reason"]],
+        ): f"{100 * line['cost']:.1f}"
+        for line in section.lines.to_dict("records")
+    }
+    assert shown == expected
+    assert section.names == (4 if down else 3)
+    assert len(section.rows) == (len(section.lines) if down else 8)
+
+
 @pytest.mark.parametrize("average", ["mask", "image"])
 def test_what_the_reasons_cost_is_what_is_lacking(bench, average):
     protocol = {"protocol": {"name": "sam", "version": 1, "args": {"average": average}}}
@@ -146,12 +181,6 @@ def test_what_the_reasons_cost_is_what_is_lacking(bench, average):
             assert pd.isna(line["cost_low"]) or of_line.loc[has, "image_id"].nunique() >= 3
             compared += 1
     assert compared > 20
-    shown = {(*r[:3], r[3]): r[4].split(" (")[0] for r in section.rows}
-    titles = {reason.name: reason.title for reason in REASONS} | {ALL: ALL}
-    for line in section.lines.to_dict("records"):
-        cell = shown[line["dataset"], line["prompt"], table.models[line["model"]],
-                     titles[line["reason"]]]  # fmt: skip
-        assert cell == f"{100 * line['cost']:.1f}"
 
 
 def test_what_a_comparison_says_of_reasons_is_both_sides_rows(bench):

@@ -9,7 +9,7 @@ from bench.analysis.comparing.differences import Side, answer, difference, diffe
 from bench.analysis.selection import select
 from bench.analysis.stats.intervals import clustered_interval
 from bench.analysis.table import miou_table
-from bench.analysis.words import interval_said
+from bench.analysis.wording.words import interval_said
 from bench.report.tables.formats import cells, to_csv, to_latex, to_markdown
 from bench.scoring.metrics import metric
 from bench.store.runs import read_runs

@@ -83,6 +83,31 @@ def test_a_gate_sets_the_exit_code(
     assert json.loads(capsys.readouterr().out)["gate"] == said
 
 
+def test_a_papers_names_digits_and_width_are_everywhere(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looks = ["--label", "small=Ours & co", "--label", "blobs=Nature", "--digits", "3"]
+    words = ["compare", "small", "large", *looks, "--width", "ieee", "--results", str(results)]
+    capsys.readouterr()
+    assert main(words) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    folder = results / "reports" / "compare"
+    lines = json.loads((folder / "report.json").read_text())["comparisons"][0]["lines"]
+    told = (folder / "comparison.md").read_text()
+    for line in lines:
+        for value in (line["miou_a"], line["miou_b"]):
+            assert f"| {100 * value:.3f} |" in told
+        delta = f"{100 * line['delta']:+.3f}" if line["delta"] else "0.000"
+        assert f"| {delta} ".replace("-", "−") in told
+    page = (folder / "index.html").read_text()
+    for text in map(html.unescape, (out, told, page)):
+        assert "Ours & co" in text
+        assert "Nature" in text
+        assert not re.search(r"\bsmall (against|and)\b", text)
+    (size,) = re.findall(r'width="([\d.]+)pt"', (folder / "figures" / "spread.svg").read_text())[:1]
+    assert float(size) / 72 in (pytest.approx(3.5, abs=0.02), pytest.approx(7.16, abs=0.02))
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -92,6 +117,9 @@ def test_a_gate_sets_the_exit_code(
         (["small", "large", "--gate-each"], "give --gate too"),
         (["*-small-*", "*"], "one side of a comparison holds"),
         (["small", "large", "--datasets"], "expected one argument"),
+        (["small", "large", "--label", "nobody=X"], "nothing is called 'nobody'"),
+        (["small", "large", "--digits", "9"], "a whole number from 0 to 6, found 9"),
+        (["small", "large", "--width", "cvprr"], "did you mean cvpr"),
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(

@@ -10,7 +10,7 @@ import torch
 from small_sam import build_small_sam
 from torch import nn
 
-from bench.analysis.titles import badge
+from bench.analysis.wording.titles import badge
 from bench.models import int8
 from bench.models.demo import DemoSam
 from bench.models.int8 import Int8Linear, in_8_bits, products, with_int8

@@ -124,6 +124,11 @@ def test_other_masks_protocols_and_data_are_refused(drawn, tmp_path, new_bench, 
         (["zeta", "{cards}", "--gate", "win_rate>50"], "win_rate needs the rows"),
         (["zeta", "{cards}", "alpha"], "of cards two sides at a time"),
         (["zeta", "{edited}"], "this card was changed after it was written"),
+        (
+            ["zeta", "{cards}", "--digits", "2", "--pictures", "all"],
+            "leave out --digits, --pictures",
+        ),
+        (["zeta", "{cards}", "--label", "zeta=Z", "--width", "cvpr"], "leave out --label, --width"),
         (["{both}", "zeta"], "holds several models (alpha, zeta)"),
     ],
 )

@@ -13,7 +13,7 @@ from bench.analysis.section import Section
 from bench.analysis.selection import select
 from bench.analysis.stats.intervals import Interval, gap_interval
 from bench.analysis.table import mean_of
-from bench.analysis.words import INTERVAL
+from bench.analysis.wording.words import INTERVAL
 from bench.config.component import Component
 from bench.protocol import all_choices
 from bench.store.runs import RunStore

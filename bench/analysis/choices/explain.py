@@ -14,7 +14,7 @@ from bench.analysis.every_row import clusters
 from bench.analysis.selection import select
 from bench.analysis.stats import averages
 from bench.analysis.stats.intervals import Interval
-from bench.analysis.titles import label_of
+from bench.analysis.wording.titles import label_of
 from bench.store.runs import RunStore, read_runs
 from bench.types import BenchError
 

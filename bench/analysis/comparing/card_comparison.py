@@ -11,15 +11,15 @@ import pandas as pd
 
 from bench.analysis.comparing.gate import Gate, Verdict
 from bench.analysis.comparing.wording import P_NOTE, apart
-from bench.analysis.notes import part
 from bench.analysis.overview.board import identity
 from bench.analysis.overview.cards import paired
 from bench.analysis.section import Section
 from bench.analysis.selection import over_images
 from bench.analysis.stats import Averages, holm, mean_averages
 from bench.analysis.table import bounds
-from bench.analysis.titles import badge, labels_of
-from bench.analysis.words import DASH
+from bench.analysis.wording.notes import part
+from bench.analysis.wording.titles import badge, labels_of
+from bench.analysis.wording.words import DASH
 from bench.config.labels import distinct
 from bench.store.cards import Card, CardStep, Number
 from bench.types import BenchError, Measure

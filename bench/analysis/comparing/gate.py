@@ -14,7 +14,7 @@ from bench.analysis.comparing.comparison import Comparison, Pair
 from bench.analysis.section import Section
 from bench.analysis.stats import Averages, clusters_needed
 from bench.analysis.stats.intervals import Interval
-from bench.analysis.words import points
+from bench.analysis.wording.words import points
 from bench.types import BenchError
 
 Outcome = Literal["holds", "fails", "undecided"]

@@ -13,7 +13,7 @@ from bench.analysis.section import Section
 from bench.analysis.selection import Selection, select
 from bench.analysis.stats.intervals import VERDICT
 from bench.analysis.table import bounds
-from bench.analysis.words import interval_said, signed
+from bench.analysis.wording.words import interval_said, signed
 from bench.store.runs import RunStore, read_runs
 from bench.types import IOU, BenchError
 from bench.types.rle import read_counts

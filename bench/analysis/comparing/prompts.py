@@ -13,7 +13,7 @@ from bench.analysis.comparing.differences import Difference, Series, Side, diffe
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection, part
 from bench.analysis.table import Table
-from bench.analysis.words import DASH, interval_said, points, signed, with_bounds
+from bench.analysis.wording.words import DASH, interval_said, points, signed, with_bounds
 from bench.types import Step
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis import notes
 from bench.analysis.selection import Selection, part
 from bench.analysis.table import SERIES
-from bench.analysis.titles import label_of
+from bench.analysis.wording import notes
+from bench.analysis.wording.titles import label_of
 from bench.config.labels import distinct
 from bench.protocol import all_choices
 from bench.store.runs import RunStore

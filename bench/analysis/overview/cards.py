@@ -15,11 +15,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.analysis.notes import part, unfinished
 from bench.analysis.selection import measures_of, none_scored
 from bench.analysis.stats import Averages, averages, averages_of_sums
 from bench.analysis.stats.intervals import Interval, apart
-from bench.analysis.titles import labels_of
+from bench.analysis.wording.notes import part, unfinished
+from bench.analysis.wording.titles import labels_of
 from bench.files.places import Place
 from bench.store.cards import BUCKETS, DIGITS, Card, CardStep, Number, Sums, agree, read_card
 from bench.store.runs import RunStore, read_rows

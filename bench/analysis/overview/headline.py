@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analysis.selection import measures_of, over_images
-from bench.analysis.titles import labels_of
+from bench.analysis.wording.titles import labels_of
 from bench.store.row_table import same_as_next
 from bench.store.runs import RunStore, read_rows
 from bench.types import Measure

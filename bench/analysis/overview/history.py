@@ -11,15 +11,15 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.notes import part
 from bench.analysis.overview.board import identity
 from bench.analysis.overview.cards import paired
 from bench.analysis.overview.gathering import Entry
 from bench.analysis.section import Section
 from bench.analysis.selection import over_images
 from bench.analysis.stats.intervals import Interval
-from bench.analysis.titles import labels_of
-from bench.analysis.words import DASH, MARK
+from bench.analysis.wording.notes import part
+from bench.analysis.wording.titles import labels_of
+from bench.analysis.wording.words import DASH, MARK
 from bench.store.cards import Card, CardStep, Number, agree, measure_of
 
 _KINDS = ("model", "dataset", "prompt", "protocol")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.analysis.overview.cards import without_paths
 from bench.analysis.section import Section
-from bench.analysis.words import DASH
+from bench.analysis.wording.words import DASH
 from bench.files.places import Place
 from bench.store.lock import is_held
 from bench.store.runs import RunStore, find_runs

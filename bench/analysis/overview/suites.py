@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.analysis.notes import part
 from bench.analysis.overview.board import Board, identity
 from bench.analysis.overview.cards import averages_of
 from bench.analysis.overview.gathering import Entry
 from bench.analysis.selection import over_images
 from bench.analysis.stats import mean_averages
 from bench.analysis.stats.intervals import Interval
+from bench.analysis.wording.notes import part
 from bench.config.suites import Suite
 from bench.store.cards import measure_of
 from bench.types import Measure

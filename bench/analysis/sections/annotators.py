@@ -14,7 +14,7 @@ from bench.analysis.section import Section
 from bench.analysis.selection import Selection
 from bench.analysis.stats import averages
 from bench.analysis.table import bounds
-from bench.analysis.words import DASH, counted, few_said, interval_said, points, with_bounds
+from bench.analysis.wording.words import DASH, counted, few_said, interval_said, points, with_bounds
 
 PEOPLE = "people"
 """What stands for a model in the line of how well annotators agree."""

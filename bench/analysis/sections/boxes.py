@@ -19,8 +19,8 @@ from bench.analysis.section import Section
 from bench.analysis.sections.pooled import pooled_cell, pooled_line, sizes_said
 from bench.analysis.selection import Selection
 from bench.analysis.stats.intervals import Interval, left_out_interval
-from bench.analysis.titles import labels_of
-from bench.analysis.words import few_said, interval_said, points
+from bench.analysis.wording.titles import labels_of
+from bench.analysis.wording.words import few_said, interval_said, points
 from bench.files.names import id_order
 from bench.scoring.instances.average_precision import left_out_precisions
 from bench.scoring.instances.matching import IOUS, within

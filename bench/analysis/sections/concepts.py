@@ -26,7 +26,7 @@ from bench.analysis.sections.pooled import (
 )
 from bench.analysis.selection import Selection
 from bench.analysis.stats.intervals import Interval
-from bench.analysis.words import few_said, interval_said
+from bench.analysis.wording.words import few_said, interval_said
 from bench.scoring.instances.concepts import f1, presence
 from bench.types.rows.concepts import PHRASE_F1
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection, part
-from bench.analysis.words import DASH
+from bench.analysis.wording.words import DASH
 
 _COLUMNS = (
     "model", "device", "dtype", "workers", "image_batch", "licence", "parameters", "images",

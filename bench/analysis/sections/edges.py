@@ -20,7 +20,7 @@ from bench.analysis.section import Section
 from bench.analysis.sections.pooled import pooled_cell, pooled_intervals, pooled_line, sizes_said
 from bench.analysis.selection import Selection
 from bench.analysis.stats.intervals import Interval
-from bench.analysis.words import few_said, interval_said, points
+from bench.analysis.wording.words import few_said, interval_said, points
 from bench.scoring.edges.f_measure import harmonic, shares
 from bench.types.rows.edges import BEST_F
 

@@ -13,7 +13,7 @@ from bench.analysis.section import Section
 from bench.analysis.selection import Selection
 from bench.analysis.stats.intervals import Interval, clustered_interval
 from bench.analysis.table import bounds
-from bench.analysis.words import counted, few_said, interval_said, points, with_bounds
+from bench.analysis.wording.words import counted, few_said, interval_said, points, with_bounds
 from bench.types.rows.proposals import AR_1000
 
 NUMBERS = {"msa": "mSA", "sa50": "SA50", "f1": "F1"}

@@ -15,7 +15,7 @@ from bench.analysis.selection import Selection
 from bench.analysis.stats import averages
 from bench.analysis.stats.intervals import Interval
 from bench.analysis.table import bounds
-from bench.analysis.words import counted, few_said, interval_said, points, with_bounds
+from bench.analysis.wording.words import counted, few_said, interval_said, points, with_bounds
 
 THRESHOLDS = (0.80, 0.85, 0.90)
 LEAST_CLICKS = 10

@@ -14,7 +14,7 @@ import pandas as pd
 
 from bench.analysis.stats.intervals import SHARES, Interval, Reach, left_out_interval
 from bench.analysis.table import bounds
-from bench.analysis.words import DASH, counted, points, with_bounds
+from bench.analysis.wording.words import DASH, counted, points, with_bounds
 
 
 def pooled_intervals(

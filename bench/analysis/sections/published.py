@@ -13,7 +13,7 @@ from bench.analysis.reference import published
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection
 from bench.analysis.stats.intervals import VERDICT
-from bench.analysis.words import DASH
+from bench.analysis.wording.words import DASH
 from bench.config.composing import load_component
 from bench.protocol import all_choices
 

@@ -10,7 +10,7 @@ import pandas as pd
 from bench.analysis.reference import published
 from bench.analysis.section import Section
 from bench.analysis.sections.ratings import rated, shown_ends, shown_p, signed_rating
-from bench.analysis.words import DASH
+from bench.analysis.wording.words import DASH
 from bench.types import Step
 
 _SLUGS = {step.slug: str(step) for step in (Step(1), Step(box=True))}

@@ -17,7 +17,7 @@ from bench.analysis.stats.agreement import agreement
 from bench.analysis.stats.intervals import Interval, Reach, apart, clustered_interval
 from bench.analysis.stats.paired import paired_bootstrap, paired_t
 from bench.analysis.table import bounds
-from bench.analysis.words import (
+from bench.analysis.wording.words import (
     DASH,
     counted,
     few_said,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,16 @@ from bench.analysis.selection import Selection
 from bench.analysis.stats import Averages, averages, mean_averages, paired_averages
 from bench.analysis.stats.intervals import FEWEST, Interval
 from bench.analysis.table import Table, bounds
-from bench.analysis.titles import labels_of
-from bench.analysis.words import DASH, MARK, few_said, interval_said, points, signed, with_bounds
+from bench.analysis.wording.titles import labels_of
+from bench.analysis.wording.words import (
+    DASH,
+    MARK,
+    few_said,
+    interval_said,
+    points,
+    signed,
+    with_bounds,
+)
 
 _SAID = "; ".join(f"{reason.title}: {reason.rule}" for reason in REASONS)
 NOTE = (
@@ -27,6 +35,10 @@ NOTE = (
 ALL = "all"
 """The line of all reasons together."""
 
+MOST_DOWN = 4
+"""Of so many models at prompts each reason has a row; of more, so that a screen holds it, a column.
+"""
+
 
 def reasons_section(selection: Selection, table: Table, codes: Codes) -> Iterator[Section]:
     """What each reason costs after the first and the last reported step of each run.
@@ -35,7 +47,8 @@ def reasons_section(selection: Selection, table: Table, codes: Codes) -> Iterato
     prompt`` (the label), ``reason, masks, share`` (of the masks), ``iou`` (their mean, over masks),
     ``cost, cost_low, cost_high`` in [0, 1], taken over images where the protocol does, ``few``,
     ``images``, and the ``clusters`` that the reason's masks lie in, of which an interval takes
-    three; the line of the reason ``all`` has their sum.
+    three; the line of the reason ``all`` has their sum. It shows a row a reason or, of more than
+    ``MOST_DOWN`` models at prompts, a column.
     """
     if not selection.of_masks or not selection.leads.is_iou:
         return
@@ -61,22 +74,56 @@ def reasons_section(selection: Selection, table: Table, codes: Codes) -> Iterato
     if not lines:
         return
     frame = pd.DataFrame(lines)
-    several = frame["protocol"].nunique() > 1
-    titles = {reason.name: reason.title for reason in REASONS} | {ALL: ALL}
-    shown = []
+    left = ["dataset", "prompt", "model"]
+    left += ["protocol"] if frame["protocol"].nunique() > 1 else []
+    across = len(frame[left].drop_duplicates()) > MOST_DOWN
+    heads, shown = (_across if across else _down)(lines, left, table)
+    note = f"{NOTE}."
+    if across:
+        note += (
+            " The cells are these points; their intervals and the numbers of masks: reasons.csv."
+        )
+    else:
+        note = f"{NOTE}, {interval_said(frame, 'cost_low')}.{few_said(frame, 'cost_low')}"
+    names = len(left) + (not across)
+    note += _unknown(selection)
+    yield Section("reasons", "Why", note, heads, shown, frame, names=names, printed=False)
+
+
+_Texts = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
+"""Heads and rows."""
+
+_TITLES = {reason.name: reason.title for reason in REASONS} | {ALL: ALL}
+
+
+def _names(line: Mapping[str, Any], left: Sequence[str], table: Table) -> tuple[str, ...]:
+    titles = {"dataset": table.datasets, "model": table.models}
+    return tuple(titles[n][line[n]] if n in titles else line[n] for n in left)
+
+
+def _down(lines: Sequence[Mapping[str, Any]], left: Sequence[str], table: Table) -> _Texts:
+    """A row a reason, with what is known of it."""
+    rows = []
     for line in lines:
-        names = [table.datasets[line["dataset"]], line["prompt"], table.models[line["model"]]]
-        names += [line["protocol"]] if several else []
         low, high = points(line["cost_low"]), points(line["cost_high"])
         cost = with_bounds(points(line["cost"]), low, high, line["few"])
         counts = f"{line['masks']:,}", points(line["share"]), points(line["iou"])
-        shown.append((*names, titles[line["reason"]], cost, *counts))
-    heads = ["dataset", "prompt", "model", *(["protocol"] if several else []), "reason"]
-    heads += ["cost in points", "masks", "% of masks", "their mIoU"]
-    unknown = _unknown(selection)
-    note = f"{NOTE}, {interval_said(frame, 'cost_low')}.{few_said(frame, 'cost_low')}{unknown}"
-    own = (tuple(heads), tuple(shown), frame)
-    yield Section("reasons", "Why", note, *own, names=4 + several, printed=False)
+        rows.append((*_names(line, left, table), _TITLES[line["reason"]], cost, *counts))
+    heads = (*left, "reason", "cost in points", "masks", "% of masks", "their mIoU")
+    return heads, tuple(rows)
+
+
+def _across(lines: Sequence[Mapping[str, Any]], left: Sequence[str], table: Table) -> _Texts:
+    """A row a model at a prompt, with a column for what each reason costs there."""
+    costs: dict[tuple[str, ...], dict[str, str]] = {}
+    for line in lines:
+        of_model = costs.setdefault(_names(line, left, table), {})
+        of_model[line["reason"]] = points(line["cost"])
+    there = [name for name in _TITLES if any(name in own for own in costs.values())]
+    rows = tuple(
+        (*names, *(own.get(reason, DASH) for reason in there)) for names, own in costs.items()
+    )
+    return (*left, *(_TITLES[reason] for reason in there)), rows
 
 
 def _lines(rows: pd.DataFrame, over_images: bool) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,7 @@ from bench.analysis.section import Section
 from bench.analysis.selection import Selection
 from bench.analysis.stats import averages
 from bench.analysis.table import numbers
-from bench.analysis.words import DASH, counted, few_said, interval_said, points, with_bounds
+from bench.analysis.wording.words import DASH, counted, few_said, interval_said, points, with_bounds
 from bench.store.runs import RunStore
 from bench.types import BenchError, Mask, Sample, Target
 from bench.types.categories import target_of

@@ -8,11 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.comparing.pairing import MASK, differences_of, paired_rows
-from bench.analysis.comparing.wording import SHOWN
+from bench.analysis.comparing.leading import BOLD, Key, is_shown, key_of, p_of_best
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection
-from bench.analysis.stats import holm, mean_averages
 from bench.analysis.table import SERIES, Table
 from bench.types import ORACLE, BenchError, Measure
 from bench.types.errors import did_you_mean
@@ -78,16 +76,12 @@ def wide_section(
     several = len(table.lines[SERIES].drop_duplicates()) > 1
     if not asked and not (several and len(columns) > 1):
         return
-    sides = {
-        label: dict(_sides(selection, label))
-        for label in dict.fromkeys(column.label for column in columns)
-    }
     names = table.lines[["dataset", *SERIES]].drop_duplicates()
     lines: list[dict[str, Any]] = [
         {str(k): value for k, value in line.items()} for line in names.to_dict("records")
     ]
     for column in columns:
-        _fill(lines, column, table, sides[column.label])
+        _fill(lines, column, selection, table)
     frame = pd.DataFrame(lines)
     numbers = [f"{column.name}{end}" for column in columns for end in ("", "_p")]
     frame[numbers] = frame[numbers].astype(float)
@@ -97,67 +91,25 @@ def wide_section(
     yield _shown(frame, columns, selection, table)
 
 
-Series = tuple[str, str]
-
-
-def _sides(selection: Selection, label: str) -> Iterator[tuple[Series, pd.DataFrame]]:
-    """The rows of each series at a label."""
-    rows = selection.rows[selection.rows["label"] == label]
-    measures = dict.fromkeys(m.name for m in (selection.leads, *selection.further))
-    for (model, protocol), found in rows.groupby(SERIES, observed=True):
-        yield (str(model), str(protocol)), found[[*MASK, "cluster", *measures]]
-
-
 def _fill(
-    lines: Sequence[dict[str, Any]],
-    column: Column,
-    table: Table,
-    sides: dict[Series, pd.DataFrame],
+    lines: Sequence[dict[str, Any]], column: Column, selection: Selection, table: Table
 ) -> None:
     """Puts a column's means into the lines, and the p of each dataset's best."""
-    of_label = table.lines[table.lines["prompt"] == column.label]
-    means = {
-        _key(line): line[column.measure.mean]
+    measure, label = column.measure, column.label
+    of_label = table.lines[table.lines["prompt"] == label]
+    means: dict[Key, float] = {
+        key_of(line): line[measure.mean]
         for line in of_label.to_dict("records")
-        if pd.notna(line[column.measure.mean])
+        if pd.notna(line[measure.mean])
     }
+    if measure == table.leads:
+        best = table.best[label]
+    else:
+        rows = selection.rows
+        best = p_of_best(means, rows[rows["label"] == label], measure)
     for line in lines:
-        line[column.name], line[f"{column.name}_p"] = means.get(_key(line)), None
-    for dataset in {key[0] for key in means}:
-        here = {key[1:]: mean for key, mean in means.items() if key[0] == dataset}
-        top = (max if column.measure.better == "higher" else min)(here, key=here.__getitem__)
-        p = None
-        if len(here) > 1 and column.measure.name != ORACLE.name:
-            others = [sides[series] for series in here if series != top]
-            p = _p(sides[top], others, dataset, column.measure)
-        next(each for each in lines if _key(each) == (dataset, *top))[f"{column.name}_p"] = p
-
-
-def _key(line: Any) -> tuple[str, str, str]:
-    """Dataset, "" for the mean over them, model and protocol of a line."""
-    dataset = "" if pd.isna(line["dataset"]) else str(line["dataset"])
-    return dataset, str(line["model"]), str(line["protocol"])
-
-
-def _p(
-    best: pd.DataFrame, others: Sequence[pd.DataFrame], dataset: str, measure: Measure
-) -> float | None:
-    """The largest corrected p of the best's differences to the others; none where one has none.
-
-    1 where on the masks that both have the other one is ahead.
-    """
-    found: list[float] = []
-    for other in others:
-        by_dataset = differences_of(paired_rows(best, other), measure)
-        if dataset:
-            each = by_dataset.get(dataset)
-        else:  # a mean over other datasets than the line's says nothing of it
-            everywhere = set(best["dataset"]) == set(other["dataset"]) == set(by_dataset)
-            each = mean_averages(list(by_dataset.values())) if everywhere else None
-        if each is None or each.p is None:
-            return None
-        found.append(each.p if measure.is_ahead(each.masks.mean) else 1.0)
-    return max(p for p in holm(found) if p is not None)
+        line[column.name] = means.get(key_of(line))
+        line[f"{column.name}_p"] = best.get(key_of(line))
 
 
 def _shown(
@@ -175,7 +127,7 @@ def _shown(
         bold |= {
             (at, len(names) + i)
             for i, column in enumerate(columns)
-            if line[f"{column.name}_p"] < SHOWN
+            if is_shown(line[f"{column.name}_p"])
         }
     measures = list(dict.fromkeys(column.measure.title for column in columns))
     heads = [
@@ -199,12 +151,7 @@ def _shown(
     )
 
 
-_BOLD = (
-    "Bold: shown to be the best of its dataset's column, ahead of every other line there in a "
-    "paired test on the masks that both have (p < 0.05 over masks and over images, corrected for "
-    "the number of others by Holm's method, not for that of columns); what is not shown to "
-    "differ is not bold."
-)
+_BOLD = BOLD.format(beside="'s column", tests="columns")
 
 
 def _dataset(name: Any, table: Table) -> str:

@@ -133,6 +133,12 @@ def _of_cards(options: argparse.Namespace, gate: Gate | None) -> int:
 
     if len(options.sides) > 2:
         raise BenchError("of cards two sides at a time are compared")
+    unmade = {
+        "--label": options.label, "--digits": options.digits, "--width": options.width,
+        "--pictures": options.pictures, "--figures": options.figures,
+    }  # fmt: skip
+    if asked := [word for word, value in unmade.items() if value not in (None, [])]:
+        raise BenchError(f"of cards no page is made: leave out {', '.join(asked)}")
     sides = [
         cards_of([side], options.results)
         if _is_cards(side)

@@ -83,7 +83,7 @@ def _show(screen: Console, found: Explanation, goal: Goal, top: int) -> None:
     from rich.table import Table
 
     from bench.analysis.choices.explain import CHOICES
-    from bench.analysis.words import points, signed
+    from bench.analysis.wording.words import points, signed
 
     screen.print(found.run, style="bold", markup=False, highlight=False, soft_wrap=True)
     for sentence in _sentences(found, goal):
@@ -114,7 +114,7 @@ def _show(screen: Console, found: Explanation, goal: Goal, top: int) -> None:
 
 
 def _sentences(found: Explanation, goal: Goal) -> list[str]:
-    from bench.analysis.words import points, signed
+    from bench.analysis.wording.words import points, signed
 
     own, low, high = found.default.mean, found.default.low, found.default.high
     gap = goal.points / 100 - own

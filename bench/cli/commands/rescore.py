@@ -103,7 +103,7 @@ def _table(
     from rich.markup import escape
     from rich.table import Table
 
-    from bench.analysis.words import few_said, interval_said, with_bounds
+    from bench.analysis.wording.words import few_said, interval_said, with_bounds
 
     table = Table(box=None, header_style="bold")
     spans = interval_said(means[means["masks"] > 0].drop(columns="dataset"), "low")

@@ -10,7 +10,7 @@ import pandas as pd
 from bench.analysis.comparing.differences import Side, difference, ranking
 from bench.analysis.selection import Selection, part
 from bench.analysis.table import Table
-from bench.analysis.words import points, signed
+from bench.analysis.wording.words import points, signed
 from bench.report.figures import plots, plots_size, style
 from bench.report.figures.figures import Drawing, curve_columns, own_figure, series_names
 from bench.report.tables.paper_tables import TABLES

@@ -26,7 +26,7 @@ from matplotlib.ticker import (
     StrMethodFormatter,
 )
 
-from bench.analysis.words import signed
+from bench.analysis.wording.words import signed
 from bench.report.figures import bins, style, texts
 from bench.types import IOU, BenchError
 

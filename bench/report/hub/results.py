@@ -18,12 +18,12 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.notes import part
 from bench.analysis.overview.board import identity
 from bench.analysis.section import Section
 from bench.analysis.selection import over_images
-from bench.analysis.titles import badge, labels_of
-from bench.analysis.words import DASH, MARK
+from bench.analysis.wording.notes import part
+from bench.analysis.wording.titles import badge, labels_of
+from bench.analysis.wording.words import DASH, MARK
 from bench.report.hub.benchmark import Benchmark, check_known
 from bench.report.hub.folder import slug, yaml_text
 from bench.report.tables.formats import escape_markdown

@@ -21,12 +21,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.analysis.notes import part
 from bench.analysis.overview.cards import card_of
 from bench.analysis.overview.headline import headline
 from bench.analysis.section import Section
 from bench.analysis.selection import none_scored
-from bench.analysis.words import DASH
+from bench.analysis.wording.notes import part
+from bench.analysis.wording.words import DASH
 from bench.report.hub.folder import json_text, slug, yaml_text
 from bench.report.tables.formats import escape_markdown
 from bench.report.tables.section_text import to_markdown

@@ -12,7 +12,7 @@ from bench.analysis.comparing.comparison import Comparison
 from bench.analysis.reasons import Codes
 from bench.analysis.selection import Selection
 from bench.analysis.table import Table
-from bench.analysis.titles import labels_of
+from bench.analysis.wording.titles import labels_of
 
 
 @dataclass(frozen=True, slots=True)

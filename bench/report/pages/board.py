@@ -12,14 +12,14 @@ from urllib.parse import quote
 import pandas as pd
 
 import bench
-from bench.analysis.notes import part
 from bench.analysis.overview.board import Board, Cell, Panel, identity
 from bench.analysis.overview.history import histories, history_section
 from bench.analysis.overview.progress import Progress, plain, progress_section
 from bench.analysis.overview.suites import SuiteLine
 from bench.analysis.section import Section
 from bench.analysis.sections.cost import costs
-from bench.analysis.words import DASH, MARK
+from bench.analysis.wording.notes import part
+from bench.analysis.wording.words import DASH, MARK
 from bench.files.places import Place
 from bench.report.pages.folder import PAGE, records, report_folder
 from bench.report.pages.html import template

@@ -15,7 +15,7 @@ from bench.analysis.comparing.gate import Judgement
 from bench.analysis.reasons import Codes, reasons
 from bench.analysis.section import Section
 from bench.analysis.sections.reasons import compared_reasons
-from bench.analysis.words import DASH, MARK, counted, definitions, points
+from bench.analysis.wording.words import DASH, MARK, counted, definitions, points
 from bench.report.figures import plots, plots_compare, style
 from bench.report.figures.figures import Drawing, listed
 from bench.report.figures.kinds import kinds_asked

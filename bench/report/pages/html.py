@@ -18,7 +18,7 @@ from markupsafe import Markup
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection, part
 from bench.analysis.table import Table
-from bench.analysis.words import MARK, points
+from bench.analysis.wording.words import MARK, points
 from bench.files.text import visible
 from bench.report.figures import style
 from bench.report.masks.addresses import mask_address

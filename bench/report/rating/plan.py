@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
-from bench.analysis.notes import part
-from bench.analysis.titles import titles_of
+from bench.analysis.wording.notes import part
+from bench.analysis.wording.titles import titles_of
 from bench.report.rating.order import rank
 from bench.store.ratings import Source, Study, StudyTarget
 from bench.store.runs import RunStore, read_rows

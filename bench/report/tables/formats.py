@@ -14,7 +14,7 @@ import rich.markup
 import rich.table
 
 from bench.analysis.table import Table
-from bench.analysis.words import DASH, MARK, counted, with_bounds
+from bench.analysis.wording.words import DASH, MARK, counted, with_bounds
 from bench.files.text import as_cell, csv_cell
 from bench.types import Measure
 
@@ -25,9 +25,8 @@ class Cells:
 
     ``value`` is the mean of what leads, with its bounds, ``few`` marks them; ``over_images`` is the
     mean over images with its own; ``further`` the table's other measures, in its order, with the
-    number that one applies to where that isn't all. ``best`` marks the best value of a dataset and
-    prompt among several series; ``first`` the first line of its dataset; ``mean`` a mean over
-    datasets.
+    number that one applies to where that isn't all. ``best`` marks what is shown to be the best of
+    a dataset and prompt; ``first`` the first line of its dataset; ``mean`` a mean over datasets.
     """
 
     dataset: str
@@ -49,10 +48,9 @@ class Cells:
 
 def cells(table: Table) -> Iterator[Cells]:
     """The lines of a table as they are shown, in its order."""
-    leads = table.leads
-    best, images = _best(table.lines, leads), f"{leads.mean}_images"
+    leads, images = table.leads, f"{table.leads.mean}_images"
     previous: str | None = None
-    for line, is_best in zip(table.lines.to_dict("records"), best, strict=True):
+    for line in table.lines.to_dict("records"):
         mean = pd.isna(line["dataset"])
         title = f"mean of {line['datasets']} datasets" if mean else table.datasets[line["dataset"]]
         yield Cells(
@@ -73,7 +71,7 @@ def cells(table: Table) -> Iterator[Cells]:
                 bool(line["few_images"]),
             ),
             further=tuple(_with_count(measure, line) for measure in table.further),
-            best=bool(is_best),
+            best=table.is_best(line),
             first=title != previous,
             mean=bool(mean),
         )
@@ -90,21 +88,13 @@ def _with_count(measure: Measure, line: Mapping[Any, Any]) -> str:
 _SIZES = ("images", "clusters", "effective", "largest")
 
 
-def _best(lines: pd.DataFrame, leads: Measure) -> pd.Series[bool]:
-    """Which lines show the best value of their dataset and prompt, among several."""
-    shown = (leads.scale * lines[leads.mean]).round(leads.digits)
-    groups = shown.groupby([lines["dataset"], lines["prompt"]], dropna=False)
-    top = groups.transform("max" if leads.better == "higher" else "min")
-    return (shown == top) & (groups.transform("size") > 1)
-
-
 def to_csv(table: Table) -> str:
     """One line per line, IoUs in [0, 1] at full precision, nulls empty."""
     return csv_text(table.lines)
 
 
 def to_markdown(table: Table) -> str:
-    """A pipe table with its caption under it; the best model of each dataset in bold.
+    """A pipe table with its caption under it; what is shown to be best in bold.
 
     No character of a name can break out of its cell or start markup.
     """
@@ -116,7 +106,7 @@ def to_markdown(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """A ``table`` environment for booktabs, intervals as subscripts, the best model in bold."""
+    """A ``table`` environment for booktabs, intervals as subscripts, bold as in Markdown."""
     heads, rows = _grid(table, escape_latex, _subscript, lambda text: rf"\textbf{{{text}}}")
     first = [line.first for line in cells(table)]
     return latex_table(heads, rows, first, 3 + _several_protocols(table), table.caption, page=True)

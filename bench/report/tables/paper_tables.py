@@ -10,7 +10,7 @@ import pandas as pd
 from bench.analysis.section import Section
 from bench.analysis.sections.slices import UNKNOWN, slice_section
 from bench.analysis.selection import Selection
-from bench.analysis.words import DASH, MARK, few_said, interval_said, points
+from bench.analysis.wording.words import DASH, MARK, few_said, interval_said, points
 from bench.store.runs import RunStore
 from bench.types import BenchError, Sample
 
