@@ -66,7 +66,8 @@ class Numerics:
         reference = Numerics()
         found = {each.name: getattr(self, each.name) for each in fields(self)}
         other = {name: v for name, v in found.items() if v != getattr(reference, name)}
-        return {**other, "decoder": "shared"} if other else {}
+        decoder = "shared" if not self.compiled else "shared, all tokens"
+        return {**other, "decoder": decoder} if other else {}
 
     @property
     def products_in(self) -> torch.dtype:

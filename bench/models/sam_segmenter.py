@@ -86,12 +86,12 @@ class SamSegmenter:
         )
         # On a GPU the decoder stays as it is: with it a tiny Sam was not compiled in 85 s (H100).
         self._decode_compiled = on_cpu and self._numerics.compiled
-        compiling = self._numerics.faster if on_cpu else _as_it_is
+        faster = self._numerics.faster if self._decode_compiled else None
         self._shared = None
         if self._numerics.identity() and SharedDecoder.takes(self._sam):
-            self._shared = SharedDecoder(self._sam, self._numerics.products_in, compiling)
+            self._shared = SharedDecoder(self._sam, self._numerics.products_in, faster)
         else:
-            self._decode_masks = decoder_of(self._sam, compiling)
+            self._decode_masks = decoder_of(self._sam, faster or _as_it_is)
         if self._numerics.compiled:
             self._warm_up()
 
@@ -99,7 +99,8 @@ class SamSegmenter:
     def _warm_up(self) -> None:
         """Asks for masks, so that the time of compiling is that of loading.
 
-        For three, which is no other size of what is asked: equal sizes would be taken for one.
+        For three, which is no other size of what is asked: equal sizes would be taken for one. Then
+        the same with masks fed back, which are compiled apart.
         """
         side = self._sam.image_encoder.img_size
         blank = np.zeros((side, side, 3), dtype=np.uint8)
@@ -107,8 +108,11 @@ class SamSegmenter:
             embedding, *_ = self.embed([blank] * self._image_batch)
         except torch.cuda.OutOfMemoryError:  # the run will halve its batches, and say so
             (embedding,) = self.embed([blank])
-        point = Prompt(points=np.full((1, 2), side / 2, np.float32), labels=np.ones(1, np.int64))
-        self.predict([embedding] * 3, [point] * 3, multimask=True)
+        click = np.full((1, 2), side / 2, np.float32), np.ones(1, np.int64)
+        self.predict([embedding] * 3, [Prompt(*click)] * 3, multimask=True)
+        if self._decode_compiled:
+            answer = np.zeros(self._sam.prompt_encoder.mask_input_size, np.float32)
+            self.predict([embedding] * 3, [Prompt(*click, mask_logits=answer)] * 3, multimask=False)
 
     @classmethod
     def pin(cls, args: Mapping[str, Any], site: Site) -> dict[str, Any]:

@@ -54,14 +54,15 @@ class _Positions:
 class SharedDecoder:
     """The mask decoder of a Sam in ``dtype``; only for a Sam of ``segment_anything``'s own modules.
 
-    ``faster`` may compile what is done for each batch of prompts.
+    ``faster`` may compile what is done for each batch of prompts; then masks of all tokens are
+    computed, and those that are wanted taken from them, as each choice would be compiled apart.
     """
 
     def __init__(
         self,
         sam: Sam,
         dtype: torch.dtype,
-        faster: Callable[[Function], Function] = lambda function: function,
+        faster: Callable[[Function], Function] | None = None,
     ) -> None:
         self._encoder: PromptEncoder = sam.prompt_encoder
         self._heads: MaskDecoder = sam.mask_decoder  # on one token a prompt, in float32
@@ -82,7 +83,7 @@ class SharedDecoder:
         ]  # fmt: skip
         first, _, _, second, _ = self._own.output_upscaling
         self._doublings = _Doubling.of(first), _Doubling.of(second)
-        self._decode = faster(self._answered)
+        self._compiled = None if faster is None else faster(self._answered)
         self._latest: tuple[list[Tensor], _Image] | None = None
 
     @staticmethod
@@ -113,7 +114,12 @@ class SharedDecoder:
         coarse = None
         if masks is not None:
             coarse = self._masks_to_16(masks).flatten(2).transpose(1, 2).to(self._dtype)
-        logits, predicted_iou = self._decode(image, sparse, coarse, multimask)
+        wanted = slice(1, None) if multimask else slice(0, 1)
+        if self._compiled is None:
+            logits, predicted_iou = self._answered(image, sparse, coarse, wanted)
+        else:
+            all_logits, all_predicted = self._compiled(image, sparse, coarse, slice(None))
+            logits, predicted_iou = all_logits[..., wanted], all_predicted[:, wanted]
         height, width = features[0].shape[-2:]
         return _in_place(logits, height, width).float(), predicted_iou
 
@@ -136,15 +142,17 @@ class SharedDecoder:
         return image
 
     def _answered(
-        self, image: _Image, sparse: Tensor, coarse: Tensor | None, multimask: bool
+        self, image: _Image, sparse: Tensor, coarse: Tensor | None, wanted: slice
     ) -> tuple[Tensor, Tensor]:
-        """Logits (N, h × w, 16, K), a token's 16 pixels together, and predicted IoU (N, K)."""
+        """Logits (N, h × w, 16, K), a token's 16 pixels together, and predicted IoU (N, K).
+
+        Of the mask tokens that are ``wanted``.
+        """
         decoder = self._own
         own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight], dim=0)
         fixed = own.unsqueeze(0).expand(len(sparse), -1, -1)
         tokens = torch.cat([fixed, sparse.to(self._dtype)], dim=1)
         found, seen = self._looked(tokens, self._with_mask(image, coarse))
-        wanted = slice(1, None) if multimask else slice(0, 1)
         found = found.float()
         predicted_iou = self._heads.iou_prediction_head(found[:, 0])[:, wanted]
         heads = list(self._heads.output_hypernetworks_mlps)[wanted]
@@ -251,6 +259,6 @@ class _Doubling:
 def _in_place(logits: Tensor, height: int, width: int) -> Tensor:
     """(N, h × w, 16, K) to (N, K, 4h, 4w): a pixel's row and column at both scales."""
     count, _, _, masks = logits.shape
-    apart = logits.view(count, height, width, 2, 2, 2, 2, masks)
+    apart = logits.reshape(count, height, width, 2, 2, 2, 2, masks)
     together = apart.permute(0, 7, 1, 3, 5, 2, 4, 6)
     return together.reshape(count, masks, 4 * height, 4 * width)

@@ -61,7 +61,11 @@ def test_a_mode_is_part_of_the_identity_and_the_reference_adds_nothing(demo_args
     assert DemoSam.pin(demo_args | {"dtype": "float32", "compiled": False}, site) == reference
     assert set(reference) == {"size", "sha256"}
     fast = DemoSam.pin(demo_args | {"dtype": "bfloat16", "compiled": True}, site)
-    assert fast == reference | {"dtype": "bfloat16", "compiled": True, "decoder": "shared"}
+    assert fast == reference | {
+        "dtype": "bfloat16",
+        "compiled": True,
+        "decoder": "shared, all tokens",
+    }
 
 
 def test_facts_tell_the_mode(demo_args):
@@ -74,11 +78,29 @@ def test_an_unknown_dtype_is_refused(demo_args):
         DemoSam.pin(demo_args | {"dtype": "int3"}, Site())
 
 
-@pytest.mark.slow
-def test_compiled_is_near_the_reference(make_image):
-    image = make_image(61, 97, 1)
-    exact, compiled = answers(Numerics(), image), answers(Numerics(compiled=True), image)
-    torch.testing.assert_close(compiled.logits, exact.logits, rtol=0, atol=1e-4)
+@pytest.mark.long
+def test_what_a_run_asks_of_a_compiled_model_is_compiled_before_and_near_the_reference(make_image):
+    image, other = make_image(61, 97, 1), make_image(70, 50, 2)
+    fed_back = np.random.default_rng(0).normal(0, 8, (32, 32)).astype(np.float32)
+    again = Prompt(POINT.points, POINT.labels, mask_logits=fed_back)
+    asked = [
+        (images, prompts, multimask)
+        for images in ([image], [other])
+        for prompts in ([POINT], [POINT, BOX], [BOX] * 5, [again], [again] * 4)
+        for multimask in (True, False)
+    ]
+    exact = SamSegmenter(build_small_sam(), Site())
+    compiled = SamSegmenter(build_small_sam(), Site(), numerics=Numerics(compiled=True))
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for images, prompts, multimask in asked:
+            found, expected = (
+                each.predict(each.embed(images) * len(prompts), prompts, multimask)
+                for each in (compiled, exact)
+            )
+            torch.testing.assert_close(found.logits, expected.logits, rtol=0, atol=1e-4)
+            torch.testing.assert_close(
+                found.predicted_iou, expected.predicted_iou, rtol=0, atol=1e-5
+            )
 
 
 @pytest.fixture
