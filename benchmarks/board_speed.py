@@ -3,8 +3,9 @@
     python benchmarks/board_speed.py --out benchmarks/results
 
 Writes made-up runs (10 models, 10 datasets, 3 prompts; 60 images of 3 masks each), their cards, and
-the board of both, each in a process of its own. Prints seconds of wall time and of a core, and the
-sizes of the cards and of the page; ``--out`` writes ``board_speed.md`` there, too.
+the board of both, each in a process of its own; then the same of few runs of many rows, ``--rows``
+in all. Prints seconds of wall time and of a core, and the sizes of the cards and of the page;
+``--out`` writes ``board_speed.md`` there, too.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+import compare_speed
 import numpy as np
 
 from bench.config.run_key import run_name
@@ -81,39 +84,68 @@ def timed(words: Sequence[str]) -> tuple[float, float]:
     return wall, used
 
 
+@dataclass(frozen=True, slots=True)
+class Boards:
+    """Lines of the table, the bytes of each card, and those of the page of the rows."""
+
+    lines: Sequence[str]
+    cards: Sequence[int]
+    page: int
+
+
+def boards(folder: Path, what: str, write: Callable[[Path], None]) -> Boards:
+    """Times the board of runs, their cards, and the board of those."""
+    results, cards = folder / "results", folder / "cards"
+    write(results)
+    steps = {
+        f"board of {what}": ["board", str(results), "--out", f"{folder}/a"],
+        f"cards of {what}": ["card", "*", "--results", str(results), "--out", str(cards)],
+        "board of these cards": ["board", str(cards), "--out", f"{folder}/b"],
+    }
+    lines = [f"| {name} | {'{:.1f} | {:.1f}'.format(*timed(w))} |" for name, w in steps.items()]
+    sizes = [path.stat().st_size for path in cards.iterdir()]
+    return Boards(lines, sizes, (folder / "a" / "index.html").stat().st_size)
+
+
+def many_runs(results: Path) -> None:
+    """One of each model, dataset and prompt."""
+    for dataset in DATASETS:
+        for model in MODELS:
+            for prompt in PROMPTS:
+                write_run(results, dataset, model, prompt)
+
+
 def main() -> None:
     """Writes the runs, times the commands, prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--rows", type=int, default=10_000_000, help="of few runs of many")
     options = parser.parse_args()
+
+    def many_rows(results: Path) -> None:
+        for seed, model in enumerate(MODELS):
+            compare_speed.write_run(results, model, options.rows // len(MODELS), seed)
+
     with tempfile.TemporaryDirectory() as folder:
-        results, cards = Path(folder) / "results", Path(folder) / "cards"
-        for dataset in DATASETS:
-            for model in MODELS:
-                for prompt in PROMPTS:
-                    write_run(results, dataset, model, prompt)
-        steps = {
-            "board of 300 runs": ["board", str(results), "--out", f"{folder}/a"],
-            "300 cards": ["card", "*", "--results", str(results), "--out", str(cards)],
-            "board of 300 cards": ["board", str(cards), "--out", f"{folder}/b"],
-        }
-        lines = [f"| {name} | {'{:.1f} | {:.1f}'.format(*timed(w))} |" for name, w in steps.items()]
-        sizes = [path.stat().st_size for path in cards.iterdir()]
-        page = (Path(folder) / "a" / "index.html").stat().st_size
+        runs = boards(Path(folder) / "runs", f"{len(MODELS) * len(DATASETS) * 3} runs", many_runs)
+        rows = boards(Path(folder) / "rows", f"{options.rows:,} rows", many_rows)
     text = "\n".join(
         [
-            "# Board: seconds for 300 runs",
+            "# Board: seconds for many runs, and for many rows",
             "",
             f"`python benchmarks/board_speed.py --out benchmarks/results`, "
             f"{datetime.now(timezone.utc):%Y-%m-%d}; {platform.system()} {platform.machine()}, "
-            f"{os.cpu_count()} cores, other work beside it. 10 models, 10 datasets, 3 prompts; "
-            f"{IMAGES} images of {MASKS} masks a run.",
+            f"{os.cpu_count()} cores, load average {os.getloadavg()[1]:.1f}. 10 models, "
+            f"10 datasets, 3 prompts; {IMAGES} images of {MASKS} masks a run. Many rows: 10 models "
+            f"on one dataset, 5 masks an image.",
             "",
             "| | wall, s | of a core, s |",
             "|---|---|---|",
-            *lines,
+            *runs.lines,
+            *rows.lines,
             "",
-            f"A card has {min(sizes):,} to {max(sizes):,} bytes, the page {page:,}.",
+            f"A card has {min(runs.cards):,} to {max(runs.cards):,} bytes, one of many rows up to "
+            f"{max(rows.cards):,}; the page of many runs {runs.page:,}.",
             "",
         ]
     )

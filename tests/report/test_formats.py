@@ -1,7 +1,9 @@
+import ast
 import csv
 import io
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,8 @@ from bench.report.figures import pgf, style
 from bench.report.pages.comparison import write_comparison
 from bench.report.tables import section_text
 from bench.report.tables.formats import escape_latex, to_csv, to_latex, to_markdown, to_rich
+
+ROOT = Path(__file__).resolve().parents[2]
 
 ROUGH = r"A&B_50%|<b>#1 $x^2~{y}\[red]*"
 
@@ -101,6 +105,29 @@ def test_latex_escapes_every_special_character(table):
     ) in text
     assert "–" not in text
     assert "×" not in text
+
+
+def test_latex_has_what_the_benchs_own_texts_are_made_of():
+    """A minus of a difference was printed as (U+2212)."""
+    assert escape_latex("−1.5") == "$-$1.5"
+    folders = ("analysis", "report/tables", "scoring/metrics", "tasks")
+    trees = [
+        ast.parse(path.read_text(encoding="utf-8"))
+        for folder in folders
+        for path in (ROOT / "bench" / folder).rglob("*.py")
+        if path.name != "formats.py"
+    ]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    docs = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    texts = [
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
+    ]
+    abouts = [path.read_text(encoding="utf-8") for path in (ROOT / "conf").rglob("*.yaml")]
+    unknown = {c for text in (*texts, *abouts) for c in text if "samchar" in escape_latex(c)}
+    assert len(texts) > 1_000
+    assert unknown == set()
 
 
 HOSTILE = [

@@ -58,7 +58,8 @@ def card_of(store: RunStore) -> Card:
             steps.append(CardStep(step, _number(found.masks), _number(found.images), sums))
     if not steps:
         raise BenchError(f"{store.folder}: {leads.title} applies to none of its rows")
-    return Card(shared(header), None if clusters is None else tuple(clusters), tuple(steps))
+    shared_header = shared(header) | {"name": run}
+    return Card(shared_header, None if clusters is None else tuple(clusters), tuple(steps))
 
 
 def checked_card(path: Place) -> Card:

@@ -16,6 +16,7 @@ import rich.table
 from bench.analysis.table import Table
 from bench.analysis.wording.words import DASH, MARK, counted, with_bounds
 from bench.files.text import as_cell, csv_cell
+from bench.report.tables.fitting import is_wide, size_for, stacked
 from bench.types import Measure
 
 
@@ -109,7 +110,7 @@ def to_latex(table: Table) -> str:
     """A ``table`` environment for booktabs, intervals as subscripts, bold as in Markdown."""
     heads, rows = _grid(table, escape_latex, _subscript, lambda text: rf"\textbf{{{text}}}")
     first = [line.first for line in cells(table)]
-    return latex_table(heads, rows, first, 3 + _several_protocols(table), table.caption, page=True)
+    return latex_table(heads, rows, first, 3 + _several_protocols(table), table.caption)
 
 
 def latex_table(
@@ -118,12 +119,11 @@ def latex_table(
     first: Sequence[bool],
     left: int,
     caption: str,
-    *,
-    page: bool,
 ) -> str:
     """A ``table`` environment for booktabs, its heads and cells as given, the caption escaped.
 
-    Over both columns of a ``page`` that has two.
+    Over both columns of a page that has two where it is wider than one, in the largest letters that
+    fit, and with heads in several lines where these are wider than what stands under them.
     ``first`` says which rows start a new first column: a rule above, the name only there. ``left``
     columns are left-aligned.
     """
@@ -132,7 +132,9 @@ def latex_table(
         if starts and body:
             body.append(r"\midrule")
         body.append(_latex_row([row[0] if starts else "", *row[1:]]))
-    caption = escape_latex(caption)
+    caption, heads = escape_latex(caption), stacked(heads, rows, left)
+    page = is_wide(heads, rows)
+    size = size_for(heads, rows, page=page)
     texts, name = [*heads, *body, caption], "table*" if page else "table"
     return "\n".join(
         [
@@ -140,6 +142,7 @@ def latex_table(
             *([CHARACTER] if any(r"\samchar{" in text for text in texts) else []),
             rf"\begin{{{name}}}",
             r"\centering",
+            *([f"{{{size}"] if size else []),
             rf"\begin{{tabular}}{{{'l' * left}{'r' * (len(heads) - left)}}}",
             r"\toprule",
             _latex_row(heads),
@@ -147,6 +150,7 @@ def latex_table(
             *body,
             r"\bottomrule",
             r"\end{tabular}",
+            *(["}"] if size else []),
             rf"\caption{{{caption}}}",
             rf"\end{{{name}}}",
             "",
@@ -221,6 +225,15 @@ _LATEX: dict[str, str | int | None] = {
     "–": "--",
     "×": r"$\times$",
     "·": r"$\cdot$",
+    "−": "$-$",
+    "±": r"$\pm$",
+    "≈": r"$\approx$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "→": r"$\rightarrow$",
+    "Δ": r"$\Delta$",
+    "α": r"$\alpha$",
+    "π": r"$\pi$",
     "ρ": r"$\rho$",
     "<": r"\textless{}",
     ">": r"\textgreater{}",

@@ -33,19 +33,7 @@ def to_latex(section: Section) -> str:
     heads = [escape_latex(head) for head in section.heads]
     rows = cells(section, escape_latex, lambda text: rf"\textbf{{{text}}}")
     caption = f"{section.title}. {section.note}"
-    return latex_table(
-        heads, rows, spans(section.rows), section.names, caption, page=_wide(section)
-    )
-
-
-def _wide(section: Section) -> bool:
-    """Whether the table is wider than a column of a paper of two: 3.25 inches, in ten points."""
-    widths = [max(map(len, column)) for column in zip(section.heads, *section.rows, strict=True)]
-    return sum(_LETTER * width + _BETWEEN for width in widths) > _COLUMN
-
-
-_LETTER, _BETWEEN, _COLUMN = 4.8, 12.0, 235.0
-"""In points: a letter on average, what is between two columns of a table, and a paper's column."""
+    return latex_table(heads, rows, spans(section.rows), section.names, caption)
 
 
 def cells(section: Section, escape: Escape, bold: Escape) -> list[list[str]]:
