@@ -14,7 +14,7 @@
      "digest": "<sha256 of all of this>"}
 
 ``sums`` has an entry per cluster or bucket: how many images and masks, the sum of what leads over
-masks, and that of the images' own means, in 1e-6. What a later step has in common with the first is
+masks, and that of the images' own means, in 1e-9. What a later step has in common with the first is
 left out. Cards of the same masks (``items``) have the same clusters in the same order, so their
 differences are paired. A card may come from anyone: it is looked over when it is read.
 """
@@ -42,8 +42,8 @@ LARGEST = 1 << 20
 BUCKETS = 100
 """Into how many buckets more clusters than so many are put."""
 
-DIGITS = 6
-"""Decimals of the sums."""
+DIGITS = 9
+"""Decimals of the sums: of skewed images an interval moves by forty times what its sums do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,6 +236,29 @@ def test_every_table_of_a_report_and_a_comparison_compiles(bench, row, tmp_path)
     compiled(tmp_path, *(path.read_text() for path in found))
 
 
+@needs_latex
+@pytest.mark.long
+def test_every_table_fits_the_columns_of_a_conferences_paper(bench, tmp_path):
+    stores = [
+        bench.run(dataset, model, prompt, images=8, skill=skill, dataset_title=f"{dataset} (v1)")
+        for dataset in ("nuclei", "shapes", "streets")
+        for model, skill in (("Segmenter B", 0.7), ("Segmenter HQ-L", 2.0), ("other", 1.1))
+        for prompt in ("points", "box")
+    ]
+    write_report(stores, tmp_path / "report", by=["size"])
+    sides = [
+        [store for store in stores if store.header()["model"]["name"] == name]
+        for name in ("Segmenter HQ-L", "other")
+    ]
+    write_comparison([compare(*sides)], tmp_path / "comparison")
+    found = sorted(tmp_path.rglob("*.tex"))
+    assert {path.stem for path in found} >= {"table", "wide", "reasons", "comparison", "cost"}
+    cvpr = r"\usepackage[textwidth=6.875in,columnsep=.3125in]{geometry}\twocolumn\sloppy"
+    log = compiled(tmp_path, *(path.read_text() for path in found), more=cvpr)
+    assert b"Overfull" not in log
+    assert b"(U+" not in log
+
+
 def test_what_latex_would_join_or_not_know_is_kept_apart():
     assert escape_latex("a--b 5–6 ''x'' ?`y") == ("a-{}-b 5--6 '{}'x'{}' ?{}\\textasciigrave{}y")
     assert escape_latex("e\u0301 Łódź") == "é Łódź"
