@@ -27,6 +27,8 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
         """The options; overrides that argparse leaves over behind an option go to the others."""
+        if sum(word.partition("=")[0] == "--config-dir" for word in argv or ()) > 1:
+            self.error("--config-dir is given twice: name one")
         options, rest = self.parse_known_args(argv)
         rest = rest or _settings_among(options)
         if rest and not ("overrides" in options and all(word[0] != "-" for word in rest)):

@@ -170,6 +170,14 @@ def test_ls_lists_parts_and_runs(words: list[str], capsys: pytest.CaptureFixture
     assert "4/4" in out
 
 
+def test_a_second_folder_of_yamls_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", "--config-dir", str(tmp_path), "--config-dir", "other", "model=disk"])
+    assert "--config-dir is given twice: name one" in capsys.readouterr().err
+
+
 def test_python_dash_m_is_the_same_program() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench", "--version"], capture_output=True, text=True, check=True

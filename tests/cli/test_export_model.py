@@ -28,6 +28,17 @@ def test_an_export_is_measured_and_compared_with_its_original(
     assert "gate delta_miou>-0.1 holds" in capsys.readouterr().out
 
 
+def test_what_follows_an_export_into_ones_own_folder_is_the_run_on_ones_own_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_conf" / "dataset").mkdir(parents=True)
+    (tmp_path / "my_conf" / "dataset" / "beans.yaml").touch()
+    words = ["export-model", "--format", "torchscript", "model=demo_s", "--output-dir", "my_conf"]
+    assert main(words) == 0
+    assert "next: sam-bench run model=demo_s_torchscript dataset=beans\n" in capsys.readouterr().out
+
+
 def test_an_earlier_export_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ask = ["export-model", "model=demo_s", "--format=torchscript", f"--output-dir={tmp_path}"]
     assert main(ask) == 0

@@ -206,7 +206,7 @@ def _gain(found: Difference, name: str, step: Step, leads: Measure) -> str:
     more, less = found.a.label, found.b.label
     said = apart(found.mean, leads, found.over_images, f" with {name}", found.same)
     if said.verdict is None:
-        sentence = f"{less} and {more} {said.unclear}."
+        sentence = f"{more} and {less} {said.unclear}."
     elif said.verdict == "behind":
         worse = "less" if leads.better == "higher" else "more"
         sentence = f"{name} does best with {less}: {more} gives {said.by} {worse}."

@@ -35,7 +35,7 @@ def card_of(store: RunStore) -> Card:
     Raises ``BenchError`` for a run that is unfinished, damaged, or without a row that is measured.
     """
     header, run = store.header(), store.folder.name
-    list(unfinished({run: store}, {run: header}, allowed=False))
+    list(unfinished({run: store}, {run: header}, allowed=False, may_be=False))
     leads = measures_of(store, header).leads
     rows = _Rows.of(read_rows(store, [leads.name, "cluster"]), leads.name)
     if not len(rows.values):

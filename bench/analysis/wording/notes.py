@@ -20,9 +20,16 @@ def part(header: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 
 
 def unfinished(
-    stores: Mapping[str, RunStore], headers: Mapping[str, Mapping[str, Any]], allowed: bool
+    stores: Mapping[str, RunStore],
+    headers: Mapping[str, Mapping[str, Any]],
+    allowed: bool,
+    *,
+    may_be: bool = True,
 ) -> Iterable[str]:
-    """One sentence per dataset, model and progress: its prompts mostly got equally far."""
+    """One sentence per dataset, model and progress: its prompts mostly got equally far.
+
+    Raises ``BenchError`` where they aren't ``allowed``; ``may_be`` says whether the user may.
+    """
     partial: dict[tuple[str, str], list[str]] = {}
     for name, header in headers.items():
         if header.get("status") == "complete":
@@ -31,7 +38,7 @@ def unfinished(
         if not allowed:
             raise BenchError(
                 f"{stores[name].folder}: unfinished run ({progress}); run the same command again "
-                "to finish it, or give --allow-partial"
+                f"to finish it{', or give --allow-partial' if may_be else ''}"
             )
         run, _, prompt = short(name, header).rpartition(" · ")
         partial.setdefault((run, progress), []).append(prompt)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from bench.cli import console
-from bench.cli.arguments import Commands, add_json, add_option, add_overrides
+from bench.cli.arguments import OWN_CONF, Commands, add_json, add_option, add_overrides
 from bench.files.places import local_path
 from bench.types import BenchError
 
@@ -14,8 +14,8 @@ _HELP = """\
 Writes a Segment Anything model's encoder and decoder, and the YAML that describes them, so that
 the export is measured like any other model:
 
-  sam-bench export-model model=demo --format onnx --output-dir exports
-  sam-bench run --config-dir exports model=demo_onnx dataset=photos
+  sam-bench export-model model=demo --format onnx --output-dir my_conf
+  sam-bench run model=demo_onnx dataset=photos
 """
 
 
@@ -84,6 +84,9 @@ def main(options: argparse.Namespace) -> int:
         console.show_json({"model": name, "yaml": str(described)})
     else:
         console.say(str(described))
-    where = ["--config-dir", str(options.output_dir)]
-    console.say_next(options, "sam-bench", "run", *where, f"model={name}", "dataset=photos")
+    beside = options.output_dir.resolve() == OWN_CONF.resolve()
+    where = [] if beside else ["--config-dir", str(options.output_dir)]
+    datasets = sorted(path.stem for path in (options.output_dir / "dataset").glob("*.yaml"))
+    dataset = next(iter(datasets), "photos")
+    console.say_next(options, "sam-bench", "run", *where, f"model={name}", f"dataset={dataset}")
     return 0
