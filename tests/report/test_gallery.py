@@ -227,6 +227,9 @@ def test_one_mask_of_a_run_is_drawn_at_the_step_that_is_asked(bench):
     assert picture_of(store, mask, bench.read_sample, step=3).tobytes() == last
     with pytest.raises(BenchError, match="mask 'nowhere' is not there"):
         picture_of(store, "nowhere", bench.read_sample)
+    for wrong in (0, -1, "x", 1.0):
+        with pytest.raises(BenchError, match="step is a whole number from 1"):
+            picture_of(store, mask, bench.read_sample, step=wrong)
 
 
 def test_a_mask_of_an_id_in_several_images_wants_its_image(bench, row):

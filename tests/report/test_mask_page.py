@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from drawn_runs import DATASETS, LABELS, in_no_order
 
+from bench.analysis.comparing.comparison import compare
 from bench.analysis.reasons import reasons
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
 from bench.report.figures.bins import BARS, UNIT, bar_of
 from bench.report.masks import page as page_module
 from bench.report.masks.page import ALL, mask_page
-from bench.report.masks.views import report_views
+from bench.report.masks.views import comparison_views, report_views
 from bench.report.pages.html import template
 from bench.report.pictures.outlines import outline
 from bench.report.pictures.overlay import magnified, window
@@ -243,3 +244,17 @@ def test_no_text_of_the_data_leaves_its_script(bench):
 def test_what_is_no_number_of_pictures_is_refused(asked):
     with pytest.raises(BenchError, match="a number of masks, or 'all'"):
         mask_page([], {}, None, pictures=asked)
+
+
+def test_a_comparison_shows_the_datasets_that_both_sides_ran(bench):
+    sides = [
+        [bench.run(dataset, model, "box", images=3) for dataset in datasets]
+        for model, datasets in (("zeta", ("shapes", "beans")), ("alpha", ("nuclei", "shapes")))
+    ]
+    found = [compare(*sides)]
+    codes = {id(side): reasons(side) for side in found[0].sides}
+    views = comparison_views(found, codes)
+    assert [(view.dataset, view.series) for view in views] == [
+        ("shapes", "zeta"),
+        ("shapes", "alpha"),
+    ]

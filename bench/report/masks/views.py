@@ -59,6 +59,7 @@ def report_views(selection: Selection, table: Table, codes: Codes) -> list[View]
 def comparison_views(comparisons: Sequence[Comparison], codes: Mapping[int, Codes]) -> list[View]:
     """The views of comparisons, the first side's first; each run of a side stands once.
 
+    Of the datasets that both sides of a comparison have masks of in common.
     ``codes`` are the reasons of each side's rows, by the side's identity.
     """
     sides: dict[str, Selection] = {comparisons[0].a: comparisons[0].sides[0]}
@@ -72,7 +73,8 @@ def comparison_views(comparisons: Sequence[Comparison], codes: Mapping[int, Code
         letter = chr(ord("A") + number)
         addresses = {run: _address(run, letter, shared) for run in side.stores}
         views += _views(side, of, addresses, codes[id(side)])
-    return _ordered(views)
+    common = {str(name) for found in comparisons for name in found.pairs["dataset"].unique()}
+    return _ordered([view for view in views if view.dataset in common])
 
 
 def results_of(source: Source) -> str:

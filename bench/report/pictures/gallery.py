@@ -229,19 +229,23 @@ def picture_of(
 ) -> Image.Image:
     """The picture of one mask of a run, in its latest row up to ``step``.
 
-    Raises ``BenchError`` where there is no such row, or masks of that id in several images, and
-    where the picture can't be had.
+    Raises ``BenchError`` where there is no such row, or masks of that id in several images, for a
+    step that is no whole number from 1, and where the picture can't be had.
     """
+    if step is not None and not (isinstance(step, int) and step >= 1):
+        raise BenchError(f"step is a whole number from 1, found {step!r}")
     rows = read_runs([store], _COLUMNS)
     rows = rows[rows["mask_id"] == mask_id]
     if image_id is not None:
         rows = rows[rows["image_id"] == image_id]
-    if step is not None:
-        rows = rows[rows["step"] <= step]
     images = rows["image_id"].unique()
     if len(images) != 1:
         several = f"stands in {len(images)} images; say which" if len(images) else "is not there"
         raise BenchError(f"{store.folder}: mask {mask_id!r} {several}")
+    if step is not None:
+        rows = rows[rows["step"] <= step]
+    if rows.empty:
+        raise BenchError(f"{store.folder}: mask {mask_id!r} has no row up to step {step}")
     found = pictures([read_sample(store, str(images[0]))], [rows.iloc[-1].to_dict()])
     if isinstance(found, str):
         raise BenchError(f"{store.folder}: {found}")
