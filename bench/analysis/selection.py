@@ -139,6 +139,7 @@ def select(stores: Sequence[RunStore], *, allow_partial: bool = False) -> Select
     rows, left_out = _measured(rows, leads, named)
     said += notes.different_data(rows, named, headers, allow_partial)
     said += [
+        *notes.several_versions(rows, headers),
         *notes.subsets(headers),
         *notes.failed(headers),
         *notes.skipped(rows, headers),

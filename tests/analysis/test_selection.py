@@ -170,6 +170,14 @@ def test_another_protocol_is_another_line(bench, row):
     assert sorted(select(stores).rows["protocol"]) == ["sam", "sam2"]
 
 
+def test_versions_of_one_dataset_are_named(bench):
+    stores = [bench.run("beans", model, "box", images=3) for model in ("z", "a")]
+    assert select(stores).notes == ()
+    header = stores[0].header()
+    stores[0].write_header(header | {"dataset": header["dataset"] | {"version": "2"}})
+    assert select(stores).notes == ("beans: runs on versions 1, 2 of it stand together.",)
+
+
 def test_refuses_different_data_under_one_name_unless_allowed(bench, row):
     stores = [
         bench.run(model=m, prompt="point_1", rows=[row(model=m)], dataset_fingerprint=f"data-{m}")

@@ -83,6 +83,14 @@ def different_data(
         yield f"The runs on {dataset} saw different data (fingerprints {marks})."
 
 
+def several_versions(rows: pd.DataFrame, headers: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
+    """One sentence per dataset whose runs name several versions of it, though of one content."""
+    for dataset, runs in rows.groupby("dataset")["run"].unique().items():
+        versions = {str(part(headers[run], "dataset").get("version")) for run in runs}
+        if len(versions) > 1:
+            yield f"{dataset}: runs on versions {', '.join(sorted(versions))} of it stand together."
+
+
 def other_content(stores: Mapping[str, RunStore]) -> str:
     """An image whose files held other content for one run than for another, in words, or nothing.
 
