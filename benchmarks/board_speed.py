@@ -84,6 +84,13 @@ def timed(words: Sequence[str]) -> tuple[float, float]:
     return wall, used
 
 
+def said(text: str, out: Path | None, name: str) -> None:
+    """Prints a text, and writes it into a folder where there is one."""
+    sys.stdout.write(text)
+    if out is not None:
+        (out / name).write_text(text, encoding="utf-8")
+
+
 @dataclass(frozen=True, slots=True)
 class Boards:
     """Lines of the table, the bytes of each card, and those of the page of the rows."""
@@ -149,9 +156,7 @@ def main() -> None:
             "",
         ]
     )
-    sys.stdout.write(text)
-    if options.out is not None:
-        (options.out / "board_speed.md").write_text(text, encoding="utf-8")
+    said(text, options.out, "board_speed.md")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 
-from board_speed import timed
+from board_speed import said, timed
 
 RUNS = ["model=demo_s,demo,demo_l,disk,watershed", "dataset=shapes,photos",
         "prompt=[point_1,point_3,box]", "runtime.limit=5"]  # fmt: skip
@@ -62,9 +62,7 @@ def main() -> None:
             "",
         ]
     )
-    sys.stdout.write(text)
-    if options.out is not None:
-        (options.out / "report_speed.md").write_text(text, encoding="utf-8")
+    said(text, options.out, "report_speed.md")
 
 
 if __name__ == "__main__":
