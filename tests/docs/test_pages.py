@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from pages import PAGES, ROOT, anchors, blocks, links, name
 
-from bench.cli import _parser
+from bench.cli import _parser, main
 from bench.config.composing import component_file, load_configs
 
 COMMANDS = sorted(
@@ -93,3 +94,28 @@ def test_the_python_of_the_readme_is_that_of_its_page() -> None:
     page = "\n".join(blocks(ROOT / "docs" / "reference" / "api.md", "python"))
     page = page.replace(", limit=2", "").replace("disk", "demo")
     assert all(line in page for line in code.splitlines())
+
+
+@pytest.mark.long
+def test_the_table_of_the_first_pages_is_the_demos(tmp_path: Path) -> None:
+    words = ["experiment=demo", "model=demo", "--report", "demo", "--figures", "none"]
+    assert main(["run", *words, "--results", str(tmp_path)]) == 0
+    written = rows_in(tmp_path / "reports" / "demo" / "table.md")
+    assert written[0].pop(2) == "model"
+    expected = [
+        [dataset, prompt, *values]
+        for dataset, prompt, model, *values in written[1:]
+        if not dataset.startswith("mean")
+    ]
+    for page in (ROOT / "README.md", ROOT / "docs" / "guide" / "start.md"):
+        found = [row for row in rows_in(page) if len(row) == len(written[0]) and row[3] != "images"]
+        for above, row in pairwise(found):
+            row[0] = row[0] or above[0]
+        assert found == expected
+
+
+def rows_in(path: Path) -> list[list[str]]:
+    """The cells of each line of a page's pipe tables, rules left out."""
+    lines = [line for line in path.read_text().splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split(" |")] for line in lines]
+    return [row for row in cells if not set("".join(row)) <= set("-: ")]
