@@ -43,13 +43,13 @@ class Selection:
     ``rows`` has the columns ``run, dataset, model, protocol, prompt`` (the strategy), ``label``
     (the reported step, such as "3 points"; with the prompt's name where two prompts share it),
     ``n_points, has_box, image_id, mask_id``, the ``cluster`` that the image belongs to, itself
-    where the rows name none, what ``leads`` (``iou``), ``iou_oracle, multimask, predicted_iou,
-    carried``, and the ``further`` measures' columns, NaN where one doesn't apply or was never
-    computed. ``measured`` names, by run, those that were computed of all its rows: they have a
-    mean. Rows to which what leads doesn't apply are left out, as a note says. IoUs are in [0, 1]. A
-    mask that needed no further prompt keeps the row of its last step, ``carried``. Names that many
-    rows share (``run`` to ``label``, ``cluster``) are categories, sorted. ``labels`` are in reading
-    order: points by
+    where the rows name none, what ``leads`` (``iou``), ``iou_oracle, multimask, predicted_iou``
+    (NaN where the model gives none, or one number for all masks), ``carried``, and the ``further``
+    measures' columns, NaN where one doesn't apply or was never computed. ``measured`` names, by
+    run, those that were computed of all its rows: they have a mean. Rows to which what leads
+    doesn't apply are left out, as a note says. IoUs are in [0, 1]. A mask that needed no further
+    prompt keeps the row of its last step, ``carried``. Names that many rows share (``run`` to
+    ``label``, ``cluster``) are categories, sorted. ``labels`` are in reading order: points by
     number, then what holds a box; ``steps`` says what each is. ``of_masks`` says whether the rows
     are masks', with prompts and candidates. ``stores`` and ``headers`` go by the run's folder name;
     ``notes`` are sentences that must stand in every caption. ``every`` has the rows of all steps.
@@ -72,6 +72,10 @@ class Selection:
     def over_images(self, rows: pd.DataFrame) -> bool:
         """Whether the protocol of a run's rows counts each image once (``average: image``)."""
         return over_images(self.headers[str(rows["run"].iloc[0])])
+
+    def has_estimates(self, run: str) -> bool:
+        """Whether the model of a run predicts the IoU of its masks."""
+        return bool(self.rows.loc[self.rows["run"] == run, "predicted_iou"].notna().any())
 
     def titles(self, kind: str) -> dict[str, str]:
         """Name → label of every ``dataset`` or ``model``, see ``shown_titles``."""
@@ -325,13 +329,18 @@ def _plain(rows: pa.Table, of_masks: bool) -> pa.Table:
 
 
 def _chosen(scores: pa.ChunkedArray, selected: pa.ChunkedArray) -> pa.Array:
-    """Of each row's list the value at its index, NaN where the list is null or shorter."""
+    """Of each row's list the value at its index, NaN where the list is null or shorter.
+
+    One number for all rows of a run is no estimate: then it is NaN for each.
+    """
     lists, index = scores.combine_chunks(), pc.fill_null(selected, -1).to_numpy()
     lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
     there = (index >= 0) & (index < lengths)
     found = np.full(len(index), np.nan)
     if there.any():
         found[there] = lists.values.to_numpy()[(lists.offsets.to_numpy()[:-1] + index)[there]]
+    if len(found) > 1 and (found == found[0]).all():
+        found[:] = np.nan
     return pa.array(found)
 
 

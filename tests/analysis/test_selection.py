@@ -170,6 +170,23 @@ def test_another_protocol_is_another_line(bench, row):
     assert sorted(select(stores).rows["protocol"]) == ["sam", "sam2"]
 
 
+def test_one_number_for_all_masks_is_no_estimate(bench, row):
+    """GrabCut says 0.5 of each mask: it was shown, sorted by, and called overrated."""
+    same = [row(image_id=i, predicted_ious=[0.5]) for i in "abc"]
+    each = {"a": 0.5, "b": 0.5, "c": 0.75}
+    other = [row(model="b", image_id=i, predicted_ious=[p]) for i, p in each.items()]
+    stores = [
+        bench.run(prompt="point_1", rows=same),
+        bench.run(model="b", prompt="point_1", rows=other),
+    ]
+    selection = select(stores)
+    names = [store.folder.name for store in stores]
+    assert [selection.has_estimates(name) for name in names] == [False, True]
+    told = selection.rows.set_index(["run", "image_id"])["predicted_iou"]
+    assert told[names[0]].isna().all()
+    assert told[names[1]].tolist() == [0.5, 0.5, 0.75]
+
+
 def test_versions_of_one_dataset_are_named(bench):
     stores = [bench.run("beans", model, "box", images=3) for model in ("z", "a")]
     assert select(stores).notes == ()

@@ -2,11 +2,12 @@
 
 import json
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
-from drawn_runs import DATASETS, LABELS, in_no_order
+from drawn_runs import DATASETS, LABELS, draw, in_no_order
 
 from bench.analysis.comparing.comparison import compare
 from bench.analysis.reasons import reasons
@@ -17,6 +18,7 @@ from bench.report.masks import page as page_module
 from bench.report.masks.page import ALL, mask_page
 from bench.report.masks.views import comparison_views, report_views
 from bench.report.pages.html import template
+from bench.report.pictures.gallery import gallery
 from bench.report.pictures.outlines import outline
 from bench.report.pictures.overlay import magnified, window
 from bench.store.runs import read_runs
@@ -258,3 +260,23 @@ def test_a_comparison_shows_the_datasets_that_both_sides_ran(bench):
         ("shapes", "zeta"),
         ("shapes", "alpha"),
     ]
+
+
+def test_a_model_without_estimates_has_none_on_the_page_and_in_the_gallery(bench):
+    bench.run("shapes", "cut", "points", images=4, seed=3)  # for its pictures
+    kind = {"name": "shapes", "seed": 3, "shape": (120, 168), "category": "leaf"}
+    asked = {"dataset": "shapes", "model": "cut", "prompt": "points", "protocol": "sam",
+             "skill": 1.0, "seed": 3, "keep_masks": True}  # fmt: skip
+    _, drawn = draw(4, tuple(kind.items()), tuple(asked.items()))
+    rows = [replace(each, predicted_ious=[0.5] * len(each.ious)) for own in drawn for each in own]
+    store = bench.run("shapes", "cut", "points", rows=rows, key="000000000001")
+    found = whole_page([store], bench.read_sample).plain
+    assert {view["predicted"] for view in found["views"]} == {None}
+    steps = [s for p in found["pictures"].values() for each in p["runs"].values() for s in each]
+    assert steps
+    assert {step["predicted"] for step in steps} == {None}
+    assert all(step["predictions"] == [] for step in steps)
+    groups = gallery(select([store]), bench.read_sample)
+    pictures = [p for group in groups for some in group.pictures.values() for p in some]
+    assert pictures
+    assert {picture.predicted_iou for picture in pictures} == {None}

@@ -183,6 +183,8 @@ def draw_rows(
 def whole_rows(selection: Selection, run: str, rows: pd.DataFrame) -> dict[Key, Row]:
     """What pictures need of some rows of a run, by (run, image, mask, step)."""
     full = selection.every.of(run, _COLUMNS, rows[["image_id", "mask_id", "step"]])
+    if not selection.has_estimates(run):
+        full["predicted_ious"] = None
     return dict(zip(_keys(full), full.to_dict("records"), strict=True))
 
 

@@ -19,10 +19,8 @@ def draw(facts: Facts) -> Iterator[Drawing]:
     rows = selection.rows[["label", "iou", "predicted_iou"]]
     rows = rows.assign(series=series_names(selection.rows, table))
     rows = rows[selection.rows["predicted_iou"].notna() & ~selection.rows["carried"]]
-    varied = rows.groupby("series")["predicted_iou"].transform("nunique") > 1
-    if not varied.any():
+    if rows.empty:
         return
-    rows = rows[varied]
     figure = plots.predicted_iou(rows, selection.labels)
     panels = plots.predicted_panels(rows, selection.labels)
     yield Drawing(
