@@ -183,7 +183,8 @@ def window(browser, width, scheme="light"):
 
 
 def read(browser):
-    return browser.execute_async_script(f"{OPEN} done(read());")
+    """What is open, once the page has followed its address."""
+    return browser.execute_async_script(f"{OPEN} setTimeout(() => done(read()), 60);")
 
 
 def follow(browser, address):
