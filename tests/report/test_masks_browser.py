@@ -183,7 +183,8 @@ def window(browser, width, scheme="light"):
 
 
 def read(browser):
-    return browser.execute_async_script(f"{OPEN} done(read());")
+    """What is open, once the page has followed its address."""
+    return browser.execute_async_script(f"{OPEN} setTimeout(() => done(read()), 60);")
 
 
 def follow(browser, address):
@@ -304,13 +305,20 @@ def filters_of(address):
     return dict(parse_qsl(address.removeprefix("#masks&")))
 
 
+def counted_masks(rows):
+    """What the page says of so many answers."""
+    masks = len(rows[["title", "image_id", "mask_id"]].drop_duplicates())
+    said = f"{masks:,} mask{'s' * (masks != 1)}"
+    return said if masks == len(rows) else f"{len(rows):,} answers on {said}"
+
+
 def check_spots(found, latest):
     for each in found:
         truth = chosen(latest, filters_of(each["hash"]))
         keys = truth[["series", "label", "title", "mask_id"]].agg("|".join, axis=1)
         assert sorted(each["keys"]) == sorted(keys), each["hash"]
-        assert each["said"].startswith(f"{len(truth):,} mask")
-        if count := re.search(r": ([\d,]+) masks?$", each["title"]):
+        assert re.match(r"[^.;]*?(?=\.| with )", each["said"])[0] == counted_masks(truth)
+        if count := re.search(r": ([\d,]+) (?:mask|answer)s?$", each["title"]):
             assert int(count[1].replace(",", "")) == len(truth) > 0
 
 
@@ -336,13 +344,16 @@ def test_the_bars_of_the_list_count_and_open_their_masks(opened, written):
         np.minimum((latest["iou"].round(5) * 20 + 1e-9).astype(int), 19), minlength=20
     )
     bars = opened.find_elements(By.CSS_SELECTOR, "#masks .bars a")
-    counts = [int(re.search(r": (\d+) mask", bar.accessible_name)[1]) for bar in bars]
+    counts = [int(re.search(r": (\d+) (?:mask|answer)", bar.accessible_name)[1]) for bar in bars]
     assert counts == expected.tolist()
     assert [bar.get_attribute("href") is not None for bar in bars] == [c > 0 for c in counts]
     full = [place for place, count in enumerate(counts) if count]
     for place in full:
         follow(opened, bars[place].get_attribute("href").partition("#")[2].join(["#", ""]))
-        assert opened.find_element(By.ID, "masks-said").text.startswith(f"{counts[place]} mask")
+        own = latest[(cut(latest["iou"]) // 5000).clip(upper=19) == place]
+        said = f"{counted_masks(own)} with IoU {5 * place} to {5 * place + 5}."
+        assert opened.find_element(By.ID, "masks-said").text == said
+        assert bars[place].accessible_name.endswith(f": {counted_masks(own)}")
         assert bars[place].get_attribute("aria-pressed") == "true"
         tiles = opened.find_elements(By.CSS_SELECTOR, "#masks-tiles .tile")
         assert len(tiles) == min(48, counts[place])

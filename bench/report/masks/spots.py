@@ -49,11 +49,12 @@ def histogram_spots(figure: Figure, rows: pd.DataFrame, labels: Sequence[str]) -
     edges = bins.bar_edges(bins.BARS)
     shown = [label for label in labels if (rows["label"] == label).any()]
     for axis, label in zip(figure.axes, shown, strict=False):
-        found = rows.loc[rows["label"] == label, "iou"]
-        counts = bins.counted(bins.bar_of(found, bins.BARS), bins.BARS)
+        found = rows[rows["label"] == label]
+        counts = bins.counted(bins.bar_of(found["iou"], bins.BARS), bins.BARS)
+        noun = "mask" if found["series"].nunique() == 1 else "answer"
         for bar in np.flatnonzero(counts):
             reach = _reach(edges, int(bar))
-            said = f"{label}, IoU {_said(reach)}: {_masks(counts[bar])}"
+            said = f"{label}, IoU {_said(reach)}: {_counted(counts[bar], noun)}"
             yield Spot(axis, list_address(prompt=label, iou=reach), said, x=reach)
 
 
@@ -146,4 +147,8 @@ def _said(reach: tuple[float, float]) -> str:
 
 
 def _masks(count: int) -> str:
-    return f"{int(count):,} mask{'s' * (int(count) != 1)}"
+    return _counted(count, "mask")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{int(count):,} {noun}{'s' * (int(count) != 1)}"

@@ -11,29 +11,12 @@ const MaskList = (() => {
 
   // ------------------------------------------------------------------ filters
 
-  const distinct = (values) => [...new Set(values)];
-  const categories = distinct(data.datasets.flatMap((each) => each.categories)).sort((a, b) => a.localeCompare(b, "en"));
-  const nameless = data.datasets.some((each) => each.category.includes(null));
-  const series = distinct(data.views.map((view) => view.series));
-  const CHOICES = {
-    dataset: data.datasets.map((each) => each.title),
-    prompt: distinct(data.views.map((view) => view.label)),
-    model: series,
-    beside: series,
-    category: nameless && categories.length ? [...categories, Masks.NONE] : categories,
-    size: data.sizes.map(([, name]) => name),
-    reason: (data.reasons ?? []).map((each) => [each.name, each.title]),
-    sort: Object.entries(Masks.ORDERS).map(([key, { title }]) => [key, title]),
-  };
   const ALL = { beside: "no other", sort: null };
-  for (const [key, values] of Object.entries(CHOICES)) {
+  for (const [key, values] of Object.entries(Masks.CHOICES)) {
     const select = section.querySelector(`select[data-filter="${key}"]`);
     const all = key in ALL ? ALL[key] : "all";
     if (all !== null) select.append(make("option", { value: "" }, all));
-    for (const value of values) {
-      const [said, title] = Array.isArray(value) ? value : [value, value];
-      select.append(make("option", { value: said }, title));
-    }
+    for (const [value, title] of values) select.append(make("option", { value }, title));
     select.parentElement.hidden = values.length < 2;
   }
   const hasPredicted = data.views.some((view) => view.predicted);
@@ -46,7 +29,7 @@ const MaskList = (() => {
       else if (field.type !== "number") field.value = filters[key] ?? (key === "sort" ? "iou" : "");
       else {
         const end = Masks.range(filters[key] ?? "..")?.[Number(field.dataset.end)] ?? null;
-        if (document.activeElement !== field) field.value = end ?? "";
+        field.value = end ?? "";
       }
     }
     const hide = (key, hidden) => {
@@ -71,12 +54,21 @@ const MaskList = (() => {
     if (!filters.beside) for (const key of ["beside-iou", "difference"]) filters[key] = "";
     return filters;
   };
-  /** Puts an address in the place of the present one, without a further entry in the history. */
-  const replaced = (address) => {
-    if (address !== location.hash) location.replace(address);
+  /** The field that is being typed in, and the address that it led to. */
+  let typed = { field: null, address: null };
+  /** Follows what the fields ask: typing on in one field makes no further entry in the history. */
+  const ask = (field) => {
+    const address = Masks.listAddress(asked());
+    if (address === location.hash) return;
+    if (typed.field === field && typed.address === location.hash) location.replace(address);
+    else location.hash = address;
+    typed = { field: ["number", "search"].includes(field.type) ? field : null, address };
   };
   for (const field of fields) {
-    field.addEventListener(field.type === "search" ? "input" : "change", () => replaced(Masks.listAddress(asked())));
+    field.addEventListener(field.type === "search" ? "input" : "change", () => ask(field));
+    field.addEventListener("blur", () => {
+      typed = { field: null, address: null };
+    });
   }
   find("reset").addEventListener("click", () => {
     location.hash = Masks.listAddress({});
@@ -94,20 +86,20 @@ const MaskList = (() => {
   const edges = (bar) => [bar, bar + 1].map((edge) => (100 * edge) / data.bins);
   for (let bar = 0; bar < data.bins; bar += 1) bars.append(make("a", { role: "button" }));
   const showBars = (filters) => {
-    const counts = Array(data.bins).fill(0);
-    for (const record of Masks.passing(filters, "iou")) counts[Masks.barOf(Masks.iou(record))] += 1;
-    const most = Math.max(...counts, 1);
-    counts.forEach((count, bar) => {
+    const held = Array.from({ length: data.bins }, () => []);
+    for (const record of Masks.passing(filters, "iou")) held[Masks.barOf(Masks.iou(record))].push(record);
+    const most = Math.max(...held.map((each) => each.length), 1);
+    held.forEach((found, bar) => {
       const link = bars.children[bar];
       const [low, high] = edges(bar);
       const reach = `${low}..${high}`;
       const chosen = filters.iou === reach;
-      link.title = `IoU ${low} to ${high}: ${counted(count, "mask")}`;
+      link.title = `IoU ${low} to ${high}: ${countedMasks(found)}`;
       link.setAttribute("aria-label", link.title);
       link.setAttribute("aria-pressed", String(chosen));
-      link.style.setProperty("--height", `${(100 * count) / most}%`);
-      link.toggleAttribute("data-empty", count === 0);
-      if (count === 0) link.removeAttribute("href");
+      link.style.setProperty("--height", `${(100 * found.length) / most}%`);
+      link.toggleAttribute("data-empty", found.length === 0);
+      if (found.length === 0) link.removeAttribute("href");
       else link.href = Masks.listAddress({ ...filters, iou: chosen ? "" : reach });
     });
   };
@@ -135,7 +127,7 @@ const MaskList = (() => {
     const runs = [...new Set([record.view.run, ...(other && other.run ? [other.run] : [])])];
     return Masks.maskAddress(Masks.imageId(record), Masks.maskId(record), runs, Masks.step(record));
   };
-  const several = (filters) => series.length > 1 && !filters.model;
+  const several = (filters) => Masks.CHOICES.model.length > 1 && !filters.model;
   const numbers = (record, filters) => {
     const parts = [make("b", {}, Masks.points(Masks.iou(record)))];
     const said = [];
@@ -167,18 +159,19 @@ const MaskList = (() => {
     const { found } = Masks;
     const drawn = found.filter(drawnStep);
     const others = found.filter((record) => !drawnStep(record));
-    const parts = [counted(found.length, "mask")];
-    if (filters.iou) parts.push(`with IoU ${filters.iou.replace("..", " to ")}`);
-    const pictures = drawn.length > 0 && others.length > 0 ? `, ${drawn.length.toLocaleString("en")} with a picture` : "";
-    find("said").textContent = `${parts.join(" ")}${pictures}.`;
+    const ranges = Object.entries(Masks.RANGES).filter(([key]) => filters[key]);
+    const within = ranges.map(([key, title]) => `${title} ${Masks.reach(filters[key])}`).join(", ");
+    const pictures = drawn.length > 0 && others.length > 0 ? `; ${countedMasks(drawn)} with a picture` : "";
+    find("said").textContent = `${countedMasks(found)}${within && ` with ${within}`}${pictures}.`;
+    find("faults").textContent = Masks.faults.join(" ");
     find("tiles").replaceChildren(...drawn.slice(0, tiles).map((record) => tile(record, filters)));
     const further = find("further");
     further.hidden = drawn.length <= tiles;
-    further.textContent = `${counted(drawn.length - tiles, "further picture")}`;
+    further.textContent = countedMasks(drawn.slice(tiles), "further ");
     const more = find("more");
     more.hidden = others.length === 0;
     more.querySelector("summary").textContent =
-      `${counted(others.length, "mask")} ${data.files ? "whose picture is not loaded" : "without a picture"}` +
+      `${countedMasks(others)} ${data.files ? "whose picture is not loaded" : "without a picture"}` +
       (others.length > LISTED ? `, the first ${LISTED} listed` : "");
     more.querySelector("ol").replaceChildren(...others.slice(0, LISTED).map((record) => line(record, filters)));
     if (data.files) {
@@ -201,9 +194,9 @@ const MaskList = (() => {
   section.hidden = false;
   return {
     address,
-    /** Chooses the masks that pass the filters, and shows them. */
-    choose: (filters) => {
-      Masks.filters = filters;
+    /** Chooses the masks that pass the filters, and shows them and what could not be asked. */
+    choose: (filters, faults) => {
+      Object.assign(Masks, { filters, faults });
       Masks.found = Masks.ordered(Masks.passing(filters), filters);
       tiles = TILES;
       show(filters);
@@ -212,7 +205,7 @@ const MaskList = (() => {
     },
     /** Chooses them without showing them, behind a mask that is open. */
     plan: (filters) => {
-      Masks.filters = filters;
+      Object.assign(Masks, { filters, faults: [] });
       Masks.found = Masks.ordered(Masks.passing(filters), filters);
     },
     say: (text) => {

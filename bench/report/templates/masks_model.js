@@ -38,6 +38,12 @@ const Masks = (() => {
     const { categories, category: codes } = dataset(record);
     return codes[record.mask] === null ? null : categories[codes[record.mask]];
   };
+  const NONE = "none"; // of a mask that has no category
+  const NAMELESS = "(no name)"; // of a category whose name is empty
+  const categoryTitle = (name) => {
+    if (name === null) return NONE;
+    return name.trim() === "" ? NAMELESS : name;
+  };
   const reason = (record) => (record.view.reason ? data.reasons[record.view.reason[record.mask]] : null);
 
   const siblings = new Map();
@@ -56,29 +62,33 @@ const Masks = (() => {
 
   // ------------------------------------------------------------------ filters
 
-  /** A range "45..50" in points: from the first, to below the second; 100 is below nothing. */
+  /** The ends of a range "45..50" in points, null where open; null for what is no range. */
   const range = (text) => {
-    const found = /^(-?[\d.]*)\.\.(-?[\d.]*)$/.exec(text);
-    if (!found) return null;
-    const ends = [found[1], found[2]].map((each) => (each === "" ? null : Number(each)));
-    return ends.some(Number.isNaN) ? null : ends;
+    const ends = text.split("..").map((each) => (each.trim() === "" ? null : Number(each)));
+    const known = ends.filter((end) => end !== null);
+    return ends.length === 2 && known.length > 0 && known.every(Number.isFinite) ? ends : null;
   };
+  /** A range in words. */
+  const reach = (text) => {
+    const [low, high] = range(text);
+    const said = (end) => String(end).replace("-", "−");
+    if (high === null) return `from ${said(low)}`;
+    return low === null ? `up to ${said(high)}` : `${said(low)} to ${said(high)}`;
+  };
+  /** From the first end, to below the second; 100 is below nothing. */
   const inside = (value, text) => {
-    const ends = range(text);
-    if (ends === null) return true;
     if (value === null) return false;
-    const [low, high] = ends;
+    const [low, high] = range(text);
     return (low === null || 100 * value >= low * unit)
       && (high === null || high >= 100 || 100 * value < high * unit);
   };
   const shares = (value) => (value === null ? null : Math.max(0, Math.min(unit, value)));
-  const NONE = "none"; // a category that is not given
   const FILTERS = {
     dataset: (record, wanted) => dataset(record).title === wanted,
     prompt: (record, wanted) => record.view.label === wanted,
     model: (record, wanted) => record.view.series === wanted,
     beside: (record, wanted) => beside(record, wanted) !== null,
-    category: (record, wanted) => (category(record) ?? NONE) === wanted,
+    category: (record, wanted) => categoryTitle(category(record)) === wanted,
     size: (record, wanted) => size(record) === wanted,
     reason: (record, wanted) => reason(record)?.name === wanted,
     iou: (record, wanted) => inside(iou(record), wanted),
@@ -103,6 +113,58 @@ const Masks = (() => {
     },
   };
 
+  const distinct = (values) => [...new Set(values)];
+  const categories = distinct(datasets.flatMap((each) => each.categories.map(categoryTitle)));
+  const nameless = datasets.some((each) => each.category.includes(null));
+  const plain = (values) => values.map((value) => [value, value]);
+  const series = plain(distinct(views.map((view) => view.series)));
+  /** The values that a filter can have, each with its title. */
+  const CHOICES = {
+    dataset: plain(datasets.map((each) => each.title)),
+    prompt: plain(distinct(views.map((view) => view.label))),
+    model: series,
+    beside: series,
+    category: plain([...categories.sort((a, b) => a.localeCompare(b, "en")), ...(nameless ? [NONE] : [])]),
+    size: plain(data.sizes.map(([, title]) => title)),
+    reason: (data.reasons ?? []).map((each) => [each.name, each.title]),
+    sort: Object.entries(ORDERS).map(([key, { title }]) => [key, title]),
+  };
+  const RANGES = { iou: "IoU", predicted: "predicted IoU", "beside-iou": "IoU of beside", difference: "difference" };
+  const rangeTitle = (key) => RANGES[key][0].toUpperCase() + RANGES[key].slice(1);
+  const NOUNS = { beside: "model", sort: "order" };
+
+  const hasChoice = (key, value) => CHOICES[key].some(([each]) => each === value);
+  /** Why a filter of an address can't be asked here; null where it can. */
+  const unasked = (key, value, all) => {
+    if (Object.hasOwn(CHOICES, key)) {
+      return hasChoice(key, value) ? null : `This page has no ${NOUNS[key] ?? key} “${value}”.`;
+    }
+    if (Object.hasOwn(RANGES, key)) {
+      if (range(value) === null) return `${rangeTitle(key)} “${value}” is no range of numbers, as 40..50, 40.. or ..50 are.`;
+      const alone = ["beside-iou", "difference"].includes(key) && !hasChoice("beside", all.beside);
+      return alone ? `“${key}” asks for a model beside, and there is none.` : null;
+    }
+    if (key === "asked") return value === "yes" ? null : `“asked” is “yes” or not there; it is “${value}”.`;
+    return key === "id" ? null : `This page has no filter “${key}”.`;
+  };
+  /** What is odd about a range that leaves nothing, whatever the masks; null for any other. */
+  const emptied = (key, value) => {
+    const [low, high] = range(value);
+    if (low === null || high === null || low < high || (low === high && high >= 100)) return null;
+    return `${rangeTitle(key)} ${reach(value)} leaves nothing: ${low > high ? "its ends are the wrong way round" : "it ends where it begins"}.`;
+  };
+  /** The filters of an address that can be asked here, and a sentence on each other one. */
+  const understood = (said) => {
+    const filters = {};
+    const faults = [];
+    for (const [key, value] of Object.entries(said)) {
+      const fault = unasked(key, value, said);
+      if (fault === null) filters[key] = value;
+      faults.push(fault ?? (Object.hasOwn(RANGES, key) ? emptied(key, value) : null));
+    }
+    return { filters, faults: faults.filter((fault) => fault !== null) };
+  };
+
   /** The records that pass every filter but the one left out, not ordered. */
   const passing = (filters, without = null) => {
     const asked = Object.entries(FILTERS).filter(([key]) => filters[key] && key !== without);
@@ -119,6 +181,7 @@ const Masks = (() => {
 
   // ------------------------------------------------------------------ addresses
 
+  const MOST_RUNS = 3;
   const query = (pairs) =>
     pairs.map(([key, value]) => `${key}=${encodeURIComponent(value).replaceAll("%2F", "/")}`).join("&");
   const listAddress = (filters) => {
@@ -130,31 +193,42 @@ const Masks = (() => {
     const through = addresses.map((address) => ["run", address]);
     return `#${query([["mask", mask], ...where, ...through, ["step", at]])}`;
   };
-  /** A list's filters or a mask, its runs and step; null for an address of anything else. */
+  /**
+   * A list's filters, or a mask, its runs and step, and sentences on what the page has not; the
+   * sentence alone where it has no such mask; null for an address of anything else.
+   */
   const parsed = (hash) => {
-    if (hash === "#masks") return { filters: { ...data.start } };
+    if (hash === "#masks") return { filters: { ...data.start }, faults: [] };
     if (hash.startsWith("#masks&")) {
-      const found = Object.fromEntries(new URLSearchParams(hash.slice(7)));
-      const known = ([key, value]) => (key in FILTERS || key === "sort") && value !== "";
-      return { filters: Object.fromEntries(Object.entries(found).filter(known)) };
+      const given = [...new URLSearchParams(hash.slice(7))].filter(([, value]) => value !== "");
+      return understood(Object.fromEntries(given));
     }
     if (!hash.startsWith("#mask=")) return null;
     const said = new URLSearchParams(hash.slice(1));
     const [mask, image, at] = ["mask", "image", "step"].map((key) => said.get(key));
-    const through = [...new Set(said.getAll("run"))].filter((address) => Object.hasOwn(runs, address));
+    const asked = distinct(said.getAll("run"));
+    const through = asked.filter((address) => Object.hasOwn(runs, address));
     const of = through.length ? [runs[through[0]].dataset] : datasets.keys();
-    for (const number of said.has("run") && !through.length ? [] : of) {
+    for (const number of asked.length && !through.length ? [] : of) {
       const { mask: ids, images, image: codes } = datasets[number];
       const index = ids.findIndex((id, i) => id === mask && (image === null || images[codes[i]] === image));
       if (index < 0) continue;
       const having = through.filter((address) => runs[address].dataset === number && has(address, index));
       const first = views.find((view) => view.dataset === number && (view.iou ?? [])[index] != null);
       if (through.length && !having.length) continue;
-      const addresses = having.length ? having : [first.run];
-      const asked = Number.parseInt(at, 10);
-      return { dataset: number, mask: index, runs: addresses.slice(0, 3), step: asked > 0 ? asked : null };
+      const known = at === null || /^0*[1-9]\d*$/.test(at);
+      const faults = [
+        ...asked.filter((each) => !through.includes(each)).map((each) => `This page has no run “${each}”.`),
+        ...through.filter((each) => !having.includes(each)).map((each) => `Run “${each}” has no answer for this mask.`),
+        ...having.slice(MOST_RUNS).map((each) => `Run “${each}” is left out: ${MOST_RUNS} runs stand beside each other at most.`),
+        ...(known ? [] : [`“${at}” is no step; steps are 1, 2, 3 and so on.`]),
+      ];
+      const addresses = having.length ? having.slice(0, MOST_RUNS) : [first.run];
+      return { dataset: number, mask: index, runs: addresses, step: known && at !== null ? Number(at) : null, faults };
     }
-    return { lost: mask };
+    const where = image === null ? "" : ` of image “${image}”`;
+    const by = asked.length ? ` in ${asked.map((each) => `run “${each}”`).join(" or ")}` : "";
+    return { lost: `This page has no mask “${mask}”${where}${by}.` };
   };
   const ofRun = new Map();
   views.forEach((view) => ofRun.set(view.run, [...(ofRun.get(view.run) ?? []), view]));
@@ -202,11 +276,11 @@ const Masks = (() => {
   };
 
   return {
-    data, records, points, signed, name, named, iou, predicted, step, difference, reason, category, area,
-    size, maskId, imageId, sibling, barOf, range, passing, ordered, FILTERS, ORDERS, NONE, listAddress,
-    maskAddress, parsed, has, ofRun, picture, fetched, csv,
-    /** What is chosen now: the filters, and their records in order. */
-    filters: {}, found: [],
+    data, points, signed, name, named, iou, predicted, step, difference, reason, category, categoryTitle,
+    area, size, maskId, imageId, sibling, barOf, range, reach, passing, ordered, CHOICES, RANGES, MOST_RUNS,
+    listAddress, maskAddress, parsed, has, ofRun, picture, fetched, csv,
+    /** What is chosen now: the filters, sentences on those that can't be asked, and the records in order. */
+    filters: { ...data.start }, faults: [], found: [],
   };
 })();
 
@@ -224,6 +298,12 @@ const draw = (tag, attributes = {}, text = null) => {
   return node;
 };
 const counted = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
+/** How many masks were found; how many answers on them, where a mask has several. */
+const countedMasks = (found, before = "") => {
+  const masks = new Set(found.map((record) => `${record.view.dataset}:${record.mask}`)).size;
+  if (masks === found.length) return counted(masks, `${before}mask`);
+  return `${counted(found.length, `${before}answer`)} on ${counted(masks, "mask")}`;
+};
 
 /** A mask's picture at a step of a run: target, prediction and prompt over it. */
 const drawMask = (picture, step, alt) => {

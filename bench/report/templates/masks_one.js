@@ -5,8 +5,7 @@
   const { data } = Masks;
   const dialog = document.getElementById("mask");
   const find = (id) => document.getElementById(`mask-${id}`);
-  const MOST_RUNS = 3;
-  const state = { dataset: 0, mask: 0, runs: [], step: 1, zoom: 1, x: 0, y: 0 };
+  const state = { dataset: 0, mask: 0, runs: [], step: 1, faults: [], zoom: 1, x: 0, y: 0 };
 
   // ------------------------------------------------------------------ what is known of the mask
 
@@ -28,6 +27,8 @@
   };
   const at = (run) => steps(run).findLast((each) => each.step <= state.step) ?? steps(run)[0];
   const numbers = () => [...new Set(state.runs.flatMap((run) => steps(run).map((each) => each.step)))].sort((a, b) => a - b);
+  /** The step that is shown: the last one of any run up to that of the address. */
+  const current = () => numbers().findLast((each) => each <= state.step) ?? numbers()[0];
   const titled = (run) => `${data.runs[run].series}, ${data.runs[run].prompt}`;
   const having = () =>
     Object.keys(data.runs).filter((run) => data.runs[run].dataset === state.dataset && Masks.has(run, state.mask));
@@ -115,6 +116,15 @@
     ];
     return said.filter(Boolean).join(" and ") || "no prompt";
   };
+  const stepTitle = (step, last) => `Step ${step.step} of ${last}${asked(step) && `: ${asked(step)}`}`;
+  /** Which of a run's steps is shown, and whether it is another than that of the others. */
+  const shownStep = (run) => {
+    const step = at(run);
+    const last = steps(run).at(-1).step;
+    if (step.step === current()) return stepTitle(step, last);
+    const which = step.step === last ? "its last" : "the nearest one";
+    return `${stepTitle(step, last)}. There is no step ${current()} of this run here; this is ${which}.`;
+  };
   const listed = (facts) =>
     facts
       .filter(([, value]) => value !== null && value !== "")
@@ -167,6 +177,7 @@
       head.append(leave);
     }
     figure.append(head);
+    if (state.runs.length > 1) figure.append(make("p", { class: "at" }, shownStep(run)));
     const said = step.points ? `After ${asked(step)}: ` : "";
     const alt = `${titled(run)}. ${said}IoU ${Masks.points(step.iou)}`;
     if (step.points) {
@@ -198,7 +209,7 @@
   // ------------------------------------------------------------------ the whole mask
 
   const address = (change = {}) => {
-    const { runs, step } = { ...state, ...change };
+    const { runs, step } = { runs: state.runs, step: current(), ...change };
     return Masks.maskAddress(imageId(), maskId(), [...new Set(runs)], step);
   };
   /** Another step or other runs of the same mask: no further entry in the history. */
@@ -207,7 +218,7 @@
     const all = numbers();
     const here = all.findLastIndex((each) => each <= state.step);
     const next = all[Math.max(0, Math.min(all.length - 1, Math.max(0, here) + by))];
-    if (next !== state.step) go({ step: next });
+    if (next !== current()) go({ step: next });
   };
   const place = () =>
     Masks.found.findIndex((each) =>
@@ -246,8 +257,10 @@
     find("panes").style.setProperty("--panes", state.runs.length);
     const all = numbers();
     const here = all.findLastIndex((each) => each <= state.step);
-    const said = asked(at(state.runs[0]));
-    find("step").textContent = `Step ${at(state.runs[0]).step} of ${all.at(-1)}${said ? `: ${said}` : ""}`;
+    const step = current();
+    find("step").textContent = state.runs.length > 1 ? `Step ${step} of ${all.at(-1)}` : stepTitle(at(state.runs[0]), all.at(-1));
+    const other = step === state.step ? [] : [`There is no step ${state.step} here; step ${step}${step === all.at(-1) ? ", the last," : ""} is shown.`];
+    find("faults").textContent = [...state.faults, ...other].join(" ");
     find("back").disabled = here <= 0;
     find("on").disabled = here === all.length - 1;
     const index = nearest();
@@ -257,12 +270,12 @@
     const free = having().filter((run) => !state.runs.includes(run));
     const add = find("add");
     add.replaceChildren(make("option", { value: "" }, "a further run"), ...free.map((run) => make("option", { value: run }, titled(run))));
-    add.parentElement.hidden = free.length === 0 || state.runs.length === MOST_RUNS;
+    add.parentElement.hidden = free.length === 0 || state.runs.length === Masks.MOST_RUNS;
     const each = record(state.runs[0]);
     find("facts").replaceChildren(...listed([
       ["dataset", data.datasets[state.dataset].title],
       ["image", imageId()],
-      ["category", Masks.category(each)],
+      ["category", Masks.category(each) === null ? null : Masks.categoryTitle(Masks.category(each))],
       ["area", `${Masks.area(each).toLocaleString("en")} pixels, ${Masks.size(each)}`],
     ]));
     find("python").textContent = python();
@@ -330,9 +343,9 @@
 
   const open = (named) => {
     const other = named.dataset !== state.dataset || named.mask !== state.mask;
-    Object.assign(state, { dataset: named.dataset, mask: named.mask, runs: named.runs });
+    Object.assign(state, { dataset: named.dataset, mask: named.mask, runs: named.runs, faults: named.faults });
     if (other || !dialog.open) [state.zoom, state.x, state.y] = [1, 0, 0];
-    state.step = named.step ?? views(named.runs[0]).at(-1).step;
+    state.step = named.step ?? Masks.step({ view: views(named.runs[0]).at(-1), mask: named.mask });
     if (nearest() < 0) {
       const { view } = record(named.runs[0]);
       const filters = { dataset: data.datasets[view.dataset].title, prompt: view.label, model: view.series };
@@ -347,15 +360,16 @@
   const route = (first) => {
     const named = Masks.parsed(location.hash);
     if (named?.runs) {
-      if (first) MaskList.choose({ ...data.start });
+      if (first) MaskList.choose(Masks.filters, Masks.faults);
       open(named);
       return;
     }
     dialog.close();
-    MaskList.choose(named?.filters ?? (first ? { ...data.start } : Masks.filters));
+    const list = named?.filters ? named : Masks;
+    MaskList.choose(list.filters, list.faults);
     if (named) MaskList.into();
     if (named && first) addEventListener("load", MaskList.into, { once: true }); // after the browser's own scrolling
-    if (named && "lost" in named) MaskList.say(`This page has no mask “${named.lost}” of that run.`);
+    if (named?.lost) MaskList.say(named.lost);
   };
   addEventListener("hashchange", () => route(false));
   route(true);
