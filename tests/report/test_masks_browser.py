@@ -628,10 +628,10 @@ def test_a_masks_label_tells_its_image_unless_the_mask_is_named_by_it(
     lines = chromium.find_elements(By.CSS_SELECTOR, "#masks-more li")
     said = [line.get_attribute("textContent") for line in lines]
     assert said == [
-        "10.0 predicted 90.0, tiny 7 · 71",
-        "20.0 predicted 90.0, tiny 7/1",
-        "30.0 predicted 90.0, tiny 8 · 7/1x",
-        "40.0 predicted 90.0, tiny 8 · 8",
+        "10.0 tiny 7 · 71",
+        "20.0 tiny 7/1",
+        "30.0 tiny 8 · 7/1x",
+        "40.0 tiny 8 · 8",
     ]
     links = [line.find_element(By.TAG_NAME, "a").get_attribute("href") for line in lines]
     for (image_id, mask_id), link in zip(named, links, strict=True):
