@@ -137,11 +137,15 @@ def samples_of_runs(datasets: Path, allow_modules: Sequence[str] = ()) -> ReadSa
     The reader is opened once for all runs of the same dataset, and an image that is asked for again
     and again is read once: whoever asks for many goes image by image, not run by run.
     """
+    keys: dict[str, str] = {}
     readers: dict[str, Reader] = {}
     last: dict[str, tuple[str, Sample]] = {}
 
     def read_sample(run: Run, image_id: str) -> Sample:
-        key = json.dumps(run.header().get("dataset", str(run.folder)), sort_keys=True)
+        folder = str(run.folder)
+        if folder not in keys:
+            keys[folder] = json.dumps(run.header().get("dataset", folder), sort_keys=True)
+        key = keys[folder]
         if key not in readers:
             readers[key] = reader_of_run(run, datasets, allow_modules)
         if key not in last or last[key][0] != image_id:

@@ -162,13 +162,15 @@ def _step(
     row: Mapping[str, Any], prediction: Mask | None, view: Window, further: Sequence[Measure]
 ) -> dict[str, Any]:
     scores, selected = row["predicted_ious"], row["selected"]
-    estimates = [_parts(value) for value in (() if scores is None else scores)]
+    count = len(row["ious"])
+    numbers = _parts([row["iou"], *row["ious"], *(() if scores is None else scores)])
+    ious, estimates = numbers[1 : 1 + count], numbers[1 + count :]
     chosen = int(selected) if pd.notna(selected) else None
     known = chosen is not None and chosen < len(estimates)
     return {
         "step": int(row["step"]),
-        "iou": _parts(row["iou"]),
-        "ious": [_parts(value) for value in row["ious"]],
+        "iou": numbers[0],
+        "ious": ious,
         "predictions": estimates,
         "selected": chosen,
         "predicted": estimates[chosen] if known and chosen is not None else None,
@@ -177,9 +179,12 @@ def _step(
     }
 
 
-def _parts(value: Any) -> int | None:
-    """A value in whole parts of ``UNIT``; none for one that is no number."""
-    return None if np.isnan(float(value)) else int(whole([float(value)])[0])
+def _parts(values: Sequence[Any]) -> list[int | None]:
+    """Values in whole parts of ``UNIT``; none for one that is no number."""
+    array = np.array(values, dtype=np.float64)
+    known = ~np.isnan(array)
+    found = whole(np.where(known, array, 0.0)).tolist()
+    return [number if there else None for number, there in zip(found, known, strict=True)]
 
 
 def _drawn(shapes: Sequence[Shape], view: Window) -> dict[str, Any]:
