@@ -753,11 +753,21 @@ def test_pictures_in_files_are_fetched_when_a_mask_is_opened(chromium, bench, tm
     assert chromium.get_log("browser") == []
 
 
+@pytest.mark.parametrize(
+    ("models", "prompts", "limit"),
+    [
+        (["demo"], ["point_3", "box"], 2),
+        pytest.param(
+            ["demo", "demo_s", "demo_l"], ["point_1", "point_3", "box"], None,
+            marks=pytest.mark.slow, id="the whole demo",
+        ),
+    ],
+)  # fmt: skip
 def test_every_tile_of_the_demo_opens_its_row_and_its_line_shows_it(
-    chromium, tmp_path, monkeypatch
+    chromium, tmp_path, monkeypatch, models, prompts, limit
 ):
     found = library.evaluate(
-        model="demo", dataset=["photos", "shapes"], prompt=["point_3", "box"], limit=2,
+        model=models, dataset=["photos", "shapes"], prompt=prompts, limit=limit,
         results=str(tmp_path / "results"),
     )  # fmt: skip
     page = found.report(tmp_path / "report").page
@@ -769,6 +779,7 @@ def test_every_tile_of_the_demo_opens_its_row_and_its_line_shows_it(
     rows = found.rows(["iou", "predicted_ious", "selected", "n_points"])
     opened = chromium.execute_async_script(GALLERY)
     assert len(opened) > 20
+    opened += chromium.execute_async_script(TILES)[1]
     for each in opened:
         (pane,) = each["panes"]
         named = dict(parse_qsl(each["hash"][1:]))
