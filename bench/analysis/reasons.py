@@ -37,6 +37,9 @@ PART = 0.1
 GAIN = 0.01
 """By so much IoU the further clicks must have helped."""
 
+COLUMNS = ("area", "height", "width", "iou", "mask_rle")
+"""What is read of the rows beside those of a selection."""
+
 Codes: TypeAlias = npt.NDArray[np.int8]
 Flags: TypeAlias = npt.NDArray[np.bool_]
 
@@ -116,7 +119,7 @@ def _holding(
     iou = rows["iou"].to_numpy(np.float64)
     yield "good", iou >= GOOD
     yield "candidate", rows["iou_oracle"].to_numpy(np.float64) - iou >= GAP
-    every = selection.every.of(run, ["area", "height", "width", "iou", "mask_rle"])
+    every = selection.every.of(run, COLUMNS)
     every = every.set_index(_KEY)
     place = every.index.get_indexer(pd.MultiIndex.from_frame(rows[_KEY]))
     area = every["area"].to_numpy(np.float64)[place]

@@ -131,7 +131,7 @@ def test_one_file_that_is_wrong_hides_no_other(mine, tmp_path, capsys):
     assert models["mine"]["state"] == "to fetch"
     experiments = {line["name"]: line["what"] for line in listed(capsys, "experiments", *where)}
     assert "calls a resolver" in experiments["broken"]
-    assert "embedded checkpoint" in experiments["demo"]
+    assert "embedded encoders" in experiments["demo"]
 
 
 def test_listing_loads_no_torch(tmp_path):

@@ -24,9 +24,13 @@ def titles_of(runs: Iterable[tuple[str, Mapping[str, Any]]], kind: str) -> dict[
     """
     said: dict[str, set[str]] = {}
     marks: dict[str, set[str]] = {}
+    labels: dict[tuple[str, str], str] = {}  # a label takes a look at every YAML
     for name, header in runs:
         about = part(header, kind).get("about") or {}
-        said.setdefault(name, set()).add(shown_label(name, about, [conf_dir() / kind]))
+        known = name, str(about.get("title"))
+        if known not in labels:
+            labels[known] = shown_label(name, about, [conf_dir() / kind])
+        said.setdefault(name, set()).add(labels[known])
         marks.setdefault(name, set()).add(badge(header, kind))
     choices = []
     for name in sorted(said):

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import bench
+from bench.analysis import reasons
 from bench.analysis.comparing.differences import Difference, answer, differences
-from bench.analysis.reasons import Codes, reasons
+from bench.analysis.reasons import Codes
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection, part
 from bench.analysis.table import Table
@@ -22,6 +23,7 @@ from bench.report.masks.page import MaskPage, mask_page
 from bench.report.masks.views import report_views
 from bench.report.pages import html
 from bench.report.pages.folder import records, report_folder
+from bench.report.pictures import outlines
 from bench.report.pictures.gallery import RANKS, Group, gallery
 from bench.report.shown import chosen
 from bench.report.tables import formats
@@ -38,7 +40,9 @@ def write(request: Request, out: Path) -> Report:
     kinds = kinds_asked(request.figures)  # what is wrong with the words is said before the work
     check_page(request.width)
     selection, table = chosen(request)
-    codes = reasons(selection) if selection.of_masks else None
+    if selection.of_masks:
+        selection.every.expect(dict.fromkeys((*reasons.COLUMNS, *outlines.COLUMNS)))
+    codes = reasons.reasons(selection) if selection.of_masks else None
     sections = tuple(further_tables(selection, table, request, codes))
     compared = differences(selection, table)
     sentences = answer(selection, table, compared)

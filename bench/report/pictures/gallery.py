@@ -155,8 +155,9 @@ def _keys(rows: pd.DataFrame) -> list[Key]:
     return [(str(r), str(i), str(m), int(s)) for r, i, m, s in zip(*columns, strict=True)]
 
 
-_COLUMNS = ["category", "height", "width", "point_coords", "point_labels", "box", "cues",
-            "mask_rle", "iou", "predicted_ious", "selected"]  # fmt: skip
+COLUMNS = ("category", "height", "width", "point_coords", "point_labels", "box", "cues",
+           "mask_rle", "iou", "predicted_ious", "selected")  # fmt: skip
+"""What pictures need of rows."""
 
 
 def draw_rows(
@@ -182,7 +183,7 @@ def draw_rows(
 
 def whole_rows(selection: Selection, run: str, rows: pd.DataFrame) -> dict[Key, Row]:
     """What pictures need of some rows of a run, by (run, image, mask, step)."""
-    full = selection.every.of(run, _COLUMNS, rows[["image_id", "mask_id", "step"]])
+    full = selection.every.of(run, COLUMNS, rows[["image_id", "mask_id", "step"]])
     if not selection.has_estimates(run):
         full["predicted_ious"] = None
     return dict(zip(_keys(full), full.to_dict("records"), strict=True))
@@ -236,7 +237,7 @@ def picture_of(
     """
     if step is not None and not (isinstance(step, int) and step >= 1):
         raise BenchError(f"step is a whole number from 1, found {step!r}")
-    rows = read_runs([store], _COLUMNS)
+    rows = read_runs([store], COLUMNS)
     rows = rows[rows["mask_id"] == mask_id]
     if image_id is not None:
         rows = rows[rows["image_id"] == image_id]

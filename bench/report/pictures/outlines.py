@@ -12,6 +12,7 @@ import pandas as pd
 
 from bench.analysis.selection import Selection
 from bench.report.figures.bins import whole
+from bench.report.pictures import gallery
 from bench.report.pictures.overlay import (
     Window,
     around,
@@ -28,8 +29,8 @@ from bench.types.categories import target_of
 from bench.types.cues import prompt_of_row
 
 _KEY = ["image_id", "mask_id"]
-_COLUMNS = ["height", "width", "category", "point_coords", "point_labels", "box", "cues",
-            "mask_rle", "iou", "ious", "predicted_ious", "selected"]  # fmt: skip
+COLUMNS = (*gallery.COLUMNS, "ious")
+"""What steps need of rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def draw_steps(
     by_mask: dict[tuple[str, str], list[_OfRun]] = {}
     for shown in runs:
         names = [measure.name for measure in shown.selection.further]
-        frame = shown.selection.every.of(shown.run, [*_COLUMNS, *names], masks[_KEY])
+        frame = shown.selection.every.of(shown.run, [*COLUMNS, *names], masks[_KEY])
         if not shown.selection.has_estimates(shown.run):
             frame["predicted_ious"] = None
         found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
