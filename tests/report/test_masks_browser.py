@@ -7,7 +7,8 @@ import csv
 import io
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
+from itertools import product
+from urllib.parse import parse_qsl, quote, urlencode
 
 import numpy as np
 import pandas as pd
@@ -81,8 +82,9 @@ GALLERY = f"""{OPEN}
 """
 
 TILES = f"""{OPEN}
+const more = arguments.length > 1 ? arguments[0] : '';
 (async () => {{
-  await follow('#masks&sort=iou');
+  await follow('#masks&sort=iou' + more);
   const further = document.getElementById('masks-further');
   while (!further.hidden) further.click();
   const links = [...document.querySelectorAll('#masks-tiles a')].map(
@@ -779,7 +781,10 @@ def test_every_tile_of_the_demo_opens_its_row_and_its_line_shows_it(
     rows = found.rows(["iou", "predicted_ious", "selected", "n_points"])
     opened = chromium.execute_async_script(GALLERY)
     assert len(opened) > 20
-    opened += chromium.execute_async_script(TILES)[1]
+    choices = "return ['model', 'prompt'].map((key) => Masks.CHOICES[key].map(([name]) => name))"
+    for model, label in product(*chromium.execute_script(choices)):
+        filters = urlencode({"model": model, "prompt": label}, quote_via=quote)
+        opened += chromium.execute_async_script(TILES, f"&{filters}")[1]
     for each in opened:
         (pane,) = each["panes"]
         named = dict(parse_qsl(each["hash"][1:]))
