@@ -13,6 +13,7 @@ from bench.analysis.comparing.comparison import compare
 from bench.analysis.reasons import reasons
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
+from bench.report import write_report
 from bench.report.figures.bins import BARS, UNIT, bar_of
 from bench.report.masks import page as page_module
 from bench.report.masks.page import ALL, mask_page
@@ -119,6 +120,27 @@ def test_masks_that_are_asked_for_have_pictures_before_others(bench):
     drawn = [int(key.split(":")[1]) for key in found["pictures"]]
     assert len(drawn) == 8
     assert {mask for _, mask in ids} <= {dataset["mask"][index] for index in drawn}
+
+
+@pytest.mark.long
+def test_what_the_gallery_shows_has_a_picture_however_few_there_are_room_for(bench, monkeypatch):
+    monkeypatch.setattr(page_module, "MOST_OUTLINES", 60)
+    stores = in_no_order(bench)
+    selection = select(stores)
+    groups = gallery(selection, bench.read_sample)
+    shown = {(p.run, p.image_id, p.mask_id)
+             for group in groups for some in group.pictures.values() for p in some}  # fmt: skip
+    report = write_report(stores, bench.results / "report", read_sample=bench.read_sample)
+    (text,) = re.findall(r'id="masks-data"[^>]*>(.*?)</script>', report.page.read_text(), re.S)
+    plain = json.loads(text)
+    named = {
+        (name, found["images"][found["image"][mask]], found["mask"][mask])
+        for key in plain["pictures"]
+        for number, mask in [map(int, key.split(":"))]
+        for found in [plain["datasets"][number]]
+        for name in (run["name"] for run in plain["runs"].values() if run["dataset"] == number)
+    }
+    assert shown <= named
 
 
 def test_a_picture_holds_all_steps_of_all_runs(bench):

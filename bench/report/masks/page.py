@@ -220,7 +220,10 @@ def _pictures(
         chosen = held.masks.index.tolist()
         if asked != ALL:
             own = [(i, m) for d, i, m in wanted if d == held.views[0].dataset]
-            chosen = _chosen(held, own, _count(held, len(sets), asked))
+            count = _count(held, len(sets), asked)
+            if asked is None:  # a picture of the gallery leads to one, and so do some of each bar
+                count = max(count, len(own) + count // 4)
+            chosen = _chosen(held, own, count)
         for index, picture in drawn_masks(held.masks.loc[chosen], held.views, read_sample):
             yield f"{number}:{index}", picture
 
@@ -236,21 +239,12 @@ def _count(held: _Set, sets: int, asked: Pictures) -> int:
 
 
 def _chosen(held: _Set, wanted: Sequence[tuple[str, str]], count: int) -> list[int]:
-    """Up to ``count`` masks, in turn one of the ``wanted`` and one for a bar of a histogram."""
+    """Up to ``count`` masks: the ``wanted``, then some for each bar of a histogram."""
     place = {key: i for i, key in enumerate(held.masks.itertuples(index=False, name=None))}
-    queues = [
-        iter([place[key] for key in wanted if key in place]),
-        iter(spread(_aligned(held), held.masks["image_id"].factorize()[0], count)),
-    ]
-    found: dict[int, None] = {}
-    while queues and len(found) < count:
-        for queue in tuple(queues):
-            fresh = next((index for index in queue if index not in found), None)
-            if fresh is None:
-                queues.remove(queue)
-            elif len(found) < count:
-                found[fresh] = None
-    return sorted(found)
+    images = held.masks["image_id"].factorize()[0]
+    ordered = [place[key] for key in wanted if key in place]
+    ordered += spread(_aligned(held), images, count + len(ordered))
+    return sorted(list(dict.fromkeys(ordered))[:count])
 
 
 def _aligned(held: _Set) -> list[np.ndarray]:
