@@ -11,8 +11,9 @@ COLUMN, WHOLE = 234.0, 495.0
 _SIZES = (
     ("", 4.8, 12.0),
     (r"\small\setlength{\tabcolsep}{4pt}", 4.4, 8.0),
-    (r"\footnotesize\setlength{\tabcolsep}{3pt}", 3.9, 6.0),
-    (r"\scriptsize\setlength{\tabcolsep}{2pt}", 3.4, 4.0),
+    (r"\footnotesize\setlength{\tabcolsep}{3pt}", 4.0, 6.0),
+    (r"\scriptsize\setlength{\tabcolsep}{2pt}", 3.7, 4.0),
+    (r"\tiny\setlength{\tabcolsep}{1pt}", 3.2, 2.0),
 )
 """What sets a size, and how wide a letter is there on average and the space between columns."""
 
