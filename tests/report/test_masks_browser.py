@@ -763,6 +763,10 @@ def test_pictures_in_files_are_fetched_when_a_mask_is_opened(chromium, bench, tm
             ["demo", "demo_s", "demo_l"], ["point_1", "point_3", "box"], None,
             marks=pytest.mark.slow, id="the whole demo",
         ),
+        pytest.param(
+            ["watershed", "demo_s", "disk", "demo", "demo_l"], ["point_1", "point_3", "box"], 5,
+            marks=pytest.mark.slow, id="five models",
+        ),
     ],
 )  # fmt: skip
 def test_every_tile_of_the_demo_opens_its_row_and_its_line_shows_it(
@@ -795,7 +799,9 @@ def test_every_tile_of_the_demo_opens_its_row_and_its_line_shows_it(
         row = truth.iloc[pane["chosen"]]
         assert each["hash"].endswith(f"&step={row['step']}")
         assert each["iou"] == pane["facts"]["IoU"] == shown(row["iou"])
-        assert pane["facts"]["predicted"] == shown(float(row["predicted_ious"][row["selected"]]))
+        estimate = shown(float(row["predicted_ious"][row["selected"]]))
+        said = None if "watershed" in row["run"] else estimate  # it says 0.5 of each mask
+        assert pane["facts"].get("predicted") == said
         assert (pane["drawn"], pane["clicks"]) == (1, row["n_points"])
     pictures = []
     monkeypatch.setattr(Image.Image, "show", lambda picture: pictures.append(picture))
