@@ -77,6 +77,11 @@ class Selection:
         """Whether the model of a run predicts the IoU of its masks."""
         return bool(self.rows.loc[self.rows["run"] == run, "predicted_iou"].notna().any())
 
+    def pictured(self, run: str, columns: Sequence[str], among: pd.DataFrame) -> pd.DataFrame:
+        """``every.of`` with ``predicted_ious`` null where ``has_estimates`` says that none are."""
+        rows = self.every.of(run, columns, among)
+        return rows if self.has_estimates(run) else rows.assign(predicted_ious=None)
+
     def titles(self, kind: str) -> dict[str, str]:
         """Name → label of every ``dataset`` or ``model``, see ``shown_titles``."""
         return shown_titles([self], kind)

@@ -142,7 +142,7 @@ def _best(
     """The best line of each dataset at a prompt label, with its p."""
     of_label = frame[frame["prompt"] == label].to_dict("records")
     means: dict[Key, float] = {key_of(line): line[leads.mean] for line in of_label}
-    return p_of_best(means, rows[rows["label"] == label], leads)
+    return p_of_best(means, rows, label, leads)
 
 
 _NAMES = ("dataset", "model", "protocol", "prompt", "n_points", "datasets", "masks", "images",

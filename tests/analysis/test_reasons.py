@@ -118,8 +118,6 @@ def test_every_shown_cost_is_that_of_its_line(bench, models):
     selection = select(stores)
     (section,) = reasons_section(selection, miou_table(selection), reasons(selection))
     titles = {reason.name: reason.title for reason in REASONS} | {ALL: ALL}
-    names = {"dataset": {d: d for d in ("nuclei", "shapes")}, "prompt": {}, "model":
-             {m: f"Title of {m}" for m in models}}  # fmt: skip
     shown = {}
     down = "reason" in section.heads
     assert down == (len(models) == 1)
@@ -132,9 +130,9 @@ def test_every_shown_cost_is_that_of_its_line(bench, models):
                     shown[(*row[:3], head)] = cell
     expected = {
         (
-            names["dataset"][line["dataset"]],
+            line["dataset"],
             line["prompt"],
-            names["model"][line["model"]],
+            f"Title of {line['model']}",
             titles[line["reason"]],
         ): f"{100 * line['cost']:.1f}"
         for line in section.lines.to_dict("records")

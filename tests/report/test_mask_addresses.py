@@ -11,7 +11,7 @@ import pytest
 from drawn_runs import in_no_order
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from test_masks_browser import counted_masks, field, follow, read, rows_of, shown, window
+from test_masks_browser import counted_masks, field, follow, read, rows_of, shown, watched, window
 
 import bench as library
 from bench.report import write_report
@@ -40,12 +40,8 @@ def page(stores):
 
 @pytest.fixture
 def opened(chromium, page):
-    window(chromium, 1400)
-    chromium.get("about:blank")
-    chromium.get(page.as_uri())
-    chromium.get_log("browser")
-    yield chromium
-    assert chromium.get_log("browser") == []
+    with watched(chromium, page):
+        yield chromium
 
 
 def text(browser, name):

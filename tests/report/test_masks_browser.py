@@ -6,6 +6,7 @@ Without Chromium these tests are skipped, or fail where ``BENCH_BROWSER=required
 import csv
 import io
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from urllib.parse import parse_qsl, quote, urlencode
@@ -167,12 +168,19 @@ def written(tmp_path_factory, new_bench):
 
 @pytest.fixture
 def opened(chromium, written):
-    window(chromium, 1400)
-    chromium.get("about:blank")
-    chromium.get(written.page.as_uri())
-    chromium.get_log("browser")
-    yield chromium
-    assert chromium.get_log("browser") == []
+    with watched(chromium, written.page):
+        yield chromium
+
+
+@contextmanager
+def watched(browser, page):
+    """Opens a page anew, and fails where its console has said something at the end."""
+    window(browser, 1400)
+    browser.get("about:blank")
+    browser.get(page.as_uri())
+    browser.get_log("browser")
+    yield
+    assert browser.get_log("browser") == []
 
 
 def window(browser, width, scheme="light"):
@@ -679,13 +687,9 @@ def compared(tmp_path_factory, written, new_bench):
 
 @pytest.fixture
 def opened_comparison(chromium, compared):
-    window(chromium, 1400)
     chromium.set_script_timeout(120)
-    chromium.get("about:blank")
-    chromium.get(compared.as_uri())
-    chromium.get_log("browser")
-    yield chromium
-    assert chromium.get_log("browser") == []
+    with watched(chromium, compared):
+        yield chromium
 
 
 def test_every_pair_of_a_comparison_opens_both_rows(opened_comparison, written):

@@ -38,17 +38,18 @@ def key_of(line: Mapping[Any, Any]) -> Key:
 
 
 def p_of_best(
-    means: Mapping[Key, float], rows: pd.DataFrame, measure: Measure
+    means: Mapping[Key, float], rows: pd.DataFrame, label: str, measure: Measure
 ) -> dict[Key, float | None]:
     """The best mean of each dataset, with the largest p of its differences to the others there.
 
-    ``rows`` are those of one prompt label, with ``dataset, image_id, mask_id, cluster, model,
-    protocol`` and the measure's value. The differences are paired (``Averages.p``), their p
-    corrected for the number of others (Holm); 1 where on the masks that both have another one is
-    ahead, none where a difference has none, where nothing stands beside it, and for the oracle.
+    ``means`` and the rows that count are those of a prompt ``label``; ``rows`` have it, ``dataset,
+    image_id, mask_id, cluster, model, protocol`` and the measure's value. The differences are
+    paired (``Averages.p``), their p corrected for the number of others (Holm); 1 where on the masks
+    that both have another one is ahead, none where a difference has none, where nothing stands
+    beside it, and for the oracle.
     """
     several = len({key[1:] for key in means}) > 1
-    sides = dict(_sides(rows, measure)) if several else {}
+    sides = dict(_sides(rows, label, measure)) if several else {}
     found: dict[Key, float | None] = {}
     for dataset in {key[0] for key in means}:
         here = {key[1:]: mean for key, mean in means.items() if key[0] == dataset}
@@ -61,11 +62,15 @@ def p_of_best(
     return found
 
 
-def _sides(rows: pd.DataFrame, measure: Measure) -> Iterator[tuple[Series, pd.DataFrame]]:
+def _sides(
+    rows: pd.DataFrame, label: str, measure: Measure
+) -> Iterator[tuple[Series, pd.DataFrame]]:
     if measure.name not in rows:  # the oracle's, which is not tested
         return
-    for (model, protocol), own in rows.groupby(["model", "protocol"], observed=True):
-        yield (str(model), str(protocol)), own[[*MASK, "cluster", measure.name]]
+    needed = [*MASK, "cluster", measure.name]
+    of_label = rows.loc[rows["label"] == label, ["model", "protocol", *needed]]
+    for (model, protocol), own in of_label.groupby(["model", "protocol"], observed=True):
+        yield (str(model), str(protocol)), own[needed]
 
 
 def _largest_p(

@@ -105,8 +105,7 @@ def _fill(
     if measure == table.leads:
         best = table.best[label]
     else:
-        rows = selection.rows
-        best = p_of_best(means, rows[rows["label"] == label], measure)
+        best = p_of_best(means, selection.rows, label, measure)
     for line in lines:
         line[column.name] = means.get(key_of(line))
         line[f"{column.name}_p"] = best.get(key_of(line))

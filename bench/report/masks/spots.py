@@ -69,7 +69,7 @@ def predicted_spots(
             address = list_address(
                 model=series, prompt=label, asked="yes", predicted=x, iou=y, sort="predicted"
             )
-            said = f"predicted {_said(x)}, IoU {_said(y)}: {_masks(count)}"
+            said = f"predicted {_said(x)}, IoU {_said(y)}: {_counted(count)}"
             yield Spot(axis, address, said, x=x, y=y)
 
 
@@ -98,7 +98,7 @@ def pair_spots(
             address = list_address(
                 prompt=label, model=a, beside=b, iou=y, beside_iou=x, sort="difference"
             )
-            said = f"{a} {_said(y)}, {b} {_said(x)}: {_masks(count)}"
+            said = f"{a} {_said(y)}, {b} {_said(x)}: {_counted(count)}"
             yield Spot(axis, address, said, x=x, y=y)
 
 
@@ -115,7 +115,9 @@ def spread_spots(
             address = list_address(
                 prompt=label, model=a, beside=b, difference=reach, sort="difference"
             )
-            yield Spot(axis, address, f"difference {_said(reach)}: {_masks(counts[bar])}", x=reach)
+            yield Spot(
+                axis, address, f"difference {_said(reach)}: {_counted(counts[bar])}", x=reach
+            )
 
 
 def bar_spots(
@@ -146,9 +148,5 @@ def _said(reach: tuple[float, float]) -> str:
     return "{:g} to {:g}".format(*reach).replace("-", "−")
 
 
-def _masks(count: int) -> str:
-    return _counted(count, "mask")
-
-
-def _counted(count: int, noun: str) -> str:
+def _counted(count: int, noun: str = "mask") -> str:
     return f"{int(count):,} {noun}{'s' * (int(count) != 1)}"

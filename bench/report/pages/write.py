@@ -41,7 +41,8 @@ def write(request: Request, out: Path) -> Report:
     check_page(request.width)
     selection, table = chosen(request)
     if selection.of_masks:
-        selection.every.expect(dict.fromkeys((*reasons.COLUMNS, *outlines.COLUMNS)))
+        of_pictures = () if read_sample is None else outlines.COLUMNS
+        selection.every.expect(dict.fromkeys((*reasons.COLUMNS, *of_pictures)))
     codes = reasons.reasons(selection) if selection.of_masks else None
     sections = tuple(further_tables(selection, table, request, codes))
     compared = differences(selection, table)

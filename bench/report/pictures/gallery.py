@@ -165,17 +165,17 @@ def draw_rows(
 ) -> dict[Key, Picture | str]:
     """The picture of each row, or a sentence that says why there is none; image by image."""
     drawn: dict[Key, Picture | str] = {}
-    by_image: dict[tuple[str, str], dict[Key, Row]] = {}
-    for (dataset, run), of_run in rows.groupby(["dataset", "run"]):
+    by_image: dict[tuple[str, str, str], dict[Key, Row]] = {}
+    for (dataset, run), of_run in rows.groupby(["dataset", "run"], observed=True):
         for key, row in whole_rows(selection, str(run), of_run).items():
-            by_image.setdefault((str(dataset), row["image_id"]), {})[key] = row
-    for masks in by_image.values():
+            by_image.setdefault((str(dataset), row["image_id"], str(run)), {})[key] = row
+    for (_, image_id, run), masks in sorted(by_image.items(), key=lambda item: item[0]):
+        try:
+            sample = read_sample(selection.stores[run], image_id)
+        except BenchError as error:
+            drawn |= dict.fromkeys(masks, unavailable(error))
+            continue
         for key, row in masks.items():
-            try:
-                sample = read_sample(selection.stores[row["run"]], row["image_id"])
-            except BenchError as error:
-                drawn[key] = unavailable(error)
-                continue
             found = pictures([sample], [row])
             drawn[key] = found if isinstance(found, str) else found[0]
     return drawn
@@ -183,9 +183,7 @@ def draw_rows(
 
 def whole_rows(selection: Selection, run: str, rows: pd.DataFrame) -> dict[Key, Row]:
     """What pictures need of some rows of a run, by (run, image, mask, step)."""
-    full = selection.every.of(run, COLUMNS, rows[["image_id", "mask_id", "step"]])
-    if not selection.has_estimates(run):
-        full["predicted_ious"] = None
+    full = selection.pictured(run, COLUMNS, rows[["image_id", "mask_id", "step"]])
     return dict(zip(_keys(full), full.to_dict("records"), strict=True))
 
 
