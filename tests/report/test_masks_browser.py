@@ -786,6 +786,11 @@ def test_every_tile_of_the_demo_opens_its_row_and_its_line_shows_it(
     chromium.get("about:blank")
     chromium.get(page.as_uri())
     chromium.get_log("browser")
+    table = (
+        "const each = document.querySelector('.frame'); return [each.scrollWidth, each.clientWidth]"
+    )
+    wide, room = chromium.execute_script(table)
+    assert wide <= room
     rows = found.rows(["iou", "predicted_ious", "selected", "n_points"])
     opened = chromium.execute_async_script(GALLERY)
     assert len(opened) > 20
