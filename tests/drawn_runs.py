@@ -79,7 +79,8 @@ def clicked(points, labels, dense, prediction):
     return [*points, [float(x), float(y)]], [*labels, label]
 
 
-def make_rows(sample, dataset, model, prompt, protocol, skill, seed, keep_masks=True):
+def make_rows(sample, dataset, model, prompt, protocol, skill, seed, keep_masks=True,
+              keep_candidates=False):  # fmt: skip
     """The rows of one image: ``skill`` about 1 is good, above 2 better."""
     rows = []
     for number, target in enumerate(sample.targets):
@@ -109,6 +110,8 @@ def make_rows(sample, dataset, model, prompt, protocol, skill, seed, keep_masks=
                     point_labels=labels, box=box, iou=ious[selected], iou_oracle=max(ious),
                     ious=ious, predicted_ious=predicted, selected=selected, multimask=several,
                     mask_rle=Mask.from_dense(mask).to_rle() if keep_masks else None,
+                    candidate_rles=[Mask.from_dense(each).to_rle() for each in candidates]
+                    if keep_candidates else None,
                     metrics={"boundary_iou": ious[selected] ** 1.7},
                 )
             )  # fmt: skip
@@ -133,14 +136,15 @@ class Bench:
 
     def run(self, dataset="shapes", model="sam_b", prompt="points", *, protocol="sam", images=8,
             skill=1.0, seed=0, key=None, rows=None, title=None, keep_masks=True, shape=(120, 168),
-            category="leaf", dataset_title=None, **header):  # fmt: skip
+            category="leaf", dataset_title=None, keep_candidates=False, **header):  # fmt: skip
         """A finished run; ``rows`` replaces the drawn ones, ``header`` the header's entries."""
         key = key or f"{dataset}{model}{prompt}{protocol}".encode().hex()[-12:]
         store = RunStore.create(self.results, run_name(dataset, model, prompt, key))
         if rows is None:
             kind = {"name": dataset, "seed": seed, "shape": shape, "category": category}
             asked = {"dataset": dataset, "model": model, "prompt": prompt, "protocol": protocol,
-                     "skill": skill, "seed": seed, "keep_masks": keep_masks}  # fmt: skip
+                     "skill": skill, "seed": seed, "keep_masks": keep_masks,
+                     "keep_candidates": keep_candidates}  # fmt: skip
             samples, rows = draw(images, tuple(kind.items()), tuple(asked.items()))
             self.samples |= {(dataset, sample.image_id): sample for sample in samples}
             for sample, made in zip(samples, rows, strict=True):
@@ -181,14 +185,16 @@ LABELS = {"zeta": "A model", "alpha": "alpha", "mid": "mid"}
 def in_no_order(bench, images=3):
     """Runs whose models, datasets, titles, prompts, keys and folders are ordered in as many ways.
 
-    Two models have one title, and no model has all prompts: no place stands for a name.
+    Two models have one title, and no model has all prompts: no place stands for a name. The runs of
+    one model keep all candidates.
     """
     skills = {"zeta": (1.0, "3a"), "alpha": (2.5, "b2"), "mid": (0.6, "c1")}
     keys = {"points": "0", "box": "9", "point_3": "5"}
     lacking = {("alpha", "point_3"), ("zeta", "points"), ("mid", "point_3")}
     return [
         bench.run(d, model, prompt, images=images, seed=len(d), skill=skill, key=f"{key}{end}",
-                  title=MODELS[model], dataset_title=DATASETS[d])
+                  title=MODELS[model], dataset_title=DATASETS[d],
+                  keep_candidates=model == "alpha")
         for d in DATASETS
         for model, (skill, key) in skills.items()
         for prompt, end in keys.items()

@@ -143,6 +143,7 @@ def show_mask(
     *,
     step: int | None = None,
     image: str | None = None,
+    candidate: int | None = None,
     results: str | Place | None = None,
     datasets: str | Path | None = None,
 ) -> Image:
@@ -150,8 +151,10 @@ def show_mask(
 
     ``run`` is named as in ``read_runs``; ``mask`` is the mask's id, ``image`` its image's, where
     several images have a mask of that id. The row is the latest up to ``step``, by default the
-    last. ``show()`` opens the picture; a notebook shows it as it is. Raises ``BenchError`` for what
-    is not there, and for data that has changed since the run.
+    last. ``candidate`` is one of the model's, from 1, where the run keeps them
+    (``runtime.keep_candidates``), by default the chosen one. ``show()`` opens the picture; a
+    notebook shows it as it is. Raises ``BenchError`` for what is not there, and for data that has
+    changed since the run.
     """
     from bench.data.opening import samples_of_runs
     from bench.report.pictures.gallery import picture_of
@@ -160,7 +163,7 @@ def show_mask(
     if others:
         raise BenchError(f"{run} names {1 + len(others)} runs; name one of them")
     read_sample = samples_of_runs(local_path(datasets or usual("datasets")))
-    return picture_of(found, mask, read_sample, step=step, image_id=image)
+    return picture_of(found, mask, read_sample, step=step, image_id=image, candidate=candidate)
 
 
 def compare(

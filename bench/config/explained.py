@@ -30,6 +30,8 @@ class Explained:
 UNSAID: Mapping[str, str] = {
     "runtime.keep_masks": "Keeps every predicted mask in its row. `rescore`, `export --coco` and "
     "the page's pictures need them.",
+    "runtime.keep_candidates": "Keeps the masks of all candidates in the row, not the chosen one's "
+    "alone. The page's mask by mask draws each of them then.",
     "runtime.download": "Lets a checkpoint that isn't here be fetched.",
     "runtime.datasets": "The folder that paths of datasets start from.",
     "runtime.checkpoints": "The folder of checkpoints.",

@@ -82,6 +82,7 @@ class Runtime:
     limit: int | None = None
     profile: bool = False
     keep_masks: bool = True
+    keep_candidates: bool = False
     strict: bool = False
     canary: bool = True
     download: bool = True
@@ -107,6 +108,11 @@ class Runtime:
             value = getattr(self, name)
             if isinstance(value, int) and value < 1:
                 raise BenchError(f"runtime.{name} must be at least 1, found {value}")
+        if self.keep_candidates and not self.keep_masks:
+            raise BenchError(
+                "runtime.keep_candidates=true keeps the chosen mask too, and "
+                "runtime.keep_masks=false keeps none: leave out one of them"
+            )
         if isinstance(self.max_pixels, int) and self.max_pixels > 2 * MAX_PIXELS:
             raise BenchError(
                 f"runtime.max_pixels must be at most {2 * MAX_PIXELS}, where Pillow refuses too, "

@@ -138,6 +138,8 @@ def make_plan(config: RunConfig) -> Plan:
             model = model_class(config.model, runtime.allow_modules)
             check_files(model, config.model.args, site)
     _compare_metrics(runs, metrics)
+    if runtime.keep_candidates and "candidate_rles" in schema_of(task.row).names:
+        _say_candidates_lack(runs)
     return Plan(question, Setting(config, site), work, task, reader, metrics, origins)
 
 
@@ -183,6 +185,17 @@ def _compare_metrics(runs: Mapping[str, PromptRun], metrics: Sequence[Metric]) -
                     *(store.folder, measure.origin if there else measure.name),
                     how_to_add(store, measure),
                 )
+
+
+def _say_candidates_lack(runs: Mapping[str, PromptRun]) -> None:
+    """Says which runs are finished without what ``runtime.keep_candidates`` asks for."""
+    for run in runs.values():
+        if not run.missing and not run.store.keeps_candidates():
+            log.warning(
+                "%s is finished and keeps no other masks than the chosen ones; with "
+                "runtime.keep_candidates=true a run into another results folder keeps all",
+                run.store.folder,
+            )
 
 
 def held(plan: Plan, token: str) -> Plan:

@@ -78,6 +78,7 @@ class Worker:
             batches=Halving(runtime.prompt_batch, "runtime.prompt_batch", room),
             metrics=plan.metrics,
             keep_masks=runtime.keep_masks,
+            keep_candidates=runtime.keep_candidates,
             wave_bytes=WAVE_BYTES // self._lanes,
             wave_targets=_PIECE if self._on_cpu else None,
             each=map if self._on_cpu else lasting_map(runtime.workers, "host"),

@@ -14,7 +14,7 @@ from bench.types import Reader, Row
 from bench.types.stopwatch import Stopwatch
 
 _ROW_BYTES = 1024
-"""What a row takes beside its mask, about."""
+"""What a row takes beside its masks, about."""
 
 
 class Pending:
@@ -47,7 +47,7 @@ class Pending:
     def add(self, image: Scored, rows: Sequence[Row]) -> None:
         """Keeps those of an image's rows that are this run's."""
         self._images.append((image, rows))
-        self._bytes += sum(_ROW_BYTES + len(getattr(row, "mask_rle", None) or "") for row in rows)
+        self._bytes += sum(map(_bytes, rows))
 
     def flush(self, at: int) -> None:
         """Has a part written once it has ``at`` images or ``max_bytes``, or waited long enough."""
@@ -90,3 +90,9 @@ class Pending:
             fingerprint, origins = self._reader.fingerprint(names), self._origins.of(names)
             self._store.write_part(rows, names, skipped, fingerprint, counted, origins)
             return len(rows)
+
+
+def _bytes(row: Row) -> int:
+    """What a row takes, about."""
+    masks = [getattr(row, "mask_rle", None), *(getattr(row, "candidate_rles", None) or ())]
+    return _ROW_BYTES + sum(map(len, filter(None, masks)))

@@ -75,7 +75,7 @@ class Measured:
     ``predicted_ious`` (K,) float32 what the model says of them. ``fault`` says what of the answer
     is no number, and nothing else counts then (``bench.scoring.finite``). What a device counts and
     a CPU leaves to be asked of the mask: the ``rims`` that metrics ask for, in their order, and the
-    mask's COCO counts string ``rle``.
+    mask's COCO counts string ``rle``. ``candidates`` are all K masks where they are kept.
     """
 
     areas: IndexArray
@@ -87,3 +87,4 @@ class Measured:
     fault: str = ""
     rims: Sequence[RimCounts] | None = None
     rle: str | None = None
+    candidates: Sequence[Mask] | None = None

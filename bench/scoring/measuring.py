@@ -6,8 +6,10 @@ On a CPU a mask after the other, as it is asked for. Elsewhere all together
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +21,8 @@ from bench.scoring.finite import fault
 from bench.scoring.foreground import bounds_of, check_products, parts
 from bench.scoring.overlap import shared_in_part
 from bench.types import Candidates, FloatArray, Frame, Mask
+
+T = TypeVar("T")
 
 
 def straight(device: torch.device) -> bool:
@@ -49,6 +53,36 @@ def measure(
         each = zip(prediction.each(), aims, strict=True)
         return (_on_cpu(*one, aim, threshold, selects) for one, aim in each)
     return on_device(prediction, aims, threshold, selects, rims)
+
+
+def measure_each(
+    prediction: Candidates,
+    aims: Sequence[Aim],
+    threshold: float,
+    selects: Callable[[FloatArray], int],
+    rims: Sequence[RimWidth] = (),
+) -> Iterator[Measured]:
+    """What ``measure`` gives, with the masks of all candidates: each is measured as if alone."""
+    counts = prediction.counts
+
+    def repeated(ones: Sequence[T]) -> list[T]:
+        return [one for one, count in zip(ones, counts, strict=True) for _ in range(count)]
+
+    alone = replace(prediction, counts=[1] * sum(counts), frames=repeated(prediction.frames))
+    each = iter(measure(alone, repeated(aims), threshold, lambda estimates: 0, rims))
+    for count, (grids, estimates, _) in zip(counts, prediction.each(), strict=True):
+        found = list(islice(each, count))
+        predicted = np.concatenate([one.predicted_ious for one in found])
+        selected = selects(predicted)
+        yield replace(
+            found[selected],
+            areas=np.concatenate([one.areas for one in found]),
+            shared=np.concatenate([one.shared for one in found]),
+            predicted_ious=predicted,
+            selected=selected,
+            fault=fault(grids, estimates) if any(one.fault for one in found) else "",
+            candidates=[one.mask for one in found],
+        )
 
 
 def _on_cpu(

@@ -35,7 +35,8 @@ class Score:
     float32 logits on the model's grid. Where the model gave no mask at all, K is 0, ``selected``
     and ``mask_logits`` are none, and ``mask`` is empty. An answer that holds NaN or infinity is
     worth nothing that could be counted: ``fault`` says what is in it. ``rle`` is the mask's COCO
-    counts string where a device has written it.
+    counts string where a device has written it. ``candidates`` are all K masks where they were
+    asked for.
     """
 
     ious: npt.NDArray[np.float64]
@@ -46,6 +47,7 @@ class Score:
     metrics: Mapping[str, float | None]
     fault: str = ""
     rle: str | None = None
+    candidates: Sequence[Mask] | None = None
 
     @property
     def iou(self) -> float:
@@ -65,6 +67,7 @@ def score(
     metrics: Sequence[Metric] = (),
     each: Callable[..., Iterable[Any]] = map,
     prompts: Sequence[Prompt] = (),
+    keep: bool = False,
 ) -> list[Score]:
     """Scores prompt i of the prediction against aim i, ignored pixels off in both.
 
@@ -74,20 +77,20 @@ def score(
 
     Logits are brought to the image's resolution and cut at the protocol's threshold,
     strictly above it being foreground. ``each`` does what is left to the host for every prompt;
-    another ``map`` may do so in threads.
+    another ``map`` may do so in threads. ``keep`` keeps the masks of all candidates.
     """
     scores: dict[int, Score] = {}
     finds = [i for i, prompt in enumerate(prompts) if protocol.finds_instances(prompt)]
     found = [i for i in finds if len(prediction.logits[i])]
-    judge = partial(_instances, prediction, aims, protocol, metrics)
+    judge = partial(_instances, prediction, aims, protocol, metrics, keep)
     scores |= zip(found, each(judge, found), strict=True)
     rest = sorted(set(range(len(aims))) - set(finds))
     others = _taken(prediction, rest) if finds else prediction
     for places, part in others.alike():
         numbers = [rest[place] for place in places]
         some = [aims[number] for number in numbers]
-        scores |= zip(numbers, _alike(part, some, protocol, metrics, each), strict=True)
-    return [scores.get(n) or _nothing(aim, metrics) for n, aim in enumerate(aims)]
+        scores |= zip(numbers, _alike(part, some, protocol, metrics, each, keep), strict=True)
+    return [scores.get(n) or _nothing(aim, metrics, keep) for n, aim in enumerate(aims)]
 
 
 def score_together(
@@ -97,6 +100,7 @@ def score_together(
     metrics: Sequence[Metric] = (),
     each: Callable[..., Iterable[Any]] = map,
     prompts: Sequence[Prompt] = (),
+    keep: bool = False,
 ) -> list[Score]:
     """The same of several predictions, one behind the other, whose prompts follow the aims' order.
 
@@ -114,7 +118,7 @@ def score_together(
     scores: list[Score] = []
     for one in predictions:
         own = slice(len(scores), len(scores) + len(one.frames))
-        scores += score(one, aims[own], protocol, metrics, each, prompts[own])
+        scores += score(one, aims[own], protocol, metrics, each, prompts[own], keep)
     return scores
 
 
@@ -124,10 +128,12 @@ def _alike(
     protocol: Protocol,
     metrics: Sequence[Metric],
     each: Callable[..., Iterable[Any]],
+    keep: bool,
 ) -> Iterable[Score]:
     """The scores of prompts whose candidates lie on grids of one size."""
     rims = list(dict.fromkeys(metric.rim for metric in metrics if metric.rim is not None))
-    found = measuring.measure(prediction, aims, protocol.threshold, protocol.selects, rims)
+    measure = measuring.measure_each if keep else measuring.measure
+    found = measure(prediction, aims, protocol.threshold, protocol.selects, rims)
     scored = partial(_score, metrics=metrics, rims=rims)
     counted = all(metric.of_counts is not None for metric in metrics)
     if counted and not measuring.straight(prediction.logits.device):
@@ -149,6 +155,7 @@ def _instances(
     aims: Sequence[Aim],
     protocol: Protocol,
     metrics: Sequence[Metric],
+    keep: bool,
     number: int,
 ) -> Score:
     """The score of a prompt whose candidates are instances, each of them measured by itself.
@@ -167,22 +174,33 @@ def _instances(
         mask = union(one.mask for one in found)
         iou = np.array([overlap(mask, aim.mask)])
         nobody = np.zeros(0, np.float32)
-        return Score(iou, nobody, 0, mask, None, aim.values(mask, metrics))
+        values = aim.values(mask, metrics)
+        return Score(iou, nobody, 0, mask, None, values, candidates=[mask] if keep else None)
     each = [_score(one, aim, (), ()) for one in found]
     ious = np.array([one.iou for one in each])
     order = np.argsort(-ious, kind="stable")
     best = each[order[0]]
     predicted = np.array([one.predicted_ious[0] for one in each], np.float32)[order]
     values = aim.values(best.mask, metrics)
-    return Score(ious[order], predicted, 0, best.mask, best.mask_logits, values, rle=best.rle)
+    return Score(
+        ious[order],
+        predicted,
+        0,
+        best.mask,
+        best.mask_logits,
+        values,
+        rle=best.rle,
+        candidates=[each[place].mask for place in order] if keep else None,
+    )
 
 
-def _nothing(aim: Aim, metrics: Sequence[Metric]) -> Score:
+def _nothing(aim: Aim, metrics: Sequence[Metric], keep: bool = False) -> Score:
     """What it is worth that a model finds no mask."""
     empty = Mask.empty(*aim.mask.shape)
     none = np.zeros(0)
     values = aim.values(empty, metrics)
-    return Score(none, none.astype(np.float32), None, empty, None, values)
+    estimates = none.astype(np.float32)
+    return Score(none, estimates, None, empty, None, values, candidates=[] if keep else None)
 
 
 def _score(found: Measured, aim: Aim, metrics: Sequence[Metric], rims: Sequence[RimWidth]) -> Score:
@@ -197,6 +215,7 @@ def _score(found: Measured, aim: Aim, metrics: Sequence[Metric], rims: Sequence[
         mask_logits=found.mask_logits,
         metrics=_values(found, aim, metrics, rims),
         rle=found.rle,
+        candidates=found.candidates,
     )
 
 

@@ -273,9 +273,16 @@ class RunStore:
 
     def keeps_masks(self) -> bool:
         """Whether every row holds its mask, so that a metric can be added to the run."""
-        tables = (read_table(part.path, ["mask_rle"]) for part in self.survey().sound)
+        return self._keeps("mask_rle")
+
+    def keeps_candidates(self) -> bool:
+        """Whether every row holds the masks of all candidates."""
+        return self._keeps("candidate_rles")
+
+    def _keeps(self, column: str) -> bool:
+        tables = (read_table(part.path, [column]) for part in self.survey().sound)
         return all(
-            not len(each) or ("mask_rle" in each.column_names and not each["mask_rle"].null_count)
+            not len(each) or (column in each.column_names and not each[column].null_count)
             for each in tables
         )
 

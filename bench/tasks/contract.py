@@ -70,9 +70,10 @@ class Lent:
 
     ``segmenter`` is the model, none where the task asks none; ``embed`` its embeddings of some
     images, kept or made. ``batches`` says how many prompts are asked at once. ``keep_masks`` puts
-    masks into rows. Prompts are under way together up to ``wave_bytes`` of masks and logits, and of
-    ``wave_targets``. ``each`` is a ``map`` for what the host does, one in threads lets it run side
-    by side; ``share`` is one for pieces that other threads may take over.
+    masks into rows, ``keep_candidates`` those of all candidates beside them. Prompts are under way
+    together up to ``wave_bytes`` of masks and logits, and of ``wave_targets``. ``each`` is a
+    ``map`` for what the host does, one in threads lets it run side by side; ``share`` is one for
+    pieces that other threads may take over.
     """
 
     segmenter: Segmenter | None = None
@@ -80,6 +81,7 @@ class Lent:
     batches: Batches = lambda work, items: [work(items)] if items else []
     metrics: Sequence[Metric] = ()
     keep_masks: bool = True
+    keep_candidates: bool = False
     wave_bytes: int = 1 << 30
     wave_targets: int | None = None
     each: Callable[..., Iterable[Any]] = map

@@ -54,6 +54,9 @@ from bench.types.stopwatch import Stopwatch
 _GRID_BYTES = 2 << 18
 """Of a track's logits, those of the last answer and those fed back: 256 × 256 float32 in SAM."""
 
+_CANDIDATES = 3
+"""Masks that a track holds of an answer whose candidates are all kept, as SAM gives them."""
+
 
 class PromptedMasks:
     """Each target is prompted for by every strategy, and each mask is a row."""
@@ -202,12 +205,13 @@ class Rounds:
     def _waves(self, scenes: Sequence[Scene]) -> Iterator[list[Track]]:
         """The tracks of all targets, as many at a time as memory is set apart for."""
         wave: list[Track] = []
+        masks = 1 + _CANDIDATES * self.lent.keep_candidates
         held = targets = 0
         for place, scene in enumerate(scenes):
             height, width = scene.sample.shape
             pixels = height * width
             for target, names in scene.aims():
-                needed = pixels + len(names) * (pixels + _GRID_BYTES)  # one is the rim
+                needed = pixels + len(names) * (masks * pixels + _GRID_BYTES)  # one is the rim
                 if wave and (
                     held + needed > self.lent.wave_bytes or targets == self.lent.wave_targets
                 ):
@@ -316,7 +320,13 @@ class Rounds:
             aims = [track.aim for track in batch]
             prompts = [track.prompt for track in batch if track.prompt is not None]
             return score_together(
-                found, aims, self.protocol, self.lent.metrics, self.lent.each, prompts
+                found,
+                aims,
+                self.protocol,
+                self.lent.metrics,
+                self.lent.each,
+                prompts,
+                self.lent.keep_candidates,
             )
 
     def _predicted(self, tracks: Sequence[Track], multimask: bool) -> Prediction:
@@ -324,20 +334,25 @@ class Rounds:
         embeddings = [track.scene.embedding for track in tracks]
         return self.segmenter.predict(embeddings, prompts, multimask)
 
-    def _encoded(self, wave: Sequence[Track]) -> Mapping[int, str]:
+    def _encoded(self, wave: Sequence[Track]) -> Mapping[int, _Strings]:
         """The masks that rows keep, by their score's id: tracks that asked the same share one."""
         if not self.lent.keep_masks:
             return {}
         scores = {id(track.score): track.score for track in wave if track.score is not None}
-        told = {place: score.rle for place, score in scores.items() if score.rle is not None}
-        left = {place: score for place, score in scores.items() if score.rle is None}
-        encoded = self.lent.each(lambda score: score.mask.to_rle(), left.values())
+        told = {
+            place: _Strings(score.rle)
+            for place, score in scores.items()
+            if score.rle is not None and score.candidates is None
+        }
+        left = {place: score for place, score in scores.items() if place not in told}
+        encoded = self.lent.each(_Strings.of, left.values())
         return told | dict(zip(left, encoded, strict=True))
 
-    def _row(self, track: Track, step: int, encoded: Mapping[int, str]) -> MaskRow:
+    def _row(self, track: Track, step: int, encoded: Mapping[int, _Strings]) -> MaskRow:
         prompt, result = track.prompt, track.score
         assert prompt is not None
         assert result is not None
+        strings = encoded.get(id(result), _Strings())
         return MaskRow.of(
             track.scene.sample,
             track.target,
@@ -357,11 +372,29 @@ class Rounds:
             predicted_ious=result.predicted_ious.tolist(),
             selected=result.selected,
             multimask=track.multimask,
-            mask_rle=encoded.get(id(result)),
+            mask_rle=strings.mask,
+            candidate_rles=strings.candidates,
             other_ious=track.aim.other_ious(result.mask),
             human_ious=track.aim.human_ious,
             metrics=result.metrics,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Strings:
+    """What a row keeps of masks, as COCO counts strings: the chosen one's, and all candidates'."""
+
+    mask: str | None = None
+    candidates: Sequence[str] | None = None
+
+    @classmethod
+    def of(cls, score: Score) -> _Strings:
+        """Those of a score, whose chosen mask is written once."""
+        chosen = score.mask.to_rle() if score.rle is None else score.rle
+        if score.candidates is None:
+            return cls(chosen)
+        each = enumerate(score.candidates)
+        return cls(chosen, [chosen if k == score.selected else mask.to_rle() for k, mask in each])
 
 
 def _checked(prompt: Prompt | None, name: str, strategy: PromptStrategy) -> Prompt:

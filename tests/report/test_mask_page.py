@@ -19,6 +19,7 @@ from bench.report.masks import page as page_module
 from bench.report.masks.page import ALL, mask_page
 from bench.report.masks.views import comparison_views, report_views
 from bench.report.pages.html import template
+from bench.report.pictures import outlines
 from bench.report.pictures.gallery import gallery
 from bench.report.pictures.outlines import outline
 from bench.report.pictures.overlay import magnified, window
@@ -171,6 +172,37 @@ def test_a_picture_holds_all_steps_of_all_runs(bench):
                 compared += 1
         assert picture["picture"].startswith("data:image/webp;base64,")
     assert compared == len(rows)
+
+
+def test_a_run_that_keeps_all_candidates_has_an_outline_of_each(bench, monkeypatch):
+    monkeypatch.setattr(outlines, "outline", lambda mask, view: mask.to_rle())
+    stores = in_no_order(bench)
+    found = shown(bench, stores)
+    rows = read_runs(stores, ["model", "mask_rle", "candidate_rles", "selected"])
+    steps_of = dict(iter(rows.groupby(["run", "mask_id"])))
+    compared = 0
+    for key, picture in found["pictures"].items():
+        number, index = map(int, key.split(":"))
+        mask = found["datasets"][number]["mask"][index]
+        for name, steps in picture["runs"].items():
+            for step, row in zip(steps, steps_of[name, mask].to_dict("records"), strict=True):
+                assert step["outline"] == row["mask_rle"]
+                if row["model"] != "alpha" or len(row["candidate_rles"]) == 1:
+                    assert "outlines" not in step
+                    continue
+                expected = list(row["candidate_rles"])
+                expected[row["selected"]] = None
+                assert step["outlines"] == expected
+                compared += 1
+    assert compared > 20
+
+
+def test_outlines_of_candidates_leave_room_for_fewer_pictures(bench, monkeypatch):
+    """Of a mask: 9 clicks of 1 outline each without them; with them up to 2, on average."""
+    monkeypatch.setattr(page_module, "MOST_OUTLINES", 90)
+    for keep, count in ((False, 10), (True, 5)):
+        store = bench.run(model=f"m{keep}", images=20, keep_candidates=keep)
+        assert len(shown(bench, [store])["pictures"]) == count
 
 
 def filled(path, size):

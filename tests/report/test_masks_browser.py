@@ -45,9 +45,13 @@ const read = () => {
     curve: [...pane.querySelectorAll('.curve button')].map(text),
     chosen: [...pane.querySelectorAll('.curve button')].findIndex(
       (each) => each.getAttribute('aria-current') === 'step'),
-    drawn: pane.querySelectorAll('svg').length,
-    clicks: pane.querySelectorAll('svg .click').length,
-    boxes: pane.querySelectorAll('svg .prompt > rect:not(.edge)').length,
+    drawn: pane.querySelectorAll(':scope > svg').length,
+    clicks: pane.querySelectorAll(':scope > svg .click').length,
+    boxes: pane.querySelectorAll(':scope > svg .prompt > rect:not(.edge)').length,
+    path: pane.querySelector(':scope > svg .prediction path')?.getAttribute('d') ?? '',
+    candidates: [...pane.querySelectorAll('.candidates button')].map((each) => [
+      text(each.querySelector('span')), each.getAttribute('aria-pressed') === 'true',
+      each.querySelector('.prediction path')?.getAttribute('d') ?? '']),
     facts: Object.fromEntries([...pane.querySelectorAll('dl div')].map(
       (line) => [...line.children].map(text))),
   }));
@@ -139,6 +143,7 @@ def rows_of(stores):
         "predicted_ious",
         "selected",
         "n_points",
+        "candidate_rles",
     ]
     rows = read_runs(stores, [*columns, "box", "category", "area"])
     headers = {store.folder.name: store.header() for store in stores}
@@ -216,7 +221,10 @@ def check_pane(pane, truth, step):
     assert (pane["drawn"], pane["clicks"]) == (1, row["n_points"])
     assert pane["boxes"] == (row["box"] is not None)
     assert pane["said"] == f"{row['series']}, {row['prompt']}"
-    if len(row["ious"]) > 1:
+    if len(row["ious"]) > 1 and row["candidate_rles"] is not None:
+        check_candidates(pane, row)
+        assert not {"candidates", "mask"} & set(pane["facts"])
+    elif len(row["ious"]) > 1:
         said = [
             f"{shown(iou)} (predicted {shown(p)})" + " chosen" * int(place == row["selected"])
             for place, (iou, p) in enumerate(zip(row["ious"], row["predicted_ious"], strict=True))
@@ -225,6 +233,22 @@ def check_pane(pane, truth, step):
         assert "keeps the chosen one alone" in pane["facts"]["mask"]
     else:
         assert not {"candidates", "mask"} & set(pane["facts"])
+        assert pane["candidates"] == []
+
+
+def check_candidates(pane, row, drawn=None):
+    """Each candidate's numbers against its row, and which one is drawn: by default the chosen."""
+    drawn = row["selected"] if drawn is None else drawn
+    scores = zip(row["ious"], row["predicted_ious"], strict=True)
+    assert [(said, pressed) for said, pressed, _ in pane["candidates"]] == [
+        (
+            f"{place + 1} of {len(row['ious'])}: IoU {shown(iou)}, predicted {shown(estimate)}"
+            + ", chosen" * int(place == row["selected"]),
+            place == drawn,
+        )
+        for place, (iou, estimate) in enumerate(scores)
+    ]
+    assert pane["path"] == pane["candidates"][drawn][2]
 
 
 def check_opened(each, written):
@@ -523,6 +547,60 @@ def test_runs_stand_side_by_side_at_one_step_in_one_crop(opened, written):
         nuclei[0],
     )
     assert [pane["run"] for pane in read(opened)["panes"]] == [*nuclei[1:], nuclei[0]]
+
+
+def test_each_candidate_is_drawn_where_the_run_keeps_them(opened, written, monkeypatch):
+    kept = written.rows[written.rows["candidate_rles"].map(lambda each: each is not None)]
+    several = kept[kept["ious"].map(len) > 1]
+    assert len(several) > 10
+    data = opened.execute_script("return Masks.data")
+    pictures = distinct = 0
+    for _, row in several.iterrows():
+        address = f"#mask={row['mask_id']}&run={row['run']}&step={row['step']}"
+        follow(opened, address)
+        number = data["runs"][row["run"]]["dataset"]
+        index = data["datasets"][number]["mask"].index(row["mask_id"])
+        (step,) = [
+            step
+            for step in data["pictures"][f"{number}:{index}"]["runs"][row["run"]]
+            if step["step"] == row["step"]
+        ]
+        paths = [path if path is not None else step["outline"] for path in step["outlines"]]
+        distinct += len(set(paths)) == len(paths)
+        for place in range(len(row["ious"])):
+            button = opened.find_elements(By.CSS_SELECTOR, ".candidates button")[place]
+            button.click()
+            seen = read(opened)
+            (pane,) = seen["panes"]
+            check_candidates(pane, row, place)
+            assert [path for _, _, path in pane["candidates"]] == paths
+            assert pane["facts"]["IoU"] == shown(row["ious"][place])
+            assert pane["facts"]["predicted"] == shown(row["predicted_ious"][place])
+            chosen = place == row["selected"]
+            assert seen["hash"] == address + ("" if chosen else f"&candidate={place + 1}")
+            assert ("boundary" in pane["facts"]) == chosen
+            svgs = opened.find_elements(By.CSS_SELECTOR, ".pane svg")
+            assert len({svg.get_dom_attribute("viewBox") for svg in svgs}) == 1
+            pictures += 1
+    assert pictures > 30
+    assert distinct > 10
+    last = max(set(range(3)) - {row["selected"]})
+    follow(opened, f"{address}&candidate={last + 1}")
+    asked = []
+    monkeypatch.setattr(library, "show_mask", lambda *a, **k: asked.append(k) or Shown())
+    exec(opened.find_element(By.ID, "mask-python").text, {})
+    assert asked[0]["candidate"] == last + 1
+    faults = "return document.getElementById('mask-faults').textContent"
+    assert opened.execute_script(faults) == ""
+    follow(opened, f"{address}&candidate=7")
+    check_candidates(read(opened)["panes"][0], row)
+    assert "No candidate 7 is kept of alpha" in opened.execute_script(faults)
+    follow(opened, f"{address}&candidate=zero")
+    assert "“zero” is no candidate" in opened.execute_script(faults)
+    if row["step"] < kept[kept["mask_id"] == row["mask_id"]]["step"].max():
+        follow(opened, f"{address}&candidate={last + 1}")
+        opened.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+        assert "candidate" not in read(opened)["hash"]
 
 
 def box_of(browser):

@@ -171,6 +171,8 @@ def test_what_a_run_will_write_is_reckoned_and_compared_with_the_disk(
     plan = make_plan(load_configs(words)[0])
     guessed = bytes_needed(plan)
     assert bytes_needed(make_plan(load_configs([*words, "runtime.keep_masks=false"])[0])) < guessed
+    more = make_plan(load_configs([*words, "runtime.keep_candidates=true"])[0])
+    assert 2 * guessed < bytes_needed(more) < 4 * guessed
     check_disk_space([plan])
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(BenchError, match=r"1 MB are free, the run needs about .*keep_masks=false"):

@@ -21,6 +21,7 @@ from bench.config.composing import RunConfig
 from bench.data.opening import samples_of_runs
 from bench.run.plan import make_plan
 from bench.scoring.metrics import metric, names
+from bench.store.runs import read_runs
 from bench.store.schema import taken_columns
 from bench.tasks.prompted_masks import PromptedMasks
 from bench.types import BenchError, Mask, MaskRow
@@ -226,6 +227,30 @@ def test_a_run_without_masks_is_not_sent_to_rescore(
     for text in (caption, caplog.text):
         assert "rescore" not in text
         assert "its masks are not kept (runtime.keep_masks=false)" in text
+
+
+def test_a_finished_run_without_candidates_says_where_they_are_kept(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ["prompt=[box]", "runtime.keep_candidates=true"]
+    execute(configure(folder, "prompt=[box]", "runtime.limit=2"))
+    make_plan(configure(folder, *words))
+    assert "keeps no other masks" not in caplog.text, "the rest will hold them"
+    execute(configure(folder, "prompt=[box]"))
+    make_plan(configure(folder, *words))
+    assert "is finished and keeps no other masks than the chosen ones" in caplog.text
+    caplog.clear()
+    store = execute(configure(folder, *words, results="again")).work.runs["box"].store
+    make_plan(configure(folder, *words, results="again"))
+    assert "keeps no other masks" not in caplog.text
+    assert store.keeps_candidates()
+    rows = read_runs([store], ["candidate_rles", "mask_rle"])
+    assert [list(each) for each in rows["candidate_rles"]] == [[rle] for rle in rows["mask_rle"]]
+
+
+def test_candidates_without_masks_are_refused(folder: Path) -> None:
+    with pytest.raises(BenchError, match="keep_masks=false keeps none: leave out one of them"):
+        configure(folder, "runtime.keep_candidates=true", "runtime.keep_masks=false")
 
 
 def test_a_metric_that_there_is_not_is_refused_before_anything_runs(folder: Path) -> None:

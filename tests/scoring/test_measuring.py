@@ -9,10 +9,11 @@ import pytest
 import torch
 from plain_masks import KINDS, plain_mask, random_frame, random_logits
 
+from bench.scoring import measuring
 from bench.scoring.aim import Aim, Measured, RimCounts
 from bench.scoring.device import batch as device_batch
 from bench.scoring.device.batch import on_device
-from bench.scoring.measuring import measure
+from bench.scoring.measuring import measure, measure_each
 from bench.scoring.metrics.boundary_iou import band_width, boundary
 from bench.scoring.overlap import shared_pixels
 from bench.types import BoolArray, Candidates, FloatArray, Frame, Mask
@@ -45,6 +46,32 @@ def check(
             check_one(one, prediction, i, targets[i], ignores[i], threshold)
     for one, aim in zip(together, aims, strict=True):
         check_extras(one, aim)
+    check_each(prediction, aims, threshold, straight)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(measuring, "straight", lambda device: False)
+        check_each(prediction, aims, threshold, together)
+
+
+def check_each(
+    prediction: Candidates, aims: Sequence[Aim], threshold: float, expected: Sequence[Measured]
+) -> None:
+    """With the masks of all candidates, and with no rims to count, nothing else is another."""
+    some = list(prediction.each())
+    for rims in ([], [band_width]):
+        every = list(measure_each(prediction, aims, threshold, best, rims))
+        for found, one, aim, (grids, _, frame) in zip(every, expected, aims, some, strict=True):
+            assert (found.selected, found.fault) == (one.selected, one.fault)
+            if one.fault:
+                continue
+            for name in ("areas", "shared", "predicted_ious", "mask_logits"):
+                assert np.array_equal(getattr(found, name), getattr(one, name)), name
+            assert found.rims == (one.rims if rims or one.rims is None else [])
+            assert found.candidates is not None
+            assert found.candidates[found.selected] is found.mask
+            for mask, cells in zip(found.candidates, grids.cpu().numpy(), strict=True):
+                plain = plain_mask(cells, frame, threshold)
+                kept = plain if aim.ignore is None else plain & ~aim.ignore
+                assert np.array_equal(mask.dense(), kept)
 
 
 def check_one(

@@ -23,7 +23,9 @@ from bench.prompts.clicks import Clicks
 from bench.protocol import Protocol
 from bench.run.batches import Halving, Room
 from bench.scoring import measuring
+from bench.scoring.aim import Aim
 from bench.scoring.metrics import metric, names
+from bench.scoring.overlap import overlap
 from bench.tasks import prompted_masks
 from bench.tasks.contract import Case, Lent, Scored
 from bench.tasks.prompted_masks import Rounds
@@ -225,6 +227,33 @@ def test_rows_of_another_device_are_those_of_a_cpu(
     assert rows_by_group(task_of(MODELS[model](), Protocol(), **given), 5) == expected
     if model == "small_sam":
         assert max(asked) == (2, 4 if batch == 64 else 2), "candidates, and frames"
+
+
+@pytest.mark.parametrize("straight", [True, False], ids=["cpu", "device"])
+@pytest.mark.parametrize("model", ["disk", "small_sam"])
+def test_the_masks_of_all_candidates_are_kept_and_nothing_else_is_another(
+    model: str, straight: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "straight", lambda device: straight)
+    expected = rows_by_group(task_of(MODELS[model](), Protocol()), 5)
+    task = task_of(MODELS[model](), Protocol())
+    task = dataclasses.replace(task, lent=dataclasses.replace(task.lent, keep_candidates=True))
+    found = rows_by_group(task, 5)
+    several = 0
+    for one, other, sample in zip(expected, found, samples(), strict=True):
+        targets = {target.mask_id: target.mask for target in sample.targets}
+        kept = json.loads(other)
+        for row in (row for rows in kept.values() for row in rows):
+            size = [row["height"], row["width"]]
+            rles = row["candidate_rles"]
+            masks = [Mask.from_rle({"size": size, "counts": rle}) for rle in rles]
+            target = Aim(targets[row["mask_id"]], sample.ignore).mask
+            assert [overlap(mask, target) for mask in masks] == row["ious"]
+            assert rles[row["selected"]] == row["mask_rle"]
+            several += len(set(rles)) > 1
+            row["candidate_rles"] = None
+        assert kept == json.loads(one)
+    assert several > 20 * (model == "small_sam")
 
 
 def test_scoring_that_finds_no_memory_is_done_in_halves(monkeypatch: pytest.MonkeyPatch) -> None:

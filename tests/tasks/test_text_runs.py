@@ -14,8 +14,9 @@ from bench.analysis.rescoring import rescore
 from bench.cli import main
 from bench.data.opening import samples_of_runs
 from bench.run import canary
+from bench.scoring import measuring
 from bench.store.runs import RunStore, find_runs, read_runs
-from bench.types import BenchError, Prompt, Site
+from bench.types import BenchError, Mask, Prompt, Site
 
 
 @pytest.fixture
@@ -63,6 +64,40 @@ def test_each_target_is_held_against_its_own_instance(words: list[str], tmp_path
         assert [(cue["kind"], cue["plain"]) for cue in cues] == [("text", name)]
         assert (row["n_points"], row["box"], row["multimask"]) == (0, None, False)
     assert pd.isna(rows["selected"].iloc[5]), "nothing was found"
+
+
+@pytest.mark.parametrize("union", [False, True], ids=["one", "union"])
+@pytest.mark.parametrize("straight", [True, False], ids=["cpu", "device"])
+def test_all_instances_are_kept_in_the_order_of_their_ious(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, straight: bool, union: bool
+) -> None:
+    rule = ["prompt=[text]", *(["protocol.args.text=union"] if union else [])]
+    assert main(["run", *words, *rule]) == 0
+    (plain,) = (read_runs([store]) for store in stores(tmp_path))
+    monkeypatch.setattr(measuring, "straight", lambda device: straight)
+    again = [*rule, "runtime.keep_candidates=true", f"runtime.results={tmp_path / 'again'}"]
+    assert main(["run", *words, *again]) == 0
+    rows = read_runs(find_runs(tmp_path / "again"))
+    same = [name for name in rows.columns if name != "candidate_rles"]
+    assert rows[same].astype(str).equals(plain[same].astype(str))
+    painted = {
+        (number, name): [pixels(stem, block) for other, block in some if other == name]
+        for number, (stem, some) in enumerate(BLOCKS.items())
+        for name in ("red", "green", "blue")
+    }
+    several = 0
+    for row in rows.to_dict("records"):
+        size = [row["height"], row["width"]]
+        found = [Mask.from_rle({"size": size, "counts": c}).dense() for c in row["candidate_rles"]]
+        assert len(found) == len(row["ious"])
+        expected = painted.get((int(row["image_id"]), row["category"]), [])
+        if union:
+            expected = [np.any(expected, axis=0)] if expected else []
+        assert sorted(mask.tobytes() for mask in found) == sorted(m.tobytes() for m in expected)
+        if found:
+            assert row["candidate_rles"][0] == row["mask_rle"]
+        several += len(found) > 1
+    assert several == (0 if union else 2)
 
 
 def test_what_has_no_category_is_named_and_counted(

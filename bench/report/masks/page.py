@@ -6,6 +6,7 @@ The scripts of the page (``templates/masks_*.js``) read it as JSON and draw list
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -19,7 +20,7 @@ from bench.analysis.sections.slices import COCO_SIZES
 from bench.config.settings import usual
 from bench.report.figures.bins import UNIT, whole
 from bench.report.masks.pictures import BINS, drawn_masks, spread
-from bench.report.masks.views import View, results_of
+from bench.report.masks.views import Source, View, results_of
 from bench.report.pictures.gallery import ReadSample
 from bench.types import BenchError
 
@@ -232,10 +233,20 @@ def _count(held: _Set, sets: int, asked: Pictures) -> int:
     """How many masks of a dataset get a picture."""
     if isinstance(asked, int):
         return -(-asked // sets)
-    runs = {view.source.address: 0 for view in held.views}
+    sources = {view.source.address: view.source for view in held.views}
+    steps = dict.fromkeys(sources, 0)
     for view in held.views:
-        runs[view.source.address] = max(runs[view.source.address], int(view.rows["step"].max()))
-    return min(MOST_PICTURES // sets, MOST_OUTLINES // (max(1, sum(runs.values())) * sets))
+        steps[view.source.address] = max(steps[view.source.address], int(view.rows["step"].max()))
+    outlines = sum(steps[address] * _drawn(source) for address, source in sources.items())
+    return min(MOST_PICTURES // sets, MOST_OUTLINES // (max(1, outlines) * sets))
+
+
+def _drawn(source: Source) -> int:
+    """How many outlines a step of a run has: more than one where it keeps all candidates."""
+    selection = source.selection
+    if not selection.stores[source.run].keeps_candidates():
+        return 1
+    return math.ceil(selection.every.of(source.run, ["ious"])["ious"].map(len).mean())
 
 
 def _chosen(held: _Set, wanted: Sequence[tuple[str, str]], count: int) -> list[int]:

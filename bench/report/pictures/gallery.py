@@ -227,15 +227,18 @@ def picture_of(
     *,
     step: int | None = None,
     image_id: str | None = None,
+    candidate: int | None = None,
 ) -> Image.Image:
     """The picture of one mask of a run, in its latest row up to ``step``.
 
-    Raises ``BenchError`` where there is no such row, or masks of that id in several images, for a
-    step that is no whole number from 1, and where the picture can't be had.
+    ``candidate`` counts from 1; by default it is the one that the run chose. Raises ``BenchError``
+    where there is no such row or candidate, or masks of that id in several images, for a step or a
+    candidate that is no whole number from 1, and where the picture can't be had.
     """
-    if step is not None and not (isinstance(step, int) and step >= 1):
-        raise BenchError(f"step is a whole number from 1, found {step!r}")
-    rows = read_runs([store], COLUMNS)
+    for name, number in {"step": step, "candidate": candidate}.items():
+        if number is not None and not (isinstance(number, int) and number >= 1):
+            raise BenchError(f"{name} is a whole number from 1, found {number!r}")
+    rows = read_runs([store], [*COLUMNS, "ious", "candidate_rles"])
     rows = rows[rows["mask_id"] == mask_id]
     if image_id is not None:
         rows = rows[rows["image_id"] == image_id]
@@ -247,10 +250,28 @@ def picture_of(
         rows = rows[rows["step"] <= step]
     if rows.empty:
         raise BenchError(f"{store.folder}: mask {mask_id!r} has no row up to step {step}")
-    found = pictures([read_sample(store, str(images[0]))], [rows.iloc[-1].to_dict()])
+    row: Row = rows.iloc[-1].to_dict()
+    if candidate is not None:
+        row = _of_candidate(row, candidate, store)
+    found = pictures([read_sample(store, str(images[0]))], [row])
     if isinstance(found, str):
         raise BenchError(f"{store.folder}: {found}")
     return Image.open(io.BytesIO(found[0].image))
+
+
+def _of_candidate(row: Row, number: int, store: RunStore) -> Row:
+    """The row as if that candidate, from 1, were the chosen one."""
+    count, place = len(row["ious"]), number - 1
+    where = f"{store.folder}: mask {row['mask_id']!r}, step {row['step']}"
+    if place >= count:
+        raise BenchError(f"{where}: there is no candidate {number}, of {count}")
+    if row["candidate_rles"] is None and place != row["selected"]:
+        raise BenchError(
+            f"{where}: the run keeps the chosen candidate's mask alone, and candidate {number} is "
+            "another; a run with runtime.keep_candidates=true keeps them all"
+        )
+    own = row["mask_rle"] if row["candidate_rles"] is None else row["candidate_rles"][place]
+    return {**row, "mask_rle": own, "iou": row["ious"][place], "selected": place}
 
 
 def _picture(

@@ -29,7 +29,7 @@ from bench.types.categories import target_of
 from bench.types.cues import prompt_of_row
 
 _KEY = ["image_id", "mask_id"]
-COLUMNS = (*gallery.COLUMNS, "ious")
+COLUMNS = (*gallery.COLUMNS, "ious", "candidate_rles")
 """What steps need of rows."""
 
 
@@ -56,7 +56,8 @@ def draw_steps(
     A step has ``step, iou, predicted`` (IoUs in parts of ``UNIT``), ``ious`` and ``predictions`` of
     all candidates, which of them is ``selected``, ``further`` (a measure's
     title → its value as it is shown), the prediction's ``outline`` (null where the run kept no
-    masks), and the drawing of its prompt: ``points`` [x, y, label], ``boxes`` [x0, y0, x1, y1],
+    masks), the ``outlines`` of several candidates where the run kept them, null for the selected
+    one, and the drawing of its prompt: ``points`` [x, y, label], ``boxes`` [x0, y0, x1, y1],
     ``lines`` [label, [[x, y], …]] and ``words``. Coordinates are picture pixels, those of prompts
     with one decimal.
     """
@@ -101,15 +102,15 @@ def _pictured(sample: Sample, runs: Sequence[_OfRun]) -> dict[str, Any] | str:
     if target is None or sample.shape != (first["height"], first["width"]):
         return "Some pictures are not available: the data has changed since the run."
     alike = [each for each in runs if _size(each) == sample.shape]
-    predictions = [[_prediction(row) for row in each.rows] for each in alike]
+    predictions = [[_Masks.of(row) for row in each.rows] for each in alike]
     prompts = [[prompt_of_row(row).shapes for row in each.rows] for each in alike]
-    flat = [mask for masks in predictions for mask in masks]
+    flat = [mask for masks in predictions for of_row in masks for mask in of_row.every]
     view = near_target(sample.shape, target.mask, flat, [s for each in prompts for s in each])
     crop = sample.image[view.y0 : view.y1 + 1, view.x0 : view.x1 + 1]
     steps = {
         each.shown.address: [
-            _step(row, mask, view, each.shown.selection.further) | _drawn(shapes, view)
-            for row, mask, shapes in zip(each.rows, masks, asked, strict=True)
+            _step(row, own, view, each.shown.selection.further) | _drawn(shapes, view)
+            for row, own, shapes in zip(each.rows, masks, asked, strict=True)
         ]
         for each, masks, asked in zip(alike, predictions, prompts, strict=True)
     }
@@ -128,11 +129,25 @@ def _size(found: _OfRun) -> tuple[int, int]:
     return int(found.rows[0]["height"]), int(found.rows[0]["width"])
 
 
-def _prediction(row: Mapping[str, Any]) -> Mask | None:
-    rle = row["mask_rle"]
-    if not isinstance(rle, str):
-        return None
-    return Mask.from_rle({"size": [row["height"], row["width"]], "counts": rle})
+@dataclass(frozen=True, slots=True)
+class _Masks:
+    """The mask that a row keeps, and those of several candidates where it keeps them."""
+
+    chosen: Mask | None
+    candidates: Sequence[Mask] = ()
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> _Masks:
+        size, rle, rles = [row["height"], row["width"]], row["mask_rle"], row["candidate_rles"]
+        if not isinstance(rle, str):
+            return cls(None)
+        several = rles if rles is not None and len(rles) > 1 else ()
+        chosen, *others = (Mask.from_rle({"size": size, "counts": c}) for c in (rle, *several))
+        return cls(chosen, others)
+
+    @property
+    def every(self) -> Sequence[Mask | None]:
+        return [self.chosen, *self.candidates]
 
 
 def near_target(
@@ -158,7 +173,7 @@ def near_target(
 
 
 def _step(
-    row: Mapping[str, Any], prediction: Mask | None, view: Window, further: Sequence[Measure]
+    row: Mapping[str, Any], masks: _Masks, view: Window, further: Sequence[Measure]
 ) -> dict[str, Any]:
     scores, selected = row["predicted_ious"], row["selected"]
     count = len(row["ious"])
@@ -166,7 +181,7 @@ def _step(
     ious, estimates = numbers[1 : 1 + count], numbers[1 + count :]
     chosen = int(selected) if pd.notna(selected) else None
     known = chosen is not None and chosen < len(estimates)
-    return {
+    step: dict[str, Any] = {
         "step": int(row["step"]),
         "iou": numbers[0],
         "ious": ious,
@@ -174,8 +189,14 @@ def _step(
         "selected": chosen,
         "predicted": estimates[chosen] if known and chosen is not None else None,
         "further": {m.title: m.shown(row[m.name]) for m in further if pd.notna(row[m.name])},
-        "outline": None if prediction is None else outline(prediction, view),
+        "outline": None if masks.chosen is None else outline(masks.chosen, view),
     }
+    if masks.candidates:
+        step["outlines"] = [
+            None if place == chosen else outline(mask, view)
+            for place, mask in enumerate(masks.candidates)
+        ]
+    return step
 
 
 def _parts(values: Sequence[Any]) -> list[int | None]:

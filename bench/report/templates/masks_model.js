@@ -188,13 +188,14 @@ const Masks = (() => {
     const pairs = [...Object.keys(FILTERS), "sort"].filter((key) => filters[key]).map((key) => [key, filters[key]]);
     return pairs.length ? `#masks&${query(pairs)}` : "#masks&sort=iou";
   };
-  const maskAddress = (image, mask, addresses, at) => {
+  const maskAddress = (image, mask, addresses, at, candidate = null) => {
     const where = mask.startsWith(`${image}/`) ? [] : [["image", image]];
     const through = addresses.map((address) => ["run", address]);
-    return `#${query([["mask", mask], ...where, ...through, ["step", at]])}`;
+    const which = candidate === null ? [] : [["candidate", candidate]];
+    return `#${query([["mask", mask], ...where, ...through, ["step", at], ...which])}`;
   };
   /**
-   * A list's filters, or a mask, its runs and step, and sentences on what the page has not; the
+   * A list's filters, or a mask, its runs, step and candidate, and sentences on what the page has not; the
    * sentence alone where it has no such mask; null for an address of anything else.
    */
   const parsed = (hash) => {
@@ -205,7 +206,7 @@ const Masks = (() => {
     }
     if (!hash.startsWith("#mask=")) return null;
     const said = new URLSearchParams(hash.slice(1));
-    const [mask, image, at] = ["mask", "image", "step"].map((key) => said.get(key));
+    const [mask, image, at, which] = ["mask", "image", "step", "candidate"].map((key) => said.get(key));
     const asked = distinct(said.getAll("run"));
     const through = asked.filter((address) => Object.hasOwn(runs, address));
     const of = through.length ? [runs[through[0]].dataset] : datasets.keys();
@@ -216,15 +217,16 @@ const Masks = (() => {
       const having = through.filter((address) => runs[address].dataset === number && has(address, index));
       const first = views.find((view) => view.dataset === number && (view.iou ?? [])[index] != null);
       if (through.length && !having.length) continue;
-      const known = at === null || /^0*[1-9]\d*$/.test(at);
+      const [step, candidate] = [at, which].map((text) => (/^0*[1-9]\d*$/.test(text ?? "") ? Number(text) : null));
       const faults = [
         ...asked.filter((each) => !through.includes(each)).map((each) => `This page has no run “${each}”.`),
         ...through.filter((each) => !having.includes(each)).map((each) => `Run “${each}” has no answer for this mask.`),
         ...having.slice(MOST_RUNS).map((each) => `Run “${each}” is left out: ${MOST_RUNS} runs stand beside each other at most.`),
-        ...(known ? [] : [`“${at}” is no step; steps are 1, 2, 3 and so on.`]),
+        ...(at === null || step ? [] : [`“${at}” is no step; steps are 1, 2, 3 and so on.`]),
+        ...(which === null || candidate ? [] : [`“${which}” is no candidate; candidates are 1, 2, 3 and so on.`]),
       ];
       const addresses = having.length ? having.slice(0, MOST_RUNS) : [first.run];
-      return { dataset: number, mask: index, runs: addresses, step: known && at !== null ? Number(at) : null, faults };
+      return { dataset: number, mask: index, runs: addresses, step, candidate, faults };
     }
     const where = image === null ? "" : ` of image “${image}”`;
     const by = asked.length ? ` in ${asked.map((each) => `run “${each}”`).join(" or ")}` : "";

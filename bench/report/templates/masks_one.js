@@ -5,7 +5,7 @@
   const { data } = Masks;
   const dialog = document.getElementById("mask");
   const find = (id) => document.getElementById(`mask-${id}`);
-  const state = { dataset: 0, mask: 0, runs: [], step: 1, faults: [], zoom: 1, x: 0, y: 0 };
+  const state = { dataset: 0, mask: 0, runs: [], step: 1, candidate: null, faults: [], zoom: 1, x: 0, y: 0 };
 
   // ------------------------------------------------------------------ what is known of the mask
 
@@ -147,20 +147,53 @@
     if (step.outline === undefined) return null;
     if (step.outline === null) return "not kept by the run";
     if (step.outline === "") return "nothing predicted here";
-    return step.ious.length > 1 ? "of the candidates the run keeps the chosen one alone, of the others their IoU" : null;
+    if (step.ious.length < 2 || step.outlines) return null;
+    return "of the candidates the run keeps the chosen one alone, of the others their IoU; one with runtime.keep_candidates=true keeps all";
   };
+  /** A step as if the candidate at a place of its list were the chosen one. */
+  const ofCandidate = (step, place) => ({
+    ...step,
+    iou: step.ious[place],
+    predicted: step.predictions[place] ?? null,
+    outline: step.outlines[place] ?? step.outline,
+  });
+  /** The place of the candidate that is drawn of a step: the one asked for where there is one. */
+  const drawnPlace = (step) => (step.outlines && state.candidate !== null && state.candidate <= step.outlines.length
+    ? state.candidate - 1 : step.selected);
+  const drawnStep = (step) => (step.outlines ? ofCandidate(step, drawnPlace(step)) : step);
+  const another = (step) => Boolean(step.outlines) && drawnPlace(step) !== step.selected;
   const facts = (run) => {
     const step = at(run);
+    const drawn = drawnStep(step);
     const each = record(run);
+    const own = [
+      ["IoU", Masks.points(drawn.iou)],
+      ["predicted", drawn.predicted === null ? null : Masks.points(drawn.predicted)],
+    ];
+    if (another(step)) return [...own, ["mask", drawn.outline === "" ? "nothing predicted here" : null]];
     const reported = Masks.step(each) === step.step;
     return [
-      ["IoU", Masks.points(step.iou)],
-      ["predicted", step.predicted === null ? null : Masks.points(step.predicted)],
+      ...own,
       ["reason", reported && Masks.reason(each) ? Masks.reason(each).title : null],
-      ["candidates", shownCandidates(step)],
+      ["candidates", step.outlines ? null : shownCandidates(step)],
       ...Object.entries(step.further ?? {}),
       ["mask", kept(step)],
     ];
+  };
+  /** All candidates of a step, each drawn, where the run keeps them: choosing one draws it large. */
+  const candidates = (step, run) => {
+    const group = make("div", { class: "candidates", role: "group", "aria-label": `Candidates, ${titled(run)}` });
+    (step.outlines ?? []).forEach((_, place) => {
+      const own = ofCandidate(step, place);
+      const chosen = place === step.selected;
+      const said = `${place + 1} of ${step.outlines.length}: IoU ${Masks.points(own.iou)}`;
+      const more = [own.predicted === null ? null : `predicted ${Masks.points(own.predicted)}`, chosen ? "chosen" : null];
+      const button = make("button", { type: "button", "aria-pressed": String(place === drawnPlace(step)) });
+      button.append(drawMask(picture(), own, "Candidate"), make("span", {}, [said, ...more.filter(Boolean)].join(", ")));
+      button.addEventListener("click", () => go({ candidate: chosen ? null : place + 1 }));
+      group.append(button);
+    });
+    return group;
   };
   const pane = (run, place) => {
     const step = at(run);
@@ -178,10 +211,12 @@
     }
     figure.append(head);
     if (state.runs.length > 1) figure.append(make("p", { class: "at" }, shownStep(run)));
+    const drawn = drawnStep(step);
     const said = step.points ? `After ${asked(step)}: ` : "";
-    const alt = `${titled(run)}. ${said}IoU ${Masks.points(step.iou)}`;
+    const which = another(step) ? `candidate ${drawnPlace(step) + 1}, which was not chosen: ` : "";
+    const alt = `${titled(run)}. ${said}${which}IoU ${Masks.points(drawn.iou)}`;
     if (step.points) {
-      const svg = drawMask(picture(), step, alt);
+      const svg = drawMask(picture(), drawn, alt);
       movable(svg);
       figure.append(svg);
     } else {
@@ -202,15 +237,16 @@
     }
     const list = make("dl");
     list.append(...listed(facts(run)));
-    figure.append(curve, list);
+    figure.append(curve, ...(step.outlines ? [candidates(step, run)] : []), list);
     return figure;
   };
 
   // ------------------------------------------------------------------ the whole mask
 
   const address = (change = {}) => {
-    const { runs, step } = { runs: state.runs, step: current(), ...change };
-    return Masks.maskAddress(imageId(), maskId(), [...new Set(runs)], step);
+    const same = !("step" in change) || change.step === current();
+    const { runs, step, candidate } = { runs: state.runs, step: current(), candidate: same ? state.candidate : null, ...change };
+    return Masks.maskAddress(imageId(), maskId(), [...new Set(runs)], step, candidate);
   };
   /** Another step or other runs of the same mask: no further entry in the history. */
   const go = (change) => location.replace(address(change));
@@ -247,7 +283,9 @@
     const image = maskId().startsWith(`${imageId()}/`) ? "" : `, image=${JSON.stringify(imageId())}`;
     const where = results === null ? "" : `, results=${JSON.stringify(results)}`;
     const read = data.datasets_folder ? `, datasets=${JSON.stringify(data.datasets_folder)}` : "";
-    const said = `${JSON.stringify(name)}, ${JSON.stringify(maskId())}, step=${at(state.runs[0]).step}`;
+    const step = at(state.runs[0]);
+    const which = another(step) ? `, candidate=${drawnPlace(step) + 1}` : "";
+    const said = `${JSON.stringify(name)}, ${JSON.stringify(maskId())}, step=${step.step}${which}`;
     return `import bench; bench.show_mask(${said}${image}${where}${read}).show()`;
   };
 
@@ -260,7 +298,9 @@
     const step = current();
     find("step").textContent = state.runs.length > 1 ? `Step ${step} of ${all.at(-1)}` : stepTitle(at(state.runs[0]), all.at(-1));
     const other = step === state.step ? [] : [`There is no step ${state.step} here; step ${step}${step === all.at(-1) ? ", the last," : ""} is shown.`];
-    find("faults").textContent = [...state.faults, ...other].join(" ");
+    const lacking = state.candidate === null ? [] : state.runs.filter((run) => drawnPlace(at(run)) !== state.candidate - 1);
+    const undrawn = lacking.map((run) => `No candidate ${state.candidate} is kept of ${titled(run)} here; the chosen one is drawn.`);
+    find("faults").textContent = [...state.faults, ...other, ...undrawn].join(" ");
     find("back").disabled = here <= 0;
     find("on").disabled = here === all.length - 1;
     const index = nearest();
@@ -343,7 +383,7 @@
 
   const open = (named) => {
     const other = named.dataset !== state.dataset || named.mask !== state.mask;
-    Object.assign(state, { dataset: named.dataset, mask: named.mask, runs: named.runs, faults: named.faults });
+    Object.assign(state, named, { step: state.step });
     if (other || !dialog.open) [state.zoom, state.x, state.y] = [1, 0, 0];
     state.step = named.step ?? Masks.step({ view: views(named.runs[0]).at(-1), mask: named.mask });
     if (nearest() < 0) {

@@ -16,6 +16,9 @@ ROW_BYTES = 60
 MASK_BYTES = 400
 """Of a row's mask. Models took 70 in scenes of 256×256, 380 in photos of about 400×600."""
 
+CANDIDATES = 3
+"""Masks of a row that keeps those of all candidates, beside the chosen one's."""
+
 PART_BYTES = 10_000
 """Of a part without its rows."""
 
@@ -34,8 +37,10 @@ def bytes_for(plan: Plan, work: Workload) -> int:
     Rows to come × bytes per row, and the parts' own. Rather too high than too
     low: `disk` on `shapes` takes 120 bytes a row of the 460, `demo` on `photos` about 460.
     """
-    per_row = ROW_BYTES + MASK_BYTES * plan.setting.runtime.keep_masks
-    todo, per_part = set(plan.work.todo), plan.setting.runtime.part_images
+    runtime = plan.setting.runtime
+    masks = runtime.keep_masks + CANDIDATES * runtime.keep_candidates
+    per_row = ROW_BYTES + MASK_BYTES * masks
+    todo, per_part = set(plan.work.todo), runtime.part_images
     parts = sum(-(-len(todo & run.missing) // per_part) for run in plan.work.runs.values())
     return work.answers * per_row + parts * PART_BYTES
 

@@ -300,7 +300,8 @@ class _Batch:
     ) -> Iterator[tuple[int, _Found]]:
         """What is found of a chunk's prompts, by number."""
         *rims, runs, ends = numbers.reshape(-1, len(part.prompts))
-        rim_counts = np.array(rims, np.int64).reshape(len(self.rims), 2, -1).transpose(2, 0, 1)
+        of_rims = np.array(rims, np.int64).reshape(len(self.rims), 2, len(part.prompts))
+        rim_counts = of_rims.transpose(2, 0, 1)
         strings = strings_of(text, runs, ends, _room(part))
         masks = _masks(bits, rows, columns, part.starts, self.images[part.prompts])
         found = zip(part.prompts.tolist(), masks, rim_counts.tolist(), strings, strict=True)

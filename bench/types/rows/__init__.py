@@ -50,10 +50,11 @@ class MaskRow(Row):
     mask is empty and its IoU 0. The instances that a text finds stand in the order of their IoU;
     where they count as one, that one stands alone, and ``mask_id`` is that of all targets of the
     category (``bench.types.categories``). ``mask_rle`` is the selected mask's COCO counts string
-    for (height, width). ``point_coords`` are (x, y) pixel indices, ``box`` (x0, y0, x1, y1) with
-    both corners included; ``cues`` is what else was asked, as ``cues_text`` writes it. Where
-    further annotators drew the target (``Target.others``), ``other_ious`` are the IoUs of the
-    selected mask with theirs, and ``human_ious`` those of the target itself, by annotator.
+    for (height, width), ``candidate_rles`` are those of all K, null unless the run keeps them.
+    ``point_coords`` are (x, y) pixel indices, ``box`` (x0, y0, x1, y1) with both corners included;
+    ``cues`` is what else was asked, as ``cues_text`` writes it. Where further annotators drew the
+    target (``Target.others``), ``other_ious`` are the IoUs of the selected mask with theirs, and
+    ``human_ious`` those of the target itself, by annotator.
     """
 
     category: str | None
@@ -73,6 +74,7 @@ class MaskRow(Row):
     selected: Annotated[int | None, "int8"]
     multimask: bool
     mask_rle: str | None
+    candidate_rles: Annotated[Sequence[str] | None, "list<string>"] = None
     other_ious: Annotated[Mapping[str, float] | None, "map<string, float64>"] = None
     human_ious: Annotated[Mapping[str, float] | None, "map<string, float64>"] = None
 
