@@ -28,7 +28,7 @@ class Request:
     ``allow_modules``. ``samples``, which intervals needed in earlier releases, does nothing.
     ``columns`` are those of the wide table, ``LABEL`` or ``MEASURE@LABEL``; ``labels`` say what a
     model, a dataset or a prompt is called instead; ``digits`` stand behind the point of values in
-    points; ``width`` is whose columns figures are to fit, see ``bench.report.figures.style.PAGES``;
+    points; ``width`` is whose columns figures are to fit, see ``bench.report.papers.PAPERS``;
     ``pictures`` how many masks have a picture on the mask page, ``all`` of them in files beside the
     page, by default as many as keep it small; ``figures`` the kinds of files that each figure is
     written as, of ``bench.report.figures.kinds``, by default what the environment says, else all.

@@ -118,6 +118,7 @@ def test_a_papers_names_digits_and_width_are_everywhere(
         (["*-small-*", "*"], "one side of a comparison holds"),
         (["small", "large", "--datasets"], "expected one argument"),
         (["small", "large", "--label", "nobody=X"], "nothing is called 'nobody'"),
+        (["small", "large", "--label", "1 point=one"], "a comparison keeps the names of prompts"),
         (["small", "large", "--digits", "9"], "a whole number from 0 to 6, found 9"),
         (["small", "large", "--width", "cvprr"], "did you mean cvpr"),
     ],

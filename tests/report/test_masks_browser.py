@@ -592,6 +592,12 @@ def test_each_candidate_is_drawn_where_the_run_keeps_them(opened, written, monke
     assert asked[0]["candidate"] == last + 1
     faults = "return document.getElementById('mask-faults').textContent"
     assert opened.execute_script(faults) == ""
+    body = opened.switch_to.active_element
+    for key in ("1", "3", "4", str(row["selected"] + 1)):
+        body.send_keys(key)
+        drawn = 2 if key == "4" else int(key) - 1
+        check_candidates(read(opened)["panes"][0], row, drawn)
+    assert read(opened)["hash"] == address
     follow(opened, f"{address}&candidate=7")
     check_candidates(read(opened)["panes"][0], row)
     assert "No candidate 7 is kept of alpha" in opened.execute_script(faults)

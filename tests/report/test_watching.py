@@ -179,8 +179,9 @@ def test_a_fault_of_drawing_is_said_and_the_server_stays() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--watch", "0.2"], "seconds from 1 on, found 0.2"),
-        (["--watch", "nan"], "seconds from 1 on, found nan"),
+        (["--watch", "0.2"], "seconds from 1 to 86,400, found 0.2"),
+        (["--watch", "nan"], "seconds from 1 to 86,400, found nan"),
+        (["--watch", "inf"], "seconds from 1 to 86,400, found inf"),
         (["--watch", "--json"], "leave --json and --out out"),
         (["--watch", "--port", "99999"], "can't serve on port 99999"),
     ],

@@ -123,9 +123,8 @@ def compare_all(
     ``BenchError`` as ``compare`` does.
     """
     found = [(side, ()) for side in sides] if allow_partial else without_unrelated(sides)
-    selections = with_looks(
-        [_selected(side, said, allow_partial) for side, said in found], labels or {}, digits
-    )
+    selected = [_selected(side, said, allow_partial) for side, said in found]
+    selections = with_looks(selected, labels or {}, digits, prompts=False)
     names, titles = called(selections), shown_titles(selections, "dataset")
     return [
         _compared((selections[0], other), (names[0], name), titles, allow_mixed)

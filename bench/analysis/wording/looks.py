@@ -13,18 +13,24 @@ MOST_DIGITS = 6
 
 
 def with_looks(
-    selections: Sequence[Selection], labels: Mapping[str, str], digits: int | None
+    selections: Sequence[Selection],
+    labels: Mapping[str, str],
+    digits: int | None,
+    prompts: bool = True,
 ) -> list[Selection]:
     """The selections with other names for models, datasets and prompt labels, and other digits.
 
     ``labels`` are by what runs call a thing, its name or, where it has one, its title; ``digits``
-    stand behind the point of values in points. Raises ``BenchError`` for a label of what no
-    selection holds, and for digits that are no whole number from 0 to 6.
+    stand behind the point of values in points. Without ``prompts`` their labels have no place that
+    would show another name. Raises ``BenchError`` for a label of what no selection holds or no
+    table shows, and for digits that are no whole number from 0 to 6.
     """
     whole = isinstance(digits, int) and not isinstance(digits, bool)
     if digits is not None and not (whole and 0 <= digits <= MOST_DIGITS):
         raise BenchError(f"--digits must be a whole number from 0 to {MOST_DIGITS}, found {digits}")
     shown = _known(labels, selections)
+    if not prompts:
+        _refuse_prompts(labels, selections)
     return [
         replace(
             each,
@@ -34,6 +40,17 @@ def with_looks(
         )
         for each in selections
     ]
+
+
+def _refuse_prompts(labels: Mapping[str, str], selections: Sequence[Selection]) -> None:
+    things = {n for s in selections for kind in ("model", "dataset") for n in s.titles(kind)}
+    called = {label for selection in selections for label in selection.labels}
+    for name in labels:
+        if name in called - things:
+            raise BenchError(
+                f"--label {name!r}: a comparison keeps the names of prompts; it shows other ones "
+                "of models and datasets"
+            )
 
 
 def rounded(measure: Measure, digits: int | None) -> Measure:

@@ -34,6 +34,7 @@ which may lie behind a URL, or one of cards.
 
 PORT = 8318
 SECONDS = 10.0
+_DAY = 86_400
 
 
 def add(commands: Commands) -> None:
@@ -92,8 +93,8 @@ def watch(options: argparse.Namespace) -> int:
 
     if options.json or options.out is not None:
         raise BenchError("--watch serves the page: leave --json and --out out")
-    if not options.watch >= 1:
-        raise BenchError(f"--watch takes seconds from 1 on, found {options.watch:g}")
+    if not 1 <= options.watch <= _DAY:
+        raise BenchError(f"--watch takes seconds from 1 to {_DAY:,}, found {options.watch:g}")
     known: list[Entry] = []
 
     def draw() -> Drawn:

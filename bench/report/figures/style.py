@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from matplotlib.text import Text
 
 from bench.report.figures import pgf
 from bench.report.figures.kinds import KINDS
+from bench.report.papers import PAPERS, Paper
 from bench.types import BenchError
 from bench.types.errors import did_you_mean
 
@@ -90,18 +90,7 @@ _METADATA: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """How wide a column and both of them are in a paper, in inches."""
-
-    column: float
-    whole: float
-
-
-PAGES = {"cvpr": Page(3.25, 6.875), "ieee": Page(3.5, 7.16)}
-"""As CVPR's template sets \\columnwidth and \\textwidth, and IEEEtran for journals."""
-
-_PAGE: ContextVar[Page | None] = ContextVar("page", default=None)
+_PAGE: ContextVar[Paper | None] = ContextVar("page", default=None)
 
 _ONE_COLUMN = 1.3
 """A figure of at most so many columns' width is drawn to stand in one."""
@@ -109,12 +98,12 @@ _ONE_COLUMN = 1.3
 
 @contextmanager
 def on_page(name: str | None) -> Iterator[None]:
-    """Inside the block figures are drawn to fit a page of ``PAGES``; none leaves them as they are.
+    """Inside the block figures are drawn to fit a page of ``PAPERS``; none leaves them as they are.
 
     Raises ``BenchError`` as ``check_page`` does.
     """
     check_page(name)
-    before = _PAGE.set(None if name is None else PAGES[name])
+    before = _PAGE.set(None if name is None else PAPERS[name])
     try:
         yield
     finally:
@@ -123,8 +112,8 @@ def on_page(name: str | None) -> Iterator[None]:
 
 def check_page(name: str | None) -> None:
     """Raises ``BenchError`` for a page that there isn't."""
-    if name is not None and name not in PAGES:
-        raise BenchError(f"--width: no paper {name!r}; {did_you_mean(name, PAGES)}")
+    if name is not None and name not in PAPERS:
+        raise BenchError(f"--width: no paper {name!r}; {did_you_mean(name, PAPERS)}")
 
 
 def is_on_page() -> bool:

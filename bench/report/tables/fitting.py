@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-COLUMN, WHOLE = 234.0, 495.0
-"""A column of CVPR's pages, 3.25 inches, and both with what is between them, in points."""
+from bench.report.papers import NARROWEST, POINTS
+
+COLUMN, WHOLE = (POINTS * inches for inches in (NARROWEST.column, NARROWEST.whole))
+"""A column and both with what is between them, in points."""
 
 _SIZES = (
     ("", 4.8, 12.0),

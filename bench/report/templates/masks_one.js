@@ -180,6 +180,10 @@
       ["mask", kept(step)],
     ];
   };
+  /** Draws a candidate large, by its place; the address names it where it isn't the chosen one. */
+  const drawCandidate = (step, place) => {
+    if (step.outlines && place < step.outlines.length) go({ candidate: place === step.selected ? null : place + 1 });
+  };
   /** All candidates of a step, each drawn, where the run keeps them: choosing one draws it large. */
   const candidates = (step, run) => {
     const group = make("div", { class: "candidates", role: "group", "aria-label": `Candidates, ${titled(run)}` });
@@ -190,7 +194,7 @@
       const more = [own.predicted === null ? null : `predicted ${Masks.points(own.predicted)}`, chosen ? "chosen" : null];
       const button = make("button", { type: "button", "aria-pressed": String(place === drawnPlace(step)) });
       button.append(drawMask(picture(), own, "Candidate"), make("span", {}, [said, ...more.filter(Boolean)].join(", ")));
-      button.addEventListener("click", () => go({ candidate: chosen ? null : place + 1 }));
+      button.addEventListener("click", () => drawCandidate(step, place));
       group.append(button);
     });
     return group;
@@ -369,6 +373,7 @@
   const KEYS = {
     ArrowLeft: () => move(-1), ArrowRight: () => move(1), ArrowUp: () => turn(-1), ArrowDown: () => turn(1),
     "+": () => zoom(1.5), "=": () => zoom(1.5), "-": () => zoom(1 / 1.5), 0: whole,
+    ...Object.fromEntries([1, 2, 3, 4].map((n) => [n, () => drawCandidate(at(state.runs[0]), n - 1)])),
     t: () => toggle("target"), p: () => toggle("prediction"), c: () => toggle("prompt"),
   };
   dialog.addEventListener("keydown", (event) => {
