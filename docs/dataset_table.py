@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from bench.config.composing import conf_dir
+from bench.config.folders import conf_dir
 from bench.types import BenchError
 
 PAGE = Path(__file__).resolve().parent / "reference" / "datasets.md"

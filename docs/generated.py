@@ -21,8 +21,9 @@ from sphinx.application import Sphinx
 
 from bench import types
 from bench.cli import _parser
-from bench.config.composing import conf_dir, first_sentence
+from bench.config.composing import first_sentence
 from bench.config.explained import explained, typed
+from bench.config.folders import conf_dir
 from bench.scoring import metrics as shelf
 from bench.types import Mask
 

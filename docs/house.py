@@ -133,9 +133,13 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Names below ``bench`` that a file imports anywhere in it, for types alone too."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def imported(path: Path, *, types: bool = True) -> Iterator[str]:
+    """Names below ``bench`` that a file imports anywhere in it, for ``types`` alone too."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    unasked = set() if types else {id(node) for node in _of_types(tree)}
+    for node in ast.walk(tree):
+        if id(node) in unasked:
+            continue
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
@@ -146,6 +150,13 @@ def imported(path: Path) -> Iterator[str]:
             top, _, below = name.partition(".")
             if top == "bench" and below != "__version__":
                 yield below
+
+
+def _of_types(tree: ast.AST) -> Iterator[ast.AST]:
+    """What stands under ``if TYPE_CHECKING``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from ast.walk(node)
 
 
 def _ways(found: Mapping[str, Room]) -> list[list[str]]:

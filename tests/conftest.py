@@ -27,7 +27,7 @@ from oddities import random_blob
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from bench.config.composing import conf_dir
+from bench.config.folders import conf_dir
 from bench.report.figures.kinds import VARIABLE
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -98,6 +98,25 @@ def test_the_plan_of_the_rooms_goes_one_way_and_is_whole() -> None:
             assert not {room_of(other) for other in imported(path)} & TOP, name
 
 
+@pytest.mark.parametrize("room", [*KNOWS, "cli"])
+def test_within_a_room_arrows_go_one_way_too(room: str) -> None:
+    """Between its files and the rooms within it, but for imports that only types need."""
+
+    def place(name: str) -> str:
+        return ".".join(name.split(".")[:2])
+
+    knows = {place(name): set[str]() for name in MODULES if room_of(name) == room}
+    for name, path in MODULES.items():
+        if room_of(name) == room:
+            here = (other for other in imported(path, types=False) if room_of(other) == room)
+            others = {place(other) for other in here}
+            knows[place(name)] |= others - {place(name)}
+    while free := {one for one, others in knows.items() if not others & knows.keys()}:
+        knows = {one: others for one, others in knows.items() if one not in free}
+    circle = {one: sorted(others & knows.keys()) for one, others in knows.items()}
+    assert not circle, f"these know each other in a circle, or stand above one: {circle}"
+
+
 def test_a_newcomer_reads_a_room_in_a_minute() -> None:
     for folder in (ROOT, *(path.parent for path in ROOT.rglob("__init__.py"))):
         names = {

@@ -8,7 +8,8 @@ from oddities import odd_masks
 
 import bench.protocol
 from bench.config.component import Component, load_class
-from bench.config.composing import conf_dir, group_names, load_configs
+from bench.config.composing import load_configs
+from bench.config.folders import conf_dir, group_names
 from bench.config.run_key import LATER
 from bench.protocol import Protocol, all_choices
 from bench.types import BenchError, Prompt, Target

@@ -12,7 +12,8 @@ import torch
 from plain_protocols import BOXES, CLICKS, Found, Seen
 from protocol_fidelity import BEFORE, run, whole
 
-from bench.config.composing import group_names, load_component, load_configs
+from bench.config.composing import load_component, load_configs
+from bench.config.folders import group_names
 from bench.data.readers.photos import Photos
 from bench.models.loading import load_model
 from bench.run.plan import make_plan

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pandas as pd
 
-from bench.analysis.comparing.leading import BOLD, Key, is_shown, key_of, p_of_best
+from bench.analysis.leading import BOLD, Key, is_shown, key_of, p_of_best
 from bench.analysis.selection import BOUNDARY, Selection
 from bench.analysis.stats import Averages, averages, mean_averages
 from bench.analysis.stats.intervals import Interval

@@ -68,7 +68,7 @@ def _instead(rest: Sequence[str], options: argparse.Namespace) -> str:
     A run's settings are ``runtime.NAME=VALUE`` where a command takes such words, and options of
     their own names where it doesn't; ``--model NAME`` is ``model=NAME``.
     """
-    from bench.config.composing import groups
+    from bench.config.folders import groups
     from bench.config.settings import Runtime
 
     name, _, value = rest[0].partition("=")

@@ -48,7 +48,7 @@ def offer_words(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[
 
 
 def _keys() -> Iterator[str]:
-    from bench.config.composing import groups
+    from bench.config.folders import groups
     from bench.config.settings import Runtime
 
     yield from (f"{group}=" for group in (*groups(), "suite"))
@@ -56,7 +56,7 @@ def _keys() -> Iterator[str]:
 
 
 def _values(key: str, value: str, extra_dir: Path | None) -> Iterator[str]:
-    from bench.config.composing import group_names, groups
+    from bench.config.folders import group_names, groups
 
     if key in (*groups(), "suite"):
         before = re.match(r"(.*[\[,])?", value)

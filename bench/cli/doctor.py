@@ -12,13 +12,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from bench.config.composing import conf_dir, group_names, load_component, load_configs
+from bench.config.composing import load_component, load_configs
+from bench.config.folders import conf_dir, group_names
 from bench.data.catalogue import state_of
 from bench.files.places import Place, RemotePath
+from bench.files.sizes import megabytes
 from bench.files.there import is_there
 from bench.models.availability import availability
 from bench.models.loading import model_class
-from bench.run.forecast.disk_space import SPARE, megabytes
+from bench.run.forecast.disk_space import SPARE
 from bench.store.provenance import versions
 from bench.types import BenchError, Site
 

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import lru_cache
-from os.path import isdir, isfile
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +28,23 @@ from yaml import YAMLError
 from bench.config.about import fault_of_about
 from bench.config.complaints import in_own_words, unknown_key
 from bench.config.component import Component, check_modules
+from bench.config.folders import (
+    check_folder,
+    component_file,
+    conf_dir,
+    group_folders,
+    group_names,
+    groups,
+)
 from bench.config.labels import shown_label
 from bench.config.settings import ENVIRONMENT, reaching, usual
 from bench.config.settings import RaySettings as RaySettings
 from bench.config.settings import Runtime as Runtime
+from bench.config.suites import with_suite
 from bench.config.words import as_meant, quoted
 from bench.files.text import lines_of
-from bench.files.there import kind_of
 from bench.files.yaml_files import check_yaml, check_yamls, refuse_calls
 from bench.types import BenchError
-from bench.types.errors import did_you_mean
 
 
 @dataclass
@@ -70,18 +76,6 @@ _ARGUMENT = re.compile(r"(task|model|dataset|protocol|prompts\.\w+)\.args\.")
 _SEVERAL = ("prompt", "experiment")
 """The groups of which a run may have several."""
 
-_ASIDE = ("canary", "suite")
-"""The folders of ``conf/`` that no run is composed of: recorded masks, and lists of datasets."""
-
-
-def conf_dir() -> Path:
-    """The folder of YAMLs that comes with the bench: in a checkout or in an installed wheel."""
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "conf", package.parent / "conf"):
-        if (folder / "run.yaml").is_file():
-            return folder
-    raise BenchError(f"{package.parent / 'conf'}: the configuration folder is missing; reinstall")
-
 
 def load_configs(overrides: Sequence[str], extra_dir: Path | None = None) -> list[RunConfig]:
     """Every run that the overrides ask for: several where one of them sweeps (``model=a,b``).
@@ -93,12 +87,10 @@ def load_configs(overrides: Sequence[str], extra_dir: Path | None = None) -> lis
     ``BenchError`` with one line for anything that doesn't compose.
     """
     if extra_dir is not None:
-        _check_extra(extra_dir)
+        check_folder(extra_dir)
         if "${" in str(extra_dir.resolve()):
             raise BenchError(f"{extra_dir}: holds '${{', which is filled in in YAMLs; rename it")
         check_yamls(extra_dir)
-    from bench.config.suites import with_suite
-
     overrides = with_suite(overrides, extra_dir)
     with _hydra_errors(extra_dir):
         fixed, swept = _split_sweeps(_meant(overrides, extra_dir))
@@ -113,28 +105,6 @@ def load_configs(overrides: Sequence[str], extra_dir: Path | None = None) -> lis
             _compose(fixed, extra_dir, dict(zip(swept, values, strict=True)), own)
             for values in itertools.product(*swept.values())
         ]
-
-
-def group_names(group: str, extra_dir: Path | None = None) -> list[str]:
-    """The names of a group's YAMLs (``model``, ``dataset``, …), sorted."""
-    folders = group_folders(group, extra_dir)
-    return sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
-
-
-def group_folders(group: str, extra_dir: Path | None = None) -> list[Path]:
-    """Where a group's YAMLs are, a user's own folder first; raises ``BenchError`` without it."""
-    if extra_dir is not None:
-        _check_extra(extra_dir)
-    return [*([extra_dir / group] if extra_dir else []), conf_dir() / group]
-
-
-def component_file(group: str, name: str, extra_dir: Path | None = None) -> Path:
-    """The YAML of a group's component, a user's own before the bench's; raises ``BenchError``."""
-    for folder in group_folders(group, extra_dir):
-        if isfile(path := folder / f"{name}.yaml"):
-            return path
-    names = group_names(group, extra_dir)
-    raise BenchError(f"no {group} is called {name!r}; {did_you_mean(name, names)}")
 
 
 def load_component(group: str, name: str, extra_dir: Path | None = None) -> Component:
@@ -189,12 +159,6 @@ def first_sentence(yaml_text: str) -> str:
     words = " ".join(lines).partition("sam-bench run")[0]
     first = re.split(r"(?<!Fig)\. ", f"{words} ")[0]
     return f"{first.rstrip('.: ')}."
-
-
-def _check_extra(folder: Path) -> None:
-    if not isdir(folder):
-        found = kind_of(folder, "folder")
-        raise BenchError(f"{folder}: {found} (--config-dir takes a folder of YAMLs)")
 
 
 def _compose(
@@ -336,13 +300,6 @@ def _hydra_errors(extra_dir: Path | None = None) -> Iterator[None]:
 
 def _unknown_key(key: str) -> str:
     return unknown_key(key, RunConfig, groups())
-
-
-def groups() -> list[str]:
-    """The folders of YAMLs that a run is composed of."""
-    return sorted(
-        path.name for path in conf_dir().iterdir() if path.is_dir() and path.name not in _ASIDE
-    )
 
 
 def _check_components(config: RunConfig) -> None:

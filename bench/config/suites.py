@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from bench.config.about import fault_of_about
-from bench.config.composing import component_file, group_names
+from bench.config.folders import component_file, group_names
 from bench.files.yaml_files import LOADER, check_yaml
 from bench.types import BenchError
 from bench.types.errors import did_you_mean

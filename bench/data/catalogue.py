@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.config.component import Component
-from bench.config.composing import component_file, group_names, load_component
+from bench.config.composing import load_component
+from bench.config.folders import component_file, group_names
 from bench.data.opening import missing_pictures, open_whole
 from bench.files.places import local_path
 from bench.files.text import lines_of

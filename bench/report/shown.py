@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bench.analysis.looks import rounded, with_looks
 from bench.analysis.selection import Selection, select
 from bench.analysis.table import Table, miou_table
-from bench.analysis.wording.looks import rounded, with_looks
-from bench.report import Request
+from bench.report.request import Request
 
 
 def chosen(request: Request) -> tuple[Selection, Table]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from bench.config.composing import conf_dir
+from bench.config.folders import conf_dir
 from bench.models.loading import needs_memory, out_of_memory, pinned_model
 from bench.run import canary
 from bench.run.batches import Halving, NoMemoryError, Room

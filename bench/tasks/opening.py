@@ -8,7 +8,8 @@ from typing import Any
 
 from bench import prompts, protocol, tasks
 from bench.config.component import Component, check_keeps, load_class
-from bench.config.composing import RunConfig, group_names, load_component
+from bench.config.composing import RunConfig, load_component
+from bench.config.folders import group_names
 from bench.config.run_key import Question
 from bench.prompts.abilities import PinsFiles
 from bench.protocol import Protocol

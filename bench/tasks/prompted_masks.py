@@ -14,6 +14,7 @@ from bench.protocol import Protocol
 from bench.scoring.score import Aim, Score, score_together
 from bench.tasks.contract import Case, Lent, Scored
 from bench.tasks.counting import check_counts
+from bench.tasks.kept_masks import CANDIDATES, NOTHING, Kept, kept_of
 from bench.tasks.opening import (
     asked_kinds,
     open_protocol,
@@ -53,9 +54,6 @@ from bench.types.stopwatch import Stopwatch
 
 _GRID_BYTES = 2 << 18
 """Of a track's logits, those of the last answer and those fed back: 256 × 256 float32 in SAM."""
-
-_CANDIDATES = 3
-"""Masks that a track holds of an answer whose candidates are all kept, as SAM gives them."""
 
 
 class PromptedMasks:
@@ -205,7 +203,7 @@ class Rounds:
     def _waves(self, scenes: Sequence[Scene]) -> Iterator[list[Track]]:
         """The tracks of all targets, as many at a time as memory is set apart for."""
         wave: list[Track] = []
-        masks = 1 + _CANDIDATES * self.lent.keep_candidates
+        masks = 1 + CANDIDATES * self.lent.keep_candidates
         held = targets = 0
         for place, scene in enumerate(scenes):
             height, width = scene.sample.shape
@@ -248,8 +246,8 @@ class Rounds:
                     faults.append((track.place, track.name, track.target.mask_id, why))
             wave = [track for track in wave if not track.fault]
             with watch("score"):
-                encoded = self._encoded(wave)
-                rows += [(t.place, t.name, self._row(t, step, encoded)) for t in wave]
+                kept = kept_of((t.score for t in wave if t.score is not None), self.lent)
+                rows += [(t.place, t.name, self._row(t, step, kept)) for t in wave]
             for track in wave:
                 if track.strategy.steps == step:
                     track.prompt = track.score = None  # frees its mask and logits
@@ -334,25 +332,11 @@ class Rounds:
         embeddings = [track.scene.embedding for track in tracks]
         return self.segmenter.predict(embeddings, prompts, multimask)
 
-    def _encoded(self, wave: Sequence[Track]) -> Mapping[int, _Strings]:
-        """The masks that rows keep, by their score's id: tracks that asked the same share one."""
-        if not self.lent.keep_masks:
-            return {}
-        scores = {id(track.score): track.score for track in wave if track.score is not None}
-        told = {
-            place: _Strings(score.rle)
-            for place, score in scores.items()
-            if score.rle is not None and score.candidates is None
-        }
-        left = {place: score for place, score in scores.items() if place not in told}
-        encoded = self.lent.each(_Strings.of, left.values())
-        return told | dict(zip(left, encoded, strict=True))
-
-    def _row(self, track: Track, step: int, encoded: Mapping[int, _Strings]) -> MaskRow:
+    def _row(self, track: Track, step: int, kept: Mapping[int, Kept]) -> MaskRow:
         prompt, result = track.prompt, track.score
         assert prompt is not None
         assert result is not None
-        strings = encoded.get(id(result), _Strings())
+        strings = kept.get(id(result), NOTHING)
         return MaskRow.of(
             track.scene.sample,
             track.target,
@@ -378,23 +362,6 @@ class Rounds:
             human_ious=track.aim.human_ious,
             metrics=result.metrics,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Strings:
-    """What a row keeps of masks, as COCO counts strings: the chosen one's, and all candidates'."""
-
-    mask: str | None = None
-    candidates: Sequence[str] | None = None
-
-    @classmethod
-    def of(cls, score: Score) -> _Strings:
-        """Those of a score, whose chosen mask is written once."""
-        chosen = score.mask.to_rle() if score.rle is None else score.rle
-        if score.candidates is None:
-            return cls(chosen)
-        each = enumerate(score.candidates)
-        return cls(chosen, [chosen if k == score.selected else mask.to_rle() for k, mask in each])
 
 
 def _checked(prompt: Prompt | None, name: str, strategy: PromptStrategy) -> Prompt:

@@ -7,7 +7,8 @@ import family
 import pytest
 import result_files
 
-from bench.config.composing import group_names, load_component
+from bench.config.composing import load_component
+from bench.config.folders import group_names
 from bench.models.transformers_models import FAMILIES
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="transformers needs Python 3.11")

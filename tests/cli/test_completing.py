@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.config.composing import group_names, groups
+from bench.config.folders import group_names, groups
 
 
 def offered(line: str, **environment: str) -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 from file_server import FileServer, serving
 
 from bench.cli import main
-from bench.config.composing import conf_dir
+from bench.config.folders import conf_dir
 from bench.data.catalogue import entries, entry, state_of
 from bench.data.fetching import sources_of
 

@@ -12,7 +12,7 @@ from file_server import serving
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
 from bench.cli import main
-from bench.config.composing import group_names
+from bench.config.folders import group_names
 from bench.files.hashing import sha256_of
 from bench.store.lock import hold
 from bench.store.runs import RunStore

@@ -11,16 +11,10 @@ from types import ModuleType
 import pytest
 
 from bench import models, prompts, protocol, tasks
-from bench.config import composing as config_module
+from bench.config import folders
 from bench.config.component import Component, load_class
-from bench.config.composing import (
-    RunConfig,
-    Runtime,
-    component_about,
-    conf_dir,
-    group_names,
-    load_configs,
-)
+from bench.config.composing import RunConfig, Runtime, component_about, load_configs
+from bench.config.folders import conf_dir, group_names
 from bench.config.run_key import run_key
 from bench.config.words import quoted
 from bench.data import readers
@@ -317,7 +311,7 @@ def test_the_configuration_is_found_in_a_wheel(
 ) -> None:
     package = tmp_path / "bench"
     shutil.copytree(conf_dir(), package / "conf")
-    monkeypatch.setattr(config_module, "__file__", str(package / "config" / "composing.py"))
+    monkeypatch.setattr(folders, "__file__", str(package / "config" / "folders.py"))
     assert conf_dir() == package / "conf"
     shutil.rmtree(package / "conf")
     with pytest.raises(BenchError, match="reinstall"):

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.config.composing import conf_dir, load_configs
+from bench.config.composing import load_configs
+from bench.config.folders import conf_dir
 from bench.config.labels import shown_label
 
 MODELS = [conf_dir() / "model"]

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from bench.cli import main
-from bench.config.composing import group_names, load_component, load_configs
+from bench.config.composing import load_component, load_configs
+from bench.config.folders import group_names
 from bench.config.suites import load_suite, load_suites
 from bench.types import BenchError
 

@@ -13,7 +13,7 @@ from segment_anything import SamPredictor
 from segment_anything.modeling import Sam
 
 import bench.demo
-from bench.config.composing import conf_dir
+from bench.config.folders import conf_dir
 from bench.demo.network import SIZES, SizeName, build_demo_sam, grow_from, local_init
 from bench.demo.scenes.scene import render_scene
 from bench.demo.training.clicks import Click

@@ -19,8 +19,9 @@ from test_layers import KNOWS, MODULES, TOP, room_of
 
 import bench
 from bench import types
-from bench.config.composing import conf_dir, load_component
+from bench.config.composing import load_component
 from bench.config.explained import UNSAID, explained
+from bench.config.folders import conf_dir
 from bench.config.settings import RaySettings, Runtime
 from bench.data.readers.shapes import Shapes
 from bench.models.demo import DemoSam

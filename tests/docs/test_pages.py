@@ -11,7 +11,8 @@ import pytest
 from pages import PAGES, ROOT, anchors, blocks, links, name
 
 from bench.cli import _parser, main
-from bench.config.composing import component_file, load_configs
+from bench.config.composing import load_configs
+from bench.config.folders import component_file
 
 COMMANDS = sorted(
     {

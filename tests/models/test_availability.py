@@ -6,7 +6,8 @@ from hub_server import REVISION, SOURCE, WEIGHTS, serving_hub
 from safetensors.torch import save_file
 
 from bench.config.component import Component
-from bench.config.composing import group_names, load_component
+from bench.config.composing import load_component
+from bench.config.folders import group_names
 from bench.models import availability as module
 from bench.models.availability import availability
 from bench.models.hub import fetch_repository

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 import yaml
 from small_sam import build_small_efficient_sam
 
-from bench.config.composing import conf_dir
+from bench.config.folders import conf_dir
 from bench.models.efficient_sam import ARCHITECTURES, EfficientSam
 from bench.models.efficient_sam_network import Encoder
 from bench.types import BenchError, Frame, Prompt

@@ -11,7 +11,7 @@ from small_click_network import SmallClickNetwork, script, traced
 from torch import nn
 
 import bench
-from bench.config.composing import conf_dir
+from bench.config.folders import conf_dir
 from bench.data.readers.shapes import Shapes
 from bench.models.interactive import ClickNetwork
 from bench.models.zooming import Window, Zoom, disks, object_window

@@ -20,7 +20,7 @@ from small_sam import (
     filled,
 )
 
-from bench.config.composing import conf_dir
+from bench.config.folders import conf_dir
 from bench.models.efficientvit_sam import (
     SIZES,
     Backbone,

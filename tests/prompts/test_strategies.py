@@ -13,7 +13,8 @@ from outside.prompt import Strokes
 
 from bench import prompts
 from bench.config.component import load_class
-from bench.config.composing import RunConfig, group_names, load_configs
+from bench.config.composing import RunConfig, load_configs
+from bench.config.folders import group_names
 from bench.prompts import placement
 from bench.prompts.box import Box, loosened_box
 from bench.prompts.clicks import Clicks

@@ -14,7 +14,7 @@ from finished import one_line
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
 from bench.cli import main
-from bench.config.composing import conf_dir
+from bench.config.folders import conf_dir
 from bench.store.cards import read_card, write_card
 from bench.store.runs import RunStore
 

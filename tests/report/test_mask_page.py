@@ -14,7 +14,7 @@ from bench.analysis.reasons import reasons
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
 from bench.report import write_report
-from bench.report.figures.bins import BARS, UNIT, bar_of
+from bench.report.bins import BARS, UNIT, bar_of
 from bench.report.masks import page as page_module
 from bench.report.masks.page import ALL, mask_page
 from bench.report.masks.views import comparison_views, report_views

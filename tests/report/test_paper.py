@@ -10,7 +10,8 @@ from PIL import Image
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
 from bench.cli import main
-from bench.config.composing import conf_dir, group_names, load_configs
+from bench.config.composing import load_configs
+from bench.config.folders import conf_dir, group_names
 from bench.report.figures.paper_figures import FIGURES, check_figure, paper_figure
 from bench.report.tables.paper_tables import TABLES, paper_table
 from bench.types import BenchError

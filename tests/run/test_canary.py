@@ -145,7 +145,7 @@ def test_a_recorded_canary_is_kept_unless_told_otherwise(
 def test_the_demo_checkpoint_comes_with_its_canary(tmp_path: Path) -> None:
     plan = demo_plan(tmp_path)
     sha256 = plan.question.model.args["sha256"]
-    from bench.config.composing import conf_dir
+    from bench.config.folders import conf_dir
 
     path = canary.find(sha256, [conf_dir()])
     assert path is not None, "sam-bench canary model=demo --output-dir conf"

@@ -13,9 +13,10 @@ from finished import dataset_words
 
 from bench.cli import main
 from bench.config.composing import load_configs
+from bench.files.sizes import megabytes
 from bench.models.disk import Disk
 from bench.models.sam_embedding import SamEmbedding
-from bench.run.forecast.disk_space import bytes_needed, check_disk_space, megabytes
+from bench.run.forecast.disk_space import bytes_needed, check_disk_space
 from bench.run.health import LEAST_ROWS, PICTURES, Health
 from bench.run.plan import make_plan
 from bench.store.runs import find_runs

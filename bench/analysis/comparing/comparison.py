@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.comparing.pairing import MASK, differences_of, paired_rows
 from bench.analysis.comparing.sides import called, facing, unlike, without_unrelated
 from bench.analysis.comparing.wording import P_NOTE, apart, same_numbers
+from bench.analysis.looks import with_looks
 from bench.analysis.selection import Selection, select, shown_titles
 from bench.analysis.stats import (
     Averages,
@@ -22,8 +22,8 @@ from bench.analysis.stats import (
     win_rate,
 )
 from bench.analysis.stats.intervals import warn_of_draws
+from bench.analysis.stats.pairing import MASK, differences_of, paired_rows
 from bench.analysis.table import bounds, mean_of, overall
-from bench.analysis.wording.looks import with_looks
 from bench.analysis.wording.words import SIZES, few_said, interval_said, points
 from bench.store.runs import RunStore
 from bench.types import IOU, BenchError, Measure

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.comparing.pairing import MASK, differences_of, paired_rows
 from bench.analysis.comparing.wording import apart, same_numbers
 from bench.analysis.selection import Selection
 from bench.analysis.stats import Averages, mean_averages
+from bench.analysis.stats.pairing import MASK, differences_of, paired_rows
 from bench.analysis.table import SERIES, Table, bounds, mean_of, oracle, overall
 from bench.types import BenchError, Measure, Step
 

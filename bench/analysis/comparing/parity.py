@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.comparing.pairing import differences_of, paired_rows
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection, select
 from bench.analysis.stats.intervals import VERDICT
+from bench.analysis.stats.pairing import differences_of, paired_rows
 from bench.analysis.table import bounds
 from bench.analysis.wording.words import interval_said, signed
 from bench.store.runs import RunStore, read_runs

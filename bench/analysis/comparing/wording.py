@@ -7,12 +7,9 @@ from typing import Literal
 
 import pandas as pd
 
-from bench.analysis.stats import Averages
+from bench.analysis.stats import SHOWN, Averages
 from bench.analysis.stats.intervals import IN_A_MEAN, Interval
 from bench.types import Measure
-
-SHOWN = 0.05
-"""The p below which a difference is one."""
 
 P_NOTE = (
     "p: two-sided, the larger of the t tests over masks and over images; none below 6 images. A "

@@ -13,15 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bench.analysis.comparing.wording import SHOWN
 from bench.analysis.overview.cards import paired
 from bench.analysis.overview.gathering import Entry
 from bench.analysis.overview.ranks import Standing, alike, largest_block, standings
 from bench.analysis.selection import over_images
-from bench.analysis.stats import Averages, holm, mean_averages
+from bench.analysis.stats import SHOWN, Averages, holm, mean_averages
 from bench.analysis.wording.notes import part
 from bench.analysis.wording.titles import badge, labels_of
-from bench.config.composing import conf_dir
+from bench.config.folders import conf_dir
 from bench.config.labels import distinct, shown_label
 from bench.config.run_key import LATER
 from bench.store.cards import CardStep, Number, agree, measure_of

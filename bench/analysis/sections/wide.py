@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.comparing.leading import BOLD, Key, is_shown, key_of, p_of_best
+from bench.analysis.leading import BOLD, Key, is_shown, key_of, p_of_best
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection
 from bench.analysis.table import SERIES, Table

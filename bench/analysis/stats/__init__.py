@@ -26,6 +26,9 @@ from bench.analysis.stats.intervals import (
     warn_of_draws,
 )
 
+SHOWN = 0.05
+"""The p below which a difference is one."""
+
 EVEN = 2 / 3
 """Clusters are unequal where their effective number is below this share of their number: their
 sizes' standard deviation is above 0.7 of their mean."""

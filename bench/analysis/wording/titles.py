@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.wording.notes import part
-from bench.config.composing import conf_dir
+from bench.config.folders import conf_dir
 from bench.config.labels import distinct, shown_label
 from bench.types import Step
 

@@ -109,7 +109,7 @@ def check_model(options: argparse.Namespace) -> int:
     from bench.cli.model_check.measuring import measure
     from bench.cli.model_check.promises import ask_canary, try_promises
     from bench.cli.model_check.tables import cost_table, promises_table
-    from bench.config.composing import conf_dir
+    from bench.config.folders import conf_dir
     from bench.models.loading import load_model
 
     config = _one(options, "model", "check model model=NAME")

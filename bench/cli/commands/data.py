@@ -78,7 +78,7 @@ def list_datasets(options: argparse.Namespace) -> int:
     from rich.markup import escape
     from rich.table import Table
 
-    from bench.config.composing import group_names
+    from bench.config.folders import group_names
     from bench.data.catalogue import entry, state_of
 
     lines: list[dict[str, Any]] = []

@@ -99,7 +99,7 @@ def _table(heads: Sequence[str], lines: Sequence[Line]) -> Table:
 
 
 def _named(options: argparse.Namespace) -> Iterator[Line]:
-    from bench.config.composing import group_names
+    from bench.config.folders import group_names
 
     group, said = _GROUPS[options.what]
     for name in group_names(group, options.config_dir):
@@ -115,7 +115,8 @@ _MODEL_HEADS = ("name", "what", "state", "licence", "size", "parameters", "next"
 
 def _models(options: argparse.Namespace) -> Iterator[Line]:
     """Whether each can be run, and what to do first where it can't; nothing of it is loaded."""
-    from bench.config.composing import component_about, group_names, load_component
+    from bench.config.composing import component_about, load_component
+    from bench.config.folders import group_names
     from bench.models.availability import availability
     from bench.types import Site
 

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from bench.config.composing import conf_dir
+from bench.config.folders import conf_dir
 from bench.data.recognise import Recognised
 from bench.files.names import fault_of_name
 from bench.files.places import forget_leftovers, local_path, write_aside

@@ -27,7 +27,8 @@ from matplotlib.ticker import (
 )
 
 from bench.analysis.wording.words import signed
-from bench.report.figures import bins, style, texts
+from bench.report import bins
+from bench.report.figures import style, texts
 from bench.types import IOU, BenchError
 
 _BINS = 20

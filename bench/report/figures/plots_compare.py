@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from bench.report.figures import bins, style, texts
+from bench.report import bins
+from bench.report.figures import style, texts
 from bench.report.figures.plots import add_density, grid_of_panels
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 from bench.analysis.reasons import REASONS
 from bench.analysis.sections.slices import COCO_SIZES
 from bench.config.settings import usual
-from bench.report.figures.bins import UNIT, whole
+from bench.report.bins import UNIT, whole
 from bench.report.masks.pictures import BINS, drawn_masks, spread
 from bench.report.masks.views import Source, View, results_of
 from bench.report.pictures.gallery import ReadSample

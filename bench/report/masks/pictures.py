@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.report.figures.bins import BARS, bar_of
+from bench.report.bins import BARS, bar_of
 from bench.report.masks.views import View
 from bench.report.pictures.gallery import ReadSample
 from bench.report.pictures.outlines import Shown, draw_steps

@@ -19,9 +19,9 @@ from bench.analysis.wording.words import DASH, MARK, counted, definitions, point
 from bench.report.figures import plots, plots_compare, style
 from bench.report.figures.figures import Drawing, listed
 from bench.report.figures.kinds import kinds_asked
+from bench.report.figures.spots import difference_spots, pair_spots, spread_spots
 from bench.report.masks.addresses import mask_address
 from bench.report.masks.page import MaskPage, Pictures, mask_page
-from bench.report.masks.spots import difference_spots, pair_spots, spread_spots
 from bench.report.masks.views import View, comparison_views
 from bench.report.pages.folder import PAGE, records, report_folder
 from bench.report.pages.html import MASK_SCRIPTS, hex_colour, inline, template

@@ -18,7 +18,7 @@ from bench.files.places import exchange, folder_aside, forget_leftovers
 from bench.report.figures import style
 from bench.report.figures.figures import Drawing, Failure
 from bench.report.figures.kinds import kinds_asked
-from bench.report.masks.spots import places
+from bench.report.figures.spots import places
 from bench.report.pages.html import Plate
 from bench.types import BenchError
 from bench.types.errors import told

@@ -21,8 +21,8 @@ from bench.analysis.table import Table
 from bench.analysis.wording.words import MARK, points
 from bench.files.text import visible
 from bench.report.figures import style
+from bench.report.figures.spots import Place
 from bench.report.masks.addresses import mask_address
-from bench.report.masks.spots import Place
 from bench.report.pictures import overlay
 from bench.report.pictures.gallery import RANKS, Group
 from bench.report.tables.formats import Cells, cells

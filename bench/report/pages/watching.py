@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from bench.report.rating.serving import HEADERS
+from bench.report.pages.sending import HEADERS
 from bench.types import BenchError
 from bench.types.errors import told
 

@@ -14,7 +14,6 @@ from bench.analysis.reasons import Codes
 from bench.analysis.section import Section
 from bench.analysis.selection import Selection, part
 from bench.analysis.table import Table
-from bench.report import Report, Request
 from bench.report.figures.figures import drawn, figures, own_figure
 from bench.report.figures.kinds import kinds_asked
 from bench.report.figures.paper_figures import check_figure, paper_figure
@@ -25,6 +24,7 @@ from bench.report.pages import html
 from bench.report.pages.folder import records, report_folder
 from bench.report.pictures import outlines
 from bench.report.pictures.gallery import RANKS, Group, gallery
+from bench.report.request import Report, Request
 from bench.report.shown import chosen
 from bench.report.tables import formats
 from bench.report.tables.further import further_tables

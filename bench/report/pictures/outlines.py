@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.selection import Selection
-from bench.report.figures.bins import whole
+from bench.report.bins import whole
 from bench.report.pictures import gallery
 from bench.report.pictures.overlay import (
     Window,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+from bench.report.pages.sending import HEADERS
 from bench.report.rating.pages import Pages, Reply
 from bench.types import BenchError
 
@@ -17,15 +18,6 @@ if TYPE_CHECKING:
 
 MOST_SENT = 4096
 """Bytes that a page may send."""
-
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "X-Robots-Tag": "noindex",
-}
-"""Of every reply: nothing is kept, framed, or told to other sites."""
 
 
 def need_server() -> None:

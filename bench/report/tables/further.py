@@ -23,7 +23,7 @@ from bench.analysis.sections.slices import slice_section
 from bench.analysis.sections.wide import wide_section
 from bench.analysis.selection import Selection
 from bench.analysis.table import Table
-from bench.report import Request
+from bench.report.request import Request
 from bench.report.tables.paper_tables import paper_table
 from bench.types import BenchError
 

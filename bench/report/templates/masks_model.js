@@ -15,7 +15,7 @@ const Masks = (() => {
     });
     return found;
   });
-  /** A value in points with one decimal, halves upwards (bench/report/figures/bins.py). */
+  /** A value in points with one decimal, halves upwards (bench/report/bins.py). */
   const tenths = (value) => Math.floor((1000 * value) / unit + 0.5) / 10;
   const points = (value) => (value === null || value === undefined ? "–" : tenths(value).toFixed(1));
   const signed = (value) => {

@@ -15,8 +15,8 @@ from PIL import Image
 from bench.analysis.overview.cards import shared
 from bench.analysis.selection import Selection
 from bench.analysis.table import Table
-from bench.report import Request
 from bench.report.pictures.gallery import Picture, draw_rows, pick
+from bench.report.request import Request
 from bench.report.shown import chosen
 from bench.types import ImageArray
 

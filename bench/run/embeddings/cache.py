@@ -25,10 +25,10 @@ from bench import __version__
 from bench.config.component import Component
 from bench.config.settings import Runtime
 from bench.files.places import local_path
+from bench.files.sizes import megabytes
 from bench.models.abilities import KeepsEmbeddings, check_keeps_embeddings
 from bench.models.loading import model_class
 from bench.run.embeddings.files import LEFT_FREE, EmbeddingFiles
-from bench.run.forecast.disk_space import megabytes
 from bench.run.plan import Plan
 from bench.scoring.finite import all_finite
 from bench.types import ImageArray, Segmenter

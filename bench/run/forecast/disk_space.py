@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from bench.files import places
+from bench.files.sizes import megabytes
 from bench.run.forecast.workload import Workload, workload
 from bench.run.plan import Plan
+from bench.tasks.kept_masks import CANDIDATES
 from bench.types import BenchError
 
 ROW_BYTES = 60
@@ -15,9 +16,6 @@ ROW_BYTES = 60
 
 MASK_BYTES = 400
 """Of a row's mask. Models took 70 in scenes of 256×256, 380 in photos of about 400×600."""
-
-CANDIDATES = 3
-"""Masks of a row that keeps those of all candidates, beside the chosen one's."""
 
 PART_BYTES = 10_000
 """Of a part without its rows."""
@@ -72,12 +70,3 @@ def free_bytes(folder: places.Place) -> int | None:
         return places.free_bytes(folder)
     except OSError as error:
         raise BenchError(f"{folder}: its free space can't be asked for: {error}") from error
-
-
-def megabytes(size: float) -> str:
-    """A number of bytes for people.
-
-    >>> megabytes(0), megabytes(3_500_000), megabytes(25 * 10**9)
-    ('0 MB', '4 MB', '25.0 GB')
-    """
-    return f"{size / 1e9:,.1f} GB" if size >= 1e10 else f"{math.ceil(size / 1e6):,} MB"

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from bench.run.forecast.disk_space import megabytes
+from bench.files.sizes import megabytes
 from bench.run.forecast.pace import Pace
 from bench.run.plan import Plan
 from bench.run.profiling.memory import Memory

@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from bench.run.forecast.disk_space import megabytes
+from bench.files.sizes import megabytes
 from bench.run.forecast.forecast import Forecast
 
 _HEADS = ("to do", "done", "masks", "answers", "time", "memory", "disk")

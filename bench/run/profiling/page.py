@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.run.forecast.disk_space import megabytes
+from bench.files.sizes import megabytes
 from bench.run.profiling.operators import IMAGES, LONGEST, WARM_UP
 from bench.run.profiling.recording import PROFILE, Recording, Spent, added
 from bench.run.profiling.verdict import NO_WORK

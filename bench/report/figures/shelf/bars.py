@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.report.figures import plots_bars
 from bench.report.figures.figures import Drawing, Facts, listed, series_names
-from bench.report.masks.spots import bar_spots
+from bench.report.figures.spots import bar_spots
 from bench.types import Step
 
 ORDER = 8

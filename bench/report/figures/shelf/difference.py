@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bench.report.figures import plots
 from bench.report.figures.figures import Drawing, Facts
-from bench.report.masks.spots import difference_spots
+from bench.report.figures.spots import difference_spots
 
 ORDER = 20
 

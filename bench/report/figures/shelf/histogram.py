@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bench.report.figures import plots
 from bench.report.figures.figures import Drawing, Facts, listed, series_names
-from bench.report.masks.spots import histogram_spots
+from bench.report.figures.spots import histogram_spots
 
 ORDER = 30
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bench.report.figures import plots
 from bench.report.figures.figures import Drawing, Facts, series_names
-from bench.report.masks.spots import predicted_spots
+from bench.report.figures.spots import predicted_spots
 
 ORDER = 40
 

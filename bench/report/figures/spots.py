@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.report.figures import bins
+from bench.report import bins
 from bench.report.figures.figures import Spot
 from bench.report.figures.plots import cell_counts
 from bench.report.masks.addresses import list_address

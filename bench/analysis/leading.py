@@ -7,9 +7,8 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from bench.analysis.comparing.pairing import MASK, differences_of, paired_rows
-from bench.analysis.comparing.wording import SHOWN
-from bench.analysis.stats import holm, mean_averages
+from bench.analysis.stats import SHOWN, holm, mean_averages
+from bench.analysis.stats.pairing import MASK, differences_of, paired_rows
 from bench.types import ORACLE, Measure
 
 Key: TypeAlias = tuple[str, str, str]
