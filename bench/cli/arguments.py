@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
@@ -32,11 +33,12 @@ class Parser(argparse.ArgumentParser):
         options, rest = self.parse_known_args(argv)
         rest = rest or _settings_among(options)
         if rest and not ("overrides" in options and all(word[0] != "-" for word in rest)):
+            command = _command(self, sys.argv[1:] if argv is None else argv)
             near = _instead(rest, options) or did_you_mean(
-                rest[0].partition("=")[0], _options(self)
+                rest[0].partition("=")[0], _options(command)
             )
             near = "" if near.startswith("there") else f"; {near}"
-            self.error(f"unrecognized arguments: {' '.join(rest)}{near}")
+            command.error(f"unrecognized arguments: {' '.join(rest)}{near}")
         if "overrides" in options:
             options.overrides += rest
             self._take_folders(options)
@@ -99,13 +101,24 @@ _NAMES = ("runs", "names", "sides", "folders")
 _SETTING = re.compile(r"\+{0,2}[a-z_]+(\.[A-Za-z0-9_]+)*=")
 
 
+def _command(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of the command that some words name."""
+    for word in words:
+        parser = _commands(parser).get(word, parser)
+    return parser
+
+
 def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
     """The options of a parser and of its commands."""
     for action in parser._actions:
         yield from action.option_strings
-        if isinstance(action, argparse._SubParsersAction):
-            for each in action.choices.values():
-                yield from _options(each)
+    for each in _commands(parser).values():
+        yield from _options(each)
+
+
+def _commands(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    several = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    return several[0].choices if several else {}
 
 
 def add_option(parser: Parser, name: str, **settings: object) -> None:

@@ -31,7 +31,7 @@ UNSAID: Mapping[str, str] = {
     "runtime.keep_masks": "Keeps every predicted mask in its row. `rescore`, `export --coco` and "
     "the page's pictures need them.",
     "runtime.keep_candidates": "Keeps the masks of all candidates in the row, not the chosen one's "
-    "alone. The page's mask by mask draws each of them then.",
+    "alone. The page's mask by mask draws each then. Of prompted masks, in rows still to come.",
     "runtime.download": "Lets a checkpoint that isn't here be fetched.",
     "runtime.datasets": "The folder that paths of datasets start from.",
     "runtime.checkpoints": "The folder of checkpoints.",

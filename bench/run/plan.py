@@ -138,8 +138,8 @@ def make_plan(config: RunConfig) -> Plan:
             model = model_class(config.model, runtime.allow_modules)
             check_files(model, config.model.args, site)
     _compare_metrics(runs, metrics)
-    if runtime.keep_candidates and "candidate_rles" in schema_of(task.row).names:
-        _say_candidates_lack(runs)
+    if runtime.keep_candidates:
+        _say_candidates_lack(config.task.name, task, runs)
     return Plan(question, Setting(config, site), work, task, reader, metrics, origins)
 
 
@@ -187,12 +187,15 @@ def _compare_metrics(runs: Mapping[str, PromptRun], metrics: Sequence[Metric]) -
                 )
 
 
-def _say_candidates_lack(runs: Mapping[str, PromptRun]) -> None:
-    """Says which runs are finished without what ``runtime.keep_candidates`` asks for."""
+def _say_candidates_lack(name: str, task: Task, runs: Mapping[str, PromptRun]) -> None:
+    """Says of which rows ``runtime.keep_candidates`` comes too late, or that it does nothing."""
+    if not task.asks_model or "candidate_rles" not in schema_of(task.row).names:
+        log.warning("runtime.keep_candidates=true does nothing: task %s has no candidates", name)
+        return
     for run in runs.values():
-        if not run.missing and not run.store.keeps_candidates():
+        if not run.store.keeps_candidates():
             log.warning(
-                "%s is finished and keeps no other masks than the chosen ones; with "
+                "%s: what is done already keeps the chosen masks alone; with "
                 "runtime.keep_candidates=true a run into another results folder keeps all",
                 run.store.folder,
             )

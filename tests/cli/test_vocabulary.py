@@ -24,6 +24,11 @@ from bench.types import BenchError
         (["report", "--limit", "5"], "this command takes no limit"),
         (["ls", "models", "model=demo"], "this command takes no words KEY=VALUE"),
         (["run", "--plann"], "did you mean --plan?"),
+        (
+            ["card", "x", "--allow-partial"],
+            "card: unrecognized arguments: --allow-partial; `sam",
+        ),
+        (["card", "x", "--chek"], "did you mean --check or --help?"),
         (["report", "--resul", "x"], "did you mean --results"),
         (["run", "--results", "a", "runtime.results=b"], "are one and the same"),
     ],

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from bench.analysis.selection import select
+from bench.report.pictures import gallery as gallery_module
 from bench.report.pictures import overlay
 from bench.report.pictures.gallery import gallery, pick, picture_of
 from bench.report.pictures.overlay import draw, encode, is_small, overview, window
@@ -239,3 +240,41 @@ def test_a_mask_of_an_id_in_several_images_wants_its_image(bench, row):
         picture_of(store, "left", bench.read_sample)
     with pytest.raises(BenchError, match="a: no such image"):
         picture_of(store, "left", bench.read_sample, image_id="a")
+
+
+def test_a_picture_is_of_the_candidate_that_is_asked_for(bench, monkeypatch):
+    """Its numbers and its mask are what the gallery draws, from 1 as people count."""
+    drawn = []
+    monkeypatch.setattr(
+        gallery_module, "pictures", lambda samples, rows: drawn.extend(rows) or "not drawn"
+    )
+    store = bench.run(images=2, keep_candidates=True)
+    rows = read_runs([store], ["ious", "candidate_rles", "mask_rle", "selected"])
+    row = rows[rows["step"] == 1].iloc[0]
+    for candidate in (1, 2, np.int64(3)):
+        with pytest.raises(BenchError, match="not drawn"):
+            picture_of(store, row["mask_id"], bench.read_sample, step=1, candidate=candidate)
+        place = candidate - 1
+        assert drawn[-1]["mask_rle"] == row["candidate_rles"][place]
+        assert (drawn[-1]["iou"], drawn[-1]["selected"]) == (row["ious"][place], place)
+    for wrong, said in (
+        (4, "there is no candidate 4, of 3"),
+        (0, "candidate is a whole number"),
+        (True, "candidate is a whole number"),
+        ("1", "candidate is a whole num"),
+    ):
+        with pytest.raises(BenchError, match=said):
+            picture_of(store, row["mask_id"], bench.read_sample, step=1, candidate=wrong)
+
+
+@pytest.mark.parametrize(
+    ("keep_masks", "says"),
+    [(True, "keeps the chosen candidate's mask alone"), (False, "the run keeps no masks")],
+)
+def test_a_candidate_that_is_not_kept_is_named(bench, keep_masks, says):
+    store = bench.run(images=2, keep_masks=keep_masks)
+    rows = read_runs([store], ["selected"])
+    row = rows[rows["step"] == 1].iloc[0]
+    other = 1 + (row["selected"] + 1) % 3
+    with pytest.raises(BenchError, match=says):
+        picture_of(store, row["mask_id"], bench.read_sample, step=1, candidate=other)

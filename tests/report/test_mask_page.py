@@ -197,6 +197,28 @@ def test_a_run_that_keeps_all_candidates_has_an_outline_of_each(bench, monkeypat
     assert compared > 20
 
 
+def test_a_prediction_that_goes_on_beyond_the_picture_is_named(bench):
+    """Of a whole image for a small target only a part is seen; of the others nothing is cut."""
+    bench.run("shapes", "wide", "points", images=3, seed=3)  # for its pictures
+    kind = {"name": "shapes", "seed": 3, "shape": (120, 168), "category": "leaf"}
+    asked = {"dataset": "shapes", "model": "wide", "prompt": "points", "protocol": "sam",
+             "skill": 9.0, "seed": 3, "keep_masks": True, "keep_candidates": True}  # fmt: skip
+    _, drawn = draw(3, tuple(kind.items()), tuple(asked.items()))
+    whole = Mask.from_dense(np.ones((120, 168), bool)).to_rle()
+    rows = [
+        replace(each, candidate_rles=[whole, *each.candidate_rles[1:]], selected=len(each.ious) - 1)
+        if len(each.ious) > 1
+        else replace(each, candidate_rles=None, mask_rle=whole)
+        for own in drawn
+        for each in own
+    ]
+    store = bench.run("shapes", "wide", "points", rows=rows, key="000000000001")
+    found = shown(bench, [store])
+    steps = [s for p in found["pictures"].values() for each in p["runs"].values() for s in each]
+    assert {len(step["ious"]) for step in steps} == {1, 3}
+    assert all(step["beyond"] == [0] for step in steps)
+
+
 def test_outlines_of_candidates_leave_room_for_fewer_pictures(bench, monkeypatch):
     """Of a mask: 9 clicks of 1 outline each without them; with them up to 2, on average."""
     monkeypatch.setattr(page_module, "MOST_OUTLINES", 90)

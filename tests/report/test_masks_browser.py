@@ -45,6 +45,7 @@ const read = () => {
     curve: [...pane.querySelectorAll('.curve button')].map(text),
     chosen: [...pane.querySelectorAll('.curve button')].findIndex(
       (each) => each.getAttribute('aria-current') === 'step'),
+    notes: [...pane.querySelectorAll('.at.other')].map(text),
     drawn: pane.querySelectorAll(':scope > svg').length,
     clicks: pane.querySelectorAll(':scope > svg .click').length,
     boxes: pane.querySelectorAll(':scope > svg .prompt > rect:not(.edge)').length,
@@ -579,6 +580,15 @@ def test_each_candidate_is_drawn_where_the_run_keeps_them(opened, written, monke
             chosen = place == row["selected"]
             assert seen["hash"] == address + ("" if chosen else f"&candidate={place + 1}")
             assert ("boundary" in pane["facts"]) == chosen
+            said = [] if chosen else [
+                f"Candidate {place + 1} of {len(row['ious'])}, which was not chosen: "
+                f"IoU {shown(row['ious'][place])}."
+            ]  # fmt: skip
+            assert pane["notes"] == said
+            cut = place in step.get("beyond", [])
+            assert pane["facts"].get("picture") == (
+                "the prediction goes on beyond its edge" if cut else None
+            )
             svgs = opened.find_elements(By.CSS_SELECTOR, ".pane svg")
             assert len({svg.get_dom_attribute("viewBox") for svg in svgs}) == 1
             pictures += 1
@@ -592,21 +602,95 @@ def test_each_candidate_is_drawn_where_the_run_keeps_them(opened, written, monke
     assert asked[0]["candidate"] == last + 1
     faults = "return document.getElementById('mask-faults').textContent"
     assert opened.execute_script(faults) == ""
-    body = opened.switch_to.active_element
+    follow(opened, address)
     for key in ("1", "3", "4", str(row["selected"] + 1)):
-        body.send_keys(key)
-        drawn = 2 if key == "4" else int(key) - 1
-        check_candidates(read(opened)["panes"][0], row, drawn)
-    assert read(opened)["hash"] == address
+        before = read(opened)["hash"]
+        opened.switch_to.active_element.send_keys(key)
+        after = read(opened)
+        if key == "4":
+            assert after["hash"] == before
+        else:
+            check_candidates(after["panes"][0], row, int(key) - 1)
+    assert after["hash"] == address
     follow(opened, f"{address}&candidate=7")
     check_candidates(read(opened)["panes"][0], row)
-    assert "No candidate 7 is kept of alpha" in opened.execute_script(faults)
+    said = opened.execute_script(faults)
+    assert said.startswith("There is no candidate 7 of alpha")
+    assert said.endswith("here, of 3; the chosen one is drawn.")
     follow(opened, f"{address}&candidate=zero")
     assert "“zero” is no candidate" in opened.execute_script(faults)
     if row["step"] < kept[kept["mask_id"] == row["mask_id"]]["step"].max():
         follow(opened, f"{address}&candidate={last + 1}")
         opened.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
         assert "candidate" not in read(opened)["hash"]
+
+
+def test_candidates_of_several_runs_are_those_of_one_number(opened, written):
+    first = written.rows[(written.rows["step"] == 1) & (written.rows["prompt"] != "box")]
+    by_mask = first[first["series"] == "alpha"].merge(
+        first[first["series"] != "alpha"], on=["mask_id", "title"], suffixes=("", "_b")
+    )
+    row = by_mask[by_mask["prompt"] == by_mask["prompt_b"]].iloc[0]
+    follow(opened, f"#mask={row['mask_id']}&run={row['run']}&run={row['run_b']}&step=1")
+    others = sorted({0, 1, 2} - {row["selected"], row["selected_b"]})
+    body = opened.switch_to.active_element
+    body.send_keys(str(others[0] + 1))
+    kept, alone = read(opened)["panes"]
+    check_candidates(kept, row, others[0])
+    assert alone["candidates"] == []
+    faults = opened.find_element(By.ID, "mask-faults").text
+    assert faults == (
+        f"Candidate {others[0] + 1} of {alone['said']} is not kept by its run; "
+        "the chosen one is drawn."
+    )
+    opened.switch_to.active_element.send_keys(str(others[0] + 1))
+    check_candidates(read(opened)["panes"][0], row)
+
+
+def test_keys_are_heard_after_a_candidate_or_a_step_was_clicked(opened, written):
+    kept = written.rows[written.rows["candidate_rles"].map(lambda each: each is not None)]
+    steps = kept.groupby(["run", "mask_id"])["step"].transform("max")
+    row = kept[(kept["ious"].map(len) > 1) & (steps > 3)].iloc[0]
+    follow(opened, f"#mask={row['mask_id']}&run={row['run']}&step=1")
+    other = min({0, 1, 2} - {row["selected"]})
+    focused = "return document.activeElement.textContent"
+    opened.find_elements(By.CSS_SELECTOR, ".candidates button")[other].click()
+    assert read(opened)["hash"].endswith(f"&candidate={other + 1}")
+    assert f"{other + 1} of 3: IoU" in opened.execute_script(focused)
+    opened.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    assert read(opened)["hash"].endswith("&step=2")
+    opened.switch_to.active_element.send_keys(Keys.ARROW_LEFT)
+    assert read(opened)["hash"].endswith("&step=1")
+    opened.find_elements(By.CSS_SELECTOR, ".curve button")[1].click()
+    second = read(opened)
+    assert second["hash"].endswith("&step=2")
+    assert opened.execute_script(focused) == second["panes"][0]["curve"][1]
+    opened.switch_to.active_element.send_keys(Keys.ARROW_LEFT)
+    assert read(opened)["hash"].endswith("&step=1")
+    opened.find_element(By.ID, "mask-on").click()
+    while not opened.find_element(By.ID, "mask-on").get_property("disabled"):
+        opened.find_element(By.ID, "mask-on").click()
+        read(opened)
+    last = read(opened)["hash"]
+    opened.switch_to.active_element.send_keys(Keys.ARROW_LEFT)
+    assert read(opened)["hash"] != last
+
+
+def test_a_mask_without_a_picture_says_nothing_of_candidates(chromium, bench, tmp_path):
+    store = bench.run(images=4, prompt="point_1", keep_candidates=True)
+    report = write_report(
+        [store], tmp_path / "report", read_sample=bench.read_sample, pictures=1, figures=["svg"]
+    )
+    with watched(chromium, report.page):
+        found = "return Masks.found.find((r) => !Masks.picture(r.view.dataset, r.mask)) !== null"
+        assert chromium.execute_script(found)
+        at = chromium.execute_script(
+            "return MaskList.address(Masks.found.find("
+            "(r) => !Masks.picture(r.view.dataset, r.mask)))"
+        )
+        follow(chromium, f"{at}&candidate=2")
+        assert chromium.find_element(By.ID, "mask-faults").text == ""
+        assert "candidate=2" in chromium.find_element(By.ID, "mask-python").text
 
 
 def box_of(browser):

@@ -17,7 +17,7 @@ from bench.analysis.rescoring import rescore
 from bench.analysis.selection import select
 from bench.analysis.table import miou_table
 from bench.cli import main
-from bench.config.composing import RunConfig
+from bench.config.composing import RunConfig, load_configs
 from bench.data.opening import samples_of_runs
 from bench.run.plan import make_plan
 from bench.scoring.metrics import metric, names
@@ -234,18 +234,27 @@ def test_a_finished_run_without_candidates_says_where_they_are_kept(
 ) -> None:
     words = ["prompt=[box]", "runtime.keep_candidates=true"]
     execute(configure(folder, "prompt=[box]", "runtime.limit=2"))
-    make_plan(configure(folder, *words))
-    assert "keeps no other masks" not in caplog.text, "the rest will hold them"
-    execute(configure(folder, "prompt=[box]"))
-    make_plan(configure(folder, *words))
-    assert "is finished and keeps no other masks than the chosen ones" in caplog.text
+    for overrides in (words, [*words, "runtime.limit=2"]):
+        caplog.clear()
+        make_plan(configure(folder, *overrides))
+        assert "what is done already keeps the chosen masks alone" in caplog.text
     caplog.clear()
     store = execute(configure(folder, *words, results="again")).work.runs["box"].store
     make_plan(configure(folder, *words, results="again"))
-    assert "keeps no other masks" not in caplog.text
+    assert not caplog.text
     assert store.keeps_candidates()
     rows = read_runs([store], ["candidate_rles", "mask_rle"])
     assert [list(each) for each in rows["candidate_rles"]] == [[rle] for rle in rows["mask_rle"]]
+
+
+@pytest.mark.parametrize(("task", "says"), [("proposals", True), ("prompted_masks", False)])
+def test_a_task_without_candidates_says_so(
+    task: str, says: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = [f"task={task}", "model=demo", "dataset=shapes", "prompt=[box]"]
+    make_plan(load_configs([*words, "runtime.keep_candidates=true"])[0])
+    said = f"runtime.keep_candidates=true does nothing: task {task} has no candidates"
+    assert (said in caplog.text) == says
 
 
 def test_candidates_without_masks_are_refused(folder: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -236,7 +237,8 @@ def picture_of(
     candidate that is no whole number from 1, and where the picture can't be had.
     """
     for name, number in {"step": step, "candidate": candidate}.items():
-        if number is not None and not (isinstance(number, int) and number >= 1):
+        whole = isinstance(number, Integral) and not isinstance(number, bool)
+        if number is not None and not (whole and number >= 1):
             raise BenchError(f"{name} is a whole number from 1, found {number!r}")
     rows = read_runs([store], [*COLUMNS, "ious", "candidate_rles"])
     rows = rows[rows["mask_id"] == mask_id]
@@ -265,10 +267,12 @@ def _of_candidate(row: Row, number: int, store: RunStore) -> Row:
     where = f"{store.folder}: mask {row['mask_id']!r}, step {row['step']}"
     if place >= count:
         raise BenchError(f"{where}: there is no candidate {number}, of {count}")
+    if not isinstance(row["mask_rle"], str):
+        raise BenchError(f"{where}: the run keeps no masks (runtime.keep_masks=false)")
     if row["candidate_rles"] is None and place != row["selected"]:
         raise BenchError(
             f"{where}: the run keeps the chosen candidate's mask alone, and candidate {number} is "
-            "another; a run with runtime.keep_candidates=true keeps them all"
+            "another; a run into another results folder with runtime.keep_candidates=true keeps all"
         )
     own = row["mask_rle"] if row["candidate_rles"] is None else row["candidate_rles"][place]
     return {**row, "mask_rle": own, "iou": row["ious"][place], "selected": place}

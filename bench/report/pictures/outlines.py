@@ -57,7 +57,8 @@ def draw_steps(
     all candidates, which of them is ``selected``, ``further`` (a measure's
     title → its value as it is shown), the prediction's ``outline`` (null where the run kept no
     masks), the ``outlines`` of several candidates where the run kept them, null for the selected
-    one, and the drawing of its prompt: ``points`` [x, y, label], ``boxes`` [x0, y0, x1, y1],
+    one, the places of those ``beyond`` the picture's edge, the selected one's or 0 where it is kept
+    alone, and the drawing of its prompt: ``points`` [x, y, label], ``boxes`` [x0, y0, x1, y1],
     ``lines`` [label, [[x, y], …]] and ``words``. Coordinates are picture pixels, those of prompts
     with one decimal.
     """
@@ -191,6 +192,10 @@ def _step(
         "further": {m.title: m.shown(row[m.name]) for m in further if pd.notna(row[m.name])},
         "outline": None if masks.chosen is None else outline(masks.chosen, view),
     }
+    kept: Sequence[Mask | None] = masks.candidates or [masks.chosen]
+    cut = [place for place, mask in enumerate(kept) if mask is not None and view.cuts(mask)]
+    if beyond := cut if masks.candidates else [chosen or 0 for _ in cut]:
+        step["beyond"] = beyond
     if masks.candidates:
         step["outlines"] = [
             None if place == chosen else outline(mask, view)

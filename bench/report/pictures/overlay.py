@@ -58,6 +58,13 @@ class Window:
         height = round((self.y1 - self.y0 + 1) * self.scale)
         return max(1, width), max(1, height)
 
+    def cuts(self, mask: Mask) -> bool:
+        """Whether some of a mask lies beyond the edge."""
+        if mask.box is None:
+            return False
+        x0, y0, x1, y1 = mask.box
+        return x0 < self.x0 or y0 < self.y0 or x1 > self.x1 or y1 > self.y1
+
     def place(self, x: float, y: float) -> tuple[float, float]:
         """The picture pixel (x, y) at which the centre of an image pixel lies."""
         return (x - self.x0 + 0.5) * self.scale - 0.5, (y - self.y0 + 0.5) * self.scale - 0.5

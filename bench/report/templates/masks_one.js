@@ -148,7 +148,7 @@
     if (step.outline === null) return "not kept by the run";
     if (step.outline === "") return "nothing predicted here";
     if (step.ious.length < 2 || step.outlines) return null;
-    return "of the candidates the run keeps the chosen one alone, of the others their IoU; one with runtime.keep_candidates=true keeps all";
+    return "of the candidates the run keeps the chosen one alone, of the others their IoU; one into another results folder with runtime.keep_candidates=true keeps all";
   };
   /** A step as if the candidate at a place of its list were the chosen one. */
   const ofCandidate = (step, place) => ({
@@ -162,6 +162,7 @@
     ? state.candidate - 1 : step.selected);
   const drawnStep = (step) => (step.outlines ? ofCandidate(step, drawnPlace(step)) : step);
   const another = (step) => Boolean(step.outlines) && drawnPlace(step) !== step.selected;
+  const cut = (step) => (step.beyond?.includes(drawnPlace(step) ?? 0) ? "the prediction goes on beyond its edge" : null);
   const facts = (run) => {
     const step = at(run);
     const drawn = drawnStep(step);
@@ -169,6 +170,7 @@
     const own = [
       ["IoU", Masks.points(drawn.iou)],
       ["predicted", drawn.predicted === null ? null : Masks.points(drawn.predicted)],
+      ["picture", cut(step)],
     ];
     if (another(step)) return [...own, ["mask", drawn.outline === "" ? "nothing predicted here" : null]];
     const reported = Masks.step(each) === step.step;
@@ -180,9 +182,25 @@
       ["mask", kept(step)],
     ];
   };
-  /** Draws a candidate large, by its place; the address names it where it isn't the chosen one. */
-  const drawCandidate = (step, place) => {
-    if (step.outlines && place < step.outlines.length) go({ candidate: place === step.selected ? null : place + 1 });
+  /**
+   * Draws a candidate large in all panes, by its place; each pane's chosen one if that is drawn
+   * already, or chosen everywhere.
+   */
+  const drawCandidate = (place) => {
+    const kept = state.runs.map(at).filter((step) => step.outlines);
+    if (!kept.some((step) => place < step.outlines.length)) return;
+    const chosen = state.candidate === place + 1 || kept.every((step) => step.selected === place);
+    go({ candidate: chosen ? null : place + 1 });
+  };
+  /** Why a run's pane draws another candidate than the one that is asked for; null where it doesn't. */
+  const undrawn = (run) => {
+    const step = at(run);
+    if (state.candidate === null || !step.points || drawnPlace(step) === state.candidate - 1) return null;
+    const known = state.candidate <= step.ious.length;
+    const why = known
+      ? `Candidate ${state.candidate} of ${titled(run)} is not kept by its run`
+      : `There is no candidate ${state.candidate} of ${titled(run)} here, of ${step.ious.length}`;
+    return `${why}; the chosen one is drawn.`;
   };
   /** All candidates of a step, each drawn, where the run keeps them: choosing one draws it large. */
   const candidates = (step, run) => {
@@ -194,7 +212,7 @@
       const more = [own.predicted === null ? null : `predicted ${Masks.points(own.predicted)}`, chosen ? "chosen" : null];
       const button = make("button", { type: "button", "aria-pressed": String(place === drawnPlace(step)) });
       button.append(drawMask(picture(), own, "Candidate"), make("span", {}, [said, ...more.filter(Boolean)].join(", ")));
-      button.addEventListener("click", () => drawCandidate(step, place));
+      button.addEventListener("click", () => drawCandidate(place));
       group.append(button);
     });
     return group;
@@ -216,6 +234,10 @@
     figure.append(head);
     if (state.runs.length > 1) figure.append(make("p", { class: "at" }, shownStep(run)));
     const drawn = drawnStep(step);
+    if (another(step)) {
+      const which = `Candidate ${drawnPlace(step) + 1} of ${step.outlines.length}, which was not chosen: IoU ${Masks.points(drawn.iou)}.`;
+      figure.append(make("p", { class: "at other" }, which));
+    }
     const said = step.points ? `After ${asked(step)}: ` : "";
     const which = another(step) ? `candidate ${drawnPlace(step) + 1}, which was not chosen: ` : "";
     const alt = `${titled(run)}. ${said}${which}IoU ${Masks.points(drawn.iou)}`;
@@ -241,7 +263,9 @@
     }
     const list = make("dl");
     list.append(...listed(facts(run)));
-    figure.append(curve, ...(step.outlines ? [candidates(step, run)] : []), list);
+    const aside = make("div", { class: "aside" });
+    aside.append(curve, ...(step.outlines ? [candidates(step, run)] : []), list);
+    figure.append(aside);
     return figure;
   };
 
@@ -288,12 +312,29 @@
     const where = results === null ? "" : `, results=${JSON.stringify(results)}`;
     const read = data.datasets_folder ? `, datasets=${JSON.stringify(data.datasets_folder)}` : "";
     const step = at(state.runs[0]);
-    const which = another(step) ? `, candidate=${drawnPlace(step) + 1}` : "";
+    const wanted = step.points ? another(step) && drawnPlace(step) + 1 : state.candidate;
+    const which = wanted ? `, candidate=${wanted}` : "";
     const said = `${JSON.stringify(name)}, ${JSON.stringify(maskId())}, step=${step.step}${which}`;
     return `import bench; bench.show_mask(${said}${image}${where}${read}).show()`;
   };
 
+  /** What of the panes is focused: which pane's, of which kind, and which of them. */
+  const focused = () => {
+    const pane = [...find("panes").children].findIndex((each) => each.contains(document.activeElement));
+    const places = ["select", ".run button", ".curve button", ".candidates button"].map((kind) => ({
+      pane, kind, place: [...(find("panes").children[pane]?.querySelectorAll(kind) ?? [])].indexOf(document.activeElement),
+    }));
+    return places.find(({ place }) => place >= 0) ?? null;
+  };
+  /** Focuses its like in the new panes, or the whole where there is none: keys go on to be heard. */
+  const focusAgain = (before) => {
+    if (before) find("panes").children[before.pane]?.querySelectorAll(before.kind)[before.place]?.focus();
+    const { activeElement } = document;
+    if (dialog.open && (activeElement === document.body || activeElement.disabled)) dialog.focus();
+  };
+
   const show = () => {
+    const before = focused();
     find("title").textContent = Masks.named(imageId(), maskId());
     find("panes").replaceChildren(...state.runs.map(pane));
     find("panes").style.setProperty("--panes", state.runs.length);
@@ -302,9 +343,7 @@
     const step = current();
     find("step").textContent = state.runs.length > 1 ? `Step ${step} of ${all.at(-1)}` : stepTitle(at(state.runs[0]), all.at(-1));
     const other = step === state.step ? [] : [`There is no step ${state.step} here; step ${step}${step === all.at(-1) ? ", the last," : ""} is shown.`];
-    const lacking = state.candidate === null ? [] : state.runs.filter((run) => drawnPlace(at(run)) !== state.candidate - 1);
-    const undrawn = lacking.map((run) => `No candidate ${state.candidate} is kept of ${titled(run)} here; the chosen one is drawn.`);
-    find("faults").textContent = [...state.faults, ...other, ...undrawn].join(" ");
+    find("faults").textContent = [...state.faults, ...other, ...state.runs.map(undrawn).filter(Boolean)].join(" ");
     find("back").disabled = here <= 0;
     find("on").disabled = here === all.length - 1;
     const index = nearest();
@@ -325,6 +364,7 @@
     find("python").textContent = python();
     find("copied").textContent = "";
     showZoom();
+    focusAgain(before);
   };
 
   const copy = (text, what) => {
@@ -373,7 +413,7 @@
   const KEYS = {
     ArrowLeft: () => move(-1), ArrowRight: () => move(1), ArrowUp: () => turn(-1), ArrowDown: () => turn(1),
     "+": () => zoom(1.5), "=": () => zoom(1.5), "-": () => zoom(1 / 1.5), 0: whole,
-    ...Object.fromEntries([1, 2, 3, 4].map((n) => [n, () => drawCandidate(at(state.runs[0]), n - 1)])),
+    ...Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => [n, () => drawCandidate(n - 1)])),
     t: () => toggle("target"), p: () => toggle("prediction"), c: () => toggle("prompt"),
   };
   dialog.addEventListener("keydown", (event) => {
