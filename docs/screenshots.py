@@ -5,7 +5,7 @@
     python docs/screenshots.py     writes docs/pictures/*.webp; needs Chromium, takes minutes
 
 Runs the demo on a few images, writes its report into a folder of its own, and takes a picture of
-the page and of one figure.
+the page, of one figure, and of a mask whose best candidate was not the chosen one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from pathlib import Path
 
 from PIL import Image
 
+import bench
 from bench.cli import main as sam_bench
+from bench.report.masks.addresses import mask_address
 from bench.types import BenchError
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
@@ -31,11 +33,19 @@ def run_demo(results: Path) -> Path:
     """The folder of a report of the demo on a few images."""
     words = ["run", "model=demo", "dataset=shapes,photos", "prompt=[point_1,point_3,box]"]
     code = sam_bench(
-        [*words, f"runtime.results={results}", f"runtime.limit={IMAGES}", "--report", "demo"]
-    )
+        [*words, f"runtime.results={results}", f"runtime.limit={IMAGES}",
+         "runtime.keep_candidates=true", "--report", "demo"]
+    )  # fmt: skip
     if code:
         raise BenchError(f"the demo ended with exit code {code}")
     return results / "reports" / "demo"
+
+
+def wrong_candidate(results: Path) -> str:
+    """The address of the photos' mask at one click that most is lost of by the choice."""
+    rows = bench.read_runs("photos-demo-point_1-*", results=results)
+    row = rows.loc[(rows["iou_oracle"] - rows["iou"]).idxmax()]
+    return mask_address(row["image_id"], row["mask_id"], row["run"], step=1)
 
 
 def take(page: str, out: Path, size: tuple[int, int]) -> None:
@@ -73,6 +83,9 @@ def main() -> int:
         take((report / "index.html").as_uri(), folder / "report.png", (1400, 1330))
         keep(folder / "report.png", PICTURES / "report.webp", 1100)
         keep(report / "figures" / "points.png", PICTURES / "figure.webp", 700)
+        mask = (report / "index.html").as_uri() + wrong_candidate(folder / "results")
+        take(mask, folder / "mask.png", (1400, 900))
+        keep(folder / "mask.png", PICTURES / "mask.webp", 1100)
     return 0
 
 

@@ -46,10 +46,10 @@ const read = () => {
     chosen: [...pane.querySelectorAll('.curve button')].findIndex(
       (each) => each.getAttribute('aria-current') === 'step'),
     notes: [...pane.querySelectorAll('.at.other')].map(text),
-    drawn: pane.querySelectorAll(':scope > svg').length,
-    clicks: pane.querySelectorAll(':scope > svg .click').length,
-    boxes: pane.querySelectorAll(':scope > svg .prompt > rect:not(.edge)').length,
-    path: pane.querySelector(':scope > svg .prediction path')?.getAttribute('d') ?? '',
+    drawn: pane.querySelectorAll('.seen svg').length,
+    clicks: pane.querySelectorAll('.seen svg .click').length,
+    boxes: pane.querySelectorAll('.seen svg .prompt > rect:not(.edge)').length,
+    path: pane.querySelector('.seen svg .prediction path')?.getAttribute('d') ?? '',
     candidates: [...pane.querySelectorAll('.candidates button')].map((each) => [
       text(each.querySelector('span')), each.getAttribute('aria-pressed') === 'true',
       each.querySelector('.prediction path')?.getAttribute('d') ?? '']),

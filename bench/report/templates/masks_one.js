@@ -231,12 +231,13 @@
       leave.addEventListener("click", () => go({ runs: state.runs.filter((_, i) => i !== place) }));
       head.append(leave);
     }
-    figure.append(head);
-    if (state.runs.length > 1) figure.append(make("p", { class: "at" }, shownStep(run)));
+    const seen = make("div", { class: "seen" });
+    seen.append(head);
+    if (state.runs.length > 1) seen.append(make("p", { class: "at" }, shownStep(run)));
     const drawn = drawnStep(step);
     if (another(step)) {
       const which = `Candidate ${drawnPlace(step) + 1} of ${step.outlines.length}, which was not chosen: IoU ${Masks.points(drawn.iou)}.`;
-      figure.append(make("p", { class: "at other" }, which));
+      seen.append(make("p", { class: "at other" }, which));
     }
     const said = step.points ? `After ${asked(step)}: ` : "";
     const which = another(step) ? `candidate ${drawnPlace(step) + 1}, which was not chosen: ` : "";
@@ -244,11 +245,11 @@
     if (step.points) {
       const svg = drawMask(picture(), drawn, alt);
       movable(svg);
-      figure.append(svg);
+      seen.append(svg);
     } else {
       const image = inGallery(run);
-      if (image) figure.append(make("img", { src: image.src, alt: image.alt }));
-      figure.append(make("p", { class: "note" }, image ? "The gallery's picture; the page has no other one of this mask." : "This page has no picture of this mask."));
+      if (image) seen.append(make("img", { src: image.src, alt: image.alt }));
+      seen.append(make("p", { class: "note" }, image ? "The gallery's picture; the page has no other one of this mask." : "This page has no picture of this mask."));
     }
     const curve = make("ol", { class: "curve" });
     for (const each of steps(run)) {
@@ -265,7 +266,7 @@
     list.append(...listed(facts(run)));
     const aside = make("div", { class: "aside" });
     aside.append(curve, ...(step.outlines ? [candidates(step, run)] : []), list);
-    figure.append(aside);
+    figure.append(seen, aside);
     return figure;
   };
 
