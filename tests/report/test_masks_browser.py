@@ -237,13 +237,14 @@ def check_pane(pane, truth, step):
         assert pane["candidates"] == []
 
 
-def check_candidates(pane, row, drawn=None):
+def check_candidates(pane, row, drawn=None, *, estimates=True):
     """Each candidate's numbers against its row, and which one is drawn: by default the chosen."""
     drawn = row["selected"] if drawn is None else drawn
     scores = zip(row["ious"], row["predicted_ious"], strict=True)
     assert [(said, pressed) for said, pressed, _ in pane["candidates"]] == [
         (
-            f"{place + 1} of {len(row['ious'])}: IoU {shown(iou)}, predicted {shown(estimate)}"
+            f"{place + 1} of {len(row['ious'])}: IoU {shown(iou)}"
+            + f", predicted {shown(estimate)}" * estimates
             + ", chosen" * int(place == row["selected"]),
             place == drawn,
         )
@@ -945,8 +946,8 @@ def test_every_tile_of_the_demo_opens_its_row_and_its_line_shows_it(
     chromium, tmp_path, monkeypatch, models, prompts, limit
 ):
     found = library.evaluate(
-        model=models, dataset=["photos", "shapes"], prompt=prompts, limit=limit,
-        results=str(tmp_path / "results"),
+        "runtime.keep_candidates=true", model=models, dataset=["photos", "shapes"], prompt=prompts,
+        limit=limit, results=str(tmp_path / "results"),
     )  # fmt: skip
     page = found.report(tmp_path / "report").page
     window(chromium, 1400)
@@ -959,7 +960,7 @@ def test_every_tile_of_the_demo_opens_its_row_and_its_line_shows_it(
     )
     wide, room = chromium.execute_script(table)
     assert wide <= room
-    rows = found.rows(["iou", "predicted_ious", "selected", "n_points"])
+    rows = found.rows(["iou", "ious", "predicted_ious", "selected", "n_points"])
     opened = chromium.execute_async_script(GALLERY)
     assert len(opened) > 20
     choices = "return ['model', 'prompt'].map((key) => Masks.CHOICES[key].map(([name]) => name))"
@@ -977,8 +978,12 @@ def test_every_tile_of_the_demo_opens_its_row_and_its_line_shows_it(
         assert each["hash"].endswith(f"&step={row['step']}")
         assert each["iou"] == pane["facts"]["IoU"] == shown(row["iou"])
         estimate = shown(float(row["predicted_ious"][row["selected"]]))
-        said = None if "watershed" in row["run"] else estimate  # it says 0.5 of each mask
-        assert pane["facts"].get("predicted") == said
+        estimates = "watershed" not in row["run"]  # it says 0.5 of each mask
+        assert pane["facts"].get("predicted") == (estimate if estimates else None)
+        if len(row["ious"]) > 1:
+            check_candidates(pane, row, estimates=estimates)
+        else:
+            assert pane["candidates"] == []
         assert (pane["drawn"], pane["clicks"]) == (1, row["n_points"])
     pictures = []
     monkeypatch.setattr(Image.Image, "show", lambda picture: pictures.append(picture))
