@@ -196,3 +196,17 @@ def test_what_comes_next_works_on_a_run_of_the_first_images(tmp_path, capsys) ->
     assert main([*shlex.split(said)[1:], "--json"]) == 0
     (run,) = json.loads(capsys.readouterr().out)["lines"]
     assert run["images"] == 2
+
+
+def test_a_run_writes_the_report_that_its_plan_named(tmp_path, capsys) -> None:
+    looks = ["--report", "mine", "--figures", "none", "--pictures", "all", "--by", "size"]
+    words = [*DEMO, "--results", str(tmp_path)]
+    assert main(["run", *words, *looks, "--plan"]) == 0
+    said = capsys.readouterr().out.splitlines()[-1].removeprefix("next: ")
+    asked = shlex.split(said)[1:]
+    assert all(word in asked for word in looks)
+    assert main(asked) == 0
+    report = tmp_path / "reports" / "mine"
+    assert list((report / "pictures").iterdir())
+    assert not list((report / "figures").iterdir())
+    assert "by size" in (report / "index.html").read_text().lower()

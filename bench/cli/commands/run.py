@@ -13,6 +13,7 @@ from bench.cli.arguments import (
     add_figures,
     add_json,
     add_overrides,
+    add_pictures,
     add_slices,
     config_words,
     groups_in,
@@ -69,6 +70,7 @@ def add(commands: Commands) -> None:
         "--report", metavar="NAME", type=report_name, help="also write results/reports/NAME/"
     )
     add_figures(run)
+    add_pictures(run)
     add_slices(run)
     add_json(run)
     add_trackers(run)
@@ -135,6 +137,7 @@ def main(options: argparse.Namespace) -> int:
         by=tuple(options.by),
         figure=figure,
         allow_modules=tuple(configs[0].runtime.allow_modules),
+        pictures=options.pictures,
         figures=options.figures,
     )
     shown = console.show_runs(request, out, as_json=options.json)
@@ -148,9 +151,11 @@ def main(options: argparse.Namespace) -> int:
 
 def _again(options: argparse.Namespace) -> list[str]:
     """The command itself, without ``--plan``."""
-    report = [] if options.report is None else ["--report", options.report]
-    by = [word for each in options.by for word in ("--by", each)]
-    return ["sam-bench", "run", *config_words(options), *override_words(options), *report, *by]
+    figures = None if options.figures is None else ",".join(options.figures) or "none"
+    asked = {"--report": options.report, "--figures": figures, "--pictures": options.pictures}
+    said = [(name, str(value)) for name, value in asked.items() if value is not None]
+    words = [word for pair in [*said, *(("--by", each) for each in options.by)] for word in pair]
+    return ["sam-bench", "run", *config_words(options), *override_words(options), *words]
 
 
 def _check_slice(plan: Plan, by: str) -> None:
