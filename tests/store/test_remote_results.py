@@ -278,6 +278,8 @@ def test_commands_read_from_there(
     assert main(["compare", "disk", "grabcut", *there]) == 0
     assert main(["report", *there, "--name", "later"]) == 0
     assert main(["ls", "runs", *there]) == 0
+    capsys.readouterr()
+    assert main(["ls", "runs", *there, "--json"]) == 0  # a table folds long names
     assert "blobs-grabcut-box-" in capsys.readouterr().out
     pages = {path.parent.name for path in (tmp_path / "results" / "reports").glob("*/index.html")}
     assert pages == {"compare", "later"}, "reports are local"
