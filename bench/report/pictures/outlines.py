@@ -142,13 +142,14 @@ class _Masks:
         size, rle, rles = [row["height"], row["width"]], row["mask_rle"], row["candidate_rles"]
         if not isinstance(rle, str):
             return cls(None)
-        several = rles if rles is not None and len(rles) > 1 else ()
-        chosen, *others = (Mask.from_rle({"size": size, "counts": c}) for c in (rle, *several))
-        return cls(chosen, others)
+        if rles is None or len(rles) < 2:
+            return cls(Mask.from_rle({"size": size, "counts": rle}))
+        each = [Mask.from_rle({"size": size, "counts": counts}) for counts in rles]
+        return cls(each[int(row["selected"])], each)
 
     @property
     def every(self) -> Sequence[Mask | None]:
-        return [self.chosen, *self.candidates]
+        return self.candidates or [self.chosen]
 
 
 def near_target(
@@ -192,8 +193,7 @@ def _step(
         "further": {m.title: m.shown(row[m.name]) for m in further if pd.notna(row[m.name])},
         "outline": None if masks.chosen is None else outline(masks.chosen, view),
     }
-    kept: Sequence[Mask | None] = masks.candidates or [masks.chosen]
-    cut = [place for place, mask in enumerate(kept) if mask is not None and view.cuts(mask)]
+    cut = [n for n, mask in enumerate(masks.every) if mask is not None and view.cuts(mask)]
     if beyond := cut if masks.candidates else [chosen or 0 for _ in cut]:
         step["beyond"] = beyond
     if masks.candidates:

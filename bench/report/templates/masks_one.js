@@ -205,7 +205,7 @@
   /** All candidates of a step, each drawn, where the run keeps them: choosing one draws it large. */
   const candidates = (step, run) => {
     const group = make("div", { class: "candidates", role: "group", "aria-label": `Candidates, ${titled(run)}` });
-    (step.outlines ?? []).forEach((_, place) => {
+    step.outlines.forEach((_, place) => {
       const own = ofCandidate(step, place);
       const chosen = place === step.selected;
       const said = `${place + 1} of ${step.outlines.length}: IoU ${Masks.points(own.iou)}`;
